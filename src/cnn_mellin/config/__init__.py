@@ -1,0 +1,1 @@
+"""Settings: dataclasses, and their INI, JSON and YAML forms."""

@@ -1,0 +1,1 @@
+"""Corpora as records of utterances, with checks."""

@@ -1,0 +1,1 @@
+"""Data directories: packed features and references, loading and batching."""

@@ -1,0 +1,1 @@
+"""Audio reading and the features computed from it."""

@@ -1,0 +1,1 @@
+"""Phone language models."""

@@ -1,0 +1,1 @@
+"""The acoustic model and its plan of layer sizes."""

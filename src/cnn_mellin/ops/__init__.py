@@ -1,0 +1,1 @@
+"""Pure functions of tensors: Mellin correlation and its output lengths."""

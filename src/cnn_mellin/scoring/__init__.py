@@ -1,0 +1,1 @@
+"""Alignment, phone error rate and transcripts."""

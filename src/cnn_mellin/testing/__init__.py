@@ -1,0 +1,1 @@
+"""Oracles for our tests and for users' layers."""

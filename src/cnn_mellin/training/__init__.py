@@ -1,0 +1,1 @@
+"""Training: one epoch, the loop, checkpoints, history."""
