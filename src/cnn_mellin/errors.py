@@ -1,7 +1,7 @@
 """What is raised when the user's input is wrong.
 
-Every message is one line that holds what was wrong (a file and line, or an argument), its value, the rule and the
-remedy. The command line prints it and exits with status 2.
+Every message is one line that holds what was wrong (a file and line, or an argument), its value, the rule and
+the remedy. The command line prints it and exits with status 2.
 """
 
 from __future__ import annotations

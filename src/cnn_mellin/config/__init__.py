@@ -1,1 +1,16 @@
 """Settings: dataclasses, and their INI, JSON and YAML forms."""
+
+from cnn_mellin.config.data import DataConfig
+from cnn_mellin.config.files import format_settings, read_settings
+from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.config.settings import Settings
+from cnn_mellin.config.training import TrainingConfig
+
+__all__ = [
+    "AcousticModelConfig",
+    "DataConfig",
+    "Settings",
+    "TrainingConfig",
+    "format_settings",
+    "read_settings",
+]

@@ -1,0 +1,119 @@
+"""Settings as INI, JSON and YAML files."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnn_mellin.config.settings import SECTIONS, Settings, setting_help
+from cnn_mellin.errors import SettingsError
+
+__all__ = ["FORMATS", "format_settings", "read_settings"]
+
+FORMATS = ("ini", "json", "yaml")
+
+
+def read_settings(path: str | Path, file_format: str | None = None, base: Settings | None = None) -> Settings:
+    """Settings from a file; those the file does not name keep their value in `base`, or their default.
+
+    Args:
+        path: the file.
+        file_format: ini, json or yaml; by default from the file's extension, and ini where that says nothing.
+        base: settings to start from.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it breaks a rule.
+    """
+    path = Path(path)
+    if file_format is None:
+        file_format = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "ini")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    return (base or Settings()).updated(_PARSERS[file_format](text, str(path)), str(path))
+
+
+def format_settings(settings: Settings, file_format: str = "ini") -> str:
+    """Settings as the text of a file that reads back equal.
+
+    Args:
+        settings: what to write.
+        file_format: ini (with every setting's help as comments above its section), json or yaml.
+
+    >>> print(format_settings(Settings(), "yaml").splitlines()[1])
+      use_log_compression: true
+    """
+    return _FORMATTERS[file_format](settings.as_dict())
+
+
+def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
+    # No section is special, `seed` alone on a line is a setting that is not set, and % stands for itself.
+    parser = configparser.ConfigParser(allow_no_value=True, interpolation=None, default_section="\0")
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    try:
+        parser.read_string(text, source)
+    except configparser.Error as error:
+        reason = " ".join(str(error.message).split())
+        raise SettingsError(
+            f"{source}: not an INI file of [section] and name = value lines: {reason}"
+        ) from None
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def _parse_json(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{source}: not JSON: {error}") from None
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _format_ini(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    lines: list[str] = []
+    for section, values in sections.items():
+        for name in SECTIONS[section].__pydantic_fields__:  # type: ignore[attr-defined]
+            helped = f"{name}: {setting_help(section, name)}"
+            lines += textwrap.wrap(helped, 100, initial_indent="# ", subsequent_indent="#     ")
+        lines += ["", f"[{section}]"]
+        lines += [f"{name} = {_ini_value(value)}".rstrip() for name, value in values.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _ini_value(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def _format_json(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    return json.dumps(sections, indent=2) + "\n"
+
+
+def _format_yaml(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    import yaml
+
+    return yaml.safe_dump({name: dict(values) for name, values in sections.items()}, sort_keys=False)
+
+
+_PARSERS: dict[str, Callable[[str, str], Any]] = {"ini": _parse_ini, "json": _parse_json, "yaml": _parse_yaml}
+_FORMATTERS: dict[str, Callable[[Mapping[str, Mapping[str, Any]]], str]] = {
+    "ini": _format_ini,
+    "json": _format_json,
+    "yaml": _format_yaml,
+}

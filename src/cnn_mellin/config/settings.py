@@ -1,0 +1,142 @@
+"""All settings of an experiment, and their checked construction from names and values."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cnn_mellin.config.data import DataConfig
+from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.config.training import TrainingConfig
+from cnn_mellin.errors import SettingsError
+
+__all__ = ["SECTIONS", "Settings", "nearest", "setting_help"]
+
+SECTIONS: dict[str, type] = {"model": AcousticModelConfig, "training": TrainingConfig, "data": DataConfig}
+
+
+@dataclasses.dataclass
+class Settings:
+    """The sections [model], [training] and [data].
+
+    >>> Settings().updated({"model": {"window_size": "7"}}).model.window_size
+    7
+    """
+
+    model: AcousticModelConfig = dataclasses.field(default_factory=AcousticModelConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+
+    def updated(self, sections: Mapping[str, Any], source: str = "settings") -> Settings:
+        """New settings in which some values are replaced.
+
+        Args:
+            sections: section -> setting -> value; a value may be the text of an INI file, and an empty text
+                stands for a setting that is not set.
+            source: the file's name, for messages.
+
+        Returns:
+            The settings; these are not changed.
+
+        Raises:
+            SettingsError: unknown section or setting (with the nearest known), or a value against its rule.
+        """
+        if not isinstance(sections, Mapping):
+            raise SettingsError(
+                f"{source}: holds {type(sections).__name__}, but must hold sections of settings"
+            )
+        new = {}
+        for section in sections:
+            if section not in SECTIONS:
+                raise SettingsError(f"{source}: unknown section [{section}]; {nearest(section, SECTIONS)}")
+        for name in SECTIONS:
+            values = sections.get(name, {})
+            if not isinstance(values, Mapping):
+                raise SettingsError(f"{source}: section [{name}] must hold settings, not {values!r}")
+            new[name] = _updated_section(name, getattr(self, name), values, source)
+        return Settings(**new)
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Section -> setting -> value, in the order of their definition."""
+        return {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all of them.
+
+    >>> nearest("window_sise", ["window_size", "seed"])
+    "the nearest known is 'window_size'"
+    >>> nearest("xyz", ["window_size", "seed"])
+    'known are seed, window_size'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"the nearest known is {close[0]!r}" if close else f"known are {', '.join(known)}"
+
+
+def setting_help(section: str, name: str) -> str:
+    """What a setting means, its bounds or choices, and its default, as one line.
+
+    >>> setting_help("model", "window_size")
+    'Frames in a window (whole number >= 1; default 5)'
+    """
+    field = SECTIONS[section].__pydantic_fields__[name]  # type: ignore[attr-defined]
+    default = field.get_default(call_default_factory=True)
+    return f"{field.description} ({_rule(section, name)}; default {'unset' if default is None else default})"
+
+
+def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: str) -> Any:
+    kind = SECTIONS[section]
+    fields = kind.__pydantic_fields__  # type: ignore[attr-defined]
+    merged = dataclasses.asdict(old)
+    for name, value in values.items():
+        where = f"{source}: [{section}] {name}"
+        if name not in fields:
+            raise SettingsError(f"{where}: unknown setting; {nearest(name, fields)}")
+        if value is None or (isinstance(value, str) and not value.strip()):
+            value = fields[name].get_default(call_default_factory=True)
+            if fields[name].annotation in (int, float, bool):
+                rule = f"must be {_rule(section, name)}; leave the line out for the default {value}"
+                raise SettingsError(f"{where}: is empty, but {rule}")
+        elif isinstance(value, str) and fields[name].annotation == list[str]:
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise SettingsError(f"{where} = {value}: must be a JSON list of texts ({error})") from None
+        merged[name] = value
+    try:
+        return kind(**merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        broken = (
+            str(first["ctx"]["error"])
+            if first["type"] == "value_error"
+            else f"must be {_rule(section, name)}"
+        )
+        given = values.get(name, first["input"])
+        raise SettingsError(f"{source}: [{section}] {name} = {given}: {broken}") from None
+
+
+def _rule(section: str, name: str) -> str:
+    """Bounds or choices of a setting in words, from its own schema."""
+    field = SECTIONS[section].__pydantic_fields__[name]  # type: ignore[attr-defined]
+    schema = TypeAdapter(field.rebuild_annotation()).json_schema()
+    optional = "anyOf" in schema
+    if optional:
+        schema = schema["anyOf"][0]
+    if "enum" in schema:
+        words = " or ".join(schema["enum"])
+    else:
+        kinds = {"integer": "whole number", "number": "number", "boolean": "True or False", "string": "text"}
+        words = kinds.get(schema["type"], "JSON list of texts")
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = [
+        f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema and schema[key] < 2**53
+    ]
+    return " ".join([words, " and ".join(bounds)]).strip() + (", or empty" if optional else "")

@@ -1,0 +1,164 @@
+"""Settings of training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass
+
+from cnn_mellin.config.search_range import SearchChoices, SearchRange
+
+__all__ = ["TrainingConfig"]
+
+
+@dataclass(config=ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False))
+class TrainingConfig:
+    """How a model is trained: optimizer, schedule, stopping and augmentation.
+
+    Raises:
+        pydantic.ValidationError: (a ValueError) a value breaks the bound written beside the setting.
+
+    >>> TrainingConfig().learning_rate
+    0.0001
+    """
+
+    num_epochs: Annotated[int | None, SearchRange(10, 100)] = Field(
+        default=None,
+        ge=1,
+        description="Epochs to train; unset trains until early stopping, which must then be on",
+    )
+    log10_learning_rate: Annotated[float | None, SearchRange(-10, -2)] = Field(
+        default=None, le=2, description="Logarithm to base 10 of the learning rate; unset is -4"
+    )
+    optimizer: Annotated[Literal["adam", "sgd", "rms"], SearchChoices(("adam", "sgd", "rms"))] = Field(
+        default="adam", description="Adam, stochastic gradient descent, or RMSprop"
+    )
+    learning_rate_warmup_proportion: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="First part of the updates, over which the rate rises linearly; 0 is off",
+    )
+    learning_rate_decay_proportion: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Last part of the updates, over which the rate falls to 1 %; 0 is off",
+    )
+    max_gradient_norm: float | None = Field(
+        default=None,
+        gt=0,
+        description="Gradients are scaled down to this norm; unset leaves them as they are",
+    )
+    early_stopping_threshold: Annotated[float, SearchRange(0, 1)] = Field(
+        default=0.0,
+        ge=0,
+        description="Dev PER in % must fall by this much within the patience, or training ends; 0 is off",
+    )
+    early_stopping_patience: Annotated[int, SearchRange(1, 30, needs="early_stopping_threshold")] = Field(
+        default=1, ge=1, description="Epochs without such a fall before training ends"
+    )
+    early_stopping_burnin: Annotated[int, SearchRange(0, 10, needs="early_stopping_threshold")] = Field(
+        default=0, ge=0, description="First epochs that early stopping does not watch"
+    )
+    reduce_lr_threshold: Annotated[float, SearchRange(0, 1)] = Field(
+        default=0.0,
+        ge=0,
+        description="Dev PER in % must fall by this much within the patience, or the rate drops; 0 is off",
+    )
+    reduce_lr_factor: Annotated[float, SearchRange(0.1, 0.5, needs="reduce_lr_threshold")] = Field(
+        default=0.1, gt=0, lt=1, description="What the learning rate is multiplied by when it drops"
+    )
+    reduce_lr_patience: Annotated[int, SearchRange(1, 30, needs="reduce_lr_threshold")] = Field(
+        default=1, ge=1, description="Epochs without such a fall before the rate drops"
+    )
+    reduce_lr_cooldown: Annotated[int, SearchRange(0, 10, needs="reduce_lr_threshold")] = Field(
+        default=0, ge=0, description="Epochs after a drop that are not watched"
+    )
+    reduce_lr_burnin: Annotated[int, SearchRange(0, 10, needs="reduce_lr_threshold")] = Field(
+        default=0, ge=0, description="First epochs that are not watched"
+    )
+    reduce_lr_log10_epsilon: float = Field(
+        default=-8.0, le=0, description="Drops smaller than 10 to this power are not made"
+    )
+    autocast: bool = Field(
+        default=False, description="Mixed precision: float16 with loss scaling on CUDA, bfloat16 on a CPU"
+    )
+    noise_eps: Annotated[float, SearchRange(1e-5, 1e-1, log=True)] = Field(
+        default=1e-3,
+        ge=0,
+        le=1,
+        description="Gaussian noise, in units of each coefficient's largest magnitude over time",
+    )
+    dropout_prob: Annotated[float, SearchRange(0, 0.2)] = Field(
+        default=0.05, ge=0, le=1, description="Dropout after every convolutional and between recurrent layers"
+    )
+    convolutional_dropout_2d: Annotated[bool, SearchChoices(needs="dropout_prob")] = Field(
+        default=True,
+        description="Dropout of whole channels in the convolutional layers, not of single coefficients",
+    )
+    max_time_warp: Annotated[float, SearchRange(0, 20, raw_factor=100, on_raw=False)] = Field(
+        default=20.0, ge=0, description="Frames by which a random point in time is moved at most; 0 is off"
+    )
+    max_freq_warp: Annotated[float, SearchRange(0, 25, on_raw=False)] = Field(
+        default=0.0,
+        ge=0,
+        description="Coefficients by which a random point in frequency is moved at most; 0 is off",
+    )
+    max_time_mask: Annotated[int, SearchRange(1, 200, raw_factor=100, needs="num_time_mask")] = Field(
+        default=100, ge=1, description="Frames in a time mask at most"
+    )
+    max_freq_mask: Annotated[int, SearchRange(1, 40, on_raw=False, needs="num_freq_mask")] = Field(
+        default=27, ge=1, description="Coefficients in a frequency mask at most"
+    )
+    max_time_mask_proportion: Annotated[float, SearchRange(0.01, 0.1, needs="num_time_mask")] = Field(
+        default=0.04, gt=0, lt=1, description="Length of a time mask at most, as a part of the utterance"
+    )
+    num_time_mask: Annotated[int, SearchRange(0, 40, raw_factor=100)] = Field(
+        default=2, ge=0, description="Time masks at most; 0 is off"
+    )
+    num_time_mask_proportion: Annotated[float, SearchRange(0.01, 0.1, needs="num_time_mask")] = Field(
+        default=0.04, gt=0, lt=1, description="Time masks at most, as a part of the utterance's frames"
+    )
+    num_freq_mask: Annotated[int, SearchRange(0, 5, on_raw=False)] = Field(
+        default=2, ge=0, description="Frequency masks; 0 is off"
+    )
+    max_shift_proportion: Annotated[float, SearchRange(0, 0.2)] = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Silence put before and after an utterance at most, as a part of it; 0 is off",
+    )
+    keep_last_and_best_only: bool = Field(
+        default=True, description="Delete the checkpoints of all other epochs"
+    )
+    saved_model_fmt: str = Field(
+        default="model_{epoch:03d}.pt", description="Name of an epoch's model file; {epoch} is its number"
+    )
+    saved_optimizer_fmt: str = Field(
+        default="optim_{epoch:03d}.pt", description="Name of an epoch's optimizer file; {epoch} is its number"
+    )
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**63, description="Seed of the order of utterances, augmentation and dropout"
+    )
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate before any schedule."""
+        return 10.0 ** (-4.0 if self.log10_learning_rate is None else self.log10_learning_rate)
+
+    @field_validator("saved_model_fmt", "saved_optimizer_fmt")
+    @classmethod
+    def _format_names_a_file(cls, value: str) -> str:
+        try:
+            names = {value.format(epoch=epoch) for epoch in (1, 2)}
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"must be a format of {{epoch}} alone, such as model_{{epoch:03d}}.pt ({error})"
+            ) from None
+        if len(names) < 2 or any("/" in name or "\\" in name for name in names):
+            raise ValueError(
+                "must be a file name (no folder) that holds {epoch}, such as model_{epoch:03d}.pt"
+            )
+        return value
