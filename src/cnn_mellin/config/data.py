@@ -20,9 +20,7 @@ class DataConfig:
     []
     """
 
-    batch_size: Annotated[int, SearchRange(5, 10)] = Field(
-        default=10, ge=1, description="Utterances in a batch"
-    )
+    batch_size: Annotated[int, SearchRange(5, 10)] = Field(default=10, ge=1, description="Utterances in a batch")
     drop_last: bool = Field(default=False, description="Drop the last batch of an epoch where it is short")
     bucket_by_length: bool = Field(
         default=False,

@@ -61,9 +61,7 @@ def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
         parser.read_string(text, source)
     except configparser.Error as error:
         reason = " ".join(str(error.message).split())
-        raise SettingsError(
-            f"{source}: not an INI file of [section] and name = value lines: {reason}"
-        ) from None
+        raise SettingsError(f"{source}: not an INI file of [section] and name = value lines: {reason}") from None
     return {section: dict(parser[section]) for section in parser.sections()}
 
 

@@ -38,20 +38,20 @@ class AcousticModelConfig:
     convolutional_kernel_time: Annotated[int, SearchRange(1, 10, needs="convolutional_layers")] = Field(
         default=3, ge=1, description="Kernel length in time"
     )
-    convolutional_kernel_freq: Annotated[
-        int, SearchRange(1, 20, on_raw=False, needs="convolutional_layers")
-    ] = Field(default=3, ge=1, description="Kernel length in frequency (no use for raw audio)")
-    convolutional_initial_channels: Annotated[
-        int, SearchRange(16, 64, log=True, needs="convolutional_layers")
-    ] = Field(default=64, ge=1, description="Channels of the first convolutional layer")
+    convolutional_kernel_freq: Annotated[int, SearchRange(1, 20, on_raw=False, needs="convolutional_layers")] = Field(
+        default=3, ge=1, description="Kernel length in frequency (no use for raw audio)"
+    )
+    convolutional_initial_channels: Annotated[int, SearchRange(16, 64, log=True, needs="convolutional_layers")] = Field(
+        default=64, ge=1, description="Channels of the first convolutional layer"
+    )
     convolutional_layers: Annotated[int, SearchRange(1, 6)] = Field(
         default=5, ge=0, description="Number of convolutional layers"
     )
     convolutional_mellin: Annotated[bool, SearchChoices(needs="convolutional_layers")] = Field(
         default=False, description="Convolutions are Mellin-linear (log time) instead of linear"
     )
-    convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = (
-        Field(default=2, ge=1, description="By how much time shrinks at a layer that is on")
+    convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = Field(
+        default=2, ge=1, description="By how much time shrinks at a layer that is on"
     )
     convolutional_freq_factor: Annotated[
         int, SearchRange(1, 2, log=True, on_raw=False, needs="convolutional_layers")
@@ -60,9 +60,9 @@ class AcousticModelConfig:
         ge=1,
         description="By how much frequency shrinks at a layer that is on (no use for raw audio)",
     )
-    convolutional_channel_factor: Annotated[
-        int, SearchRange(1, 2, log=True, needs="convolutional_layers")
-    ] = Field(default=1, ge=1, description="By how much the channels grow at a layer that is on")
+    convolutional_channel_factor: Annotated[int, SearchRange(1, 2, log=True, needs="convolutional_layers")] = Field(
+        default=1, ge=1, description="By how much the channels grow at a layer that is on"
+    )
     # The search draws from 1 to the number of layers + 1; the range here is for the most layers it draws.
     convolutional_factor_schedule: Annotated[int, SearchRange(1, 7, needs="convolutional_layers")] = Field(
         default=2, ge=1, description="Every how many layers one is on"

@@ -47,9 +47,7 @@ class Settings:
             SettingsError: unknown section or setting (with the nearest known), or a value against its rule.
         """
         if not isinstance(sections, Mapping):
-            raise SettingsError(
-                f"{source}: holds {type(sections).__name__}, but must hold sections of settings"
-            )
+            raise SettingsError(f"{source}: holds {type(sections).__name__}, but must hold sections of settings")
         new = {}
         for section in sections:
             if section not in SECTIONS:
@@ -114,11 +112,7 @@ def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: 
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        broken = (
-            str(first["ctx"]["error"])
-            if first["type"] == "value_error"
-            else f"must be {_rule(section, name)}"
-        )
+        broken = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {_rule(section, name)}"
         given = values.get(name, first["input"])
         raise SettingsError(f"{source}: [{section}] {name} = {given}: {broken}") from None
 
@@ -136,7 +130,5 @@ def _rule(section: str, name: str) -> str:
         kinds = {"integer": "whole number", "number": "number", "boolean": "True or False", "string": "text"}
         words = kinds.get(schema["type"], "JSON list of texts")
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    bounds = [
-        f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema and schema[key] < 2**53
-    ]
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema and schema[key] < 2**53]
     return " ".join([words, " and ".join(bounds)]).strip() + (", or empty" if optional else "")

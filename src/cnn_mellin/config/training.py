@@ -130,9 +130,7 @@ class TrainingConfig:
         le=1,
         description="Silence put before and after an utterance at most, as a part of it; 0 is off",
     )
-    keep_last_and_best_only: bool = Field(
-        default=True, description="Delete the checkpoints of all other epochs"
-    )
+    keep_last_and_best_only: bool = Field(default=True, description="Delete the checkpoints of all other epochs")
     saved_model_fmt: str = Field(
         default="model_{epoch:03d}.pt", description="Name of an epoch's model file; {epoch} is its number"
     )
@@ -154,11 +152,7 @@ class TrainingConfig:
         try:
             names = {value.format(epoch=epoch) for epoch in (1, 2)}
         except (LookupError, ValueError) as error:
-            raise ValueError(
-                f"must be a format of {{epoch}} alone, such as model_{{epoch:03d}}.pt ({error})"
-            ) from None
+            raise ValueError(f"must be a format of {{epoch}} alone, such as model_{{epoch:03d}}.pt ({error})") from None
         if len(names) < 2 or any("/" in name or "\\" in name for name in names):
-            raise ValueError(
-                "must be a file name (no folder) that holds {epoch}, such as model_{epoch:03d}.pt"
-            )
+            raise ValueError("must be a file name (no folder) that holds {epoch}, such as model_{epoch:03d}.pt")
         return value

@@ -1,1 +1,5 @@
 """Audio reading and the features computed from it."""
+
+from cnn_mellin.features.extractor import FeatureExtractor
+
+__all__ = ["FeatureExtractor"]

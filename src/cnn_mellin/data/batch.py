@@ -1,0 +1,108 @@
+"""Batches of utterances, and the order in which an epoch takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.random_stream import random_stream
+
+__all__ = ["Batch", "batch_indices", "load_batch"]
+
+# Buckets hold this many batches: enough for batches of nearly equal lengths, few enough to stay random.
+_BATCHES_IN_A_BUCKET = 50
+
+
+@dataclass
+class Batch:
+    """Utterances of a batch.
+
+    Args:
+        utterance_ids: N names.
+        features: (N, T, F), zeros past each length.
+        lengths: (N,), frames.
+        references: (R,), classes of all utterances end to end.
+        reference_lengths: (N,), classes of each utterance.
+    """
+
+    utterance_ids: list[str]
+    features: torch.Tensor
+    lengths: torch.Tensor
+    references: torch.Tensor
+    reference_lengths: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.utterance_ids)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with features and references on a device; lengths stay on the CPU, where they are used."""
+        moved = (tensor.to(device, non_blocking=True) for tensor in (self.features, self.references))
+        features, references = moved
+        return Batch(self.utterance_ids, features, self.lengths, references, self.reference_lengths)
+
+
+def load_batch(
+    partition: Partition, indices: Sequence[int], *, first_class: int | None = None, last_class: int | None = None
+) -> Batch:
+    """Read utterances into a batch.
+
+    Args:
+        partition: where from.
+        indices: which, in the order of the batch.
+        first_class: class put before every reference.
+        last_class: class put after every reference.
+    """
+    features = [torch.from_numpy(np.array(partition.features_of(i))) for i in indices]
+    before = [] if first_class is None else [first_class]
+    after = [] if last_class is None else [last_class]
+    references = [np.concatenate([before, partition.reference_of(i)[:, 0], after]).astype(np.int64) for i in indices]
+    return Batch(
+        [partition.utterance_ids[i] for i in indices],
+        torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
+        torch.tensor([len(frames) for frames in features]),
+        torch.from_numpy(np.concatenate(references)),
+        torch.tensor([len(reference) for reference in references]),
+    )
+
+
+def batch_indices(
+    num_frames: NDArray[np.int64],
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    epoch: int = 0,
+    drop_last: bool = False,
+    bucket_by_length: bool = False,
+) -> list[list[int]]:
+    """Which utterances make up each batch of an epoch.
+
+    Args:
+        num_frames: (U,), frames of each utterance.
+        batch_size: utterances in a batch.
+        seed: of the random order; None keeps the order of the partition, or of length with buckets.
+        epoch: has an order of its own.
+        drop_last: leave out the last batch where it is short.
+        bucket_by_length: put utterances of similar length together.
+
+    >>> batch_indices(np.array([5, 9, 4, 8]), 2, bucket_by_length=True)
+    [[2, 0], [3, 1]]
+    """
+    order = np.arange(len(num_frames))
+    stream = None if seed is None else random_stream(seed, "order", epoch)
+    if stream is not None:
+        order = stream.permutation(order)
+    if bucket_by_length:
+        size = len(order) if stream is None else batch_size * _BATCHES_IN_A_BUCKET
+        buckets = [order[first : first + size] for first in range(0, len(order), size)]
+        order = np.concatenate([bucket[np.argsort(num_frames[bucket], kind="stable")] for bucket in buckets])
+    batches = [order[first : first + batch_size].tolist() for first in range(0, len(order), batch_size)]
+    if drop_last and batches and len(batches[-1]) < batch_size:
+        batches.pop()
+    if bucket_by_length and stream is not None:
+        batches = [batches[i] for i in stream.permutation(len(batches))]
+    return batches

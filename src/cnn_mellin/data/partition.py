@@ -1,0 +1,251 @@
+"""A partition: the packed features and references of some utterances.
+
+A partition is a folder of three files:
+
+- `features.npy`: float32 (frames, coefficients), all utterances end to end; memory-mapped: processes share it;
+- `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` (R, 3) of class, first frame, end frame, and
+  `reference_offsets` (U + 1); utterance i has rows `offsets[i]` to `offsets[i + 1]` of either;
+- `partition.json`: coefficients, frame shift, where the features come from, and a digest of all the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_mellin.data.atomic import atomic_directory
+from cnn_mellin.errors import DataError
+
+__all__ = ["Partition", "PartitionDescription", "PartitionWriter", "read_partition", "write_partition"]
+
+FORMAT = 1
+_FRAMES_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class PartitionDescription:
+    """What `partition.json` holds.
+
+    Args:
+        num_coefficients: columns of the features.
+        frame_shift_ms: from a frame to the next; None where nobody said.
+        feature_type: name of the feature configuration.
+        source: what the features were computed from (configuration, corpus), for fingerprints.
+    """
+
+    num_coefficients: int
+    frame_shift_ms: float | None = None
+    feature_type: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Features and references of a partition.
+
+    Args:
+        path: the folder.
+        description: what the features are.
+        digest: fingerprint of all ids, features and references.
+        utterance_ids: U names.
+        features: (frames, coefficients), all utterances end to end.
+        frame_offsets: (U + 1,), rows of `features` at which each utterance begins, and the end.
+        references: (R, 3) of class, first frame, end frame (or -1 where not known), all utterances end to end.
+        reference_offsets: (U + 1,), rows of `references`.
+    """
+
+    path: Path
+    description: PartitionDescription
+    digest: str
+    utterance_ids: list[str]
+    features: NDArray[np.float32]
+    frame_offsets: NDArray[np.int64]
+    references: NDArray[np.int64]
+    reference_offsets: NDArray[np.int64]
+
+    @property
+    def num_coefficients(self) -> int:
+        """Coefficients of a frame."""
+        return self.description.num_coefficients
+
+    @property
+    def num_frames(self) -> NDArray[np.int64]:
+        """Frames of each utterance, (U,)."""
+        return np.diff(self.frame_offsets)
+
+    def __len__(self) -> int:
+        return len(self.utterance_ids)
+
+    def features_of(self, i: int) -> NDArray[np.float32]:
+        """Features of utterance i, (T, F), a view of the memory map."""
+        return self.features[self.frame_offsets[i] : self.frame_offsets[i + 1]]
+
+    def reference_of(self, i: int) -> NDArray[np.int64]:
+        """Reference of utterance i, (R, 3): class, first frame, end frame (or -1 where not known)."""
+        return self.references[self.reference_offsets[i] : self.reference_offsets[i + 1]]
+
+    def check_finite(self) -> None:
+        """Raise a DataError that names the first utterance with a NaN or infinite feature."""
+        for first in range(0, len(self.features), _FRAMES_AT_ONCE):
+            finite = np.isfinite(self.features[first : first + _FRAMES_AT_ONCE]).all(axis=1)
+            if not finite.all():
+                frame = first + int(np.argmin(finite))
+                i = int(np.searchsorted(self.frame_offsets, frame, side="right")) - 1
+                raise DataError(
+                    f"{self.path}: utterance {self.utterance_ids[i]}, frame {frame - self.frame_offsets[i]}: "
+                    "a feature is NaN or infinite; mend its audio and prepare it again"
+                )
+
+    def check_classes(self, num_symbols: int) -> None:
+        """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
+        wrong = (self.references[:, 0] < 0) | (self.references[:, 0] >= num_symbols)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            i = int(np.searchsorted(self.reference_offsets, row, side="right")) - 1
+            raise DataError(
+                f"{self.path}: utterance {self.utterance_ids[i]}: class {self.references[row, 0]} is not in "
+                f"0..{num_symbols - 1}, the symbols of token2id.txt"
+            )
+
+
+def read_partition(path: str | Path) -> Partition:
+    """A packed partition, its features memory-mapped.
+
+    Raises:
+        DataError: a file is missing, damaged, or disagrees with another.
+    """
+    path = Path(path)
+    try:
+        content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise DataError(f"{path}: is of another format than {FORMAT}; prepare it again")
+        digest = content.pop("digest")
+        with np.load(path / "index.npz", allow_pickle=False) as index:
+            arrays = {name: index[name] for name in ("frame_offsets", "references", "reference_offsets")}
+            utterance_ids = index["utterance_ids"].tolist()
+        features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
+        partition = Partition(path, PartitionDescription(**content), digest, utterance_ids, features, **arrays)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name if path.is_dir() else "there is no such folder"
+        raise DataError(f"{path}: is no data directory ({missing}{' is missing' if path.is_dir() else ''})") from None
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: is damaged ({error}); prepare it again") from None
+    _check_shapes(partition)
+    return partition
+
+
+def _check_shapes(partition: Partition) -> None:
+    path, count = partition.path, len(partition)
+    if not len(partition.frame_offsets) == len(partition.reference_offsets) == count + 1:
+        raise DataError(f"{path}: index.npz has {count} utterances but other offsets; prepare it again")
+    expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
+    if partition.features.shape != expected or partition.features.dtype != np.float32:
+        found = f"{partition.features.dtype} {partition.features.shape}"
+        raise DataError(f"{path}: features.npy holds {found}, the index says float32 {expected}; prepare it again")
+    if partition.references.shape != (int(partition.reference_offsets[-1]), 3):
+        raise DataError(f"{path}: index.npz holds references of shape {partition.references.shape}; prepare it again")
+
+
+class PartitionWriter:
+    """Packs utterances, one after the other, into a folder; use it through `write_partition`."""
+
+    def __init__(self, directory: Path, description: PartitionDescription) -> None:
+        self.description = description
+        self._directory = directory
+        self._ids: dict[str, None] = {}
+        self._frame_offsets, self._reference_offsets = [0], [0]
+        self._references: list[NDArray[np.int64]] = []
+        self._digest = hashlib.sha256(repr(description.num_coefficients).encode())
+        self._features: IO[bytes] = open(directory / "features.npy", "wb")
+        self._write_header()
+
+    def add(self, utterance_id: str, features: ArrayLike, reference: ArrayLike) -> None:
+        """Append an utterance.
+
+        Args:
+            utterance_id: not yet in the partition.
+            features: (T, F).
+            reference: (R,) classes, or (R, 3) of class, first frame, end frame (-1 where not known).
+
+        Raises:
+            DataError: the id is there already, the shapes are wrong, or a feature is not finite.
+        """
+        frames = np.ascontiguousarray(features, dtype=np.float32)
+        rows = np.asarray(reference, dtype=np.int64)
+        if rows.ndim == 1:
+            rows = np.stack([rows, *2 * [np.full_like(rows, -1)]], axis=1) if len(rows) else rows.reshape(0, 3)
+        if utterance_id in self._ids:
+            raise DataError(f"utterance {utterance_id}: is there a second time")
+        if frames.ndim != 2 or frames.shape[1] != self.description.num_coefficients:
+            raise DataError(
+                f"utterance {utterance_id}: features of shape {frames.shape}, but the partition has "
+                f"{self.description.num_coefficients} coefficients"
+            )
+        if rows.ndim != 2 or rows.shape[1] != 3:
+            raise DataError(f"utterance {utterance_id}: reference of shape {rows.shape}, not (R,) or (R, 3)")
+        if not np.isfinite(frames).all():
+            raise DataError(f"utterance {utterance_id}: a feature is NaN or infinite; mend its audio")
+        self._features.write(frames.data)
+        for part in (repr((utterance_id, frames.shape, rows.shape)).encode(), frames.data, rows.tobytes()):
+            self._digest.update(part)
+        self._ids[utterance_id] = None
+        self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
+        self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
+        self._references.append(rows)
+
+    def close(self) -> None:
+        """Write the index and the description; the partition is whole after this."""
+        self._features.seek(0)
+        self._write_header()
+        self._features.close()
+        references = np.concatenate([np.zeros((0, 3), np.int64), *self._references])
+        np.savez(
+            self._directory / "index.npz",
+            utterance_ids=np.array(list(self._ids), dtype=np.str_),
+            frame_offsets=np.array(self._frame_offsets, dtype=np.int64),
+            references=references,
+            reference_offsets=np.array(self._reference_offsets, dtype=np.int64),
+        )
+        content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+        (self._directory / "partition.json").write_text(text, encoding="utf-8")
+
+    def abandon(self) -> None:
+        """Close the file without an index."""
+        self._features.close()
+
+    def _write_header(self) -> None:
+        # numpy leaves room for the first axis to grow, so that the header keeps its length when it is written again.
+        shape = (self._frame_offsets[-1], self.description.num_coefficients)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._features, header)
+
+
+@contextmanager
+def write_partition(path: str | Path, description: PartitionDescription) -> Iterator[PartitionWriter]:
+    """A writer whose partition takes its name once the block has ended well.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_partition(folder + "/train", PartitionDescription(num_coefficients=2)) as writer:
+    ...         writer.add("a", [[1, 2], [3, 4]], [0, 5])
+    ...     partition = read_partition(folder + "/train")
+    ...     partition.features_of(0).tolist(), partition.reference_of(0).tolist()
+    ([[1.0, 2.0], [3.0, 4.0]], [[0, -1, -1], [5, -1, -1]])
+    """
+    with atomic_directory(path) as directory:
+        writer = PartitionWriter(directory, description)
+        try:
+            yield writer
+            writer.close()
+        finally:
+            writer.abandon()

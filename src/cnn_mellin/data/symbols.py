@@ -1,0 +1,46 @@
+"""The symbols of a corpus and their classes, as `ext/token2id.txt` holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cnn_mellin.errors import DataError
+
+__all__ = ["read_symbols", "write_symbols"]
+
+
+def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
+    """Write `token2id.txt` (symbol, class) and `id2token.txt` (class, symbol), a line each."""
+    symbols = list(symbols)
+    ext_dir.mkdir(parents=True, exist_ok=True)
+    token2id = "".join(f"{symbol} {i}\n" for i, symbol in enumerate(symbols))
+    id2token = "".join(f"{i} {symbol}\n" for i, symbol in enumerate(symbols))
+    (ext_dir / "token2id.txt").write_text(token2id, encoding="utf-8")
+    (ext_dir / "id2token.txt").write_text(id2token, encoding="utf-8")
+
+
+def read_symbols(ext_dir: str | Path) -> list[str]:
+    """Symbols in the order of their classes, from `token2id.txt` in `ext_dir`.
+
+    Raises:
+        DataError: the file is missing, a line is not a symbol and a number, or classes are not 0, 1, 2, ...
+    """
+    path = Path(ext_dir) / "token2id.txt"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: does not exist; data directories of a corpus share an ext folder beside them"
+        ) from None
+    symbol_of: dict[int, str] = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if len(fields) != 2 or not fields[1].isdecimal():
+            raise DataError(f"{path}:{number}: {line!r} is not a symbol and its class")
+        if int(fields[1]) in symbol_of or fields[0] in symbol_of.values():
+            raise DataError(f"{path}:{number}: {line!r} names a symbol or class a second time")
+        symbol_of[int(fields[1])] = fields[0]
+    if not symbol_of or sorted(symbol_of) != list(range(len(symbol_of))):
+        raise DataError(f"{path}: classes must be 0, 1, 2, ... without a gap; found {sorted(symbol_of)[:5]} ...")
+    return [symbol_of[i] for i in range(len(symbol_of))]

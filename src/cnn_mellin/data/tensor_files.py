@@ -1,0 +1,92 @@
+"""The predecessor's form of a partition: a `feat/UTT.pt` and a `ref/UTT.pt` an utterance."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cnn_mellin.data.atomic import atomic_directory
+from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition
+from cnn_mellin.data.utterance_names import name_utterances
+from cnn_mellin.errors import DataError
+
+__all__ = ["open_partition", "read_tensor_files", "write_tensor_files"]
+
+
+def open_partition(path: str | Path) -> Partition:
+    """A partition in either form: packed (memory-mapped) or tensor files (read into memory).
+
+    Raises:
+        DataError: it is neither, or is damaged.
+    """
+    path = Path(path)
+    return read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path)
+
+
+def write_tensor_files(partition: Partition, path: str | Path) -> None:
+    """Export: `feat/UTT.pt` (T, F) float32 and `ref/UTT.pt` (R, 3) int64 of class, first frame, end frame or -1."""
+    with atomic_directory(path) as directory:
+        (directory / "feat").mkdir()
+        (directory / "ref").mkdir()
+        for i, utterance_id in enumerate(partition.utterance_ids):
+            torch.save(torch.from_numpy(partition.features_of(i).copy()), directory / "feat" / f"{utterance_id}.pt")
+            torch.save(torch.from_numpy(partition.reference_of(i).copy()), directory / "ref" / f"{utterance_id}.pt")
+
+
+def read_tensor_files(path: str | Path) -> Partition:
+    """The tensor files of a folder, read into memory.
+
+    Raises:
+        DataError: an utterance lacks either file, or a file is not the tensor it should be.
+    """
+    path = Path(path)
+    ids = {part: {file.stem for file in (path / part).glob("*.pt")} for part in ("feat", "ref")}
+    if not ids["feat"]:
+        raise DataError(f"{path}: feat/ holds no .pt file; expected one for each utterance")
+    lacking = sorted(ids["feat"] ^ ids["ref"])
+    if lacking:
+        raise DataError(f"{path}: in feat/ or ref/ alone: {name_utterances(lacking)}; each utterance needs both files")
+    utterance_ids = sorted(ids["feat"])
+    features = [_load(path / "feat" / f"{name}.pt", (2,)).to(torch.float32).numpy() for name in utterance_ids]
+    references = [_timed(_load(path / "ref" / f"{name}.pt", (1, 2)), path, name) for name in utterance_ids]
+    for name, frames in zip(utterance_ids, features, strict=True):
+        if frames.shape[1] != features[0].shape[1]:
+            expected = f"{features[0].shape[1]} of feat/{utterance_ids[0]}.pt"
+            raise DataError(f"{path}/feat/{name}.pt: has {frames.shape[1]} coefficients, not the {expected}")
+    digest = hashlib.sha256(repr([frames.shape for frames in features]).encode())
+    for name, *arrays in zip(utterance_ids, features, references, strict=True):
+        digest.update(b"".join([name.encode(), *(array.tobytes() for array in arrays)]))
+    return Partition(
+        path,
+        PartitionDescription(features[0].shape[1]),
+        digest.hexdigest(),
+        utterance_ids,
+        np.concatenate(features),
+        np.cumsum([0, *map(len, features)]),
+        np.concatenate(references),
+        np.cumsum([0, *map(len, references)]),
+    )
+
+
+def _timed(reference: torch.Tensor, path: Path, name: str) -> NDArray[np.int64]:
+    rows = reference.to(torch.int64).numpy()
+    if rows.ndim == 1:
+        rows = np.stack([rows, np.full_like(rows, -1), np.full_like(rows, -1)], axis=1)
+    if rows.shape[1] != 3:
+        raise DataError(f"{path}/ref/{name}.pt: has shape {rows.shape}; must be (phones,) or (phones, 3)")
+    return rows
+
+
+def _load(path: Path, dims: tuple[int, ...]) -> torch.Tensor:
+    try:
+        tensor = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(f"{path}: is not a saved tensor ({str(error).splitlines()[0]})") from None
+    if not isinstance(tensor, torch.Tensor) or tensor.dim() not in dims:
+        raise DataError(f"{path}: holds {getattr(tensor, 'shape', type(tensor).__name__)}, not a tensor of {dims} axes")
+    return tensor

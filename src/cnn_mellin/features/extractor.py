@@ -1,0 +1,166 @@
+"""Features of a signal, as a torch module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_mellin.features.configuration import (
+    StftConfig,
+    as_content,
+    feature_configuration,
+    read_configuration,
+    shipped_configuration,
+)
+from cnn_mellin.features.filter_bank import triangular_mel_filters
+
+__all__ = ["FeatureExtractor"]
+
+_LOG_FLOOR = 1e-5
+# Frames of one transform: enough to be fast, few enough that an hour of audio needs little memory.
+_FRAMES_AT_ONCE = 4096
+
+
+class FeatureExtractor(torch.nn.Module):
+    """Frames of coefficients from samples; differentiable, so that it can stand inside a model.
+
+    Use `from_json` or `named`. Samples are in the units of 16-bit integers (full scale 32768), as `read_audio` gives
+    them. Frame i is centered on sample i * shift, and what lies beyond either end of the signal mirrors it.
+
+    Args:
+        config: the configuration, or None for raw audio: each sample is a frame of one coefficient.
+
+    Attributes:
+        num_coefficients: of a frame.
+        frame_shift_ms: from a frame to the next.
+        sample_rate_hz: that signals must have.
+
+    >>> extractor = FeatureExtractor.named("fbank-81-10ms")
+    >>> extractor(torch.zeros(16000)).shape
+    torch.Size([100, 81])
+    """
+
+    window: torch.Tensor
+    filters: torch.Tensor
+
+    def __init__(self, config: StftConfig | None) -> None:
+        super().__init__()
+        self.config = config
+        if config is None:
+            self.num_coefficients, self.frame_shift_ms, self.sample_rate_hz = 1, 1000 / 16000, 16000
+            return
+        self.sample_rate_hz = int(config.bank.sampling_rate)
+        self.frame_shift_ms = config.frame_shift_ms
+        self.num_coefficients = config.bank.num_filts + config.include_energy
+        self._length = int(config.frame_length_ms * config.bank.sampling_rate / 1000)
+        self._shift = int(config.frame_shift_ms * config.bank.sampling_rate / 1000)
+        size = self._length
+        if config.pad_to_nearest_power_of_two:
+            size = 1 << (size - 1).bit_length()
+        self._transform_size = size
+        window = torch.hann_window(self._length, periodic=False, dtype=torch.float64)
+        filters = triangular_mel_filters(
+            config.bank.num_filts, config.bank.low_hz, config.bank.high_hz, config.bank.sampling_rate, size
+        )
+        # A real bank has each filter at positive and at negative frequencies.
+        sides = 1 if config.bank.analytic else 2
+        power = 2 if config.use_power else 1
+        self.register_buffer("window", window / (0.5 * (self._length - 1)), persistent=False)
+        self.register_buffer("filters", sides * filters**power, persistent=False)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> FeatureExtractor:
+        """The extractor that a JSON file describes.
+
+        Raises:
+            SettingsError: the file cannot be read, or something in it breaks a rule.
+        """
+        return cls(feature_configuration(read_configuration(path), str(path)))
+
+    @classmethod
+    def named(cls, feature_type: str) -> FeatureExtractor:
+        """The extractor of a feature type that ships with the package, such as fbank-81-10ms or raw.
+
+        Raises:
+            SettingsError: there is no such type.
+        """
+        content = shipped_configuration(feature_type)
+        return cls(feature_configuration(content, feature_type) if content else None)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Every key and value of the configuration; empty for raw audio."""
+        return {} if self.config is None else as_content(self.config)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a signal of so many samples: (num_samples + shift // 2) // shift.
+
+        A signal that does not reach past the middle of its first frame is too short, and has none.
+
+        >>> FeatureExtractor.named("fbank-81-10ms").num_frames(16000)
+        100
+        """
+        if self.config is None:
+            return num_samples
+        return (num_samples + self._shift // 2) // self._shift if num_samples > self._length // 2 else 0
+
+    def forward(
+        self, signal: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Features of one signal, or of a batch of them.
+
+        Args:
+            signal: (samples,), or (N, samples) with `lengths`; float32 or float64.
+            lengths: (N,), samples of each signal.
+
+        Returns:
+            (T, F); or, of a batch, features (N, T, F), zeros past each length, and lengths (N,) in frames.
+
+        Raises:
+            ValueError: shapes do not fit.
+        """
+        if lengths is None:
+            if signal.dim() != 1:
+                raise ValueError(f"signal has shape {tuple(signal.shape)}; it must be (samples,), or pass lengths")
+            return self._features(signal)
+        if signal.dim() != 2 or lengths.shape != signal.shape[:1]:
+            shapes = f"signal {tuple(signal.shape)} and lengths {tuple(lengths.shape)}"
+            raise ValueError(f"{shapes} do not fit; they must be (N, samples) and (N,)")
+        features = [self._features(row[:length]) for row, length in zip(signal, lengths.tolist(), strict=True)]
+        padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
+        return padded, torch.tensor([len(frames) for frames in features], device=lengths.device)
+
+    def _features(self, signal: torch.Tensor) -> torch.Tensor:
+        config = self.config
+        if config is None:
+            return signal.unsqueeze(1)
+        num_frames = self.num_frames(len(signal))
+        if not num_frames:
+            return signal.new_zeros(0, self.num_coefficients)
+        padded = self._mirrored(signal, (self._length + 1) // 2 - 1, (num_frames - 1) * self._shift + self._length)
+        frames = padded.unfold(0, self._length, self._shift)
+        return torch.cat([self._coefficients(some, config) for some in frames.split(_FRAMES_AT_ONCE)])
+
+    def _mirrored(self, signal: torch.Tensor, before: int, total: int) -> torch.Tensor:
+        """The signal from `before` samples before its start, `total` long; beyond its ends it mirrors itself."""
+        size = len(signal)
+        if before <= size and total - before - size <= size:
+            after = max(total - before - size, 0)
+            parts = [signal[:before].flip(0), signal, signal[size - after :].flip(0)]
+            return torch.cat(parts)[:total]
+        places = torch.arange(-before, total - before, device=signal.device) % (2 * size)
+        return signal[torch.where(places < size, places, 2 * size - 1 - places)]
+
+    def _coefficients(self, frames: torch.Tensor, config: StftConfig) -> torch.Tensor:
+        spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), self._transform_size).abs()
+        if config.use_power:
+            spectrum = spectrum.square()
+        coefficients = spectrum @ self.filters.to(frames.dtype)
+        if config.include_energy:
+            energy = frames.square().mean(1, keepdim=True)
+            if not config.use_power:
+                energy = energy.sqrt()
+            coefficients = torch.cat([energy, coefficients], 1)
+        return coefficients.clamp(min=_LOG_FLOOR).log() if config.use_log else coefficients

@@ -1,0 +1,185 @@
+"""Augmentation of a batch of features: noise, random shift, time and frequency warps, masks.
+
+What is random is drawn an utterance at a time, each from its own stream, so that it depends neither on the batch nor
+on the device; what is computed is computed for the whole batch at once. SpecAugment (warps and masks) is Park et al.,
+2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cnn_mellin.config.training import TrainingConfig
+
+__all__ = ["AugmentationDraw", "augment", "draw_augmentation"]
+
+
+@dataclass(frozen=True)
+class AugmentationDraw:
+    """All that is random in the augmentation of one utterance of T frames and F coefficients.
+
+    Args:
+        noise: (T, F) of N(0, 1) times the strength, or None.
+        before, after: frames put before and after it.
+        time_warp, freq_warp: a point of the (shifted) utterance and where it moves to.
+        time_masks, freq_masks: (masks, 2) of first and end frame or coefficient.
+    """
+
+    noise: np.ndarray | None
+    before: int
+    after: int
+    time_warp: tuple[float, float]
+    freq_warp: tuple[float, float]
+    time_masks: np.ndarray
+    freq_masks: np.ndarray
+
+
+def draw_augmentation(
+    config: TrainingConfig, length: int, num_coefficients: int, stream: np.random.Generator
+) -> AugmentationDraw:
+    """Draw one utterance's augmentation.
+
+    Args:
+        config: the settings; for raw audio (one coefficient) warps and frequency masks are off.
+        length: frames of the utterance, T.
+        num_coefficients: F.
+        stream: random numbers of this utterance in this epoch.
+    """
+    raw = num_coefficients == 1
+    noise = None
+    if config.noise_eps:
+        noise = stream.standard_normal((length, num_coefficients), dtype=np.float32)
+        noise *= np.float32(config.noise_eps)
+    most = int(config.max_shift_proportion * length)
+    before, after = stream.integers(0, most + 1, 2).tolist()
+    shifted = length + before + after
+    num_time_masks = min(config.num_time_mask, int(config.num_time_mask_proportion * shifted))
+    widest_time_mask = min(config.max_time_mask, int(config.max_time_mask_proportion * shifted))
+    return AugmentationDraw(
+        noise,
+        before,
+        after,
+        _draw_warp(0.0 if raw else config.max_time_warp, shifted, stream),
+        _draw_warp(0.0 if raw else config.max_freq_warp, num_coefficients, stream),
+        _draw_masks(num_time_masks, widest_time_mask, shifted, stream),
+        _draw_masks(0 if raw else config.num_freq_mask, config.max_freq_mask, num_coefficients, stream),
+    )
+
+
+def _draw_warp(most: float, size: int, stream: np.random.Generator) -> tuple[float, float]:
+    """A point at least `most` from either end, and where it moves to, at most `most` away."""
+    most = min(most, max(size - 2, 0) / 2)
+    point, move = stream.uniform(most, max(size - 1 - most, most)), stream.uniform(-most, most)
+    return point, point + move
+
+
+def _draw_masks(most: int, widest: int, size: int, stream: np.random.Generator) -> np.ndarray:
+    """Up to `most` masks of up to `widest` each."""
+    count = int(stream.integers(0, most + 1))
+    widths = stream.integers(0, min(widest, size) + 1, count)
+    starts = np.floor(stream.random(count) * (size - widths + 1)).astype(np.int64)
+    return np.stack([starts, starts + widths], axis=1)
+
+
+def augment(
+    features: torch.Tensor, lengths: torch.Tensor, draws: Sequence[AugmentationDraw]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Augment a batch.
+
+    Args:
+        features: (N, T, F), zeros past each length.
+        lengths: (N,), frames of each utterance.
+        draws: N draws.
+
+    Returns:
+        features (N, T', F), zeros past each length, and lengths (N,): those of the shifted utterances.
+    """
+    lengths = lengths.to("cpu")
+    features = _add_noise(features, draws)
+    before = torch.tensor([draw.before for draw in draws])
+    shifted_lengths = lengths + before + torch.tensor([draw.after for draw in draws])
+    features = _shift_and_warp_time(features, lengths, shifted_lengths, before, draws)
+    features = _warp_freq(features, draws)
+    size = features.size(1)
+    frames = torch.arange(size).unsqueeze(0)
+    hidden = _masked([draw.time_masks for draw in draws], size) | (frames >= shifted_lengths.unsqueeze(1))
+    features = features.masked_fill(hidden.to(features.device).unsqueeze(2), 0)
+    if any(len(draw.freq_masks) for draw in draws):
+        hidden = _masked([draw.freq_masks for draw in draws], features.size(2))
+        features = features.masked_fill(hidden.to(features.device).unsqueeze(1), 0)
+    return features, shifted_lengths
+
+
+def _add_noise(features: torch.Tensor, draws: Sequence[AugmentationDraw]) -> torch.Tensor:
+    noises = [torch.from_numpy(draw.noise) for draw in draws if draw.noise is not None]
+    if not noises:
+        return features
+    noise = torch.nn.utils.rnn.pad_sequence(noises, batch_first=True).to(features)
+    return features + noise * features.abs().amax(1, keepdim=True)
+
+
+def _shift_and_warp_time(
+    features: torch.Tensor,
+    lengths: torch.Tensor,
+    shifted_lengths: torch.Tensor,
+    before: torch.Tensor,
+    draws: Sequence[AugmentationDraw],
+) -> torch.Tensor:
+    """One look-up for both: where each frame of the result comes from. Frames beyond either end repeat it."""
+    warped = any(draw.time_warp[0] != draw.time_warp[1] for draw in draws)
+    if not warped and torch.equal(lengths, shifted_lengths):
+        return features
+    frames = torch.arange(int(shifted_lengths.max()), dtype=torch.float64)
+    places = frames.expand(len(draws), -1)
+    if warped:
+        places = _warp_source(places, [draw.time_warp for draw in draws], (shifted_lengths - 1).double())
+    places = (places - before.unsqueeze(1)).clamp_(min=0).minimum((lengths - 1).unsqueeze(1))
+    return _interpolate(features, places, 1)
+
+
+def _warp_freq(features: torch.Tensor, draws: Sequence[AugmentationDraw]) -> torch.Tensor:
+    warps = [draw.freq_warp for draw in draws]
+    if all(point == moved for point, moved in warps):
+        return features
+    last = torch.full((len(draws),), features.size(2) - 1.0, dtype=torch.float64)
+    places = torch.arange(features.size(2), dtype=torch.float64).expand(len(draws), -1)
+    return _interpolate(features, _warp_source(places, warps, last), 2)
+
+
+def _warp_source(places: torch.Tensor, warps: Sequence[tuple[float, float]], last: torch.Tensor) -> torch.Tensor:
+    """Where each place (N, P) comes from: piecewise linear, 0 and `last` stay, each warp's point has moved."""
+    point, moved = torch.tensor(warps, dtype=torch.float64).T.unsqueeze(2)
+    last = last.unsqueeze(1)
+    tiny = torch.finfo(torch.float64).tiny
+    left = places * point / moved.clamp(min=tiny)
+    right = last - (last - places) * (last - point) / (last - moved).clamp(min=tiny)
+    return torch.where(places < moved, left, right)
+
+
+def _interpolate(features: torch.Tensor, places: torch.Tensor, dim: int) -> torch.Tensor:
+    """Features at fractional places (N, P) along an axis, linear between its neighbours."""
+    low = places.floor()
+    part = (places - low).to(features)
+    low_index = low.long()
+    high_index = (low_index + 1).clamp(max=features.size(dim) - 1)
+    axes = (len(places), -1, 1) if dim == 1 else (len(places), 1, -1)
+    shape = [-1, -1, -1]
+    shape[3 - dim] = features.size(3 - dim)
+
+    def at(index: torch.Tensor) -> torch.Tensor:
+        return features.gather(dim, index.to(features.device).view(axes).expand(shape))
+
+    return torch.lerp(at(low_index), at(high_index), part.view(axes))
+
+
+def _masked(masks: Sequence[np.ndarray], size: int) -> torch.Tensor:
+    """(N, size), true where any mask of an utterance lies."""
+    steps = np.zeros((len(masks), size + 1), dtype=np.int32)
+    for row, mask in zip(steps, masks, strict=True):
+        np.add.at(row, mask[:, 0], 1)
+        np.add.at(row, mask[:, 1], -1)
+    return torch.from_numpy(steps.cumsum(1)[:, :size] > 0)

@@ -1,0 +1,33 @@
+"""Learnable logarithmic compression."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["LogCompression"]
+
+
+class LogCompression(torch.nn.Module):
+    """Pointwise log(exp(log_eps) + |x|), with log_eps learnt.
+
+    Shapes:
+        any -> the same.
+
+    >>> layer = LogCompression()
+    >>> _ = torch.nn.init.zeros_(layer.log_eps)
+    >>> layer(torch.tensor([0.0])).item()
+    0.0
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_eps = torch.nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw log_eps from N(0, 1)."""
+        torch.nn.init.normal_(self.log_eps)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Compress `signal`, of any shape."""
+        return (self.log_eps.exp() + signal.abs()).log()

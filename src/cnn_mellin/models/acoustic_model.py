@@ -1,0 +1,153 @@
+"""The acoustic model: convolutions over windows, recurrent layers, phone logits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
+from cnn_mellin.models.windows import Windows
+
+__all__ = ["AcousticModel"]
+
+_NONLINEARITIES = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+
+
+class AcousticModel(torch.nn.Module):
+    """Phone logits from features, for CTC.
+
+    Every utterance is cut into windows; windows that are only padding are never computed, so that an utterance's
+    logits and gradients do not depend on what else is in the batch.
+
+    Args:
+        num_features: coefficients of a frame, F; 1 is raw audio.
+        num_classes: symbols and the blank, which is the last class, V.
+        config: the settings.
+        dropout_prob: dropout after each convolutional layer and between recurrent layers, in training.
+        convolutional_dropout_2d: drop whole channels in the convolutional layers.
+
+    Raises:
+        ValueError: sizes below 1, or features and lengths that do not fit.
+
+    >>> model = AcousticModel(81, 49, AcousticModelConfig(convolutional_layers=1, seed=1))
+    >>> logits, lengths = model(torch.rand(2, 20, 81), torch.tensor([20, 11]))
+    >>> logits.shape, lengths.tolist()
+    (torch.Size([2, 7, 49]), [7, 4])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_classes: int,
+        config: AcousticModelConfig | None = None,
+        *,
+        dropout_prob: float = 0.0,
+        convolutional_dropout_2d: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_features < 1:
+            raise ValueError(f"num_features is {num_features}; a frame has at least 1 coefficient")
+        if num_classes < 2:
+            raise ValueError(f"num_classes is {num_classes}; there is at least one symbol, and the blank")
+        self.config = config = config or AcousticModelConfig()
+        self.num_features, self.num_classes = num_features, num_classes
+        self.dropout_prob, self.convolutional_dropout_2d = dropout_prob, convolutional_dropout_2d
+        self._nonlinearity = _NONLINEARITIES[config.convolutional_nonlinearity]
+        with _seeded(config.seed):
+            self.log_compression = LogCompression() if config.use_log_compression else None
+            self.lift = DilationLift(dim=2) if config.use_lift else None
+            plan = plan_layers(num_features, config)
+            self.convs = torch.nn.ModuleList(_convolution(layer, num_features == 1, config) for layer in plan)
+            self._out_freqs = [layer.out_sizes[1] for layer in plan]
+            size = plan[-1].out_channels * plan[-1].out_sizes[1] if plan else num_features
+            self.rnn: torch.nn.RNNBase | None = None
+            if config.recurrent_layers:
+                self.rnn = getattr(torch.nn, config.recurrent_type)(
+                    size,
+                    config.recurrent_size,
+                    config.recurrent_layers,
+                    dropout=dropout_prob if config.recurrent_layers > 1 else 0.0,
+                    bidirectional=config.recurrent_bidirectional,
+                )
+                size = config.recurrent_size * (2 if config.recurrent_bidirectional else 1)
+            self.out = torch.nn.Linear(size, num_classes)
+
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of every window.
+
+        Args:
+            features: (N, T, F).
+            lengths: (N,), frames of each utterance, in 1..T; what lies past them is not looked at.
+
+        Returns:
+            logits (N, T', V), zero past the lengths, and lengths (N,) with
+            T' = (length - 1) // window_stride + 1.
+
+        Raises:
+            ValueError: shapes or lengths do not fit.
+        """
+        windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
+        hidden = self._convolve(windows.values)
+        packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)
+        if self.rnn is not None:
+            packed = self.rnn(packed)[0]
+        logits = PackedSequence(self.out(packed.data), *packed[1:])
+        return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
+
+    def _convolve(self, windows: torch.Tensor) -> torch.Tensor:
+        """Windows (W, time, F) to vectors (W, channels * frequencies), summed over the windows' time."""
+        hidden = windows.unsqueeze(1)  # (W, C, time, F)
+        if self.log_compression is not None:
+            hidden = self.log_compression(hidden)
+        if self.lift is not None:
+            hidden = self.lift(hidden)
+        raw = self.num_features == 1
+        if raw:
+            hidden = hidden.squeeze(3)  # (W, C, time)
+        for convolution, out_freq in zip(self.convs, self._out_freqs, strict=True):
+            hidden = convolution(hidden)
+            if not raw and hidden.size(3) > out_freq:
+                hidden = hidden.narrow(3, 0, out_freq)
+            hidden = self._drop(self._nonlinearity(hidden))
+        return hidden.sum(2).flatten(1)
+
+    def _drop(self, hidden: torch.Tensor) -> torch.Tensor:
+        if not self.convolutional_dropout_2d:
+            return torch.nn.functional.dropout(hidden, self.dropout_prob, self.training)
+        whole_channels = torch.nn.functional.dropout1d if hidden.dim() == 3 else torch.nn.functional.dropout2d
+        return whole_channels(hidden, self.dropout_prob, self.training)
+
+
+def _convolution(layer: LayerPlan, raw: bool, config: AcousticModelConfig) -> torch.nn.Module:
+    channels = (layer.in_channels, layer.out_channels)
+    if not config.convolutional_mellin:
+        if raw:
+            return torch.nn.Conv1d(*channels, layer.kernel[0], layer.stride[0], layer.padding[0])
+        return torch.nn.Conv2d(*channels, layer.kernel, layer.stride, layer.padding)
+    mellin: dict[str, Any] = {
+        "kernel_offset": layer.kernel_offset,
+        "input_dilation": layer.input_dilation,
+        "output_length": layer.out_sizes[0],
+    }
+    if raw:
+        return MellinConv1d(*channels, layer.kernel[0], **mellin)
+    # Less than no padding on the right means outputs to cut off: the model narrows them.
+    padding = (layer.padding[0], max(layer.padding[1], 0))
+    return MellinLinearConv2d(*channels, layer.kernel, **mellin, stride=layer.stride[1], padding=padding)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Draw the weights from a stream of their own, and leave torch's as it was."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

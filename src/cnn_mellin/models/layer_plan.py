@@ -1,0 +1,99 @@
+"""The sizes of an acoustic model's convolutional layers, from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cnn_mellin.config.model import AcousticModelConfig
+
+__all__ = ["LayerPlan", "plan_layers"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One convolutional layer. Pairs are (time, frequency); raw audio uses the first of each.
+
+    Args:
+        in_channels, out_channels: channels.
+        kernel: kernel lengths.
+        in_sizes, out_sizes: lengths of the layer's input and output.
+        stride: linear layers; frequency's also in Mellin layers.
+        padding: what a linear layer pads on either side; in a Mellin layer frequency's (left, right).
+        kernel_offset, input_dilation: Mellin layers; 1 in linear ones.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, int]
+    in_sizes: tuple[int, int]
+    out_sizes: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    kernel_offset: int = 1
+    input_dilation: int = 1
+
+
+def plan_layers(num_features: int, config: AcousticModelConfig) -> list[LayerPlan]:
+    """Sizes of every convolutional layer.
+
+    Args:
+        num_features: coefficients of a frame; 1 is raw audio, which has no frequency axis (its sizes are 1).
+        config: the model's settings.
+
+    >>> config = AcousticModelConfig(convolutional_layers=2, convolutional_time_factor=2, window_size=5)
+    >>> [layer.out_sizes for layer in plan_layers(81, config)]
+    [(5, 81), (3, 81)]
+    >>> config.convolutional_mellin = True
+    >>> [layer.out_sizes for layer in plan_layers(81, config)]
+    [(5, 81), (2, 81)]
+    """
+    raw = num_features == 1
+    kernel = (config.convolutional_kernel_time, 1 if raw else config.convolutional_kernel_freq)
+    sizes = (config.window_size, num_features)
+    in_channels, out_channels = 1, config.convolutional_initial_channels
+    layers = []
+    for number in range(1, config.convolutional_layers + 1):
+        on = number % config.convolutional_factor_schedule == 0
+        factors = (config.convolutional_time_factor, 1 if raw else config.convolutional_freq_factor) if on else (1, 1)
+        out_channels *= config.convolutional_channel_factor if on else 1
+        plan = _mellin_layer if config.convolutional_mellin else _linear_layer
+        layers.append(plan(in_channels, out_channels, kernel, sizes, factors))
+        in_channels, sizes = out_channels, layers[-1].out_sizes
+    return layers
+
+
+def _linear_layer(
+    in_channels: int, out_channels: int, kernel: tuple[int, int], sizes: tuple[int, int], factors: tuple[int, int]
+) -> LayerPlan:
+    axes = [_linear_axis(*axis) for axis in zip(sizes, kernel, factors, strict=True)]
+    (time, time_padding), (freq, freq_padding) = axes
+    padding = (time_padding, freq_padding)
+    return LayerPlan(in_channels, out_channels, kernel, sizes, (time, freq), factors, padding)
+
+
+def _linear_axis(size: int, kernel: int, factor: int) -> tuple[int, int]:
+    """Output length and padding on either side: half the kernel, one more where that would leave nothing."""
+    padding = (kernel - 1) // 2
+    if size + 2 * padding < kernel:
+        padding += 1
+    return (size + 2 * padding - kernel) // factor + 1, padding
+
+
+def _mellin_layer(
+    in_channels: int, out_channels: int, kernel: tuple[int, int], sizes: tuple[int, int], factors: tuple[int, int]
+) -> LayerPlan:
+    (time, freq), (time_factor, freq_factor) = sizes, factors
+    out_time, out_freq = max(time // time_factor, 1), max(freq // freq_factor, 1)
+    left = (kernel[1] - 1) // 2
+    right = (out_freq - 1) * freq_factor + kernel[1] - freq - left
+    return LayerPlan(
+        in_channels,
+        out_channels,
+        kernel,
+        sizes,
+        (out_time, out_freq),
+        (1, freq_factor),
+        (left, right),
+        kernel_offset=(time_factor - 1) * kernel[0] + 1,
+        input_dilation=(kernel[0] - 1) // 2 + 1,
+    )

@@ -1,0 +1,86 @@
+"""Windows of frames, in the order of a packed sequence."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["Windows", "window_lengths"]
+
+
+def window_lengths(lengths: torch.Tensor, window_stride: int) -> torch.Tensor:
+    """Windows of utterances of so many frames: (length - 1) // window_stride + 1, any shape.
+
+    >>> window_lengths(torch.tensor([1, 3, 4]), 3).tolist()
+    [1, 1, 2]
+    """
+    return torch.div(lengths - 1, window_stride, rounding_mode="floor") + 1
+
+
+class Windows:
+    """All windows of a batch that hold at least one frame, and how to pack them.
+
+    Window t of an utterance has frames t * window_stride up to t * window_stride + window_size, zeros past its end.
+
+    Args:
+        features: (N, T, F).
+        lengths: (N,), frames of each utterance, in 1..T.
+        window_size: frames in a window.
+        window_stride: frames from window to window.
+        num_features: the F that the caller expects.
+
+    Attributes:
+        values: (W, window_size, F), first windows of all utterances first, longest utterance first.
+        lengths: (N,), windows of each utterance, on the CPU.
+        batch_sizes, sorted_indices, unsorted_indices: as in torch's PackedSequence.
+
+    Raises:
+        ValueError: shapes or lengths do not fit.
+
+    >>> Windows(torch.arange(4.0).view(1, 4, 1), torch.tensor([4]), 3, 2, 1).values.squeeze(2).tolist()
+    [[0.0, 1.0, 2.0], [2.0, 3.0, 0.0]]
+    """
+
+    def __init__(
+        self, features: torch.Tensor, lengths: torch.Tensor, window_size: int, window_stride: int, num_features: int
+    ) -> None:
+        _check(features, lengths, num_features)
+        device = features.device
+        frames = lengths.to("cpu", torch.int64)
+        self.lengths = window_lengths(frames, window_stride)
+        sorted_lengths, order = torch.sort(self.lengths, descending=True, stable=True)
+        steps = torch.arange(int(sorted_lengths[0]))
+        present = steps.unsqueeze(1) < sorted_lengths  # (T', N): one row a step of the packed sequence
+        self.batch_sizes = present.sum(1)
+        self.sorted_indices = order.to(device)
+        self.unsorted_indices = torch.argsort(order).to(device)
+        step, utterance = present.nonzero(as_tuple=True)
+        utterance = order[utterance]
+        padding = (int(self.lengths.max()) - 1) * window_stride + window_size - features.size(1)
+        beyond = torch.arange(features.size(1)) >= frames.unsqueeze(1)
+        if beyond.any():
+            features = features.masked_fill(beyond.unsqueeze(2).to(device), 0)
+        if padding > 0:
+            features = torch.nn.functional.pad(features, (0, 0, 0, padding))
+        unfolded = features.unfold(1, window_size, window_stride)  # (N, T', F, window): a view
+        self.values = unfolded[utterance.to(device), step.to(device)].transpose(1, 2)
+
+
+def _check(features: torch.Tensor, lengths: torch.Tensor, num_features: int) -> None:
+    if features.dim() != 3:
+        raise ValueError(f"features has shape {tuple(features.shape)}; it must be (utterances, frames, coefficients)")
+    if features.size(2) != num_features:
+        raise ValueError(f"features has {features.size(2)} coefficients, but the model takes {num_features}")
+    if lengths.shape != features.shape[:1] or not features.size(0):
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)}; it must be ({features.size(0)},), one for each of 1 or more "
+            "utterances"
+        )
+    if lengths.is_floating_point():
+        raise ValueError(f"lengths has dtype {lengths.dtype}; it must be of whole numbers")
+    wrong = (lengths < 1) | (lengths > features.size(1))
+    if wrong.any():
+        i = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"lengths[{i}] is {int(lengths[i])} but features have {features.size(1)} frames; "
+            f"lengths must lie in 1..{features.size(1)} (samples instead of frames?)"
+        )

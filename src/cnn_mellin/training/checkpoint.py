@@ -1,0 +1,129 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped.
+
+A checkpoint is two files, the model's weights and the rest (optimizer, schedule, history). `checkpoints.json` lists
+the checkpoints there are, with a checksum of each file; replacing it is the one step that makes a checkpoint count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_mellin.data.atomic import atomic_file
+from cnn_mellin.errors import DataError
+
+__all__ = ["Checkpoint", "CheckpointStore"]
+
+
+@dataclass
+class Checkpoint:
+    """The state after an epoch.
+
+    Args:
+        epoch: from 1; 0 is before the first.
+        model: the model's state dict.
+        training: optimizer, schedule, history and so on, of tensors and plain values.
+    """
+
+    epoch: int
+    model: dict[str, torch.Tensor]
+    training: dict[str, Any]
+
+
+class CheckpointStore:
+    """The checkpoints in a model folder.
+
+    Args:
+        folder: must exist.
+        model_format, training_format: file names with `{epoch}`.
+    """
+
+    def __init__(self, folder: Path, model_format: str, training_format: str) -> None:
+        self.folder = folder
+        self._formats = (model_format, training_format)
+        self._list = folder / "checkpoints.json"
+        self._entries: list[dict[str, Any]] = []
+        self.best_epoch: int | None = None
+        if self._list.exists():
+            try:
+                content = json.loads(self._list.read_text(encoding="utf-8"))
+                self._entries, self.best_epoch = content["checkpoints"], content["best_epoch"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{self._list}: is damaged ({error}); delete the folder to train anew") from None
+
+    def save(self, checkpoint: Checkpoint, *, best_epoch: int, keep_all: bool) -> None:
+        """Add a checkpoint; unless all are kept, those but the last two and the best are deleted.
+
+        Two, so that there is one to go back to where the last is found damaged.
+        """
+        files = {}
+        for name_format, state in zip(self._formats, (checkpoint.model, checkpoint.training), strict=True):
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            name = name_format.format(epoch=checkpoint.epoch)
+            with atomic_file(self.folder / name, "wb") as file:
+                file.write(buffer.getbuffer())
+            files[name] = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        entries = [entry for entry in self._entries if entry["epoch"] < checkpoint.epoch]
+        entries.append({"epoch": checkpoint.epoch, "files": files})
+        kept = entries if keep_all else [e for e in entries if e in entries[-2:] or e["epoch"] == best_epoch]
+        dropped = [name for entry in self._entries + entries if entry not in kept for name in entry["files"]]
+        self._entries, self.best_epoch = kept, best_epoch
+        with atomic_file(self._list) as file:
+            json.dump({"best_epoch": best_epoch, "checkpoints": kept}, file, indent=1)
+        for name in set(dropped) - {name for entry in kept for name in entry["files"]}:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def load_last(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole, or None where there is none; a damaged one is warned of."""
+        for entry in reversed(self._entries):
+            damage = self._damage(entry)
+            if damage is None:
+                model, training = (self._load(name) for name in entry["files"])
+                return Checkpoint(entry["epoch"], model, training)
+            warnings.warn(f"{damage}; going back to the checkpoint before it", stacklevel=2)
+        if self._entries:
+            raise DataError(f"{self._list}: every checkpoint is damaged; delete the folder to train anew")
+        return None
+
+    def load_model(self, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        """Weights after an epoch; by default after the best.
+
+        Raises:
+            DataError: there is no such checkpoint, or it is damaged.
+        """
+        wanted = self.best_epoch if epoch is None else epoch
+        for entry in self._entries:
+            if entry["epoch"] == wanted:
+                damage = self._damage(entry)
+                if damage is not None:
+                    raise DataError(damage)
+                return self._load(next(iter(entry["files"])))
+        there = ", ".join(str(entry["epoch"]) for entry in self._entries) or "none"
+        raise DataError(f"{self.folder}: no checkpoint of epoch {wanted}; there are: {there}")
+
+    def _damage(self, entry: dict[str, Any]) -> str | None:
+        for name, checksum in entry["files"].items():
+            path = self.folder / name
+            try:
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                return f"{path}: cannot be read ({error.strerror})"
+            if found != checksum:
+                return f"{path}: is damaged (its checksum is not the one in {self._list.name})"
+        return None
+
+    def _load(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise DataError(f"{path}: is no checkpoint ({str(error).splitlines()[0]})") from None

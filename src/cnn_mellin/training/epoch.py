@@ -1,0 +1,108 @@
+"""One epoch of training."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from cnn_mellin.config.training import TrainingConfig
+from cnn_mellin.data.batch import Batch
+from cnn_mellin.models import AcousticModel
+from cnn_mellin.training.objective import ctc_objective
+
+__all__ = ["EpochResult", "Stepper", "train_epoch"]
+
+
+@dataclass
+class EpochResult:
+    """What an epoch gave.
+
+    Args:
+        train_loss: mean over the utterances of the batches whose loss was finite; NaN where none was.
+        num_utterances: in those batches.
+        not_emittable: utterances whose reference CTC could not emit; their loss counts as zero.
+        not_finite: utterances of the batches whose loss or gradient was not finite; they changed nothing.
+        seconds: all of it.
+    """
+
+    train_loss: float
+    num_utterances: int
+    not_emittable: list[str] = field(default_factory=list)
+    not_finite: list[list[str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Stepper:
+    """Updates a model on one batch at a time.
+
+    Args:
+        model: in training mode.
+        optimizer: over its parameters.
+        config: `autocast` and `max_gradient_norm`.
+    """
+
+    def __init__(self, model: AcousticModel, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
+        self.model, self.optimizer, self.config = model, optimizer, config
+        self.device = next(model.parameters()).device
+        self._dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        scaled = config.autocast and self._dtype == torch.float16
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+
+    def __call__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, bool]:
+        """Losses (N,), which references can be emitted (N,), and whether the model was updated."""
+        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
+            logits, lengths = self.model(batch.features, batch.lengths)
+        objective = ctc_objective(logits, lengths, batch.references, batch.reference_lengths)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(objective.mean).backward()
+        self._scaler.unscale_(self.optimizer)
+        limit = math.inf if self.config.max_gradient_norm is None else self.config.max_gradient_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        finite = bool(torch.isfinite(norm) & torch.isfinite(objective.mean))
+        if finite or self._scaler.is_enabled():  # a scaler leaves out updates that are not finite, and lowers its scale
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        return objective.losses.detach(), objective.emittable, finite
+
+    def state_dict(self) -> dict[str, object]:
+        """State of the loss scaling, empty where it is off."""
+        return self._scaler.state_dict()
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Go on from a `state_dict`."""
+        if state:
+            self._scaler.load_state_dict(state)
+
+
+def train_epoch(
+    stepper: Stepper, batches: Iterable[Batch], set_rate: Callable[[int], None] = lambda _: None
+) -> EpochResult:
+    """Update a model on every batch.
+
+    Args:
+        stepper: makes the updates.
+        batches: of the epoch, in order.
+        set_rate: called with 0, 1, ... before each update.
+    """
+    began = time.perf_counter()
+    stepper.model.train()
+    total, count = torch.zeros((), dtype=torch.float64, device=stepper.device), 0
+    result = EpochResult(math.nan, 0)
+    for number, batch in enumerate(batches):
+        set_rate(number)
+        losses, emittable, finite = stepper(batch.to(stepper.device))
+        if finite:
+            total += losses.double().sum()
+            count += len(batch)
+        else:
+            result.not_finite.append(batch.utterance_ids)
+        if not emittable.all():
+            result.not_emittable += [name for name, can in zip(batch.utterance_ids, emittable, strict=True) if not can]
+    result.train_loss = float(total) / count if count else math.nan
+    result.num_utterances = count
+    result.seconds = time.perf_counter() - began
+    return result

@@ -1,0 +1,44 @@
+"""What each epoch of a training gave."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from cnn_mellin.data.atomic import atomic_file
+
+__all__ = ["EpochRecord", "write_history"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of `history.csv`.
+
+    Args:
+        epoch: from 1.
+        learning_rate: at the end of the epoch.
+        train_loss: mean over the utterances, each divided by its phones.
+        dev_per_percent: dev phone error rate (39 phones where it is TIMIT's set); NaN without a dev partition.
+        num_not_emittable: references longer than CTC can emit.
+        num_not_finite: batches whose loss or gradient was not finite; they changed nothing.
+        utterances_per_s: in the epoch's updates.
+        seconds: of the whole epoch.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    dev_per_percent: float
+    num_not_emittable: int
+    num_not_finite: int
+    utterances_per_s: float
+    seconds: float
+
+
+def write_history(path: Path, records: list[EpochRecord]) -> None:
+    """Write all records as CSV, whole or not at all."""
+    with atomic_file(path) as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in records)

@@ -1,0 +1,70 @@
+"""The CTC objective of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["Objective", "ctc_objective", "frames_needed"]
+
+
+@dataclass
+class Objective:
+    """CTC losses of a batch.
+
+    Args:
+        losses: (N,), -ln P(reference) divided by the number of phones; 0 where the reference cannot be emitted.
+        emittable: (N,), false where the reference needs more frames than there are.
+    """
+
+    losses: torch.Tensor
+    emittable: torch.Tensor
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Mean over the utterances of the batch, which does not move with the size of the batch."""
+        return self.losses.mean()
+
+
+def frames_needed(references: torch.Tensor, reference_lengths: torch.Tensor) -> torch.Tensor:
+    """Fewest output frames with which CTC can emit each reference: its length, and a blank between equal phones.
+
+    Args:
+        references: (R,), classes of all utterances end to end.
+        reference_lengths: (N,), on the CPU.
+
+    >>> frames_needed(torch.tensor([1, 1, 2, 5]), torch.tensor([3, 1])).tolist()
+    [4, 1]
+    """
+    parts = torch.split(references.cpu(), reference_lengths.tolist())
+    repeats = [int((part[1:] == part[:-1]).sum()) for part in parts]
+    return reference_lengths + torch.tensor(repeats, dtype=reference_lengths.dtype)
+
+
+def ctc_objective(
+    logits: torch.Tensor, lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor
+) -> Objective:
+    """CTC, the blank the last class; infinite losses are zeroed, and known by `emittable`.
+
+    Args:
+        logits: (N, T, V).
+        lengths: (N,), output frames.
+        references: (R,), classes of all utterances end to end.
+        reference_lengths: (N,).
+
+    >>> objective = ctc_objective(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([0, 0]), torch.tensor([2]))
+    >>> objective.mean.item(), objective.emittable.tolist()
+    (0.0, [False])
+    """
+    losses = torch.nn.functional.ctc_loss(
+        logits.float().log_softmax(2).transpose(0, 1),
+        references,
+        lengths,
+        reference_lengths,
+        blank=logits.size(2) - 1,
+        reduction="none",
+        zero_infinity=True,
+    )
+    losses = losses / reference_lengths.clamp(min=1).to(losses.device)
+    return Objective(losses, lengths.cpu() >= frames_needed(references, reference_lengths))
