@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,8 +13,9 @@ from cnn_mellin.config.data import DataConfig
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.config.training import TrainingConfig
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.nearest import nearest
 
-__all__ = ["SECTIONS", "Settings", "nearest", "setting_help"]
+__all__ = ["SECTIONS", "Settings", "setting_help"]
 
 SECTIONS: dict[str, type] = {"model": AcousticModelConfig, "training": TrainingConfig, "data": DataConfig}
 
@@ -62,19 +62,6 @@ class Settings:
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Section -> setting -> value, in the order of their definition."""
         return {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them.
-
-    >>> nearest("window_sise", ["window_size", "seed"])
-    "the nearest known is 'window_size'"
-    >>> nearest("xyz", ["window_size", "seed"])
-    'known are seed, window_size'
-    """
-    known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"the nearest known is {close[0]!r}" if close else f"known are {', '.join(known)}"
 
 
 def setting_help(section: str, name: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin.data.partition import Partition
-from cnn_mellin.data.random_stream import random_stream
+from cnn_mellin.random_stream import random_stream
 
 __all__ = ["Batch", "batch_indices", "load_batch"]
 

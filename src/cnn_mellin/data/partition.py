@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn_mellin.data.atomic import atomic_directory
+from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.errors import DataError
 
 __all__ = ["Partition", "PartitionDescription", "PartitionWriter", "read_partition", "write_partition"]

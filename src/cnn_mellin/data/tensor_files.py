@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mellin.data.atomic import atomic_directory
+from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition
-from cnn_mellin.data.utterance_names import name_utterances
 from cnn_mellin.errors import DataError
+from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["open_partition", "read_tensor_files", "write_tensor_files"]
 

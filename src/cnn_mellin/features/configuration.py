@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cnn_mellin.config.settings import nearest
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.nearest import nearest
 
 __all__ = ["FEATURE_TYPES", "FilterBankConfig", "StftConfig", "feature_configuration", "shipped_configuration"]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from cnn_mellin.data.atomic import atomic_file
+from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 
 __all__ = ["Checkpoint", "CheckpointStore"]

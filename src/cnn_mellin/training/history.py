@@ -6,7 +6,7 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from cnn_mellin.data.atomic import atomic_file
+from cnn_mellin.atomic import atomic_file
 
 __all__ = ["EpochRecord", "write_history"]
 

@@ -1,0 +1,320 @@
+"""A demonstration corpus of synthesised speech, in TIMIT's layout.
+
+Repeatable to the byte from its size and seed, however many processes make it: each speaker's random numbers depend on
+the seed and the speaker alone, and each speaker is synthesised by a fresh process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mellin.atomic import atomic_directory
+from cnn_mellin.corpora.demo_labels import timit_labels
+from cnn_mellin.corpora.utterance import TimedPhone
+from cnn_mellin.errors import UserError
+from cnn_mellin.features.audio import write_sphere
+from cnn_mellin.random_stream import random_stream, stream_seed
+
+__all__ = ["make_demo_corpus"]
+
+SAMPLE_RATE_HZ = 16000
+MANIFEST = "demo-corpus.json"
+_VERSION = 1  # of this generator: part of what the bytes depend on
+_UTTERANCES_A_SPEAKER = 10
+_SHARED = ("SA1", "SA2")
+_OWN = ("SI1", "SI2", "SI3", "SX1", "SX2", "SX3", "SX4", "SX5")
+# Variants that sound like a person; those named otherwise whisper, buzz or are meant as robots.
+_VARIANTS = (
+    "Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen Reed "
+    "RicishayMax RicishayMax2 RicishayMax3 adam anika antonio aunty belinda benjamin boris caleb david ed edward "
+    "edward2 f1 f2 f3 f4 f5 grandma grandpa gustave ian iven iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 "
+    "klatt4 linda m1 m2 m3 m4 m5 m6 m7 m8 marcelo max michel miguel mike2 norbert pablo paul pedro quincy rob robert "
+    "sandro shelby steph steph2 steph3 travis victor zac"
+).split()
+_FEMALE = set(
+    "Alicia Andrea Annie anika aunty belinda f1 f2 f3 f4 f5 grandma linda shelby steph steph2 steph3 iven2".split()
+)
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """How one speaker sounds.
+
+    Args:
+        name: as in TIMIT: sex, three letters, a digit.
+        part: TRAIN or TEST.
+        dialect: DR1 to DR8.
+        variant: of the synthesiser's voice.
+        rate, pitch, pitch_range: the synthesiser's parameters, in its own units.
+        stretch: the signal is resampled to this many times its length.
+        tilt: of the spectrum: each sample less this part of the one before.
+        noise_db: level of the noise below that of the speech.
+        seed: of the synthesiser and of silence and noise.
+        prompts: names of the utterances.
+        sentences: one a prompt.
+    """
+
+    name: str
+    part: str
+    dialect: str
+    variant: str
+    rate: int
+    pitch: int
+    pitch_range: int
+    stretch: float
+    tilt: float
+    noise_db: float
+    seed: int
+    prompts: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+def make_demo_corpus(
+    directory: str | Path, num_utterances: int = 1000, seed: int = 1, *, jobs: int | None = None, quiet: bool = True
+) -> bool:
+    """Synthesise a corpus, whole or not at all.
+
+    Every speaker reads two sentences that all read (SA) and eight of their own; a quarter of the speakers are TEST,
+    with voices of their own.
+
+    Args:
+        directory: must not exist, be empty, or hold the same corpus already.
+        num_utterances: of all speakers together; at least 20, for two speakers.
+        seed: of everything random.
+        jobs: speakers synthesised at once; by default one a core.
+        quiet: show no progress bar.
+
+    Returns:
+        True, or False where the same corpus was there already.
+
+    Raises:
+        UserError: too few utterances, the synthesiser is not installed, or the folder holds something else.
+    """
+    from tqdm import tqdm
+
+    directory = Path(directory)
+    if num_utterances < 2 * _UTTERANCES_A_SPEAKER:
+        raise UserError(
+            f"--utterances {num_utterances}: must be at least {2 * _UTTERANCES_A_SPEAKER}, for a speaker in each part"
+        )
+    if importlib.util.find_spec("espeakng_loader") is None:
+        raise UserError("the demo corpus needs the package espeakng-loader: pip install 'cnn-mellin[demo]'")
+    manifest = {
+        "generator": _VERSION,
+        "espeakng_loader": importlib.metadata.version("espeakng-loader"),
+        "num_utterances": num_utterances,
+        "seed": seed,
+    }
+    if _holds_corpus(directory, manifest):
+        return False
+    speakers = _speakers(num_utterances, seed)
+    with atomic_directory(directory) as folder, ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+        progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet)
+        try:
+            for count in pool.map(lambda speaker: _record(speaker, folder), speakers):
+                progress.update(count)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            progress.close()
+        (folder / "SPKRINFO.TXT").write_text("".join(json.dumps(asdict(s)) + "\n" for s in speakers), encoding="utf-8")
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return True
+
+
+def _holds_corpus(directory: Path, manifest: dict[str, object]) -> bool:
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return False
+    try:
+        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"{directory}: exists and is no demo corpus; name another folder") from None
+    if found != manifest:
+        differs = ", ".join(
+            f"{key} {found.get(key)} not {value}" for key, value in manifest.items() if found.get(key) != value
+        )
+        raise UserError(f"{directory}: holds another demo corpus ({differs}); delete it, or name another folder")
+    return True
+
+
+def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:
+    stream = random_stream(seed, "demo speakers")
+    count = -(-num_utterances // _UTTERANCES_A_SPEAKER)
+    num_test = max(count // 4, 1)
+    variants = [_VARIANTS[i] for i in stream.permutation(len(_VARIANTS))]
+    num_test_variants = max(len(variants) // 4, 1)
+    sentences = _distinct_sentences(seed)
+    shared = _grammar()["dialect_sentences"]
+    speakers, left = [], num_utterances
+    for i in range(count):
+        test = i < num_test
+        # Voices of TEST are never heard in TRAIN.
+        own = variants[:num_test_variants] if test else variants[num_test_variants:]
+        variant = own[(i if test else i - num_test) % len(own)]
+        prompts = (*_SHARED, *_OWN)[: min(left, _UTTERANCES_A_SPEAKER)]
+        left -= len(prompts)
+        letters = "".join(chr(ord("A") + i // 26**place % 26) for place in (2, 1, 0))
+        draw = random_stream(seed, "demo speaker", i)
+        speakers.append(
+            _Speaker(
+                name=("F" if variant in _FEMALE else "M") + letters + "0",
+                part="TEST" if test else "TRAIN",
+                dialect=f"DR{1 + i % 8}",
+                variant=variant,
+                rate=int(draw.integers(130, 216)),
+                pitch=int(draw.integers(35, 66)),
+                pitch_range=int(draw.integers(30, 71)),
+                stretch=float(draw.integers(30, 35)) / 32,
+                tilt=float(draw.uniform(-0.2, 0.4)),
+                noise_db=float(draw.uniform(28, 45)),
+                seed=stream_seed(seed, "demo voice", i) % 1_000_000_000,
+                prompts=prompts,
+                sentences=(*shared, *(next(sentences) for _ in prompts[2:]))[: len(prompts)],
+            )
+        )
+    return speakers
+
+
+def _grammar() -> dict[str, list[str]]:
+    return json.loads(Path(__file__).with_name("demo_grammar.json").read_text(encoding="utf-8"))
+
+
+def _distinct_sentences(seed: int) -> Iterator[str]:
+    """Sentences drawn from the grammar, none of them twice."""
+    grammar, stream, seen = _grammar(), random_stream(seed, "demo sentences"), set[str]()
+
+    def draw(match: re.Match[str]) -> str:
+        words = grammar[match[1]]
+        return words[stream.integers(len(words))]
+
+    while True:
+        pattern = grammar["patterns"][stream.integers(len(grammar["patterns"]))]
+        sentence = re.sub(r"\{(\w+)\}", draw, pattern)
+        sentence = re.sub(r"\b([Aa])( [aeioAEIO])", r"\1n\2", sentence)
+        sentence = sentence[0].upper() + sentence[1:]
+        if sentence not in seen:
+            seen.add(sentence)
+            yield sentence
+
+
+def _record(speaker: _Speaker, folder: Path) -> int:
+    """Write all utterances of a speaker; returns how many."""
+    target = folder / speaker.part / speaker.dialect / speaker.name
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "speech.npz"
+        job = {
+            "voice": f"en-us+{speaker.variant}",
+            "rate": speaker.rate,
+            "pitch": speaker.pitch,
+            "range": speaker.pitch_range,
+            "seed": speaker.seed,
+            "sentences": speaker.sentences,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_mellin.corpora.espeak", str(out)],
+            input=json.dumps(job),
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise UserError(f"the synthesiser failed on voice {job['voice']}: {last}")
+        with np.load(out, allow_pickle=False) as speech:
+            for i, (prompt, sentence) in enumerate(zip(speaker.prompts, speaker.sentences, strict=True)):
+                marks, names = speech[f"marks_{i}"], speech[f"names_{i}"]
+                rate = int(speech["sample_rate_hz"])
+                _write_utterance(target / prompt, speaker, i, sentence, speech[f"samples_{i}"], rate, marks, names)
+    return len(speaker.prompts)
+
+
+def _write_utterance(
+    stem: Path,
+    speaker: _Speaker,
+    number: int,
+    sentence: str,
+    samples: NDArray[np.int16],
+    rate: int,
+    marks: NDArray[np.int64],
+    names: NDArray[np.str_],
+) -> None:
+    stream = random_stream(speaker.seed, "recording", number)
+    spoken = [i for i in range(len(marks)) if marks[i, 0] == 7]
+    labels = timit_labels([str(names[i]) for i in spoken], [int(marks[i, 1]) for i in spoken], samples, rate)
+    up = round(speaker.stretch * 32) * SAMPLE_RATE_HZ
+    scale = up / (32 * rate)
+    before, after = (int(stream.integers(1600, 4000)) for _ in range(2))
+    signal = _recorded(samples, up, 32 * rate, before, after, speaker, stream)
+
+    def place(sample: int) -> int:
+        return before + round(sample * scale)
+
+    phones = [TimedPhone(label.symbol, place(label.first_sample), place(label.end_sample)) for label in labels]
+    phones[0] = TimedPhone("h#", 0, phones[0].end_sample)
+    phones[-1] = TimedPhone("h#", phones[-1].first_sample, len(signal))
+    write_sphere(stem.with_suffix(".WAV"), signal, SAMPLE_RATE_HZ)
+    lines = "".join(f"{phone.first_sample} {phone.end_sample} {phone.symbol}\n" for phone in phones)
+    stem.with_suffix(".PHN").write_text(lines, encoding="ascii")
+    stem.with_suffix(".TXT").write_text(f"0 {len(signal)} {sentence}\n", encoding="ascii")
+    words = _words(sentence, marks, [place(int(mark[1])) for mark in marks], phones[-1].first_sample)
+    stem.with_suffix(".WRD").write_text(words, encoding="ascii")
+
+
+def _recorded(
+    samples: NDArray[np.int16],
+    up: int,
+    down: int,
+    before: int,
+    after: int,
+    speaker: _Speaker,
+    stream: np.random.Generator,
+) -> NDArray[np.int16]:
+    """The signal as a microphone would have it: silence around it, the speaker's tilt, level and noise."""
+    from scipy.signal import resample_poly
+
+    divisor = int(np.gcd(up, down))
+    speech = resample_poly(samples.astype(np.float64), up // divisor, down // divisor)
+    speech = np.concatenate([np.zeros(before), speech, np.zeros(after)])
+    speech[1:] -= speaker.tilt * speech[:-1]
+    speech *= stream.uniform(0.25, 0.7) * 32767 / np.abs(speech).max()
+    level = np.sqrt(np.mean(speech**2)) * 10 ** (-speaker.noise_db / 20)
+    noisy = speech + level * stream.standard_normal(len(speech))
+    return np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
+
+
+def _words(sentence: str, marks: NDArray[np.int64], places: Sequence[int], end: int) -> str:
+    """Lines of a .WRD file: each word lasts until the next begins."""
+    begun = [(places[i], int(mark[2]), int(mark[3])) for i, mark in enumerate(marks) if mark[0] == 1]
+    ends = [first for first, _, _ in begun[1:]] + [end]
+    lines = []
+    for (first, position, length), last in zip(begun, ends, strict=True):
+        word = sentence[position - 1 : position - 1 + length].strip(" .,?!").lower()
+        if word and last > first:
+            lines.append(f"{first} {last} {word}\n")
+    return "".join(lines)
+
+
+def corpus_digest(directory: str | Path) -> str:
+    """Fingerprint of every file of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(directory).rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(directory)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

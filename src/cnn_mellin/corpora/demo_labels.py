@@ -1,0 +1,114 @@
+"""From the synthesiser's phone events to TIMIT's 61 labels and their boundaries."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mellin.corpora.utterance import TimedPhone
+
+__all__ = ["timit_labels"]
+
+_CLOSURES = {
+    **{"p": "pcl", "t": "tcl", "k": "kcl", "b": "bcl", "d": "dcl", "g": "gcl"},
+    **{"ch": "tcl", "jh": "dcl"},
+}
+_VOICELESS = {"p", "t", "k", "ch"}
+_STRESS = "',%="
+_SHORTEST = 16  # samples: shorter events are elided phones
+_SILENT = 40  # magnitude of 16-bit samples; the synthesiser's silences are exact zeros but for the tail of a filter
+_SHORTEST_CLOSURE_S = 0.010
+_RISE_S = 0.006
+_BURST_LOWEST_HZ = 1500
+_LAST_BURST = 0.85  # of the segment
+
+
+def timit_labels(
+    names: list[str], first_samples: list[int], samples: NDArray[np.int16], sample_rate_hz: int
+) -> list[TimedPhone]:
+    """Labels that cover the whole signal.
+
+    Args:
+        names: mnemonics of the synthesiser's phone events.
+        first_samples: where each begins.
+        samples: (samples,), the signal.
+        sample_rate_hz: samples a second.
+
+    Returns:
+        TIMIT labels, each beginning where the one before it ends; the first and the last are `h#`.
+
+    Raises:
+        ValueError: a mnemonic is not known.
+    """
+    labels: list[tuple[str, int]] = [("h#", 0)]
+    ends = [*first_samples[1:], len(samples)]
+    for name, first, end in zip(names, first_samples, ends, strict=True):
+        phones = _phones_of(name.strip(_STRESS))
+        if not phones or end - first < _SHORTEST:
+            continue
+        if len(phones) == 2:
+            labels += [(phones[0], first), (phones[1], (first + end) // 2)]
+        elif phones[0] in _CLOSURES:
+            labels += _stop(phones[0], first, end, labels[-1][1], samples, sample_rate_hz)
+        else:
+            labels.append((phones[0], first))
+    return _joined(labels, len(samples))
+
+
+@cache
+def _table() -> dict[str, tuple[str, ...]]:
+    lines = Path(__file__).with_name("espeak_phones.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return {mnemonic: tuple(phones.split()) for mnemonic, phones in (line.split("\t") for line in lines)}
+
+
+def _phones_of(mnemonic: str) -> tuple[str, ...]:
+    if mnemonic in ("", ";"):
+        return ()
+    try:
+        return _table()[mnemonic]
+    except KeyError:
+        raise ValueError(f"mnemonic {mnemonic!r} is in no row of espeak_phones.tsv") from None
+
+
+def _stop(
+    phone: str, first: int, end: int, earliest: int, samples: NDArray[np.int16], sample_rate_hz: int
+) -> list[tuple[str, int]]:
+    """Closure and burst: the silence before a voiceless stop is its closure, others are split at their burst."""
+    closure = _CLOSURES[phone]
+    if phone in _VOICELESS:
+        loud = np.flatnonzero(np.abs(samples[earliest:first].astype(np.int32)) > _SILENT)
+        silence = earliest + int(loud[-1]) + 1 if len(loud) else earliest
+        if first - silence >= _SHORTEST_CLOSURE_S * sample_rate_hz:
+            return [(closure, silence), (phone, first)]
+    return [(closure, first), (phone, first + _burst(samples[first:end], sample_rate_hz))]
+
+
+def _burst(segment: NDArray[np.int16], sample_rate_hz: int) -> int:
+    """Where the energy of the higher frequencies rises most steeply."""
+    spectrum = np.fft.rfft(segment.astype(np.float64))
+    spectrum[: int(_BURST_LOWEST_HZ * len(segment) / sample_rate_hz)] = 0
+    energy = np.concatenate([[0.0], np.cumsum(np.fft.irfft(spectrum, len(segment)) ** 2)])
+    window = max(int(_RISE_S * sample_rate_hz), 1)
+    last = int(_LAST_BURST * len(segment)) - window
+    if last <= window:
+        return len(segment) // 2
+    places = np.arange(window, last)
+    before, after = energy[places] - energy[places - window], energy[places + window] - energy[places]
+    return int(places[np.argmax(np.log(after + 1) - np.log(before + 1))])
+
+
+def _joined(labels: list[tuple[str, int]], length: int) -> list[TimedPhone]:
+    """Labels with their ends; pauses at either end are part of `h#`, and neighbouring pauses are one."""
+    end_of_speech = length
+    while labels[-1][0] == "pau":
+        end_of_speech = labels.pop()[1]
+    kept: list[tuple[str, int]] = []
+    for label, first in [*labels, ("h#", end_of_speech)]:
+        if label != "pau" or kept[-1][0] not in ("pau", "h#"):
+            kept.append((label, first))
+    ends = [first for _, first in kept[1:]] + [length]
+    # A phone that is silent throughout, before a stop, has given all its time to the closure.
+    return [TimedPhone(label, first, end) for (label, first), end in zip(kept, ends, strict=True) if end > first]

@@ -1,0 +1,40 @@
+"""An utterance of a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["TimedPhone", "Utterance"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPhone:
+    """A phone and the samples it lasts, the end not included."""
+
+    symbol: str
+    first_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording and what is said in it.
+
+    Args:
+        utterance_id: unique in the corpus.
+        speaker: who speaks.
+        audio_path: the recording.
+        phones: in order.
+        gender: f, m, or empty where it is not known.
+        dialect: empty where it is not known.
+        part: of the corpus (train or test), where it has parts.
+    """
+
+    utterance_id: str
+    speaker: str
+    audio_path: Path
+    phones: tuple[TimedPhone, ...]
+    gender: str = ""
+    dialect: str = ""
+    part: str = ""
