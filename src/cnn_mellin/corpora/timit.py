@@ -1,154 +1,205 @@
-"""TIMIT, and corpora of its layout: `TRAIN|TEST / DR1..DR8 / SPEAKER / PROMPT.{WAV,PHN,TXT,WRD}`.
+"""Reading a corpus of TIMIT's layout: `TRAIN|TEST / DR1..DR8 / SPEAKER / PROMPT.{WAV,PHN,TXT,WRD}`.
 
-Names may be in upper or lower case, and the tree may lie some folders further down.
+Names may be in upper or lower case, the audio SPHERE or RIFF, and `TRAIN` and `TEST` up to two folders below the one
+that is named. What is wrong is an error that names the file and line; no utterance is skipped. What real copies have
+is no error: gaps between phones, words that share samples, a last phone that ends up to 0.1 s after the audio does
+(it is cut to the audio), and a converted `SX1.WAV.wav` beside an `SX1.WAV` (it is not read).
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_mellin.corpora.phone_sets import folding_to
-from cnn_mellin.corpora.utterance import TimedPhone, Utterance
-from cnn_mellin.errors import CorpusError
-from cnn_mellin.nearest import nearest
+import soundfile
 
-__all__ = ["read_timit"]
+from cnn_mellin.corpora.phone_sets import phone_set
+from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
+from cnn_mellin.errors import AudioError, CorpusError
 
-_EXTENSIONS = (".wav", ".phn", ".txt", ".wrd")
-_DEEPEST = 3
-_DIALECT = re.compile(r"dr[1-8]$")
+__all__ = ["SAMPLE_RATE_HZ", "read_timit"]
+
+SAMPLE_RATE_HZ = 16000
+LONGEST_OVERHANG = SAMPLE_RATE_HZ // 10  # samples of the last phone after the end of the audio
+
+_PARTS = ("train", "test")
+_DEEPEST = 2
+_DIALECT = re.compile(r"dr[1-8]")
+_SPEAKER = re.compile(r"[fm][a-z]{3}[0-9]")
+_PROMPT = re.compile(r"(sa|si|sx)[0-9]+")
+_SUFFIXES = (".wav", ".phn", ".txt", ".wrd")
 
 
 def read_timit(root: str | Path) -> list[Utterance]:
-    """Every utterance of a corpus, sorted by part, speaker and prompt; audio is not opened yet.
+    """All utterances of a corpus, SA sentences too, sorted by their ids.
 
     Args:
-        root: the folder that holds TRAIN and TEST, or one above it.
+        root: the folder with `TRAIN` and `TEST`, or one or two above it.
+
+    Returns:
+        Utterances with phones of the 61 set, times in samples at 16 kHz, `part` being `train` or `test`; ids are
+        `speaker-prompt` in lower case.
 
     Raises:
-        CorpusError: there is no such folder or no utterance in it, a file is missing or has no twin of the other
-            three kinds, a line cannot be read, times overlap or run backwards, a label is none of the 61, or an
-            utterance or speaker is there twice.
+        CorpusError: there is no such folder or nothing in it; a file is missing, double or of an unknown name; a line
+            cannot be read, has reversed or overlapping times, an unknown label, or times after the end of the audio;
+            a speaker is in both parts.
+        AudioError: the header of an audio file cannot be read.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise CorpusError(root, None, "there is no such folder; name the one that holds TRAIN and TEST")
-    tree = _tree(root, _DEEPEST)
-    if tree is None:
-        raise CorpusError(root, None, "holds no folders TRAIN and TEST (in upper or lower case); is this a TIMIT tree?")
-    utterances = [utterance for part in ("train", "test") for utterance in _part(tree[part], part)]
+    utterances: dict[str, Utterance] = {}
+    homes: dict[str, Path] = {}
+    for part, folder in _parts(Path(root)):
+        for speaker, dialect, home in _speakers(folder):
+            first = homes.setdefault(speaker, home)
+            if first != home:
+                raise CorpusError(home, None, f"is speaker {speaker} once more, after {first}; delete or rename one")
+            for prompt, files in _prompts(home):
+                utterance = _utterance(f"{speaker}-{prompt}", speaker, dialect, part, files)
+                utterances[utterance.utterance_id] = utterance
     if not utterances:
-        raise CorpusError(root, None, "holds no utterance under TRAIN|TEST/DR1..DR8/SPEAKER; the corpus is empty")
-    _check_once(utterances)
-    return utterances
+        raise CorpusError(root, None, "holds no utterance (TRAIN/DR1/SPEAKER/PROMPT.WAV); is it the right folder?")
+    return [utterances[key] for key in sorted(utterances)]
 
 
-def read_segments(path: Path) -> Iterator[tuple[int, int, int, str]]:
-    """Line number, first sample, end sample and label of each line of a .PHN, .WRD or .TXT file.
+def _parts(root: Path) -> list[tuple[str, Path]]:
+    """The folders TRAIN and TEST, in that order, as far as they are there."""
+    if not root.is_dir():
+        why = "is no folder" if root.exists() else "does not exist"
+        raise CorpusError(root, None, f"{why}; name the folder that holds TRAIN and TEST")
+    level = [root]
+    for _ in range(_DEEPEST + 1):
+        holders = [folder for folder in level if any(child.name.lower() in _PARTS for child in _folders(folder))]
+        if len(holders) > 1:
+            raise CorpusError(root, None, f"holds two corpora, {holders[0]} and {holders[1]}; name one of them")
+        if holders:
+            found = [(child.name.lower(), child) for child in _folders(holders[0]) if child.name.lower() in _PARTS]
+            names = [name for name, _ in found]
+            if len(set(names)) < len(names):
+                raise CorpusError(holders[0], None, f"holds {' and '.join(p.name for _, p in found)}; delete the copy")
+            return sorted(found, reverse=True)
+        level = [child for folder in level for child in _folders(folder)]
+    raise CorpusError(root, None, "holds no folder TRAIN or TEST, nor do the two levels of folders below it")
 
-    Raises:
-        CorpusError: the file cannot be read or is empty, or a line is not two samples and a label.
-    """
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _speakers(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Speaker, dialect and folder of each speaker of a part."""
+    for dialect in _folders(folder):
+        if not _DIALECT.fullmatch(dialect.name.lower()):
+            raise CorpusError(dialect, None, "is no dialect region; folders here are named DR1 to DR8")
+        for home in _folders(dialect):
+            speaker = home.name.lower()
+            if not _SPEAKER.fullmatch(speaker):
+                rule = "F or M, three letters and a digit (FCJF0)"
+                raise CorpusError(home, None, f"is no name of a speaker, which is {rule}")
+            yield speaker, dialect.name.lower(), home
+
+
+def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
+    """Each prompt of a speaker with its four files by suffix."""
+    prompts: dict[str, dict[str, Path]] = {}
+    for path in sorted(home.iterdir()):
+        suffix, prompt = path.suffix.lower(), path.stem.lower()
+        if suffix not in _SUFFIXES or path.name.startswith("."):
+            continue
+        if prompt.endswith(".wav") and suffix == ".wav" and path.with_suffix("").exists():
+            continue  # the copy that sph2pipe users keep beside the original
+        if not _PROMPT.fullmatch(prompt):
+            raise CorpusError(path, None, "is no name of a prompt, which is SA, SI or SX and a number")
+        other = prompts.setdefault(prompt, {}).setdefault(suffix, path)
+        if other != path:
+            raise CorpusError(path, None, f"is {prompt}{suffix} once more, after {other.name}; delete one of them")
+    if not prompts:
+        raise CorpusError(home, None, "holds no utterance; copy the speaker again or delete the folder")
+    for prompt, files in prompts.items():
+        missing = [suffix for suffix in _SUFFIXES if suffix not in files]
+        if missing:
+            there = next(iter(files.values()))
+            upper = there.suffix.isupper()
+            names = " and ".join(there.stem + (suffix.upper() if upper else suffix) for suffix in missing)
+            verb = "is" if len(missing) == 1 else "are"
+            raise CorpusError(home, None, f"{names} {verb} missing beside {there.name}; copy the corpus again")
+        yield prompt, files
+
+
+def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: dict[str, Path]) -> Utterance:
+    phones = _phones(files[".phn"], files[".wav"])
+    rows = _rows(files[".txt"])
+    if len(rows) != 1:
+        raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: 0, the last sample, the text")
+    return Utterance(
+        utterance_id=utterance_id,
+        speaker=speaker,
+        audio_path=files[".wav"],
+        phones=phones,
+        gender=speaker[0],
+        dialect=dialect,
+        part=part,
+        text=rows[0][3],
+        words=tuple(TimedWord(word, first, end) for _, first, end, word in _rows(files[".wrd"])),
+    )
+
+
+def _rows(path: Path) -> list[tuple[int, int, int, str]]:
+    """Line number, first sample, end sample and the rest of each line."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise CorpusError(path, None, "is not text; copy it from the corpus again") from None
+        text = path.read_bytes().decode("ascii")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise CorpusError(path, line, f"holds the byte 0x{error.object[error.start]:02x}; it must be ASCII") from None
     except OSError as error:
         raise CorpusError(path, None, f"cannot be read ({error.strerror})") from None
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
+    rows = []
+    for number, row in enumerate(text.splitlines(), 1):
+        fields = row.split(None, 2)
+        if not fields:
+            continue
+        if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
+            rule = "it must be first sample, end sample, text"
+            raise CorpusError(path, number, f"cannot be read: {row[:60]!r}; {rule}")
+        first, end = int(fields[0]), int(fields[1])
+        if end < first:
+            raise CorpusError(path, number, f"ends at {end}, before it begins at {first}")
+        rows.append((number, first, end, fields[2].strip()))
+    if not rows:
         raise CorpusError(path, None, "is empty; copy it from the corpus again")
-    for number, line in lines:
-        fields = line.split(maxsplit=2)
-        if len(fields) != 3 or not (fields[0].isdecimal() and fields[1].isdecimal()):
-            raise CorpusError(path, number, f"{line[:60]!r} is not 'first-sample end-sample label'")
-        yield number, int(fields[0]), int(fields[1]), fields[2].strip()
+    return rows
 
 
-def _read_phones(path: Path) -> tuple[TimedPhone, ...]:
+def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
+    known = phone_set(61)
+    length = _num_samples(audio_path)
     phones: list[TimedPhone] = []
-    known = folding_to(61)
-    for number, first, end, label in read_segments(path):
+    for line, first, end, label in _rows(path):
         if label not in known:
-            raise CorpusError(path, number, f"label {label!r} is none of TIMIT's 61; {nearest(label, known)}")
-        if end <= first:
-            raise CorpusError(path, number, f"ends at sample {end}, but begins at {first}; times must rise")
+            from cnn_mellin.config.settings import nearest  # its settings classes take long to import
+
+            raise CorpusError(path, line, f"{label!r} is none of TIMIT's 61 phones; {nearest(label, known)}")
         if phones and first < phones[-1].end_sample:
-            last = phones[-1].end_sample
-            raise CorpusError(path, number, f"begins at sample {first}, but the phone before it ends at {last}")
-        phones.append(TimedPhone(label, first, end))
+            before = phones[-1]
+            raise CorpusError(
+                path, line, f"{label} begins at {first}, before {before.end_sample}, where {before.symbol} ends"
+            )
+        if first >= length or end > length + LONGEST_OVERHANG:
+            raise CorpusError(
+                path, line, f"{label} lasts from {first} to {end}, but {audio_path.name} has {length} samples"
+            )
+        phones.append(TimedPhone(label, first, min(end, length)))
     return tuple(phones)
 
 
-def _tree(folder: Path, depth: int) -> dict[str, Path] | None:
-    """The folders TRAIN and TEST, at or below a folder."""
-    folders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    by_name = {entry.name.lower(): entry for entry in folders}
-    if "train" in by_name and "test" in by_name:
-        return {"train": by_name["train"], "test": by_name["test"]}
-    if depth:
-        for entry in folders:
-            found = _tree(entry, depth - 1)
-            if found is not None:
-                return found
-    return None
+def _num_samples(path: Path) -> int:
+    """Samples of an audio file, by its header."""
+    from cnn_mellin.features.audio import read_audio
 
-
-def _part(folder: Path, part: str) -> Iterator[Utterance]:
-    for dialect in _sorted_folders(folder):
-        if not _DIALECT.match(dialect.name.lower()):
-            continue
-        for speaker in _sorted_folders(dialect):
-            yield from _speaker(speaker, dialect.name.lower(), part)
-
-
-def _speaker(folder: Path, dialect: str, part: str) -> Iterator[Utterance]:
-    speaker = folder.name.lower()
-    prompts: dict[str, dict[str, Path]] = {}
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            path = Path(entry.path)
-            extension = path.suffix.lower()
-            if extension not in _EXTENSIONS:
-                continue
-            files = prompts.setdefault(path.stem.lower(), {})
-            if extension in files:
-                raise CorpusError(path, None, f"is there twice, the other is {files[extension].name}; delete one")
-            files[extension] = path
-    for prompt, files in sorted(prompts.items()):
-        for extension in _EXTENSIONS:
-            if extension not in files:
-                there = next(iter(files.values()))
-                missing = there.with_suffix(extension.upper() if there.suffix.isupper() else extension)
-                raise CorpusError(missing, None, f"is missing, though {there.name} is there; copy it from the corpus")
-        for extension in (".txt", ".wrd"):
-            for _ in read_segments(files[extension]):
-                pass
-        yield Utterance(
-            f"{speaker}-{prompt}",
-            speaker,
-            files[".wav"],
-            _read_phones(files[".phn"]),
-            gender=speaker[0],
-            dialect=dialect,
-            part=part,
-        )
-
-
-def _sorted_folders(folder: Path) -> list[Path]:
-    return sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.name.lower())
-
-
-def _check_once(utterances: list[Utterance]) -> None:
-    places: dict[str, Path] = {}
-    for utterance in utterances:
-        place = utterance.audio_path.parent
-        if places.setdefault(utterance.speaker, place) != place:
-            raise CorpusError(
-                place,
-                None,
-                f"speaker {utterance.speaker} is also in {places[utterance.speaker]}; delete one of the two",
-            )
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError:
+        return len(read_audio(path))  # which says what is wrong
+    if header.samplerate != SAMPLE_RATE_HZ:
+        raise AudioError(path, f"has {header.samplerate} samples a second, not {SAMPLE_RATE_HZ}; resample it first")
+    return int(header.frames)

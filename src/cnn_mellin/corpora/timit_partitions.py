@@ -1,4 +1,4 @@
-"""Training, development and test parts of TIMIT, and the counts that a full TIMIT must show."""
+"""TIMIT's training, development and test sets, and the counts that a whole TIMIT has."""
 
 from __future__ import annotations
 
@@ -8,84 +8,113 @@ from pathlib import Path
 
 from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.corpora.utterance import Utterance
-from cnn_mellin.errors import DataError
+from cnn_mellin.errors import CorpusError
 
-__all__ = ["check_full_timit", "timit_partitions"]
+__all__ = ["FULL_COUNTS", "count_timit", "timit_partitions"]
 
-PARTITIONS = ("train", "dev", "test")
+FULL_COUNTS = {
+    "speakers": 630,
+    "training speakers": 462,
+    "test speakers": 168,
+    "utterances": 6300,
+    "training utterances without SA": 3696,
+    "test utterances without SA": 1344,
+    "development utterances": 400,
+    "core-test utterances": 192,
+    "core-test phones of the 39 set": 7215,
+}
+"""What the Linguistic Data Consortium's TIMIT (LDC93S1) holds."""
 
 
 def timit_partitions(
     utterances: Sequence[Utterance],
     *,
+    partial: bool = False,
     complete_test: bool = False,
     large_dev: bool = False,
     include_sa: bool = False,
 ) -> dict[str, list[Utterance]]:
-    """Divide a corpus of TIMIT's layout into `train`, `dev` and `test`, by speaker.
+    """Divide a corpus into train, dev and test.
 
-    Training is TRAIN, development the usual 50 speakers of TEST, test the 24 of the core test. The SA sentences, which
-    everyone reads, are left out. A corpus whose TEST speakers are all in neither list (it is not TIMIT) has every
-    other one of them, by name, in development and the rest in test.
+    The speakers of the core test (24) and of the development set (50) are the usual ones. The sentences that all
+    speakers read (SA) are in no partition, but for training where asked for. In a partial corpus none of whose TEST
+    speakers is in either list (the demo corpus), the TEST speakers in alphabetical order are dealt to test and dev in
+    turns.
 
     Args:
-        utterances: of the whole corpus.
-        complete_test: test on all speakers of TEST; the development speakers are then among them.
-        large_dev: develop on all speakers of TEST that are not in the core test.
-        include_sa: keep the SA sentences, in training alone.
-    """
-    test_speakers = sorted({utterance.speaker for utterance in utterances if utterance.part == "test"})
-    dev, core = _speakers("timit_dev.txt"), _speakers("timit_core_test.txt")
-    if not (dev | core) & set(test_speakers):
-        dev, core = frozenset(test_speakers[1::2]), frozenset(test_speakers[::2])
-    if large_dev:
-        dev = frozenset(test_speakers) - core
-    if complete_test:
-        core = frozenset(test_speakers)
-    parts: dict[str, list[Utterance]] = {name: [] for name in PARTITIONS}
-    for utterance in utterances:
-        shared = utterance.utterance_id.split("-")[1].startswith("sa")
-        if utterance.part == "train":
-            if include_sa or not shared:
-                parts["train"].append(utterance)
-        elif not shared:
-            for name, speakers in (("dev", dev), ("test", core)):
-                if utterance.speaker in speakers:
-                    parts[name].append(utterance)
-    return parts
+        utterances: of `read_timit`.
+        partial: a corpus without all that TIMIT has is no error.
+        complete_test: test on all TEST speakers. The development speakers are then among them.
+        large_dev: develop on all TEST speakers outside the core test.
+        include_sa: train on the SA sentences too.
 
-
-def check_full_timit(utterances: Sequence[Utterance]) -> list[str]:
-    """What differs from the counts of a full TIMIT, a line each; none where all is there."""
-    parts = timit_partitions(utterances)
-    complete = timit_partitions(utterances, complete_test=True)["test"]
-    core_phones = sum(len(fold_phones((phone.symbol for phone in utterance.phones), 39)) for utterance in parts["test"])
-    speakers = {part: {u.speaker for u in utterances if u.part == part} for part in ("train", "test")}
-    counts = {
-        "speakers of TRAIN": (len(speakers["train"]), 462),
-        "speakers of TEST": (len(speakers["test"]), 168),
-        "utterances": (len(utterances), 6300),
-        "training utterances without SA": (len(parts["train"]), 3696),
-        "development utterances": (len(parts["dev"]), 400),
-        "core test utterances": (len(parts["test"]), 192),
-        "complete test utterances": (len(complete), 1344),
-        "core test phones (of 39)": (core_phones, 7215),
-    }
-    return [f"{found} {what}, not {expected}" for what, (found, expected) in counts.items() if found != expected]
-
-
-def require_timit(utterances: Sequence[Utterance], root: str | Path, *, partial: bool) -> list[str]:
-    """What differs from a full TIMIT.
+    Returns:
+        Utterances of `train`, `dev` and `test`, in the given order.
 
     Raises:
-        DataError: something differs and `partial` is false, or a partition of a partial corpus would be empty.
+        CorpusError: a count of a whole TIMIT is another and `partial` is false, or a partition would be empty.
     """
-    differences = check_full_timit(utterances)
-    if differences and not partial:
-        raise DataError(f"{root}: is no full TIMIT: {'; '.join(differences)} (--partial prepares what is there)")
-    return differences
+    corpus = utterances[0].audio_path.parents[3] if utterances else Path("corpus")
+    found = count_timit(utterances)
+    wrong = [f"{found[name]} {name}, not {count}" for name, count in FULL_COUNTS.items() if found[name] != count]
+    if wrong and not partial:
+        raise CorpusError(
+            corpus, None, f"is no whole TIMIT: it has {'; '.join(wrong)}; use --partial to do with what is there"
+        )
+    dev, core = _divided({utterance.speaker for utterance in utterances if utterance.part == "test"})
+    train_part = [utterance for utterance in utterances if utterance.part == "train"]
+    test_part = [utterance for utterance in utterances if utterance.part == "test" and not _is_sa(utterance)]
+    partitions = {
+        "train": [utterance for utterance in train_part if include_sa or not _is_sa(utterance)],
+        "dev": [u for u in test_part if (u.speaker not in core if large_dev else u.speaker in dev)],
+        "test": [u for u in test_part if complete_test or u.speaker in core],
+    }
+    for name, chosen in partitions.items():
+        if not chosen:
+            of = "TRAIN" if name == "train" else "TEST"
+            raise CorpusError(corpus, None, f"leaves partition {name} empty; it needs more speakers in {of}")
+    return partitions
+
+
+def count_timit(utterances: Sequence[Utterance]) -> dict[str, int]:
+    """What a corpus has of each count of `FULL_COUNTS`."""
+    train = [utterance for utterance in utterances if utterance.part == "train"]
+    test = [utterance for utterance in utterances if utterance.part == "test"]
+    lists = _speaker_lists()
+    core, dev = (
+        [utterance for utterance in test if lists.get(utterance.speaker) == name and not _is_sa(utterance)]
+        for name in ("test", "dev")
+    )
+    counts = (
+        len({utterance.speaker for utterance in utterances}),
+        len({utterance.speaker for utterance in train}),
+        len({utterance.speaker for utterance in test}),
+        len(utterances),
+        sum(not _is_sa(utterance) for utterance in train),
+        sum(not _is_sa(utterance) for utterance in test),
+        len(dev),
+        len(core),
+        sum(len(fold_phones([phone.symbol for phone in utterance.phones], 39)) for utterance in core),
+    )
+    return dict(zip(FULL_COUNTS, counts, strict=True))
+
+
+def _divided(speakers: set[str]) -> tuple[set[str], set[str]]:
+    """TEST speakers for development and for test."""
+    lists = _speaker_lists()
+    if not speakers & lists.keys():
+        ordered = sorted(speakers)
+        return set(ordered[1::2]), set(ordered[::2])
+    listed = {name: {speaker for speaker in speakers if lists.get(speaker) == name} for name in ("dev", "test")}
+    return listed["dev"], listed["test"]
 
 
 @cache
-def _speakers(name: str) -> frozenset[str]:
-    return frozenset(Path(__file__).with_name(name).read_text(encoding="ascii").split())
+def _speaker_lists() -> dict[str, str]:
+    """Partition of each speaker of the development set and the core test."""
+    lines = Path(__file__).with_name("timit_speakers.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return dict(line.split("\t") for line in lines)
+
+
+def _is_sa(utterance: Utterance) -> bool:
+    return utterance.utterance_id.rsplit("-", 1)[1].startswith("sa")

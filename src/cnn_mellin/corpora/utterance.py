@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TimedPhone", "Utterance"]
+__all__ = ["TimedPhone", "TimedWord", "Utterance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,15 @@ class TimedPhone:
     """A phone and the samples it lasts, the end not included."""
 
     symbol: str
+    first_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word and the samples it lasts, the end not included."""
+
+    word: str
     first_sample: int
     end_sample: int
 
@@ -29,6 +38,8 @@ class Utterance:
         gender: f, m, or empty where it is not known.
         dialect: empty where it is not known.
         part: of the corpus (train or test), where it has parts.
+        text: the sentence, empty where it is not known.
+        words: in order; empty where they are not known. Neighbours may share samples.
     """
 
     utterance_id: str
@@ -38,3 +49,5 @@ class Utterance:
     gender: str = ""
     dialect: str = ""
     part: str = ""
+    text: str = ""
+    words: tuple[TimedWord, ...] = ()

@@ -31,6 +31,7 @@ class AcousticModel(torch.nn.Module):
         config: the settings.
         dropout_prob: dropout after each convolutional layer and between recurrent layers, in training.
         convolutional_dropout_2d: drop whole channels in the convolutional layers.
+        feature_scale: (F,), what each coefficient is divided by first; kept with the weights.
 
     Raises:
         ValueError: sizes below 1, or features and lengths that do not fit.
@@ -49,6 +50,7 @@ class AcousticModel(torch.nn.Module):
         *,
         dropout_prob: float = 0.0,
         convolutional_dropout_2d: bool = True,
+        feature_scale: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         if num_features < 1:
@@ -58,6 +60,10 @@ class AcousticModel(torch.nn.Module):
         self.config = config = config or AcousticModelConfig()
         self.num_features, self.num_classes = num_features, num_classes
         self.dropout_prob, self.convolutional_dropout_2d = dropout_prob, convolutional_dropout_2d
+        if feature_scale is not None and feature_scale.shape != (num_features,):
+            raise ValueError(f"feature_scale has shape {tuple(feature_scale.shape)}; it must be ({num_features},)")
+        self.feature_scale: torch.Tensor | None
+        self.register_buffer("feature_scale", feature_scale)
         self._nonlinearity = _NONLINEARITIES[config.convolutional_nonlinearity]
         with _seeded(config.seed):
             self.log_compression = LogCompression() if config.use_log_compression else None
@@ -92,6 +98,8 @@ class AcousticModel(torch.nn.Module):
         Raises:
             ValueError: shapes or lengths do not fit.
         """
+        if self.feature_scale is not None:
+            features = features / self.feature_scale
         windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
         hidden = self._convolve(windows.values)
         packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)

@@ -1,0 +1,65 @@
+"""Decoding a partition with a model, and its phone error rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from cnn_mellin.corpora.phone_sets import fold_phones, folding_to
+from cnn_mellin.data.batch import batch_indices, load_batch
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.decoding.greedy import greedy_search
+from cnn_mellin.models import AcousticModel
+from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
+
+__all__ = ["decode_partition", "fold_if_timit", "partition_error_rate", "partition_logits"]
+
+# Padding costs nothing in the model, so a batch is large; what it holds at once bounds the memory.
+_BATCH_SIZE = 32
+
+
+@torch.inference_mode()
+def partition_logits(
+    model: AcousticModel, partition: Partition
+) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
+    """Utterance ids, logits (N, T', V) and lengths (N,) of each batch, utterances of similar length together."""
+    device = next(model.parameters()).device
+    model.eval()
+    for indices in batch_indices(partition.num_frames, _BATCH_SIZE, bucket_by_length=True):
+        batch = load_batch(partition, indices)
+        logits, lengths = model(batch.features.to(device), batch.lengths)
+        yield batch.utterance_ids, logits, lengths
+
+
+def decode_partition(model: AcousticModel, partition: Partition, symbols: Sequence[str]) -> dict[str, list[str]]:
+    """Utterance -> symbols, greedily, in the order of the partition."""
+    found = {
+        utterance_id: [symbols[c] for c in classes]
+        for utterance_ids, logits, lengths in partition_logits(model, partition)
+        for utterance_id, classes in zip(utterance_ids, greedy_search(logits, lengths), strict=True)
+    }
+    return {utterance_id: found[utterance_id] for utterance_id in partition.utterance_ids}
+
+
+def fold_if_timit(symbols: Sequence[str], phones: Sequence[str]) -> list[str]:
+    """Phones folded to the 39 set where all symbols of the corpus are TIMIT's, else as they are.
+
+    >>> fold_if_timit(["ix", "sil"], ["ix"]), fold_if_timit(["ix", "tone1"], ["ix"])
+    (['ih'], ['ix'])
+    """
+    return fold_phones(phones, 39) if set(symbols) <= set(folding_to(39)) else list(phones)
+
+
+def partition_error_rate(model: AcousticModel, partition: Partition, symbols: Sequence[str]) -> PhoneErrorRate:
+    """Phone error rate of a greedy search (39 phones where they are TIMIT's; every silence is scored)."""
+    hypotheses = decode_partition(model, partition, symbols)
+    references = {
+        utterance_id: [symbols[c] for c in partition.reference_of(i)[:, 0]]
+        for i, utterance_id in enumerate(partition.utterance_ids)
+    }
+    folded_references, folded_hypotheses = (
+        {utterance_id: fold_if_timit(symbols, phones) for utterance_id, phones in transcripts.items()}
+        for transcripts in (references, hypotheses)
+    )
+    return phone_error_rate(folded_references, folded_hypotheses)

@@ -1,0 +1,364 @@
+"""A training from its first epoch to its last, through any number of interruptions."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from cnn_mellin.config import Settings
+from cnn_mellin.data.batch import Batch, batch_indices, load_batch
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.prefetch import prefetch
+from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.layers.augmentation import augment, draw_augmentation
+from cnn_mellin.models import AcousticModel
+from cnn_mellin.models.windows import window_lengths
+from cnn_mellin.nearest import nearest
+from cnn_mellin.random_stream import random_stream, stream_seed
+from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
+from cnn_mellin.training.epoch import Stepper, train_epoch
+from cnn_mellin.training.evaluation import partition_error_rate
+from cnn_mellin.training.history import EpochRecord, write_history
+from cnn_mellin.training.model_folder import (
+    ModelDescription,
+    build_model,
+    checkpoint_store,
+    current_versions,
+    read_description,
+    write_description,
+)
+from cnn_mellin.training.objective import frames_needed
+from cnn_mellin.training.schedule import Schedule, rate_factor
+from cnn_mellin.utterance_names import name_utterances
+
+__all__ = ["TrainingResult", "train"]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training gave.
+
+    Args:
+        model_dir: where it is.
+        records: one an epoch.
+        best_epoch: the epoch with the lowest dev PER (training loss without a dev partition).
+        resumed_from: the epoch after which this run began, 0 for a new training.
+    """
+
+    model_dir: Path
+    records: list[EpochRecord]
+    best_epoch: int
+    resumed_from: int
+
+
+@dataclass
+class _Progress:
+    """Where a training stands; all of it is in each checkpoint."""
+
+    epoch: int
+    best_epoch: int
+    best_value: float
+    finished: bool
+    records: list[EpochRecord]
+
+
+def train(
+    train_dir: str | Path,
+    dev_dir: str | Path | None,
+    model_dir: str | Path,
+    settings: Settings | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    report: Callable[[EpochRecord, int | None], None] = lambda _record, _epochs: None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> TrainingResult:
+    """Train a model, or go on with the training that the folder holds.
+
+    The same settings, seeds, data, versions and device give the same model, whether or not the training was
+    interrupted: what is random is drawn from streams named by seed, epoch and utterance.
+
+    Args:
+        train_dir, dev_dir: partitions; without a dev partition the training loss decides on stopping and on the best.
+        model_dir: folder for the model, made where it is not there.
+        settings: all of them; the defaults train nothing, as they set neither epochs nor early stopping.
+        device: where to compute.
+        report: called after each epoch with its record and the number of epochs, if that is set.
+        say: called with lines that the user should see.
+
+    Raises:
+        SettingsError: the settings train without end, or differ from those of the training that is resumed.
+        DataError: a partition is damaged, empty or does not fit, or the model folder is damaged.
+    """
+    settings = settings or Settings()
+    if settings.training.num_epochs is None and not settings.training.early_stopping_threshold:
+        raise SettingsError(
+            "[training] num_epochs is unset and early stopping is off: training would never end; set either"
+        )
+    training_data = _open(train_dir, settings)
+    dev_data = None if dev_dir is None else _open(dev_dir, settings, training_data)
+    symbols = read_symbols(training_data.path.parent / "ext")
+    for partition in (training_data, dev_data):
+        if partition is not None:
+            partition.check_finite()
+            partition.check_classes(len(symbols))
+    model_dir = Path(model_dir)
+    model_dir.mkdir(parents=True, exist_ok=True)
+    with _Locked(model_dir, say):
+        description = _describe(model_dir, settings, training_data, dev_data, symbols)
+        _name_left_out(training_data, description, say)
+        run = _Run(model_dir, description, training_data, dev_data, torch.device(device))
+        resumed_from = run.progress.epoch
+        if resumed_from:
+            say(f"{model_dir}: goes on after epoch {resumed_from}")
+        while not run.progress.finished:
+            run.epoch(say)
+            report(run.progress.records[-1], settings.training.num_epochs)
+    return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
+
+
+class _Run:
+    """A model in training, from its checkpoints."""
+
+    def __init__(
+        self,
+        folder: Path,
+        description: ModelDescription,
+        training_data: Partition,
+        dev_data: Partition | None,
+        device: torch.device,
+    ) -> None:
+        self.folder, self.description = folder, description
+        self.training_data, self.dev_data = training_data, dev_data
+        self.settings = description.as_settings()
+        self.model = build_model(description).to(device)
+        self.optimizer = _optimizer(self.model, self.settings)
+        self.stepper = Stepper(self.model, self.optimizer, self.settings.training)
+        self.schedule = Schedule(self.settings.training)
+        self.store: CheckpointStore = checkpoint_store(folder, description)
+        self.progress = _Progress(0, 0, math.inf, False, [])
+        checkpoint = self.store.load_last()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+
+    def epoch(self, say: Callable[[str], None]) -> None:
+        """Train an epoch, evaluate, and save a checkpoint."""
+        progress, config = self.progress, self.settings.training
+        began = time.perf_counter()
+        number = progress.epoch + 1
+        plan = self._batches(number)
+        if not plan:
+            raise DataError(f"{self.training_data.path}: {len(self.training_data)} utterances fill no batch")
+        total = len(plan) * (config.num_epochs or 0)
+
+        def set_rate(update: int) -> None:
+            rate = self.schedule.learning_rate * rate_factor((number - 1) * len(plan) + update, total, config)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+
+        with torch.random.fork_rng(devices=_cuda_devices(self.stepper.device)):
+            torch.manual_seed(stream_seed(self.description.seed, "dropout", number))
+            result = train_epoch(self.stepper, self._prepared(plan, number), set_rate)
+        for names in result.not_finite:
+            say(f"epoch {number}: left out a batch whose loss or gradient was not finite: {name_utterances(names)}")
+        if not result.num_utterances:
+            raise DataError(
+                f"{self.folder}: epoch {number}: no batch had a finite loss; the training has diverged, lower "
+                "[training] log10_learning_rate or set max_gradient_norm"
+            )
+        percent = math.nan
+        if self.dev_data is not None:
+            percent = partition_error_rate(self.model, self.dev_data, self.description.symbols).percent
+        value = result.train_loss if math.isnan(percent) else percent
+        progress.records.append(
+            EpochRecord(
+                number,
+                self.optimizer.param_groups[0]["lr"],
+                result.train_loss,
+                percent,
+                len(result.not_emittable),
+                len(result.not_finite),
+                result.num_utterances / result.seconds,
+                time.perf_counter() - began,
+            )
+        )
+        progress.epoch = number
+        if value < progress.best_value:
+            progress.best_epoch, progress.best_value = number, value
+        stop = self.schedule.after_epoch(value)
+        progress.finished = stop or number == config.num_epochs
+        self._save()
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        data = self.settings.data
+        return batch_indices(
+            self.training_data.num_frames,
+            data.batch_size,
+            seed=self.description.seed,
+            epoch=epoch,
+            drop_last=data.drop_last,
+            bucket_by_length=data.bucket_by_length,
+        )
+
+    def _prepared(self, plan: list[list[int]], epoch: int) -> Iterator[Batch]:
+        ends = [_class(name, self.description.symbols) for name in (self.settings.data.sos, self.settings.data.eos)]
+
+        def prepare(indices: Sequence[int]) -> Batch:
+            batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
+            draws = [
+                draw_augmentation(
+                    self.settings.training,
+                    int(length),
+                    batch.features.size(2),
+                    random_stream(self.description.seed, "augmentation", epoch, utterance_id),
+                )
+                for length, utterance_id in zip(batch.lengths, batch.utterance_ids, strict=True)
+            ]
+            batch.features, batch.lengths = augment(batch.features, batch.lengths, draws)
+            return batch
+
+        return prefetch(prepare, plan)
+
+    def _save(self) -> None:
+        training = {
+            "optimizer": self.optimizer.state_dict(),
+            "stepper": self.stepper.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        checkpoint = Checkpoint(self.progress.epoch, self.model.state_dict(), training)
+        keep_all = not self.settings.training.keep_last_and_best_only
+        self.store.save(checkpoint, best_epoch=self.progress.best_epoch, keep_all=keep_all)
+        write_history(self.folder / "history.csv", self.progress.records)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.training["optimizer"])
+        self.stepper.load_state_dict(checkpoint.training["stepper"])
+        self.schedule.load_state_dict(checkpoint.training["schedule"])
+        progress: dict[str, Any] = checkpoint.training["progress"]
+        progress["records"] = [EpochRecord(**record) for record in progress["records"]]
+        self.progress = _Progress(**progress)
+        write_history(self.folder / "history.csv", self.progress.records)
+
+
+def _open(path: str | Path, settings: Settings, like: Partition | None = None) -> Partition:
+    partition = open_partition(path)
+    if settings.data.subset_ids and like is None:
+        partition = select_utterances(partition, settings.data.subset_ids)
+    if not len(partition):
+        raise DataError(f"{path}: holds no utterance")
+    if like is not None and partition.num_coefficients != like.num_coefficients:
+        raise DataError(
+            f"{path}: has {partition.num_coefficients} coefficients, but {like.path} has {like.num_coefficients}"
+        )
+    return partition
+
+
+def _describe(
+    model_dir: Path, settings: Settings, training_data: Partition, dev_data: Partition | None, symbols: list[str]
+) -> ModelDescription:
+    """The description of a new training, or of the one in the folder, which must be the same."""
+    old = read_description(model_dir) if (model_dir / "model.json").exists() else None
+    seed = settings.training.seed
+    if seed is None:
+        seed = secrets.randbits(32) if old is None else old.seed
+    for name in (settings.data.sos, settings.data.eos):
+        _class(name, symbols)
+    new = ModelDescription(
+        settings.as_dict(),
+        seed,
+        training_data.num_coefficients,
+        training_data.description.feature_type,
+        training_data.description.frame_shift_ms,
+        symbols,
+        training_data.digest,
+        None if dev_data is None else dev_data.digest,
+        _scale(training_data) if settings.data.scale_features else [],
+        current_versions(),
+    )
+    if old is None:
+        write_description(model_dir, new)
+        return new
+    differences = old.differences(new)
+    if differences:
+        raise SettingsError(
+            f"{model_dir}: holds a training with other settings or data ({'; '.join(differences)}); "
+            "name another folder, or delete this one"
+        )
+    return old
+
+
+def _scale(partition: Partition) -> list[float]:
+    """Mean magnitude of each coefficient, in float64 and in the order of the frames."""
+    total = np.zeros(partition.num_coefficients)
+    for i in range(len(partition)):
+        total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
+    mean = total / max(len(partition.features), 1)
+    return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
+
+
+def _class(symbol: str | None, symbols: Sequence[str]) -> int | None:
+    if symbol is None:
+        return None
+    if symbol not in symbols:
+        raise SettingsError(f"[data] sos or eos = {symbol}: is no symbol of token2id.txt; {nearest(symbol, symbols)}")
+    return list(symbols).index(symbol)
+
+
+def _name_left_out(partition: Partition, description: ModelDescription, say: Callable[[str], None]) -> None:
+    """Say which references CTC cannot emit: they are trained on with a loss of zero."""
+    references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
+    lengths = torch.tensor([len(reference) for reference in references])
+    needed = frames_needed(torch.from_numpy(np.concatenate(references)), lengths)
+    stride = description.as_settings().model.window_stride
+    short = window_lengths(torch.from_numpy(partition.num_frames), stride) < needed
+    if short.any():
+        names = [partition.utterance_ids[i] for i in short.nonzero().flatten().tolist()]
+        say(
+            f"{partition.path}: {len(names)} of {len(partition)} references are longer than CTC can emit with "
+            f"[model] window_stride {stride}; their loss counts as zero: {name_utterances(names)}"
+        )
+
+
+def _optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
+    rate = settings.training.learning_rate
+    if settings.training.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate)
+    if settings.training.optimizer == "rms":
+        return torch.optim.RMSprop(model.parameters(), lr=rate)
+    fused = next(model.parameters()).device.type in ("cpu", "cuda")
+    return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
+
+
+def _cuda_devices(device: torch.device) -> list[int]:
+    return [device.index or 0] if device.type == "cuda" else []
+
+
+class _Locked:
+    """Holds a model folder against a second training; waits for one that is running."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._lock = FileLock(folder / ".lock")
+        self._folder, self._say = folder, say
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            self._say(f"{self._folder}: another process trains here; waiting for it to end")
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,156 @@
+"""The folder of a trained model: what it is, its settings and its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnn_mellin import __version__
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.config import Settings, format_settings
+from cnn_mellin.errors import DataError
+from cnn_mellin.models import AcousticModel
+from cnn_mellin.training.checkpoint import CheckpointStore
+
+__all__ = ["ModelDescription", "build_model", "checkpoint_store", "load_model", "read_description"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What `model.json` holds: all that makes a training what it is.
+
+    Args:
+        settings: section -> setting -> value.
+        seed: of order, augmentation and dropout; drawn where the settings leave it open.
+        num_features: coefficients of a frame.
+        feature_type: name of their configuration.
+        frame_shift_ms: from a frame to the next.
+        symbols: of the classes; the blank comes after them.
+        train, dev: digests of the data.
+        scale: mean magnitude of each coefficient that features are divided by; empty where they are not.
+        versions: of what computed it.
+    """
+
+    settings: dict[str, dict[str, Any]]
+    seed: int
+    num_features: int
+    feature_type: str
+    frame_shift_ms: float | None
+    symbols: list[str]
+    train: str
+    dev: str | None
+    scale: list[float] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def as_settings(self) -> Settings:
+        """The settings as dataclasses."""
+        return Settings().updated(self.settings)
+
+    def differences(self, other: ModelDescription) -> list[str]:
+        """What makes another training's result differ from this one's, `name: theirs, not ours` each."""
+        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        irrelevant = ("versions.", "settings.training.keep_last_and_best_only")
+        names = [name for name in mine | theirs if not name.startswith(irrelevant)]
+        return [
+            f"{name.removeprefix('settings.')}: {_shown(theirs.get(name))}, not {_shown(mine.get(name))}"
+            for name in names
+            if mine.get(name) != theirs.get(name)
+        ]
+
+
+def current_versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {
+        "cnn_mellin": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def write_description(folder: Path, description: ModelDescription) -> None:
+    """Write `model.json`, and the settings for people to read and use as `settings.ini`."""
+    with atomic_file(folder / "settings.ini") as file:
+        file.write(format_settings(description.as_settings()))
+    with atomic_file(folder / "model.json") as file:
+        json.dump({"format": FORMAT, **asdict(description)}, file, indent=1)
+
+
+def read_description(folder: str | Path) -> ModelDescription:
+    """What a model folder holds.
+
+    Raises:
+        DataError: it is no model folder, or `model.json` is damaged.
+    """
+    path = Path(folder) / "model.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
+        return ModelDescription(**content)
+    except OSError:
+        raise DataError(f"{folder}: is no model folder (it holds no model.json)") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: is damaged ({error}); train the model again") from None
+
+
+def build_model(description: ModelDescription) -> AcousticModel:
+    """The model with its initial weights."""
+    settings = description.as_settings()
+    return AcousticModel(
+        description.num_features,
+        len(description.symbols) + 1,
+        settings.model,
+        dropout_prob=settings.training.dropout_prob,
+        convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
+        feature_scale=torch.tensor(description.scale) if description.scale else None,
+    )
+
+
+def checkpoint_store(folder: str | Path, description: ModelDescription) -> CheckpointStore:
+    """The checkpoints of a model folder."""
+    training = description.as_settings().training
+    return CheckpointStore(Path(folder), training.saved_model_fmt, training.saved_optimizer_fmt)
+
+
+def load_model(
+    folder: str | Path, *, epoch: int | None = None, device: torch.device | str = "cpu"
+) -> tuple[AcousticModel, ModelDescription]:
+    """A trained model, in evaluation mode.
+
+    Args:
+        folder: that `cnn-mellin train` filled.
+        epoch: whose weights; by default those of the best epoch; 0 is before training, if the settings have a seed.
+        device: where to.
+
+    Raises:
+        DataError: it is no model folder, or the checkpoint is not there or damaged.
+    """
+    description = read_description(folder)
+    model = build_model(description)
+    if epoch == 0:
+        if description.as_settings().model.seed is None:
+            raise DataError(f"{folder}: has no [model] seed, so that its untrained weights cannot be made again")
+    else:
+        model.load_state_dict(checkpoint_store(folder, description).load_model(epoch))
+    return model.to(device).eval(), description
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= 60 else text[:60] + "..."
