@@ -30,12 +30,14 @@ from cnn_mellin.errors import UserError
 from cnn_mellin.features.audio import write_sphere
 from cnn_mellin.random_stream import random_stream, stream_seed
 
-__all__ = ["make_demo_corpus"]
+__all__ = ["corpus_digest", "make_demo_corpus"]
 
 SAMPLE_RATE_HZ = 16000
 MANIFEST = "demo-corpus.json"
-_VERSION = 1  # of this generator: part of what the bytes depend on
+_VERSION = 2  # of this generator: part of what the bytes depend on
 _UTTERANCES_A_SPEAKER = 10
+_FEWEST_TEST_SPEAKERS = 2  # one for development, one for test
+_FEWEST_UTTERANCES = (_FEWEST_TEST_SPEAKERS + 1) * _UTTERANCES_A_SPEAKER
 _SHARED = ("SA1", "SA2")
 _OWN = ("SI1", "SI2", "SI3", "SX1", "SX2", "SX3", "SX4", "SX5")
 # Variants that sound like a person; those named otherwise whisper, buzz or are meant as robots.
@@ -93,8 +95,8 @@ def make_demo_corpus(
     with voices of their own.
 
     Args:
-        directory: must not exist, be empty, or hold the same corpus already.
-        num_utterances: of all speakers together; at least 20, for two speakers.
+        directory: must not exist, be empty, or hold the same corpus already (every byte of it is compared).
+        num_utterances: of all speakers together; at least 30, for three speakers.
         seed: of everything random.
         jobs: speakers synthesised at once; by default one a core.
         quiet: show no progress bar.
@@ -108,13 +110,16 @@ def make_demo_corpus(
     from tqdm import tqdm
 
     directory = Path(directory)
-    if num_utterances < 2 * _UTTERANCES_A_SPEAKER:
+    if num_utterances < _FEWEST_UTTERANCES:
         raise UserError(
-            f"--utterances {num_utterances}: must be at least {2 * _UTTERANCES_A_SPEAKER}, for a speaker in each part"
+            f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for a speaker each in training, "
+            "development and test"
         )
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs {jobs}: must be at least 1")
     if importlib.util.find_spec("espeakng_loader") is None:
         raise UserError("the demo corpus needs the package espeakng-loader: pip install 'cnn-mellin[demo]'")
-    manifest = {
+    manifest: dict[str, object] = {
         "generator": _VERSION,
         "espeakng_loader": importlib.metadata.version("espeakng-loader"),
         "num_utterances": num_utterances,
@@ -133,7 +138,10 @@ def make_demo_corpus(
             raise
         finally:
             progress.close()
-        (folder / "SPKRINFO.TXT").write_text("".join(json.dumps(asdict(s)) + "\n" for s in speakers), encoding="utf-8")
+        (folder / "speakers.jsonl").write_text(
+            "".join(json.dumps(asdict(s)) + "\n" for s in speakers), encoding="utf-8"
+        )
+        manifest["sha256"] = corpus_digest(folder)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return True
 
@@ -144,19 +152,25 @@ def _holds_corpus(directory: Path, manifest: dict[str, object]) -> bool:
     try:
         found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise UserError(f"{directory}: exists and is no demo corpus; name another folder") from None
-    if found != manifest:
-        differs = ", ".join(
-            f"{key} {found.get(key)} not {value}" for key, value in manifest.items() if found.get(key) != value
-        )
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{directory}: exists and is no demo corpus; name another folder")
+    differs = ", ".join(
+        f"{key} {found.get(key)} not {value}" for key, value in manifest.items() if found.get(key) != value
+    )
+    if differs:
         raise UserError(f"{directory}: holds another demo corpus ({differs}); delete it, or name another folder")
+    if found.get("sha256") != corpus_digest(directory):
+        raise UserError(
+            f"{directory}: the demo corpus has changed since it was made; delete it, or name another folder"
+        )
     return True
 
 
 def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:
     stream = random_stream(seed, "demo speakers")
     count = -(-num_utterances // _UTTERANCES_A_SPEAKER)
-    num_test = max(count // 4, 1)
+    num_test = max(count // 4, _FEWEST_TEST_SPEAKERS)
     variants = [_VARIANTS[i] for i in stream.permutation(len(_VARIANTS))]
     num_test_variants = max(len(variants) // 4, 1)
     sentences = _distinct_sentences(seed)
@@ -217,7 +231,7 @@ def _record(speaker: _Speaker, folder: Path) -> int:
     """Write all utterances of a speaker; returns how many."""
     target = folder / speaker.part / speaker.dialect / speaker.name
     target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
         out = Path(scratch) / "speech.npz"
         job = {
             "voice": f"en-us+{speaker.variant}",
@@ -312,9 +326,9 @@ def _words(sentence: str, marks: NDArray[np.int64], places: Sequence[int], end: 
 
 
 def corpus_digest(directory: str | Path) -> str:
-    """Fingerprint of every file of a folder."""
+    """Fingerprint of every file of a demo corpus but the one that says what it is."""
     digest = hashlib.sha256()
     for path in sorted(Path(directory).rglob("*")):
-        if path.is_file():
-            digest.update(str(path.relative_to(directory)).encode() + b"\0" + path.read_bytes())
+        if path.is_file() and path.name != MANIFEST:
+            digest.update(path.relative_to(directory).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

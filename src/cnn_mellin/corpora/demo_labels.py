@@ -16,11 +16,15 @@ _CLOSURES = {
     **{"p": "pcl", "t": "tcl", "k": "kcl", "b": "bcl", "d": "dcl", "g": "gcl"},
     **{"ch": "tcl", "jh": "dcl"},
 }
-_VOICELESS = {"p", "t", "k", "ch"}
+_PAUSES = ("pau", "h#")
 _STRESS = "',%="
 _SHORTEST = 16  # samples: shorter events are elided phones
-_SILENT = 40  # magnitude of 16-bit samples; the synthesiser's silences are exact zeros but for the tail of a filter
+_SILENCE_BELOW_PEAK_DB = (
+    36  # between the synthesiser's rests (lower by 40 or more) and its voiced closures (by 20 to 30)
+)
+_LEVEL_WINDOW_S = 0.004
 _SHORTEST_CLOSURE_S = 0.010
+_CLOSURE_AFTER_PAUSE_S = 0.040  # where in a pause the mouth closes cannot be heard
 _RISE_S = 0.006
 _BURST_LOWEST_HZ = 1500
 _LAST_BURST = 0.85  # of the segment
@@ -38,12 +42,13 @@ def timit_labels(
         sample_rate_hz: samples a second.
 
     Returns:
-        TIMIT labels, each beginning where the one before it ends; the first and the last are `h#`.
+        TIMIT labels, each beginning where the one before it ends; the first and the last are `h#`, which may be empty.
 
     Raises:
         ValueError: a mnemonic is not known.
     """
     labels: list[tuple[str, int]] = [("h#", 0)]
+    silent = _silences(samples, sample_rate_hz)
     ends = [*first_samples[1:], len(samples)]
     for name, first, end in zip(names, first_samples, ends, strict=True):
         phones = _phones_of(name.strip(_STRESS))
@@ -52,7 +57,12 @@ def timit_labels(
         if len(phones) == 2:
             labels += [(phones[0], first), (phones[1], (first + end) // 2)]
         elif phones[0] in _CLOSURES:
-            labels += _stop(phones[0], first, end, labels[-1][1], samples, sample_rate_hz)
+            closure = _silence_before(first, labels[-1], silent, sample_rate_hz)
+            if closure is None:
+                burst = first + _burst(samples[first:end], sample_rate_hz)
+                labels += [(_CLOSURES[phones[0]], first), (phones[0], burst)]
+            else:
+                labels += [(_CLOSURES[phones[0]], closure), (phones[0], first)]
         else:
             labels.append((phones[0], first))
     return _joined(labels, len(samples))
@@ -73,17 +83,29 @@ def _phones_of(mnemonic: str) -> tuple[str, ...]:
         raise ValueError(f"mnemonic {mnemonic!r} is in no row of espeak_phones.tsv") from None
 
 
-def _stop(
-    phone: str, first: int, end: int, earliest: int, samples: NDArray[np.int16], sample_rate_hz: int
-) -> list[tuple[str, int]]:
-    """Closure and burst: the silence before a voiceless stop is its closure, others are split at their burst."""
-    closure = _CLOSURES[phone]
-    if phone in _VOICELESS:
-        loud = np.flatnonzero(np.abs(samples[earliest:first].astype(np.int32)) > _SILENT)
-        silence = earliest + int(loud[-1]) + 1 if len(loud) else earliest
-        if first - silence >= _SHORTEST_CLOSURE_S * sample_rate_hz:
-            return [(closure, silence), (phone, first)]
-    return [(closure, first), (phone, first + _burst(samples[first:end], sample_rate_hz))]
+def _silences(samples: NDArray[np.int16], sample_rate_hz: int) -> NDArray[np.bool_]:
+    """Whether the few milliseconds up to each sample are silent."""
+    window = max(int(_LEVEL_WINDOW_S * sample_rate_hz), 1)
+    energy = np.concatenate([np.zeros(window), np.cumsum(samples.astype(np.float64) ** 2)])
+    level = energy[window:] - energy[:-window]
+    return level <= level.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_PEAK_DB / 10)
+
+
+def _silence_before(
+    first: int, previous: tuple[str, int], silent: NDArray[np.bool_], sample_rate_hz: int
+) -> int | None:
+    """Where the silence begins that ends at a stop and is its closure; None where there is none.
+
+    The phone before it keeps half of its time at least.
+    """
+    label, earliest = previous
+    loud = np.flatnonzero(~silent[earliest:first])
+    begin = earliest + int(loud[-1]) + 1 if len(loud) else earliest
+    if first > earliest:
+        begin = max(begin, earliest + -(-(first - earliest) // 2))
+    if label in _PAUSES:
+        begin = max(begin, first - int(_CLOSURE_AFTER_PAUSE_S * sample_rate_hz))
+    return begin if first - begin >= _SHORTEST_CLOSURE_S * sample_rate_hz else None
 
 
 def _burst(segment: NDArray[np.int16], sample_rate_hz: int) -> int:
@@ -101,14 +123,16 @@ def _burst(segment: NDArray[np.int16], sample_rate_hz: int) -> int:
 
 
 def _joined(labels: list[tuple[str, int]], length: int) -> list[TimedPhone]:
-    """Labels with their ends; pauses at either end are part of `h#`, and neighbouring pauses are one."""
+    """Labels with their ends; pauses at either end are part of `h#`, and neighbouring pauses are one.
+
+    Both `h#` are there, be they empty: the recording has silence to add to them.
+    """
     end_of_speech = length
     while labels[-1][0] == "pau":
         end_of_speech = labels.pop()[1]
     kept: list[tuple[str, int]] = []
     for label, first in [*labels, ("h#", end_of_speech)]:
-        if label != "pau" or kept[-1][0] not in ("pau", "h#"):
+        if label != "pau" or kept[-1][0] not in _PAUSES:
             kept.append((label, first))
     ends = [first for _, first in kept[1:]] + [length]
-    # A phone that is silent throughout, before a stop, has given all its time to the closure.
-    return [TimedPhone(label, first, end) for (label, first), end in zip(kept, ends, strict=True) if end > first]
+    return [TimedPhone(label, first, end) for (label, first), end in zip(kept, ends, strict=True)]

@@ -17,6 +17,8 @@ import soundfile
 from cnn_mellin.corpora.phone_sets import phone_set
 from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
 from cnn_mellin.errors import AudioError, CorpusError
+from cnn_mellin.features.audio import read_audio
+from cnn_mellin.nearest import nearest
 
 __all__ = ["SAMPLE_RATE_HZ", "read_timit"]
 
@@ -74,9 +76,10 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
             raise CorpusError(root, None, f"holds two corpora, {holders[0]} and {holders[1]}; name one of them")
         if holders:
             found = [(child.name.lower(), child) for child in _folders(holders[0]) if child.name.lower() in _PARTS]
-            names = [name for name, _ in found]
-            if len(set(names)) < len(names):
-                raise CorpusError(holders[0], None, f"holds {' and '.join(p.name for _, p in found)}; delete the copy")
+            for part in _PARTS:
+                copies = [folder.name for name, folder in found if name == part]
+                if len(copies) > 1:
+                    raise CorpusError(holders[0], None, f"holds {' and '.join(copies)}; delete one of them")
             return sorted(found, reverse=True)
         level = [child for folder in level for child in _folders(folder)]
     raise CorpusError(root, None, "holds no folder TRAIN or TEST, nor do the two levels of folders below it")
@@ -176,8 +179,6 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
     phones: list[TimedPhone] = []
     for line, first, end, label in _rows(path):
         if label not in known:
-            from cnn_mellin.config.settings import nearest  # its settings classes take long to import
-
             raise CorpusError(path, line, f"{label!r} is none of TIMIT's 61 phones; {nearest(label, known)}")
         if phones and first < phones[-1].end_sample:
             before = phones[-1]
@@ -185,6 +186,7 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
                 path, line, f"{label} begins at {first}, before {before.end_sample}, where {before.symbol} ends"
             )
         if first >= length or end > length + LONGEST_OVERHANG:
+            read_audio(audio_path)  # which says so where it is the audio that is wrong
             raise CorpusError(
                 path, line, f"{label} lasts from {first} to {end}, but {audio_path.name} has {length} samples"
             )
@@ -194,8 +196,6 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
 
 def _num_samples(path: Path) -> int:
     """Samples of an audio file, by its header."""
-    from cnn_mellin.features.audio import read_audio
-
     try:
         header = soundfile.info(path)
     except soundfile.LibsndfileError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["greedy_search"]
+__all__ = ["greedy_search", "greedy_segments"]
 
 
 def greedy_search(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[int]]:
@@ -18,19 +18,55 @@ def greedy_search(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[int]
         A list of classes for each utterance.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes or lengths do not fit, or a logit within a length is NaN.
 
     >>> logits = torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> greedy_search(logits, torch.tensor([6])), greedy_search(logits, torch.tensor([4]))
     ([[0, 0, 1]], [[0, 0]])
     """
+    best, starts = _best_and_starts(logits, lengths)
+    kept = starts & (best != logits.size(2) - 1)
+    return [row[keep].tolist() for row, keep in zip(best, kept, strict=True)]
+
+
+def greedy_segments(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[tuple[int, int, int]]]:
+    """As `greedy_search`, with the frames in which each class was the best.
+
+    Returns:
+        For each utterance (class, first frame, end frame) in order; the end frame is the first one after the segment.
+
+    >>> logits = torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
+    >>> greedy_segments(logits, torch.tensor([5]))
+    [[(0, 0, 2), (0, 3, 4), (1, 4, 5)]]
+    """
+    best, starts = _best_and_starts(logits, lengths)
+    segments = []
+    for row, start, length in zip(best, starts, lengths.tolist(), strict=True):
+        firsts = start.nonzero().flatten().tolist()
+        classes = row[start].tolist()
+        runs = zip(classes, firsts, [*firsts[1:], int(length)], strict=True) if firsts else ()
+        segments.append([run for run in runs if run[0] != logits.size(2) - 1])
+    return segments
+
+
+def _best_and_starts(logits: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best class of each frame, (N, T), and whether a run of it begins there within the length, (N, T)."""
     if logits.dim() != 3 or lengths.shape != logits.shape[:1]:
         shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
         raise ValueError(f"{shapes} do not fit; they must be (N, T, V) and (N,)")
+    if logits.size(2) < 1:
+        raise ValueError("logits have no class; the last one is the blank")
     if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > logits.size(1)):
         raise ValueError(f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{logits.size(1)}")
-    best = logits.argmax(2).cpu()
-    kept = best != logits.size(2) - 1
-    kept[:, 1:] &= best[:, 1:] != best[:, :-1]
-    kept &= torch.arange(logits.size(1)) < lengths.cpu().unsqueeze(1)
-    return [row[keep].tolist() for row, keep in zip(best, kept, strict=True)]
+    best_logits, classes = logits.max(2)
+    inside = torch.arange(logits.size(1)) < lengths.cpu().unsqueeze(1)
+    # the maximum of a frame with a NaN is NaN
+    broken = (best_logits.cpu().isnan() & inside).any(1).nonzero().flatten().tolist()
+    if broken:
+        raise ValueError(
+            f"logits[{broken[0]}] hold NaN ({len(broken)} of {len(lengths)} utterances); a diverged model?"
+        )
+    best = classes.cpu()
+    starts = inside.clone()
+    starts[:, 1:] &= best[:, 1:] != best[:, :-1]
+    return best, starts

@@ -1,6 +1,16 @@
-"""Alignment, phone error rate and transcripts."""
+"""Alignment, phone error rate, transcripts, and statistics of differences."""
 
-from cnn_mellin.scoring.phone_error_rate import phone_error_rate
-from cnn_mellin.scoring.transcripts import read_trn, write_trn
+from cnn_mellin.scoring.error_counts import ErrorCounts
+from cnn_mellin.scoring.phone_error_rate import CONVENTIONS, Convention, PhoneErrorRate, phone_error_rate
+from cnn_mellin.scoring.transcripts import read_trn, write_ctm, write_trn
 
-__all__ = ["phone_error_rate", "read_trn", "write_trn"]
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "ErrorCounts",
+    "PhoneErrorRate",
+    "phone_error_rate",
+    "read_trn",
+    "write_ctm",
+    "write_trn",
+]

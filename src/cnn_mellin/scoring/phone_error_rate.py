@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from cnn_mellin.errors import DataError
-from cnn_mellin.scoring.alignment import align, align_with_optional
+from cnn_mellin.scoring.alignment import align
+from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["CONVENTIONS", "Convention", "ErrorCounts", "PhoneErrorRate", "phone_error_rate"]
+__all__ = ["CONVENTIONS", "Convention", "PhoneErrorRate", "phone_error_rate"]
 
 Convention = Literal["kaldi", "merge-sil", "optional-sil"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 _SILENCE = "sil"
-
-
-@dataclass
-class ErrorCounts:
-    """Errors of some utterances.
-
-    Args:
-        num_phones: in the reference.
-        substitutions, deletions, insertions: of the hypothesis.
-    """
-
-    num_phones: int = 0
-    substitutions: int = 0
-    deletions: int = 0
-    insertions: int = 0
-
-    @property
-    def errors(self) -> int:
-        """All three kinds together."""
-        return self.substitutions + self.deletions + self.insertions
-
-    @property
-    def percent(self) -> float:
-        """Errors for every 100 phones of the reference; infinite where errors meet an empty reference."""
-        if not self.num_phones:
-            return float("inf") if self.errors else 0.0
-        return 100.0 * self.errors / self.num_phones
-
-    def __iadd__(self, other: ErrorCounts) -> ErrorCounts:
-        self.num_phones += other.num_phones
-        self.substitutions += other.substitutions
-        self.deletions += other.deletions
-        self.insertions += other.insertions
-        return self
 
 
 @dataclass
@@ -61,35 +28,88 @@ class PhoneErrorRate:
         convention: how silence was scored.
         total: errors of all utterances.
         utterances: errors of each.
-        confusions: how often a reference phone (None: insertion) met another phone (None: deletion).
+        pairs: how often a reference phone (None: insertion) was aligned with a recognised one (None: deletion), the
+            right ones with themselves; deletions of optional silence are not among them.
         empty_hypotheses: utterances for which nothing was recognised; all their phones are deletions.
         empty_references: utterances without a reference phone; all that was recognised is insertions.
+        unseen_symbols: how often a symbol was recognised that is in no reference at all; each is an error.
     """
 
     convention: Convention
     total: ErrorCounts = field(default_factory=ErrorCounts)
     utterances: dict[str, ErrorCounts] = field(default_factory=dict)
-    confusions: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
+    pairs: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     empty_hypotheses: list[str] = field(default_factory=list)
     empty_references: list[str] = field(default_factory=list)
+    unseen_symbols: dict[str, int] = field(default_factory=dict)
 
     @property
     def percent(self) -> float:
         """Phone error rate in percent."""
         return self.total.percent
 
+    @property
+    def confusions(self) -> Counter[tuple[str | None, str | None]]:
+        """How often a reference phone (None: insertion) met another phone (None: deletion)."""
+        return Counter({pair: count for pair, count in self.pairs.items() if pair[0] != pair[1]})
+
+    def worst_confusions(self, most: int = 10) -> list[tuple[str | None, str | None, int]]:
+        """Reference phone, recognised phone, how often: the most frequent first, ties by name."""
+        ranked = sorted(self.confusions.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))
+        return [(reference, recognised, count) for (reference, recognised), count in ranked[:most]]
+
+    def by_phone(self) -> dict[str, ErrorCounts]:
+        """Errors of each phone, sorted by name: its own substitutions and deletions, and insertions of it."""
+        phones: dict[str, ErrorCounts] = {}
+        for (reference, recognised), count in self.pairs.items():
+            if reference is None:
+                assert recognised is not None
+                phones.setdefault(recognised, ErrorCounts()).insertions += count
+                continue
+            counts = phones.setdefault(reference, ErrorCounts())
+            counts.num_phones += count
+            counts.deletions += count if recognised is None else 0
+            counts.substitutions += count if recognised not in (None, reference) else 0
+        return dict(sorted(phones.items()))
+
     def by_speaker(self, speaker_of: Mapping[str, str]) -> dict[str, ErrorCounts]:
-        """Errors of each speaker, sorted by name."""
+        """Errors of each speaker, sorted by name.
+
+        Args:
+            speaker_of: utterance -> speaker.
+
+        Raises:
+            DataError: an utterance has no speaker.
+        """
+        strangers = sorted(set(self.utterances) - set(speaker_of))
+        if strangers:
+            raise DataError(f"{len(strangers)} utterances have no speaker: {name_utterances(strangers)}")
         speakers: dict[str, ErrorCounts] = {}
         for utterance_id, counts in self.utterances.items():
-            speakers.setdefault(speaker_of[utterance_id], ErrorCounts()).__iadd__(counts)
+            speaker = speaker_of[utterance_id]
+            speakers[speaker] = speakers.get(speaker, ErrorCounts()) + counts
         return dict(sorted(speakers.items()))
+
+    def confusion_matrix(self) -> tuple[list[str | None], list[list[int]]]:
+        """All pairs as a table.
+
+        Returns:
+            The phones, sorted, with None last; and for each of them as the reference (None: insertions) how often it
+            was recognised as each (None: deletions).
+        """
+        phones: list[str | None] = [
+            *sorted({phone for pair in self.pairs for phone in pair if phone is not None}),
+            None,
+        ]
+        return phones, [[self.pairs[reference, recognised] for recognised in phones] for reference in phones]
 
 
 def phone_error_rate(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, Sequence[str]],
     convention: Convention = "kaldi",
+    *,
+    phones: Collection[str] | None = None,
 ) -> PhoneErrorRate:
     """Score hypotheses against references.
 
@@ -98,10 +118,11 @@ def phone_error_rate(
         hypotheses: the same utterances -> phones.
         convention: `kaldi` scores every silence; `merge-sil` merges neighbouring silences of either side into one,
             then scores it; `optional-sil` lets silence of the reference be missing.
+        phones: all symbols that may occur; None lets any occur.
 
     Raises:
         ValueError: the convention is not known.
-        DataError: an utterance is in one of the two alone, or there is none.
+        DataError: an utterance is in one of the two alone, there is none, or a symbol is not among `phones`.
 
     >>> result = phone_error_rate({"a": ["sil", "ah", "b"]}, {"a": ["ah", "b", "b"]})
     >>> round(result.percent, 1), result.total
@@ -110,43 +131,56 @@ def phone_error_rate(
     if convention not in CONVENTIONS:
         raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(CONVENTIONS)}")
     _check_same_utterances(references, hypotheses)
+    if phones is not None:
+        _check_phones(references, set(phones), "references")
+        _check_phones(hypotheses, set(phones), "hypotheses")
+    optional = _SILENCE if convention == "optional-sil" else None
     result = PhoneErrorRate(convention)
     for utterance_id, reference in references.items():
         hypothesis = hypotheses[utterance_id]
         if convention == "merge-sil":
             reference, hypothesis = _merged(reference), _merged(hypothesis)
-        if convention == "optional-sil":
-            pairs = align_with_optional(reference, hypothesis, _SILENCE)
-        else:
-            pairs = align(reference, hypothesis)
+        aligned = align(reference, hypothesis, optional=optional)
+        pairs = [(r, h) for r, h in aligned if h is not None or r != optional]
         counts = ErrorCounts(len(reference))
         counts.insertions = sum(r is None for r, _ in pairs)
         counts.deletions = sum(h is None for _, h in pairs)
         counts.substitutions = sum(r != h for r, h in pairs) - counts.insertions - counts.deletions
         result.utterances[utterance_id] = counts
         result.total += counts
-        result.confusions.update((r, h) for r, h in pairs if r != h)
+        result.pairs.update(pairs)
         if not hypothesis:
             result.empty_hypotheses.append(utterance_id)
         if not reference:
             result.empty_references.append(utterance_id)
+    seen = {symbol for reference in references.values() for symbol in reference}
+    recognised = Counter(symbol for hypothesis in hypotheses.values() for symbol in hypothesis)
+    result.unseen_symbols = {symbol: recognised[symbol] for symbol in sorted(set(recognised) - seen)}
     return result
 
 
-def _merged(phones: Sequence[str]) -> list[str]:
+def _merged(symbols: Sequence[str]) -> list[str]:
     """Phones in which neighbouring silences are one."""
-    return [
-        phone for phone, run in itertools.groupby(phones) for _ in range(1 if phone == _SILENCE else len(list(run)))
-    ]
+    merged: list[str] = []
+    for symbol, run in itertools.groupby(symbols):
+        merged.extend([symbol] if symbol == _SILENCE else run)
+    return merged
 
 
 def _check_same_utterances(references: Mapping[str, object], hypotheses: Mapping[str, object]) -> None:
     if not references:
         raise DataError("there is no reference to score against")
-    for name, here, there in (
-        ("hypotheses", references, hypotheses),
-        ("references", hypotheses, references),
-    ):
+    for name, here, there in (("hypotheses", references, hypotheses), ("references", hypotheses, references)):
         missing = sorted(set(here) - set(there))
         if missing:
-            raise DataError(f"{len(missing)} utterances are missing from the {name}: {name_utterances(missing)}")
+            raise DataError(
+                f"{len(missing)} utterances are missing from the {name}: {name_utterances(missing)}; "
+                "both must hold the same ones"
+            )
+
+
+def _check_phones(transcripts: Mapping[str, Sequence[str]], known: set[str], name: str) -> None:
+    unknown = Counter(symbol for symbols in transcripts.values() for symbol in symbols if symbol not in known)
+    if unknown:
+        found = ", ".join(f"{symbol!r} ({count} times)" for symbol, count in sorted(unknown.items())[:5])
+        raise DataError(f"{len(unknown)} symbols of the {name} are not among the {len(known)} phones: {found}")

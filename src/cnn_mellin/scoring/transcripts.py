@@ -1,4 +1,4 @@
-"""Transcripts in NIST's trn form: a line an utterance, its phones and then its name in brackets."""
+"""Transcripts in NIST's forms: trn (a line an utterance, its symbols and its name) and ctm (a line a symbol)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from pathlib import Path
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 
-__all__ = ["read_trn", "write_trn"]
+__all__ = ["read_trn", "write_ctm", "write_trn"]
 
 _LINE = re.compile(r"^(?P<symbols>.*?)\(\s*(?P<name>[^()\s]+)\s*\)\s*$")
+_NAME = re.compile(r"[^()\s]+")
 
 
 def read_trn(path: str | Path) -> dict[str, list[str]]:
     """Utterance -> symbols.
 
+    Blank lines and lines that begin with `;;` (comments, to sclite) hold nothing.
+
     Raises:
-        DataError: the file cannot be read, a line has no name, or a name is there twice.
+        DataError: the file cannot be read, a line has no name, a name is there twice, or there is no transcript.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text") from None
+        raise DataError(f"{path}: is not UTF-8 text; expected lines 'phones (utterance)'") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     transcripts: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if not line.strip() or line.startswith(";;"):
             continue
         match = _LINE.match(line)
         if match is None:
@@ -42,7 +45,42 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
 
 
 def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> None:
-    """Write utterance -> symbols, sorted by utterance, whole or not at all."""
+    """Write utterance -> symbols, sorted by utterance, whole or not at all.
+
+    Raises:
+        ValueError: a name or symbol holds white space or brackets, and could not be read back.
+    """
+    for name, symbols in transcripts.items():
+        _check_names([name, *symbols])
     with atomic_file(path) as file:
         for name, symbols in sorted(transcripts.items()):
             file.write(" ".join([*symbols, f"({name})"]) + "\n")
+
+
+def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, float, str]]]) -> None:
+    """Write symbols with their times, whole or not at all: `utterance 1 start duration symbol`, in seconds.
+
+    Args:
+        path: of the file.
+        segments: utterance -> (start, end, symbol) in seconds, in order of time; utterances without any leave no line.
+
+    Raises:
+        ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
+    """
+    for name, triples in segments.items():
+        _check_names([name, *(symbol for _, _, symbol in triples)])
+        latest = 0.0
+        for start, end, symbol in triples:
+            if not latest <= start <= end:
+                raise ValueError(f"{name}: {symbol} lies at {start}..{end} s; times must not go backwards")
+            latest = start
+    with atomic_file(path) as file:
+        for name, triples in sorted(segments.items()):
+            for start, end, symbol in triples:
+                file.write(f"{name} 1 {start:.3f} {end - start:.3f} {symbol}\n")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be written: names and symbols have no white space and no brackets")

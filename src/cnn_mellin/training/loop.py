@@ -43,7 +43,18 @@ from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.schedule import Schedule, rate_factor
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["OtherTrainingError", "TrainingResult", "train"]
+
+
+class OtherTrainingError(SettingsError):
+    """The model folder holds a training with other settings or data."""
+
+    def __init__(self, folder: Path, differences: Sequence[str]) -> None:
+        self.differences = "; ".join(differences)
+        super().__init__(
+            f"{folder}: holds a training with other settings or data ({self.differences}); "
+            "name another folder, or delete this one"
+        )
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,8 @@ def train(
         say: called with lines that the user should see.
 
     Raises:
-        SettingsError: the settings train without end, or differ from those of the training that is resumed.
+        SettingsError: the settings train without end.
+        OtherTrainingError: the folder holds a training with other settings or data.
         DataError: a partition is damaged, empty or does not fit, or the model folder is damaged.
     """
     settings = settings or Settings()
@@ -293,10 +305,7 @@ def _describe(
         return new
     differences = old.differences(new)
     if differences:
-        raise SettingsError(
-            f"{model_dir}: holds a training with other settings or data ({'; '.join(differences)}); "
-            "name another folder, or delete this one"
-        )
+        raise OtherTrainingError(model_dir, differences)
     return old
 
 

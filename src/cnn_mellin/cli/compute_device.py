@@ -1,0 +1,34 @@
+"""The device and threads that the command line asks for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cnn_mellin.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["compute_device"]
+
+
+def compute_device(arguments: argparse.Namespace) -> torch.device:
+    """The device of `--device`, after setting the threads of `--num-threads`.
+
+    Raises:
+        SettingsError: there is no such device here, or the number of threads is below 1.
+    """
+    import torch
+
+    if arguments.num_threads is not None:
+        if arguments.num_threads < 1:
+            raise SettingsError(f"--num-threads {arguments.num_threads}: must be at least 1")
+        torch.set_num_threads(arguments.num_threads)
+    try:
+        device = torch.device(arguments.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SettingsError(f"--device {arguments.device}: cannot be used here ({reason}); try --device cpu") from None
+    return device

@@ -1,0 +1,111 @@
+"""The command `cnn-mellin`: options that all commands share, and the choice of the command."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from cnn_mellin import __version__
+from cnn_mellin.errors import UserError
+
+__all__ = ["main", "parser"]
+
+# Each is a module beside this one, with `add_parser(subparsers)`; none imports torch before it is run.
+_COMMANDS = ("demo", "corpus", "prep", "data", "train", "decode", "score")
+
+_DESCRIPTION = """\
+Phone recognition with convolutions in log time (Mellin correlation), against ordinary ones.
+
+  cnn-mellin demo                               from nothing to a table of phone error rates
+  cnn-mellin prep timit CORPUS DATA             corpus -> features and references
+  cnn-mellin --read-ini F train TRAIN DEV MODEL train an acoustic model
+  cnn-mellin decode MODEL TEST HYP.trn          recognise
+  cnn-mellin score REF.trn HYP.trn              phone error rate
+
+Every command has its own --help.
+"""
+
+
+class _ReadSettings(argparse.Action):
+    """Reads a settings file on top of those read before it."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        from cnn_mellin.config import read_settings
+
+        file_format = (option_string or "").removeprefix("--read-")
+        namespace.settings = read_settings(values, file_format, namespace.settings)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = argparse.ArgumentParser(
+        prog="cnn-mellin", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    root.set_defaults(settings=None)
+    root.add_argument("--version", action="version", version=f"cnn-mellin {__version__}")
+    root.add_argument("--quiet", action="store_true", help="print results and problems alone, no progress")
+    root.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)")
+    root.add_argument("--num-threads", type=int, metavar="N", help="threads of one computation (default: torch's)")
+    settings = root.add_argument_group("settings", "several files may be read, the later on top of the earlier")
+    for file_format in ("ini", "json", "yaml"):
+        read = f"--read-{file_format}"
+        settings.add_argument(read, action=_ReadSettings, metavar="FILE", help=f"read settings from {file_format}")
+    for file_format in ("ini", "json", "yaml"):
+        settings.add_argument(
+            f"--print-{file_format}",
+            dest="print_format",
+            action="store_const",
+            const=file_format,
+            help=f"print all settings as {file_format} and exit",
+        )
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in _COMMANDS:
+        import_module(f"cnn_mellin.cli.{name}").add_parser(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status: 0, or 2 after one line on what is wrong with the input."""
+    root = parser()
+    try:
+        chosen = root.parse_args(arguments)
+        return _run(root, chosen)
+    except UserError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on where it can", 130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
+        return _complain(f"{place}{error.strerror or error}{remedy}")
+
+
+def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
+    if chosen.print_format is not None:
+        from cnn_mellin.config import Settings, format_settings
+
+        print(format_settings(chosen.settings or Settings(), chosen.print_format), end="")
+        return 0
+    if chosen.command is None:
+        root.error("name a command; cnn-mellin --help lists them")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"cnn-mellin: {message}", file=sys.stderr)
+        run: int = chosen.run(chosen)
+    return run
+
+
+def _complain(line: str, status: int = 2) -> int:
+    print(f"cnn-mellin: {' '.join(line.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Who spoke an utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cnn_mellin.errors import DataError
+from cnn_mellin.utterance_names import name_utterances
+
+__all__ = ["read_speakers", "speakers_from_names"]
+
+
+def speakers_from_names(utterance_ids: Iterable[str]) -> dict[str, str]:
+    """Utterance -> speaker, for names like `fcjf0-si1027`: what comes before the first hyphen.
+
+    Raises:
+        DataError: a name has no hyphen, or nothing before it.
+
+    >>> speakers_from_names(["fcjf0-si1027"])
+    {'fcjf0-si1027': 'fcjf0'}
+    """
+    utterance_ids = list(utterance_ids)
+    nameless = [name for name in utterance_ids if not name.partition("-")[0] or "-" not in name]
+    if nameless:
+        raise DataError(
+            f"{len(nameless)} utterances are not named speaker-prompt, so their speakers are not known: "
+            f"{name_utterances(nameless)}; name the speakers in a file with lines 'utterance speaker'"
+        )
+    return {name: name.partition("-")[0] for name in utterance_ids}
+
+
+def read_speakers(path: str | Path) -> dict[str, str]:
+    """Utterance -> speaker, from a file with lines `utterance speaker` (`ext/utt2spk` of a data directory).
+
+    Raises:
+        DataError: the file cannot be read, a line is not two names, or an utterance is there twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text; expected lines 'utterance speaker'") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    speaker_of: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) != 2:
+            raise DataError(f"{path}:{number}: {line[:60]!r} is not 'utterance speaker'")
+        if fields[0] in speaker_of:
+            raise DataError(f"{path}:{number}: utterance {fields[0]} is there a second time")
+        speaker_of[fields[0]] = fields[1]
+    return speaker_of
