@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.corpora.demo_labels import timit_labels
+from cnn_mellin.corpora.demo_words import timed_words
+from cnn_mellin.corpora.espeak import PHONEME, WORD
 from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
 from cnn_mellin.features.audio import write_sphere
@@ -34,7 +36,7 @@ __all__ = ["corpus_digest", "make_demo_corpus"]
 
 SAMPLE_RATE_HZ = 16000
 MANIFEST = "demo-corpus.json"
-_VERSION = 2  # of this generator: part of what the bytes depend on
+_VERSION = 3  # of this generator: part of what the bytes depend on
 _UTTERANCES_A_SPEAKER = 10
 _FEWEST_TEST_SPEAKERS = 2  # one for development, one for test
 _FEWEST_UTTERANCES = (_FEWEST_TEST_SPEAKERS + 1) * _UTTERANCES_A_SPEAKER
@@ -270,7 +272,7 @@ def _write_utterance(
     names: NDArray[np.str_],
 ) -> None:
     stream = random_stream(speaker.seed, "recording", number)
-    spoken = [i for i in range(len(marks)) if marks[i, 0] == 7]
+    spoken = [i for i in range(len(marks)) if marks[i, 0] == PHONEME]
     labels = timit_labels([str(names[i]) for i in spoken], [int(marks[i, 1]) for i in spoken], samples, rate)
     up = round(speaker.stretch * 32) * SAMPLE_RATE_HZ
     scale = up / (32 * rate)
@@ -287,8 +289,10 @@ def _write_utterance(
     lines = "".join(f"{phone.first_sample} {phone.end_sample} {phone.symbol}\n" for phone in phones)
     stem.with_suffix(".PHN").write_text(lines, encoding="ascii")
     stem.with_suffix(".TXT").write_text(f"0 {len(signal)} {sentence}\n", encoding="ascii")
-    words = _words(sentence, marks, [place(int(mark[1])) for mark in marks], phones[-1].first_sample)
-    stem.with_suffix(".WRD").write_text(words, encoding="ascii")
+    marked = [mark for mark in marks if mark[0] == WORD]
+    words = timed_words(sentence, [int(mark[2]) - 1 for mark in marked], [place(int(m[1])) for m in marked], phones)
+    lines = "".join(f"{word.first_sample} {word.end_sample} {word.word}\n" for word in words)
+    stem.with_suffix(".WRD").write_text(lines, encoding="ascii")
 
 
 def _recorded(
@@ -311,18 +315,6 @@ def _recorded(
     level = np.sqrt(np.mean(speech**2)) * 10 ** (-speaker.noise_db / 20)
     noisy = speech + level * stream.standard_normal(len(speech))
     return np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
-
-
-def _words(sentence: str, marks: NDArray[np.int64], places: Sequence[int], end: int) -> str:
-    """Lines of a .WRD file: each word lasts until the next begins."""
-    begun = [(places[i], int(mark[2]), int(mark[3])) for i, mark in enumerate(marks) if mark[0] == 1]
-    ends = [first for first, _, _ in begun[1:]] + [end]
-    lines = []
-    for (first, position, length), last in zip(begun, ends, strict=True):
-        word = sentence[position - 1 : position - 1 + length].strip(" .,?!").lower()
-        if word and last > first:
-            lines.append(f"{first} {last} {word}\n")
-    return "".join(lines)
 
 
 def corpus_digest(directory: str | Path) -> str:

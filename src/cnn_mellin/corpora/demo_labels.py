@@ -19,9 +19,8 @@ _CLOSURES = {
 _PAUSES = ("pau", "h#")
 _STRESS = "',%="
 _SHORTEST = 16  # samples: shorter events are elided phones
-_SILENCE_BELOW_PEAK_DB = (
-    36  # between the synthesiser's rests (lower by 40 or more) and its voiced closures (by 20 to 30)
-)
+# Between the synthesiser's rests (40 dB below the loudest or lower) and its voiced closures (20 to 30 dB below).
+_SILENCE_BELOW_PEAK_DB = 36
 _LEVEL_WINDOW_S = 0.004
 _SHORTEST_CLOSURE_S = 0.010
 _CLOSURE_AFTER_PAUSE_S = 0.040  # where in a pause the mouth closes cannot be heard

@@ -13,12 +13,12 @@ import json
 import sys
 from typing import Any
 
-__all__ = ["main"]
+__all__ = ["PHONEME", "WORD", "main"]
 
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _DONT_EXIT = 0x0001, 0x8000
 _UTF8 = 1
-_END, _WORD, _PHONEME = 0, 1, 7
+_END, WORD, PHONEME = 0, 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 
 
@@ -59,9 +59,9 @@ def main() -> int:
         i = 0
         while events[i].type != _END:
             event = events[i]
-            if event.type in (_WORD, _PHONEME):
+            if event.type in (WORD, PHONEME):
                 marks.append((event.type, event.sample, event.text_position, event.length))
-                names.append(event.name.decode("utf-8", "replace") if event.type == _PHONEME else "")
+                names.append(event.name.decode("utf-8", "replace") if event.type == PHONEME else "")
             i += 1
         return 0
 

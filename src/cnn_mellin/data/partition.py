@@ -129,7 +129,7 @@ def read_partition(path: str | Path) -> Partition:
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: is of another format than {FORMAT}; prepare it again")
         digest = content.pop("digest")
-        with np.load(path / "index.npz", allow_pickle=False) as index:
+        with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
             arrays = {name: index[name] for name in ("frame_offsets", "references", "reference_offsets")}
             utterance_ids = index["utterance_ids"].tolist()
         features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)

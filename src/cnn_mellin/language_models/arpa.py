@@ -107,7 +107,9 @@ def _read_section(
         words = tuple(fields[1 : order + 1])
         numbers = _numbers([fields[0], *fields[order + 1 :]])
         if len(words) < order or numbers is None or len(numbers) > 1 + (order < highest) or numbers[0] > 0:
-            raise DataError(f"{path}:{number}: {line[:60]!r} is not 'LOG10_PROBABILITY {order} word(s) [LOG10_BACKOFF]'")
+            raise DataError(
+                f"{path}:{number}: {line[:60]!r} is not 'LOG10_PROBABILITY {order} word(s) [LOG10_BACKOFF]'"
+            )
         if words in entries:
             raise DataError(f"{path}:{number}: {' '.join(words)!r} is there a second time")
         entries[words] = (numbers[0], numbers[1] if len(numbers) > 1 else 0.0)

@@ -43,8 +43,8 @@ def estimate_kneser_ney(
     >>> model = estimate_kneser_ney([["a", "b"], ["a", "a", "b"]], ["a", "b", "c"], order=2)
     >>> [len(entries) for entries in model]
     [5, 4]
-    >>> round(10 ** model[1]["<s>", "a"][0], 4)  # (2 - 1.0) / 2 + 1.0 / 2 * p(a)
-    0.6792
+    >>> round(10 ** model[1]["<s>", "a"][0], 4)  # (2 - 1.0) / 2 + 1.0 / 2 * p(a), p(a) = 0.375
+    0.6875
     """
     if order < 1:
         raise ValueError(f"order is {order}; it must be at least 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cnn_mellin.errors import DataError
 from cnn_mellin.language_models.arpa import END, START, Ngrams, arpa_tokens, read_arpa
+from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["NgramModel"]
 
@@ -48,24 +49,109 @@ class NgramModel:
         _check_tokens(self.tokens, known)
         class_of = {token: number for number, token in enumerate(self.tokens)}
         column_of = {**class_of, END: len(self.tokens)}
+        self._class_of = class_of
         rows = _contexts(ngrams, class_of)
+        listed: dict[tuple[str, ...], list[tuple[str, float]]] = {context: [] for context in rows}
+        for entries in ngrams:
+            for words, (log10_prob, _) in entries.items():
+                if words[:-1] in rows and words[-1] in column_of:
+                    listed[words[:-1]].append((words[-1], log10_prob))
         self.start = _longest_known((START,), rows)
         self.log_probs: npt.NDArray[np.float64] = np.full((len(rows), len(self.tokens) + 1), -np.inf)
         self.next_contexts: npt.NDArray[np.int32] = np.empty((len(rows), len(self.tokens)), dtype=np.int32)
-        for context, row in rows.items():  # shorter ones come first
+        for context, row in rows.items():
             if context:
+                shorter = _longest_known(context[1:], rows)
                 backoff = ngrams[len(context) - 1].get(context, (0.0, 0.0))[1]
-                self.log_probs[row] = self.log_probs[_longest_known(context[1:], rows)] + backoff * _LN_10
-                self.next_contexts[row] = self.next_contexts[_longest_known(context[1:], rows)]
+                self.log_probs[row] = self.log_probs[shorter] + backoff * _LN_10
+                self.next_contexts[row] = self.next_contexts[shorter]
             else:
                 self.next_contexts[row] = row
             for token, number in class_of.items():
                 following = rows.get((*context, token))
                 if following is not None:
                     self.next_contexts[row, number] = following
-        for entries in ngrams:
-            for words, (log10_prob, _) in entries.items():
-                row, column = rows.get(words[:-1]), column_of.get(words[-1])
-                if row is not None and column is not None:
-                    self.log_probs[row, column] = log10_prob * _LN_10
-"""
+            for word, log10_prob in listed[context]:
+                self.log_probs[row, column_of[word]] = log10_prob * _LN_10
+
+    @classmethod
+    def from_arpa(cls, path: str | Path, tokens: Sequence[str] | None = None) -> Self:
+        """Read an ARPA file, compressed by gzip or not.
+
+        Raises:
+            DataError: the file is not right, or is of other tokens.
+        """
+        ngrams = read_arpa(path)
+        try:
+            return cls(ngrams, tokens)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+
+    def log_prob(self, sentence: Iterable[str]) -> float:
+        """Natural logarithm of the probability of a whole sentence, its end included.
+
+        Raises:
+            DataError: a symbol is not among the tokens.
+        """
+        row, total = self.start, 0.0
+        for symbol in sentence:
+            number = self._class_of.get(symbol)
+            if number is None:
+                raise DataError(f"{symbol!r} is not among the {len(self.tokens)} tokens of the language model")
+            total += float(self.log_probs[row, number])
+            row = int(self.next_contexts[row, number])
+        return total + float(self.log_probs[row, -1])
+
+    def perplexity(self, sentences: Iterable[Sequence[str]]) -> float:
+        """Inverse of the geometric mean of the probability of each token and each end of a sentence.
+
+        Raises:
+            DataError: a symbol is not among the tokens, or there is no sentence.
+        """
+        total, num_predicted = 0.0, 0
+        for sentence in sentences:
+            total += self.log_prob(sentence)
+            num_predicted += len(sentence) + 1
+        if not num_predicted:
+            raise DataError("there is no sentence to take the perplexity of")
+        return math.exp(-total / num_predicted)
+
+    def class_log_probs(self) -> npt.NDArray[np.float64]:
+        """(S, V), natural logarithms, renormalised over the classes: for a search that predicts no end of sentence."""
+        over_classes = self.log_probs[:, :-1]
+        highest = over_classes.max(axis=1, keepdims=True)
+        return over_classes - highest - np.log(np.exp(over_classes - highest).sum(axis=1, keepdims=True))
+
+
+def _contexts(ngrams: Ngrams, class_of: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    """Row of each context that changes what follows: the shorter come first, and all that a context begins with."""
+    contexts: set[tuple[str, ...]] = {()}
+    for entries in ngrams:
+        for words, (_, backoff) in entries.items():
+            context = words if backoff and len(words) < len(ngrams) else words[:-1]
+            if context[:1] == (START,):
+                known = all(word in class_of for word in context[1:])
+            else:
+                known = all(word in class_of for word in context)
+            while known and context not in contexts:
+                contexts.add(context)
+                context = context[:-1]
+    return {context: row for row, context in enumerate(sorted(contexts, key=lambda context: (len(context), context)))}
+
+
+def _longest_known(context: tuple[str, ...], rows: Mapping[tuple[str, ...], int]) -> int:
+    """Row of the longest end of a context that has one."""
+    while context not in rows:
+        context = context[1:]
+    return rows[context]
+
+
+def _check_tokens(tokens: Sequence[str], known: Sequence[str]) -> None:
+    if len(set(tokens)) != len(tokens):
+        raise DataError("a token is there a second time; each class needs its own")
+    for problem, names in (
+        ("tokens are not in the language model", set(tokens) - set(known)),
+        ("words of the language model are not among the tokens", set(known) - set(tokens)),
+    ):
+        if names:
+            raise DataError(f"{len(names)} {problem}: {name_utterances(sorted(names))}; both must be of one phone set")

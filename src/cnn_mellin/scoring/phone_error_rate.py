@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from cnn_mellin.errors import DataError
-from cnn_mellin.scoring.alignment import align
+from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_convention, is_right
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["CONVENTIONS", "Convention", "PhoneErrorRate", "phone_error_rate"]
-
-Convention = Literal["kaldi", "merge-sil", "optional-sil"]
-CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
-_SILENCE = "sil"
 
 
 @dataclass
@@ -134,15 +128,12 @@ def phone_error_rate(
     if phones is not None:
         _check_phones(references, set(phones), "references")
         _check_phones(hypotheses, set(phones), "hypotheses")
-    optional = _SILENCE if convention == "optional-sil" else None
     result = PhoneErrorRate(convention)
     for utterance_id, reference in references.items():
         hypothesis = hypotheses[utterance_id]
-        if convention == "merge-sil":
-            reference, hypothesis = _merged(reference), _merged(hypothesis)
-        aligned = align(reference, hypothesis, optional=optional)
-        pairs = [(r, h) for r, h in aligned if h is not None or r != optional]
-        counts = ErrorCounts(len(reference))
+        aligned = align_by_convention(reference, hypothesis, convention)
+        pairs = [pair for pair in aligned if pair[0] == pair[1] or not is_right(pair, convention)]
+        counts = ErrorCounts(sum(r is not None for r, _ in aligned))
         counts.insertions = sum(r is None for r, _ in pairs)
         counts.deletions = sum(h is None for _, h in pairs)
         counts.substitutions = sum(r != h for r, h in pairs) - counts.insertions - counts.deletions
@@ -157,14 +148,6 @@ def phone_error_rate(
     recognised = Counter(symbol for hypothesis in hypotheses.values() for symbol in hypothesis)
     result.unseen_symbols = {symbol: recognised[symbol] for symbol in sorted(set(recognised) - seen)}
     return result
-
-
-def _merged(symbols: Sequence[str]) -> list[str]:
-    """Phones in which neighbouring silences are one."""
-    merged: list[str] = []
-    for symbol, run in itertools.groupby(symbols):
-        merged.extend([symbol] if symbol == _SILENCE else run)
-    return merged
 
 
 def _check_same_utterances(references: Mapping[str, object], hypotheses: Mapping[str, object]) -> None:

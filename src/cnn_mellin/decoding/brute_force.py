@@ -1,0 +1,110 @@
+"""Decoding by going through everything there is: what the searches are tested against."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+
+import torch
+
+from cnn_mellin.language_models.ngram_model import NgramModel
+
+__all__ = ["all_sequences", "simple_prefix_search"]
+
+# classes -> score
+_Scores = dict[tuple[int, ...], float]
+
+
+def all_sequences(
+    logits: torch.Tensor, *, language_model: NgramModel | None = None, lm_weight: float = 0.0
+) -> list[tuple[list[int], float]]:
+    """Every sequence of classes with its score, the sum over each of the V^T alignments: for a handful of frames.
+
+    Args:
+        logits: (T, V) of one utterance, the blank the last class.
+        language_model, lm_weight: as for `prefix_beam_search`.
+
+    >>> logits = torch.log(torch.tensor([[0.4, 0.6], [0.4, 0.6]]))
+    >>> [(classes, round(math.exp(score), 4)) for classes, score in all_sequences(logits)]
+    [([0], 0.64), ([], 0.36)]
+    """
+    log_probs = logits.double().log_softmax(1).tolist()
+    num_classes = logits.size(1)
+    scores: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
+    for alignment in itertools.product(range(num_classes), repeat=len(log_probs)):
+        classes = tuple(v for v, _ in itertools.groupby(alignment) if v != num_classes - 1)
+        score = sum(frame[v] for frame, v in zip(log_probs, alignment, strict=True))
+        scores[classes] = _log_add(scores[classes], score)
+    weighted = _Lm(language_model, lm_weight)
+    for classes in scores:
+        scores[classes] += weighted(classes)
+    return _ranked(scores)
+
+
+def simple_prefix_search(
+    logits: torch.Tensor, beam_width: int, *, language_model: NgramModel | None = None, lm_weight: float = 0.0
+) -> list[tuple[list[int], float]]:
+    """CTC prefix search, one prefix and class at a time, prefixes kept as they are in dictionaries.
+
+    Args:
+        logits: (T, V) of one utterance, the blank the last class.
+        beam_width: prefixes kept after each frame.
+        language_model, lm_weight: as for `prefix_beam_search`.
+
+    >>> logits = torch.log(torch.tensor([[0.4, 0.6], [0.4, 0.6]]))
+    >>> [(classes, round(math.exp(score), 4)) for classes, score in simple_prefix_search(logits, 2)]
+    [([0], 0.64), ([], 0.36)]
+    """
+    blank_class = logits.size(1) - 1
+    weighted = _Lm(language_model, lm_weight)
+    in_blank: _Scores = {(): 0.0}
+    in_class: _Scores = {(): -math.inf}
+    for frame in logits.double().log_softmax(1).tolist():
+        next_blank: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
+        next_class: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
+        for prefix in in_blank:
+            both = _log_add(in_blank[prefix], in_class[prefix])
+            next_blank[prefix] = _log_add(next_blank[prefix], both + frame[blank_class])
+            for v in range(blank_class):
+                before = both
+                if prefix and prefix[-1] == v:
+                    next_class[prefix] = _log_add(next_class[prefix], in_class[prefix] + frame[v])
+                    before = in_blank[prefix]
+                longer = (*prefix, v)
+                next_class[longer] = _log_add(
+                    next_class[longer], before + frame[v] + weighted(longer) - weighted(prefix)
+                )
+        totals = {p: _log_add(next_blank[p], next_class[p]) for p in {*next_blank, *next_class}}
+        kept = sorted(totals, key=lambda prefix: -totals[prefix])[:beam_width]
+        in_blank = {prefix: next_blank[prefix] for prefix in kept}
+        in_class = {prefix: next_class[prefix] for prefix in kept}
+    return _ranked({prefix: _log_add(in_blank[prefix], in_class[prefix]) for prefix in in_blank})
+
+
+class _Lm:
+    """Weighted log p_lm of classes in turn, renormalised over all classes, without the sentence's end."""
+
+    def __init__(self, model: NgramModel | None, weight: float) -> None:
+        self.model = model if weight else None
+        self.weight = weight
+        self.table = [] if model is None else model.class_log_probs().tolist()
+
+    def __call__(self, classes: tuple[int, ...]) -> float:
+        if self.model is None:
+            return 0.0
+        row, total = self.model.start, 0.0
+        for v in classes:
+            total += self.table[row][v]
+            row = int(self.model.next_contexts[row, v])
+        return self.weight * total
+
+
+def _log_add(a: float, b: float) -> float:
+    high, low = max(a, b), min(a, b)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+def _ranked(scores: _Scores) -> list[tuple[list[int], float]]:
+    possible = [(list(classes), score) for classes, score in scores.items() if score > -math.inf]
+    return sorted(possible, key=lambda item: -item[1])

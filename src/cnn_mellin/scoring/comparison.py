@@ -1,0 +1,123 @@
+"""Comparison of systems, each trained with several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from cnn_mellin.scoring.bootstrap import BootstrapDifference, bootstrap_difference
+from cnn_mellin.scoring.convention import Convention
+from cnn_mellin.scoring.holm import holm
+from cnn_mellin.scoring.mapsswe import MatchedPairs, mapsswe
+from cnn_mellin.scoring.permutation import paired_permutation
+from cnn_mellin.scoring.phone_error_rate import phone_error_rate
+from cnn_mellin.scoring.seed_summary import SeedSummary
+from cnn_mellin.scoring.speaker_errors import SpeakerErrors
+
+__all__ = ["Comparison", "PairComparison", "compare_systems"]
+
+# utterance -> phones
+_Transcripts = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Two systems, and how sure their difference is.
+
+    Args:
+        first, second: names.
+        bootstrap: over speakers and seeds, of the second's rate less the first's.
+        permutation_p: paired permutation over speakers, two-sided.
+        permutation_p_holm: the same, corrected for all pairs compared.
+        matched_pairs: MAPSSWE between the median seeds of both (the lower of two middle ones).
+        matched_pairs_p_holm: its p-value, corrected for all pairs compared.
+    """
+
+    first: str
+    second: str
+    bootstrap: BootstrapDifference
+    permutation_p: float
+    permutation_p_holm: float
+    matched_pairs: MatchedPairs
+    matched_pairs_p_holm: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result.
+
+    Args:
+        convention: how silence was scored.
+        num_utterances, num_speakers, num_phones: of the references.
+        systems: phone error rates in percent over the seeds of each.
+        pairs: every system with every later one.
+    """
+
+    convention: Convention
+    num_utterances: int
+    num_speakers: int
+    num_phones: int
+    systems: dict[str, SeedSummary]
+    pairs: list[PairComparison]
+
+
+def compare_systems(
+    references: _Transcripts,
+    systems: Mapping[str, Sequence[_Transcripts]],
+    speaker_of: Mapping[str, str],
+    convention: Convention = "kaldi",
+    *,
+    replications: int = 10000,
+    seed: int = 0,
+) -> Comparison:
+    """Score all seeds of all systems, and test each pair of systems.
+
+    Args:
+        references: utterance -> phones, of the 39 set.
+        systems: name -> hypotheses of each of its seeds.
+        speaker_of: utterance -> speaker.
+        convention: of scoring silence.
+        replications: of the bootstrap; ten times as many permutations are drawn.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a system has no seed, or the references have no phone.
+        DataError: hypotheses are of other utterances, or an utterance has no speaker.
+
+    >>> references = {"a-1": ["t", "d"], "b-1": ["t", "k"]}
+    >>> better, worse = {"a-1": ["t", "d"], "b-1": ["t"]}, {"a-1": ["d"], "b-1": ["k"]}
+    >>> result = compare_systems(references, {"A": [worse], "B": [better]}, {"a-1": "a", "b-1": "b"})
+    >>> result.systems["A"].mean, result.systems["B"].mean, result.pairs[0].bootstrap.difference
+    (50.0, 25.0, -25.0)
+    """
+    errors: dict[str, SpeakerErrors] = {}
+    summaries: dict[str, SeedSummary] = {}
+    median_run: dict[str, _Transcripts] = {}
+    for name, seeds in systems.items():
+        results = [phone_error_rate(references, hypotheses, convention) for hypotheses in seeds]
+        errors[name] = SpeakerErrors.of(results, speaker_of)
+        summaries[name] = SeedSummary.of([result.percent for result in results])
+        ranked = sorted(range(len(results)), key=lambda i: results[i].percent)
+        median_run[name] = seeds[ranked[(len(ranked) - 1) // 2]]
+    pairs = list(combinations(systems, 2))
+    permuted = [paired_permutation(errors[a], errors[b], permutations=10 * replications, seed=seed) for a, b in pairs]
+    matched = [mapsswe(references, median_run[a], median_run[b], convention) for a, b in pairs]
+    corrected = zip(holm(permuted), holm([result.p_value for result in matched]), strict=True)
+    compared = [
+        PairComparison(
+            first=a,
+            second=b,
+            bootstrap=bootstrap_difference(errors[a], errors[b], replications=replications, seed=seed),
+            permutation_p=permutation_p,
+            permutation_p_holm=permutation_p_holm,
+            matched_pairs=matched_pairs,
+            matched_pairs_p_holm=matched_pairs_p_holm,
+        )
+        for (a, b), permutation_p, matched_pairs, (permutation_p_holm, matched_pairs_p_holm) in zip(
+            pairs, permuted, matched, corrected, strict=True
+        )
+    ]
+    any_system = next(iter(errors.values()))
+    num_phones = int(any_system.num_phones.sum())
+    return Comparison(convention, len(references), len(any_system.speakers), num_phones, summaries, compared)

@@ -1,0 +1,69 @@
+"""Errors of one system, by seed and speaker: what tests of significance look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
+
+__all__ = ["SpeakerErrors", "check_comparable"]
+
+
+@dataclass(frozen=True)
+class SpeakerErrors:
+    """Errors of a system.
+
+    Args:
+        speakers: S names, sorted.
+        num_phones: (S,), in the references of each speaker.
+        errors: (R, S), of each of R seeds.
+    """
+
+    speakers: tuple[str, ...]
+    num_phones: npt.NDArray[np.int64]
+    errors: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, results: Sequence[PhoneErrorRate], speaker_of: Mapping[str, str]) -> Self:
+        """Collect the results of a system's seeds.
+
+        Raises:
+            ValueError: there is no result, results are of different references, or these have no phones.
+            DataError: an utterance has no speaker.
+
+        >>> from cnn_mellin.scoring.phone_error_rate import phone_error_rate
+        >>> seed = phone_error_rate({"u": ["t", "d"], "v": ["t"]}, {"u": ["t"], "v": ["t"]})
+        >>> SpeakerErrors.of([seed], {"u": "anna", "v": "bert"}).errors.tolist()
+        [[1, 0]]
+        """
+        if not results:
+            raise ValueError("results are empty; a system needs one seed or more")
+        by_speaker = [result.by_speaker(speaker_of) for result in results]
+        speakers = tuple(by_speaker[0])
+        num_phones = [[counts.num_phones for counts in seed.values()] for seed in by_speaker]
+        if any(tuple(seed) != speakers for seed in by_speaker) or any(n != num_phones[0] for n in num_phones):
+            raise ValueError("results are of different references; all seeds must be scored on the same utterances")
+        if not sum(num_phones[0]):
+            raise ValueError("the references have no phone; there is no rate to compare")
+        errors = [[counts.errors for counts in seed.values()] for seed in by_speaker]
+        return cls(speakers, np.array(num_phones[0], dtype=np.int64), np.array(errors, dtype=np.int64))
+
+    @property
+    def percent(self) -> float:
+        """Phone error rate in percent, mean over the seeds."""
+        return 100.0 * float(self.errors.sum(axis=1).mean() / self.num_phones.sum())
+
+
+def check_comparable(first: SpeakerErrors, second: SpeakerErrors) -> None:
+    """Refuse systems that were scored on different references.
+
+    Raises:
+        ValueError: their speakers or numbers of phones differ.
+    """
+    if first.speakers != second.speakers or not np.array_equal(first.num_phones, second.num_phones):
+        raise ValueError("first and second are of different references; score both on the same utterances")

@@ -1,0 +1,54 @@
+"""Tables as text, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+__all__ = ["TableFormat", "format_table"]
+
+TableFormat = Literal["text", "csv", "markdown", "latex"]
+_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"})
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], table_format: TableFormat = "text") -> str:
+    """A table, its first column flush left, the others right; without a line end.
+
+    Raises:
+        ValueError: a row has more or fewer cells than the header, or the format is not known.
+
+    >>> print(format_table(["system", "PER %"], [["lcorr", "17.80"], ["m_corr", "9.10"]]))
+    system  PER %
+    lcorr   17.80
+    m_corr   9.10
+    >>> print(format_table(["system", "PER %"], [["m_corr", "9.10"]], "markdown"))
+    | system | PER % |
+    |--------|------:|
+    | m_corr |  9.10 |
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"rows hold {len(row)} cells; each must have {len(header)}, as the header")
+    lines = [list(header), *map(list, rows)]
+    if table_format == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        return text.getvalue().rstrip("\n")
+    if table_format == "latex":
+        lines = [[cell.translate(_LATEX) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[lines[i][0].ljust(widths[0]), *map(str.rjust, lines[i][1:], widths[1:])] for i in range(len(lines))]
+    if table_format == "text":
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+    if table_format == "markdown":
+        rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
+        written = ["| " + " | ".join(line) + " |" for line in padded]
+        return "\n".join([written[0], f"|{rule}|", *written[1:]])
+    if table_format == "latex":
+        body = [" & ".join(line) + r" \\" for line in padded]
+        columns = "l" + "r" * (len(header) - 1)
+        head = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", body[0], r"\hline"]
+        return "\n".join([*head, *body[1:], r"\hline", r"\end{tabular}"])
+    raise ValueError(f"table_format is {table_format!r}; it must be text, csv, markdown or latex")

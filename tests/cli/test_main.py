@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import pytest
+
+from cnn_mellin import __version__
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings, read_settings
+
+
+def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_mellin.cli.main", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+COMMANDS = ["demo", "corpus", "corpus demo", "prep", "prep timit", "data", "data export", "train", "decode", "score"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_teaches_and_ends_well(capsys, command):
+    with pytest.raises(SystemExit, match="0"):
+        main([*command.split(), "--help"])
+    printed = capsys.readouterr().out
+    assert f"usage: cnn-mellin {command}".strip() in printed
+    assert "--help" in printed
+
+
+def test_help_and_settings_are_there_before_torch_is_imported():
+    program = (
+        "import sys; from cnn_mellin.cli.main import main, parser; parser(); main(['--print-ini']); "
+        "slow = {'torch', 'scipy', 'matplotlib', 'soundfile'} & set(sys.modules); assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == f"cnn-mellin {__version__}"
+
+
+@pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
+def test_settings_are_read_on_top_of_each_other_and_printed(tmp_path, capsys, file_format):
+    (tmp_path / "a.ini").write_text("[model]\nwindow_size = 9\nwindow_stride = 2\n")
+    (tmp_path / "b.json").write_text('{"model": {"window_size": 8}}')
+    files = ["--read-ini", str(tmp_path / "a.ini"), "--read-json", str(tmp_path / "b.json")]
+    assert main([*files, f"--print-{file_format}"]) == 0
+    (tmp_path / "printed").write_text(capsys.readouterr().out)
+    expected = Settings().updated({"model": {"window_size": 8, "window_stride": 2}})
+    assert read_settings(tmp_path / "printed", file_format) == expected
+
+
+def test_wrong_settings_are_one_line_and_status_2(tmp_path):
+    path = tmp_path / "a.ini"
+    path.write_text("[model]\nwindow_sise = 9\n")
+    done = command_line("--read-ini", str(path), "--print-ini")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"cnn-mellin: {path}: [model] window_sise: unknown setting; the nearest known is 'window_size'\n"
+    )
+
+
+def test_no_command_and_unknown_commands_say_so():
+    done = command_line()
+    assert done.returncode == 2
+    assert "name a command" in done.stderr
+    done = command_line("trian")
+    assert done.returncode == 2
+    assert "invalid choice: 'trian'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prep", "timit", "{tmp}/none", "{tmp}/data"], "{tmp}/none: does not exist; name the folder"),
+        (["prep", "timit", "{tmp}", "{tmp}/data"], "{tmp}: holds no folder TRAIN or TEST"),
+        (["train", "{tmp}/none", "{tmp}/model"], "num_epochs is unset"),
+        (["decode", "{tmp}/none", "{tmp}", "{tmp}/hyp.trn"], "{tmp}/none: is no model folder"),
+        (["data", "export", "{tmp}/none", "{tmp}/out"], "{tmp}/none: is no data directory (there is no such folder)"),
+        (["corpus", "demo", "{tmp}/corpus", "--utterances", "3"], "3"),
+        (["--device", "abacus", "decode", "{tmp}", "{tmp}", "{tmp}/h"], "--device abacus: cannot be used here"),
+        (["--num-threads", "0", "decode", "{tmp}", "{tmp}", "{tmp}/h"], "--num-threads 0: must be at least 1"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(tmp_path, capsys, arguments, message):
+    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("cnn-mellin: ")
+    assert message.format(tmp=tmp_path) in printed.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,106 @@
+import pytest
+
+from cnn_mellin.config import Settings, format_settings, read_settings
+from cnn_mellin.config.settings import SECTIONS, setting_help
+from cnn_mellin.errors import SettingsError
+
+
+def changed() -> Settings:
+    return Settings().updated(
+        {
+            "model": {"window_size": 7, "recurrent_type": "RNN", "use_lift": False, "seed": 3},
+            "training": {"log10_learning_rate": -2.25, "num_epochs": 4, "reduce_lr_log10_epsilon": -6},
+            "data": {"subset_ids": ["a", 'b "c"'], "sos": "sil"},
+        }
+    )
+
+
+@pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
+@pytest.mark.parametrize("settings", [Settings(), changed()], ids=["default", "changed"])
+def test_what_is_printed_reads_back_equal(tmp_path, file_format, settings):
+    path = tmp_path / "settings"
+    path.write_text(format_settings(settings, file_format))
+    assert read_settings(path, file_format) == settings
+
+
+@pytest.mark.parametrize(
+    ("suffix", "file_format"), [("json", "json"), ("yml", "yaml"), ("yaml", "yaml"), ("txt", "ini")]
+)
+def test_format_follows_the_extension(tmp_path, suffix, file_format):
+    path = tmp_path / f"settings.{suffix}"
+    path.write_text(format_settings(changed(), file_format))
+    assert read_settings(path) == changed()
+
+
+def test_ini_has_the_help_of_every_setting_above_its_section():
+    before, text = "", format_settings(Settings())
+    for section in SECTIONS:
+        head, text = text.split(f"[{section}]")
+        for name in SECTIONS[section].__pydantic_fields__:  # type: ignore[attr-defined]
+            words = setting_help(section, name).split()
+            assert f"# {name}: {words[0]}" in head
+            assert " ".join(words) in " ".join(head.replace("#", "").split())
+        before = head
+    assert before
+
+
+def test_empty_values_are_unset_and_later_files_go_on_top(tmp_path):
+    first, second = tmp_path / "a.ini", tmp_path / "b.ini"
+    first.write_text("[model]\nseed = 5\nwindow_size = 4\n[training]\nnum_epochs = 9\n")
+    second.write_text("[model]\nseed\n[training]\nnum_epochs =\nlog10_learning_rate =\n")
+    settings = read_settings(second, base=read_settings(first))
+    assert settings.model.seed is None
+    assert settings.model.window_size == 4
+    assert settings.training.num_epochs is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nwindow_size = 0\n", r"s.ini: \[model\] window_size = 0: must be whole number >= 1$"),
+        ("[model]\nwindow_size = 2.5\n", r"\[model\] window_size = 2.5: must be whole number >= 1$"),
+        ("[model]\nwindow_size =\n", r"window_size: is empty, but must be whole number >= 1; leave the line out"),
+        ("[model]\nwindow_sise = 3\n", r"\[model\] window_sise: unknown setting; the nearest known is 'window_size'"),
+        ("[modle]\nwindow_size = 3\n", r"unknown section \[modle\]; the nearest known is 'model'"),
+        ("[DEFAULT]\nwindow_size = 3\n", r"unknown section \[DEFAULT\]"),
+        ("[model]\nrecurrent_type = TRANSFORMER\n", r"TRANSFORMER: must be LSTM or GRU or RNN$"),
+        ("[model]\nuse_lift = maybe\n", r"use_lift = maybe: must be True or False$"),
+        ("[training]\nreduce_lr_factor = 1\n", r"reduce_lr_factor = 1: must be number > 0 and < 1$"),
+        ("[training]\nnoise_eps = nan\n", r"noise_eps = nan: must be number >= 0 and <= 1$"),
+        ("[training]\nsaved_model_fmt = model.pt\n", r"must be a file name \(no folder\) that holds {epoch}"),
+        ("[training]\nsaved_model_fmt = ../{epoch}.pt\n", r"must be a file name \(no folder\)"),
+        ("[training]\nsaved_model_fmt = {epok}\n", r"must be a format of {epoch} alone"),
+        ("[data]\nsubset_ids = a, b\n", r"subset_ids = a, b: must be a JSON list of texts"),
+        ("window_size = 3\n", r"not an INI file of \[section\] and name = value lines"),
+        ("[model]\nseed = 1\nseed = 2\n", r"not an INI file .* option 'seed' in section 'model' already exists"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "s.ini"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message) as caught:
+        read_settings(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("s.json", b"{", "not JSON"),
+        ("s.json", b"[1]", "holds list, but must hold sections"),
+        ("s.json", b'{"model": 3}', r"section \[model\] must hold settings, not 3"),
+        ("s.yaml", b"a: [", "not YAML"),
+        ("s.ini", b"\xff\xfe", "is not UTF-8 text"),
+    ],
+)
+def test_other_forms_complain_as_clearly(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=message):
+        read_settings(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="nothing.ini: cannot be read"):
+        read_settings(tmp_path / "nothing.ini")

@@ -1,0 +1,25 @@
+import threading
+
+import pytest
+
+from cnn_mellin.data.prefetch import prefetch
+
+
+def test_results_come_in_order():
+    assert list(prefetch(lambda x: x * x, range(20))) == [x * x for x in range(20)]
+
+
+def test_errors_come_in_their_place():
+    results = prefetch(lambda x: 1 / x, [2, 1, 0, 5])
+    assert [next(results), next(results)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        next(results)
+
+
+def test_thread_ends_when_the_taker_leaves():
+    before = threading.active_count()
+    results = prefetch(lambda x: x, range(1000))
+    next(results)
+    assert threading.active_count() == before + 1
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before

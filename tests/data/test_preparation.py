@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+
+from cnn_mellin.corpora.phone_sets import phone_set
+from cnn_mellin.corpora.utterance import TimedPhone, Utterance
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.preparation import frame_references, prepare_timit
+from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
+from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.scoring.transcripts import read_trn
+
+CLASSES = {symbol: i for i, symbol in enumerate(phone_set(48))}
+
+
+def make_utterance(folder, name="faaa0-sx1", num_samples=4000, phones=None) -> Utterance:
+    path = folder / f"{name}.wav"
+    stream = np.random.default_rng(len(name))
+    write_sphere(path, stream.integers(-3000, 3000, num_samples), 16000)
+    third = num_samples // 3
+    default = (
+        ("h#", 0, third),
+        ("ix", third, 2 * third),
+        ("q", 2 * third, 2 * third + 9),
+        ("h#", 2 * third + 9, num_samples),
+    )
+    timed = tuple(TimedPhone(*phone) for phone in phones or default)
+    return Utterance(name, name[:5], path, timed, gender="f", dialect="dr1")
+
+
+@pytest.fixture
+def parts(tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    names = {"train": ["faaa0-sx1", "maab0-si2"], "dev": ["faac0-sx3"], "test": ["maad0-sx4"]}
+    return {part: [make_utterance(corpus, name) for name in chosen] for part, chosen in names.items()}
+
+
+def test_data_directories_hold_features_references_and_what_belongs_to_all(tmp_path, parts):
+    prepared = prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms", "raw"], num_phones=48)
+    assert [(p.path.parent.name, p.path.name, p.num_utterances) for p in prepared] == [
+        (features, part, len(parts[part])) for part in parts for features in ("fbank-81-10ms", "raw")
+    ]
+    partition = read_partition(tmp_path / "data" / "fbank-81-10ms" / "train")
+    assert partition.utterance_ids == ["faaa0-sx1", "maab0-si2"]
+    extractor = FeatureExtractor.named("fbank-81-10ms")
+    samples = torch.from_numpy(read_audio(parts["train"][1].audio_path))
+    assert np.allclose(partition.features_of(1), extractor(samples).numpy())
+    assert partition.reference_of(0).tolist() == [
+        [CLASSES["sil"], 0, 8],
+        [CLASSES["ix"], 8, 17],
+        [CLASSES["sil"], 17, 25],
+    ]
+    raw = read_partition(tmp_path / "data" / "raw" / "train")
+    assert np.array_equal(raw.features_of(1)[:, 0], samples.numpy())
+    ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
+    assert read_symbols(ext) == list(phone_set(48))
+    assert read_trn(ext / "train.ref.trn") == {name: ["sil", "ih", "sil"] for name in partition.utterance_ids}
+    assert (ext / "utt2spk").read_text().splitlines()[0] == "faaa0-sx1 faaa0"
+    assert (ext / "spk2gender").read_text().splitlines()[0] == "faaa0 f"
+    assert (ext / "spk2dialect").read_text().splitlines()[0] == "faaa0 dr1"
+    assert (ext / "dev.ref.ctm").read_text().splitlines()[1] == "faac0-sx3 A 0.0833 0.0833 ih"
+    assert (ext / "dev.ref.stm").read_text() == "faac0-sx3 A faac0 0.0000 0.2500 sil ih sil\n"
+    info = dict(line.split() for line in (ext / "train.info.ark").read_text().splitlines())
+    assert (info["num_utterances"], info["total_frames"], info["num_filts"]) == ("2", "50", "81")
+    assert info[f"count_{CLASSES['ix']}"] == "2"
+
+
+def test_unchanged_is_left_alone_and_changed_is_computed_again(tmp_path, parts):
+    def prepare(**kwargs):
+        return {p.path.name: p.computed for p in prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"], **kwargs)}
+
+    assert prepare() == {"train": True, "dev": True, "test": True}
+    assert prepare() == {"train": False, "dev": False, "test": False}
+    parts["dev"] = [make_utterance(tmp_path / "corpus", "faac0-sx3", num_samples=4800)]
+    assert prepare() == {"train": False, "dev": True, "test": False}
+    assert prepare(num_phones=39) == {"train": True, "dev": True, "test": True}
+    (tmp_path / "data" / "fbank-81-10ms" / "test" / "features.npy").write_bytes(b"")
+    assert prepare(num_phones=39) == {"train": False, "dev": False, "test": True}
+
+
+@pytest.mark.parametrize("num_phones", [61, 60, 48, 39])
+def test_phone_sets(tmp_path, parts, num_phones):
+    prepare_timit(parts, tmp_path / "data", ["raw"], num_phones=num_phones)
+    symbols = read_symbols(tmp_path / "data" / "raw" / "ext")
+    assert len(symbols) == num_phones
+    reference = read_partition(tmp_path / "data" / "raw" / "train").reference_of(0)[:, 0]
+    expected = {61: ["h#", "ix", "q", "h#"], 60: ["h#", "ix", "h#"], 48: ["sil", "ix", "sil"], 39: ["sil", "ih", "sil"]}
+    assert [symbols[c] for c in reference] == expected[num_phones]
+
+
+def test_every_phone_has_a_frame_within_the_utterance(tmp_path):
+    utterance = make_utterance(tmp_path, phones=[("h#", 0, 10), ("b", 10, 20), ("ix", 20, 3990), ("h#", 3990, 4050)])
+    rows = frame_references(utterance, 4000, 25, CLASSES, 48)
+    assert (rows[:, 1] >= 0).all()
+    assert (rows[:, 1] < rows[:, 2]).all()
+    assert (rows[:, 2] <= 25).all()
+
+
+def test_label_past_the_audio_is_named(tmp_path):
+    utterance = make_utterance(tmp_path, phones=[("h#", 0, 9000)])
+    with pytest.raises(AudioError, match="holds 4000 samples, but h# ends at 9000"):
+        frame_references(utterance, 4000, 25, CLASSES, 48)
+
+
+def test_damaged_audio_is_named_and_no_partition_is_left(tmp_path, parts):
+    path = parts["train"][1].audio_path
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(AudioError, match=str(path)):
+        prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    assert not (tmp_path / "data" / "fbank-81-10ms" / "train").exists()
+    leftovers = [entry for entry in (tmp_path / "data" / "fbank-81-10ms").rglob("*") if entry.is_file()]
+    assert leftovers == []
+
+
+def test_audio_too_short_for_a_frame_is_named(tmp_path, parts):
+    parts["train"].append(make_utterance(tmp_path, "maaz0-sx9", 60, [("h#", 0, 60)]))
+    with pytest.raises(CorpusError, match="maaz0-sx9.wav: .*60 samples are too short for a frame"):
+        prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+
+
+def test_empty_part_and_unknown_features_are_refused(tmp_path, parts):
+    with pytest.raises(SettingsError, match="fbank-80: unknown; the nearest known is 'fbank-81-10ms'"):
+        prepare_timit(parts, tmp_path / "data", ["fbank-80"])
+    with pytest.raises(DataError, match="part dev has no utterance"):
+        prepare_timit({**parts, "dev": []}, tmp_path / "data", ["raw"])
+    assert not (tmp_path / "data").exists()

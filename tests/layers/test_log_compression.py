@@ -1,0 +1,22 @@
+import torch
+
+from cnn_mellin.layers import LogCompression
+
+
+def test_value_and_sign():
+    layer = LogCompression()
+    torch.nn.init.constant_(layer.log_eps, -1.5)
+    signal = torch.tensor([-3.0, 0.0, 2.0], dtype=torch.float64)
+    expected = (torch.tensor(-1.5, dtype=torch.float64).exp() + signal.abs()).log()
+    assert torch.allclose(layer.double()(signal), expected, atol=1e-12)
+
+
+def test_log_eps_is_learnt_and_starts_from_a_normal_draw():
+    draws = torch.stack([LogCompression().log_eps.detach() for _ in range(400)])
+    assert abs(float(draws.mean())) < 0.2
+    assert 0.85 < float(draws.std()) < 1.15
+    layer = LogCompression().double()
+    signal = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda signal, eps: (eps.exp() + signal.abs()).log(), (signal, layer.log_eps))
+    layer(signal).sum().backward()
+    assert layer.log_eps.grad is not None

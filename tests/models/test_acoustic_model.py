@@ -1,0 +1,146 @@
+import itertools
+
+import pytest
+import torch
+
+from cnn_mellin.config import AcousticModelConfig
+from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
+from cnn_mellin.models import AcousticModel
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
+]
+
+
+def small(**changes) -> AcousticModelConfig:
+    settings = {
+        "window_size": 4,
+        "window_stride": 3,
+        "convolutional_layers": 2,
+        "convolutional_initial_channels": 3,
+        "recurrent_size": 5,
+        "recurrent_layers": 2,
+        "seed": 1,
+    }
+    return AcousticModelConfig(**{**settings, **changes})
+
+
+KINDS = [
+    {"convolutional_mellin": mellin, "recurrent_type": cell, "recurrent_bidirectional": both}
+    for mellin, cell, both in itertools.product((False, True), ("LSTM", "GRU", "RNN"), (False, True))
+]
+KINDS += [
+    {"recurrent_layers": 0},
+    {"convolutional_layers": 0},
+    {"use_log_compression": False, "use_lift": False, "convolutional_mellin": True},
+    {"convolutional_nonlinearity": "tanh", "convolutional_freq_factor": 2, "convolutional_factor_schedule": 1},
+]
+
+
+def name(kind) -> str:
+    return "-".join(str(value) for value in kind.values())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("num_features", [1, 9], ids=["raw", "bank"])
+@pytest.mark.parametrize("kind", KINDS, ids=name)
+def test_batched_equals_one_by_one_in_outputs_and_gradients(kind, num_features, device):
+    model = AcousticModel(num_features, 6, small(**kind)).double().to(device)
+    lengths = torch.tensor([5, 1, 13, 8])
+    features = torch.randn(4, 13, num_features, dtype=torch.float64).to(device).requires_grad_()
+    logits, out_lengths = model(features, lengths)
+    weights = torch.randn_like(logits)
+    batched = torch.autograd.grad((logits * weights).sum(), [features, *model.parameters()])
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for i, length in enumerate(lengths.tolist()):
+        alone, alone_length = model(features[i : i + 1, :length], torch.tensor([length]))
+        assert int(alone_length) == int(out_lengths[i]) == (length - 1) // 3 + 1
+        assert torch.allclose(alone[0], logits[i, : int(alone_length)], atol=1e-12)
+        assert not logits[i, int(alone_length) :].any()
+        total = total + (alone[0] * weights[i, : int(alone_length)]).sum()
+    alone_gradients = torch.autograd.grad(total, [features, *model.parameters()])
+    for ours, theirs in zip(batched, alone_gradients, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("mellin", [False, True])
+def test_every_length_alone_and_in_a_batch(mellin):
+    model = AcousticModel(5, 4, small(convolutional_mellin=mellin)).double()
+    features = torch.randn(12, 12, 5, dtype=torch.float64)
+    logits, _ = model(features, torch.arange(1, 13))
+    for length in range(1, 13):
+        alone, _ = model(features[length - 1 : length, :length], torch.tensor([length]))
+        assert torch.allclose(alone[0], logits[length - 1, : alone.size(1)], atol=1e-12)
+
+
+def test_state_dict_has_the_names_that_older_checkpoints_use():
+    names = set(AcousticModel(9, 6, small(recurrent_layers=1, recurrent_bidirectional=False)).state_dict())
+    assert names == {
+        "log_compression.log_eps",
+        "lift.log_tau",
+        *(f"convs.{i}.{part}" for i in range(2) for part in ("weight", "bias")),
+        *(f"rnn.{part}_{side}_l0" for part in ("weight", "bias") for side in ("ih", "hh")),
+        "out.weight",
+        "out.bias",
+    }
+
+
+def test_mellin_and_raw_choose_the_layers():
+    assert isinstance(AcousticModel(9, 6, small(convolutional_mellin=True)).convs[0], MellinLinearConv2d)
+    assert isinstance(AcousticModel(1, 6, small(convolutional_mellin=True)).convs[0], MellinConv1d)
+    assert isinstance(AcousticModel(9, 6, small()).convs[0], torch.nn.Conv2d)
+    assert isinstance(AcousticModel(1, 6, small()).convs[0], torch.nn.Conv1d)
+
+
+def test_weights_depend_on_the_seed_alone_and_leave_torchs_stream():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = AcousticModel(9, 6, small(seed=3))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    second, other = AcousticModel(9, 6, small(seed=3)), AcousticModel(9, 6, small(seed=4))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.out.weight, other.out.weight)
+    torch.manual_seed(5)
+    unseeded = AcousticModel(9, 6, small(seed=None))
+    torch.manual_seed(5)
+    assert torch.equal(unseeded.out.weight, AcousticModel(9, 6, small(seed=None)).out.weight)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_dropout_drops_channels_or_coefficients(whole):
+    config = small(convolutional_layers=1, convolutional_initial_channels=40, recurrent_layers=0)
+    model = AcousticModel(9, 6, config, dropout_prob=0.5, convolutional_dropout_2d=whole)
+    dropped = model._drop(torch.ones(8, 40, 4, 9))
+    channels = dropped.flatten(2)
+    uniform = (channels == channels[..., :1]).all(2)
+    assert uniform.all() if whole else not uniform.any()
+    assert 0.4 < float((dropped == 0).float().mean()) < 0.6
+    model.eval()
+    assert torch.equal(model._drop(torch.ones(2, 40, 4, 9)), torch.ones(2, 40, 4, 9))
+
+
+def test_feature_scale_divides_and_is_kept():
+    scale = torch.tensor([1.0, 2.0, 4.0])
+    plain, scaled = AcousticModel(3, 4, small()), AcousticModel(3, 4, small(), feature_scale=scale)
+    features, lengths = torch.randn(1, 6, 3), torch.tensor([6])
+    assert torch.allclose(scaled(features * scale, lengths)[0], plain(features, lengths)[0], atol=1e-6)
+    assert torch.equal(scaled.state_dict()["feature_scale"], scale)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 3), "num_features is 0; a frame has at least 1 coefficient"),
+        ((3, 1), "num_classes is 1; there is at least one symbol, and the blank"),
+    ],
+)
+def test_wrong_sizes_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AcousticModel(*arguments)
+
+
+def test_wrong_scale_is_named():
+    with pytest.raises(ValueError, match=r"feature_scale has shape \(2,\); it must be \(3,\)"):
+        AcousticModel(3, 4, small(), feature_scale=torch.ones(2))

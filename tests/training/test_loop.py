@@ -1,0 +1,244 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from cnn_mellin.config import Settings, format_settings
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
+from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.training import load_model, train
+from cnn_mellin.training.loop import OtherTrainingError
+from cnn_mellin.training.model_folder import checkpoint_store, read_description
+
+
+def weights(folder, epoch=None) -> dict[str, torch.Tensor]:
+    return checkpoint_store(folder, read_description(folder)).load_model(epoch)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(epoch: int):
+    def report(record, _num_epochs):
+        if record.epoch == epoch:
+            raise StoppedError
+
+    return report
+
+
+def run(toy, folder, settings, **kwargs):
+    return train(toy / "train", toy / "dev", folder, settings, **kwargs)
+
+
+def test_training_learns_a_plain_task(tmp_path, toy, settings):
+    plain: dict[str, float] = {
+        "dropout_prob": 0,
+        "noise_eps": 0,
+        "max_time_warp": 0,
+        "max_freq_warp": 0,
+        "num_time_mask": 0,
+    }
+    plain |= {"num_freq_mask": 0, "num_epochs": 40, "reduce_lr_threshold": 0, "log10_learning_rate": -1.7}
+    learning = settings.updated(
+        {"training": plain, "model": {"recurrent_size": 16, "recurrent_layers": 1}, "data": {"batch_size": 1}}
+    )
+    result = run(toy, tmp_path / "m", learning)
+    percents = [record.dev_per_percent for record in result.records]
+    assert result.records[-1].train_loss < 0.3 * result.records[0].train_loss
+    assert percents[result.best_epoch - 1] == min(percents) < 25
+
+
+def test_same_seed_same_weights_other_seed_others(tmp_path, toy, settings):
+    run(toy, tmp_path / "a", settings)
+    run(toy, tmp_path / "b", settings)
+    run(toy, tmp_path / "c", settings.updated({"training": {"seed": 2}}))
+    assert same(weights(tmp_path / "a", 4), weights(tmp_path / "b", 4))
+    assert not same(weights(tmp_path / "a", 4), weights(tmp_path / "c", 4))
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_resumed_equals_undisturbed(tmp_path, toy, settings, epoch):
+    whole = run(toy, tmp_path / "whole", settings)
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "parts", settings, report=stop_after(epoch))
+    resumed = run(toy, tmp_path / "parts", settings)
+    assert resumed.resumed_from == epoch
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+    for ours, theirs in zip(resumed.records, whole.records, strict=True):
+        assert ours.train_loss == theirs.train_loss
+        assert ours.dev_per_percent == theirs.dev_per_percent
+        assert ours.learning_rate == theirs.learning_rate
+
+
+def test_other_streams_do_not_change_the_result(tmp_path, toy, settings):
+    run(toy, tmp_path / "a", settings)
+    torch.manual_seed(99)
+    np.random.seed(99)
+    before = torch.get_rng_state()
+    run(toy, tmp_path / "b", settings)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(weights(tmp_path / "a", 4), weights(tmp_path / "b", 4))
+
+
+def test_finished_training_is_left_alone(tmp_path, toy, settings):
+    run(toy, tmp_path / "m", settings)
+    times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "m").glob("*.pt")}
+    result = run(toy, tmp_path / "m", settings)
+    assert result.resumed_from == 4
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "m").glob("*.pt")} == times
+
+
+def test_unset_seeds_are_drawn_once_and_kept(tmp_path, toy, settings):
+    free = settings.updated({"training": {"seed": ""}})
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "m", free, report=stop_after(1))
+    seed = read_description(tmp_path / "m").seed
+    run(toy, tmp_path / "m", free)
+    assert read_description(tmp_path / "m").seed == seed
+    run(toy, tmp_path / "other", free)
+    assert read_description(tmp_path / "other").seed != seed
+
+
+def test_other_settings_or_data_are_refused_by_name(tmp_path, toy, settings):
+    run(toy, tmp_path / "m", settings)
+    with pytest.raises(OtherTrainingError, match=r"other settings or data \(training.num_epochs: 5, not 4\)"):
+        run(toy, tmp_path / "m", settings.updated({"training": {"num_epochs": 5}}))
+    with pytest.raises(OtherTrainingError, match="train: "):
+        train(toy / "dev", toy / "dev", tmp_path / "m", settings)
+
+
+def test_early_stopping_ends_a_training_without_epochs(tmp_path, toy, settings):
+    stopping = {"num_epochs": "", "early_stopping_threshold": 90, "early_stopping_patience": 2}
+    result = run(toy, tmp_path / "m", settings.updated({"training": stopping}))
+    assert len(result.records) == 3
+
+
+def test_without_an_end_is_refused(tmp_path, toy):
+    with pytest.raises(SettingsError, match="num_epochs is unset and early stopping is off"):
+        run(toy, tmp_path / "m", Settings())
+    assert not (tmp_path / "m").exists()
+
+
+def test_without_dev_the_training_loss_decides(tmp_path, toy, settings):
+    result = train(toy / "train", None, tmp_path / "m", settings)
+    losses = [record.train_loss for record in result.records]
+    assert losses[result.best_epoch - 1] == min(losses)
+    assert all(np.isnan(record.dev_per_percent) for record in result.records)
+
+
+def test_predecessors_form_trains_to_the_same_weights(tmp_path, toy, settings):
+    unscaled = settings.updated({"data": {"scale_features": False}})
+    run(toy, tmp_path / "packed", unscaled)
+    write_tensor_files(open_partition(toy / "train"), tmp_path / "files" / "train")
+    (tmp_path / "files" / "ext").symlink_to(toy / "ext")
+    train(tmp_path / "files" / "train", None, tmp_path / "a", unscaled)
+    train(toy / "train", None, tmp_path / "b", unscaled)
+    assert same(weights(tmp_path / "a", 4), weights(tmp_path / "b", 4))
+
+
+def test_references_longer_than_ctc_can_emit_are_counted_and_named(tmp_path, toy, settings):
+    with write_partition(toy / "short", PartitionDescription(6)) as writer:
+        writer.add("fine", np.ones((20, 6)), [0, 1])
+        writer.add("long", np.ones((5, 6)), [0, 1, 1])
+    said: list[str] = []
+    result = train(toy / "short", None, tmp_path / "m", settings, say=said.append)
+    assert any("1 of 2 references are longer than CTC can emit" in line and "long" in line for line in said)
+    assert [record.num_not_emittable for record in result.records] != [0, 0, 0, 0]
+
+
+def test_subset_trains_on_these_alone(tmp_path, toy, settings):
+    chosen = settings.updated({"data": {"subset_ids": ["utt00", "utt01"]}})
+    result = run(toy, tmp_path / "m", chosen)
+    assert result.records[0].epoch == 1
+    with pytest.raises(DataError, match="names what is not there: nobody"):
+        run(toy, tmp_path / "n", settings.updated({"data": {"subset_ids": ["nobody"]}}))
+
+
+def test_sos_and_eos_must_be_symbols(tmp_path, toy, settings):
+    run(toy, tmp_path / "m", settings.updated({"data": {"sos": "sil", "eos": "z"}}))
+    with pytest.raises(
+        SettingsError, match="sos or eos = sill: is no symbol of token2id.txt; the nearest known is 'sil'"
+    ):
+        run(toy, tmp_path / "n", settings.updated({"data": {"sos": "sill"}}))
+
+
+def test_nan_in_features_is_named_before_anything_is_written(tmp_path, toy, settings):
+    features = np.load(toy / "train" / "features.npy", mmap_mode="r+")
+    features[3, 0] = np.nan
+    features.flush()
+    with pytest.raises(DataError, match="utterance utt00, frame 3: a feature is NaN or infinite"):
+        run(toy, tmp_path / "m", settings)
+    assert not (tmp_path / "m").exists()
+
+
+def test_dev_of_another_width_is_refused(tmp_path, toy, settings):
+    with write_partition(toy / "wide", PartitionDescription(7)) as writer:
+        writer.add("a", np.ones((20, 7)), [0])
+    with pytest.raises(DataError, match=r"wide: has 7 coefficients, but .*train has 6"):
+        train(toy / "train", toy / "wide", tmp_path / "m", settings)
+
+
+def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, settings):
+    plain = settings.updated(
+        {"model": {"use_log_compression": False}, "data": {"batch_size": 1, "scale_features": False}}
+    )
+    features = np.load(toy / "train" / "features.npy", mmap_mode="r+")
+    features[:12] = 3e38  # finite, but what is computed from it is not
+    features.flush()
+    said: list[str] = []
+    result = run(toy, tmp_path / "m", plain, say=said.append)
+    assert said == [
+        f"epoch {epoch}: left out a batch whose loss or gradient was not finite: utt00" for epoch in (1, 2, 3, 4)
+    ]
+    assert [record.num_not_finite for record in result.records] == [1] * 4
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path / "m").values())
+    features[:] = 3e38
+    features.flush()
+    with pytest.raises(DataError, match=r"epoch \d: no batch had a finite loss; the training has diverged"):
+        run(toy, tmp_path / "n", plain)
+
+
+def test_untrained_weights_are_those_of_the_seed(tmp_path, toy, settings):
+    run(toy, tmp_path / "m", settings)
+    untrained, _ = load_model(tmp_path / "m", epoch=0)
+    trained, _ = load_model(tmp_path / "m")
+    again, _ = load_model(tmp_path / "m", epoch=0)
+    assert same(untrained.state_dict(), again.state_dict())
+    assert not same(untrained.state_dict(), trained.state_dict())
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_ends_with_the_same_weights(tmp_path, toy, settings):
+    long = settings.updated({"training": {"num_epochs": 8}})
+    run(toy, tmp_path / "whole", long)
+    (tmp_path / "s.ini").write_text(format_settings(long))
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", "--read-ini", str(tmp_path / "s.ini"), "train"]
+    command += [str(toy / "train"), str(toy / "dev"), str(tmp_path / "parts")]
+    chance, kills = random.Random(1), 0
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:  # killed some moments after its first epoch has been reported
+            if line.startswith("epoch") and kills < 3:
+                time.sleep(chance.uniform(0, 0.15))
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+        process.stdout.close()
+        if process.wait() == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+    assert kills == 3
+    assert same(weights(tmp_path / "whole", 8), weights(tmp_path / "parts", 8))
