@@ -6,34 +6,39 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One thread a process is fastest for tests and small models, and the tests run in two processes.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test check bench clean
 
-demo: $(READY)-demo
+demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
 
-test: $(READY)-dev
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(VENV)/.dev
+	$(TEST) --cov --cov-report=term
 
-check: $(READY)-dev
+check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(TEST) -m "not slow"
 
-bench: $(READY)-dev
+bench: $(VENV)/.dev
 	for part in benchmarks/*.py; do $(BIN)/python $$part || exit 1; done
 
-$(READY)-demo: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \
+	$(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,report]"
+	$(INSTALL) --editable ".[demo,report]"
 	touch $@
 
-$(READY)-dev: $(READY)-demo
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+$(VENV)/.dev: $(VENV)/.demo scripts/test_packages.sh
+	scripts/test_packages.sh
+	$(INSTALL) --editable ".[dev]"
+	$(INSTALL) kenlm || echo "kenlm could not be built (it needs g++ and cmake): the tests that compare with it are skipped" >&2
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo .coverage .pytest_cache .mypy_cache .ruff_cache

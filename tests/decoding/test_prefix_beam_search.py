@@ -1,6 +1,7 @@
 """Prefix beam search: against the sum over all alignments, against a slow version, and laws."""
 
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -68,7 +69,11 @@ def test_search_equals_a_slow_one(beam_width: int) -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3, None])
-def test_batched_equals_one_by_one_whatever_the_threads(num_threads: int | None) -> None:
+def test_batched_equals_one_by_one_whatever_the_threads(
+    num_threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[prefix_beam_search.__module__]
+    monkeypatch.setattr(module, "_FEWEST_CANDIDATES", 1)  # else all would be one chunk
     logits = torch.randn(11, 20, 7, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([20, 3, 0, 17, 20, 1, 9, 12, 20, 5, 8])
     logits[1, 3:] = float("nan")  # padding may hold anything

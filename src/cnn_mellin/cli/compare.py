@@ -138,7 +138,11 @@ def _print_json(result: Comparison, arguments: argparse.Namespace, chosen: dict[
 
     choices = {name: {"setting": setting, "percent": means} for name, (setting, means) in chosen.items()}
     about = {"part": arguments.part, "choose_on": arguments.choose_on, "choices": choices}
-    print(json.dumps(about | asdict(result), indent=1))
+    content = about | asdict(result)
+    for pair in content["pairs"]:
+        if abs(pair["matched_pairs"]["z"]) == float("inf"):  # JSON has no such number
+            pair["matched_pairs"]["z"] = None
+    print(json.dumps(content, indent=1))
 
 
 def _print_tables(result: Comparison, arguments: argparse.Namespace, chosen: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Hashes = npt.NDArray[np.uint64]
 
-# Candidates (prefixes times classes) that one step weighs at once: large enough that Python's share is small and
-# threads run side by side, small enough for the caches.
-_CANDIDATES_AT_ONCE = 65536
+# Candidates (prefixes times classes) that one step weighs at once: at most what the caches hold, and at least so many
+# that numpy's share is larger than Python's, which threads cannot do side by side.
+_MOST_CANDIDATES = 65536
+_FEWEST_CANDIDATES = 16384
 
 # What a slot without a prefix calls its parent; no prefix has this hash.
 _NO_PREFIX = np.uint64(0)
@@ -78,7 +79,7 @@ def prefix_beam_search(
 
     if num_threads is None:
         num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chunks = _chunks(frames, max(_CANDIDATES_AT_ONCE // (beam_width * logits.size(2)), 1), num_threads)
+    chunks = _chunks(frames, beam_width * logits.size(2), num_threads)
     if num_threads == 1 or len(chunks) < 2:
         for chunk in chunks:
             search(chunk)
@@ -115,10 +116,11 @@ class _Fusion:
         )
 
 
-def _chunks(frames: _Ints, most: int, num_threads: int) -> list[_Ints]:
-    """Utterances to search together: of similar length, the longest first, at least one chunk a thread."""
+def _chunks(frames: _Ints, num_candidates: int, num_threads: int) -> list[_Ints]:
+    """Utterances to search together: of similar length, the longest first; each has a number of candidates a frame."""
     order = np.argsort(-frames, kind="stable")
-    size = max(min(most, -(-len(order) // num_threads)), 1)
+    fewest, most = (max(limit // num_candidates, 1) for limit in (_FEWEST_CANDIDATES, _MOST_CANDIDATES))
+    size = min(max(-(-len(order) // num_threads), fewest), most)
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 

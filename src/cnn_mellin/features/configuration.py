@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.nearest import nearest
+from cnn_mellin.shipped_file import shipped_file
 
 __all__ = ["FEATURE_TYPES", "FilterBankConfig", "StftConfig", "feature_configuration", "shipped_configuration"]
 
@@ -109,11 +110,7 @@ def shipped_configuration(feature_type: str) -> dict[str, Any]:
         raise SettingsError(f"features {feature_type}: unknown; {nearest(feature_type, FEATURE_TYPES)}")
     if feature_type == "raw":
         return {}
-    package = Path(__file__).parents[1]
-    # An installed package has its configurations inside, a checkout has them at its root.
-    folders = (package / "conf" / "feats", package.parents[1] / "conf" / "feats")
-    path = next(folder / f"{feature_type}.json" for folder in folders if folder.is_dir())
-    return read_configuration(path)
+    return read_configuration(shipped_file(f"feats/{feature_type}.json"))
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:

@@ -77,7 +77,16 @@ class FeatureExtractor(torch.nn.Module):
         Raises:
             SettingsError: the file cannot be read, or something in it breaks a rule.
         """
-        return cls(feature_configuration(read_configuration(path), str(path)))
+        return cls.from_config(read_configuration(path), str(path))
+
+    @classmethod
+    def from_config(cls, content: dict[str, Any], source: str = "features") -> FeatureExtractor:
+        """The extractor that the content of a JSON file describes; `source` is its name, for messages.
+
+        Raises:
+            SettingsError: something in it breaks a rule.
+        """
+        return cls(feature_configuration(content, source))
 
     @classmethod
     def named(cls, feature_type: str) -> FeatureExtractor:
@@ -87,7 +96,7 @@ class FeatureExtractor(torch.nn.Module):
             SettingsError: there is no such type.
         """
         content = shipped_configuration(feature_type)
-        return cls(feature_configuration(content, feature_type) if content else None)
+        return cls.from_config(content, feature_type) if content else cls(None)
 
     @property
     def configuration(self) -> dict[str, Any]:

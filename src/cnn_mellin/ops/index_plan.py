@@ -7,8 +7,9 @@ Tap (t, k) reads i = (t + s)(k + d) / u - 1 where that is whole and inside the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import gcd
+
+from cnn_mellin.ops.shape_cache import cached_by_shape
 
 __all__ = ["FrameTaps", "TapGroup", "frame_taps", "tap_groups"]
 
@@ -39,7 +40,7 @@ class TapGroup:
     input_frames: tuple[tuple[int, ...], ...]
 
 
-@lru_cache(maxsize=4096)
+@cached_by_shape
 def frame_taps(
     signal_length: int,
     kernel_length: int,
@@ -65,7 +66,7 @@ def frame_taps(
     return tuple(frames)
 
 
-@lru_cache(maxsize=1024)
+@cached_by_shape
 def tap_groups(
     signal_length: int,
     kernel_length: int,

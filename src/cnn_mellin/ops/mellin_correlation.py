@@ -12,13 +12,13 @@ Which is used follows from the output length alone (`formulation`), and can be f
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Literal
 
 import torch
 
 from cnn_mellin.ops.index_plan import frame_taps, tap_groups
 from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
+from cnn_mellin.ops.shape_cache import cached_by_shape
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
@@ -194,7 +194,7 @@ def _correlate_groups(
     return out if bias is None else out + bias.view(-1, 1, 1)
 
 
-@lru_cache(maxsize=1024)
+@cached_by_shape
 def _group_indices(
     signal_length: int,
     kernel_length: int,

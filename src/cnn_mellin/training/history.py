@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -37,8 +38,12 @@ class EpochRecord:
 
 
 def write_history(path: Path, records: list[EpochRecord]) -> None:
-    """Write all records as CSV, whole or not at all."""
+    """Write all records as CSV, whole or not at all; a file that holds them already is left alone."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(record) for record in records)
+    if path.exists() and path.read_text(encoding="utf-8") == text.getvalue():
+        return
     with atomic_file(path) as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(record) for record in records)
+        file.write(text.getvalue())

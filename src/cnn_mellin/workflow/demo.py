@@ -13,7 +13,7 @@ import os
 import queue
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -148,10 +148,7 @@ def _run_jobs(jobs: Sequence[_Job], options: DemoOptions) -> dict[Path, dict[str
     ):
         futures: list[Future[dict[str, Any]]] = [pool.submit(_run_job, job) for job in jobs]
         try:
-            while not _take_reports(reports, bar) and wait(futures, 0, FIRST_EXCEPTION).not_done:
-                if any(future.done() and future.exception() for future in futures):
-                    break
-            while not _take_reports(reports, bar, 0.1):
+            while not (_nothing_reported(reports, bar) and _ended(futures)):
                 pass
             return {job.folder: future.result() for job, future in zip(jobs, futures, strict=True)}
         except BaseException:
@@ -159,10 +156,15 @@ def _run_jobs(jobs: Sequence[_Job], options: DemoOptions) -> dict[Path, dict[str
             raise
 
 
-def _take_reports(reports: Queue[Any], bar: Any, timeout_s: float = 0.5) -> bool:
-    """Show the next report; true where there was none for a while."""
+def _ended(futures: Sequence[Future[Any]]) -> bool:
+    """Whether all jobs are done, or one has failed."""
+    return all(future.done() for future in futures) or any(future.done() and future.exception() for future in futures)
+
+
+def _nothing_reported(reports: Queue[Any], bar: Any) -> bool:
+    """Show the next report of a worker; true where there was none for a while."""
     try:
-        kind, value = reports.get(timeout=timeout_s)
+        kind, value = reports.get(timeout=0.2)
     except queue.Empty:
         return True
     if kind == "epochs":

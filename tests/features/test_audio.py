@@ -1,0 +1,106 @@
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from cnn_mellin.errors import AudioError
+from cnn_mellin.features.audio import read_audio, write_sphere
+
+SAMPLES = np.random.default_rng(1).integers(-32768, 32768, 1000)
+
+
+def sphere(count: int, body: bytes, *, header_bytes: int = 1024, order: str = "01", coding: str = "") -> bytes:
+    fields = f"sample_count -i {count}\nsample_rate -i 16000\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+    fields += f"sample_byte_format -s2 {order}\nsample_sig_bits -i 16\n{coding}end_head\n"
+    return f"NIST_1A\n{header_bytes:7d}\n{fields}".encode().ljust(header_bytes) + body
+
+
+LITTLE, BIG = SAMPLES.astype("<i2").tobytes(), SAMPLES.astype(">i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        sphere(1000, LITTLE),
+        sphere(1000, BIG, order="10"),
+        sphere(1000, LITTLE, header_bytes=2048),
+        sphere(1000, LITTLE, coding="sample_coding -s3 pcm\n"),
+    ],
+    ids=["little-endian", "big-endian", "long-header", "coding-named"],
+)
+@pytest.mark.parametrize("name", ["a.WAV", "a.wav", "a.sph"])
+def test_sphere_is_read_whatever_its_form_and_name(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    assert np.array_equal(read_audio(tmp_path / name), SAMPLES)
+
+
+@pytest.mark.parametrize("file_format", ["WAV", "FLAC", "AIFF"])
+def test_other_forms_are_read_by_content(tmp_path, file_format):
+    soundfile.write(tmp_path / "a.WAV", SAMPLES.astype(np.int16), 16000, format=file_format)
+    assert np.array_equal(read_audio(tmp_path / "a.WAV"), SAMPLES)
+
+
+def test_written_sphere_is_read_by_us_and_by_the_library(tmp_path):
+    write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
+    assert np.array_equal(read_audio(tmp_path / "a.wav"), SAMPLES)
+    samples, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert (rate, soundfile.info(tmp_path / "a.wav").format) == (16000, "NIST")
+    assert np.array_equal(samples, SAMPLES)
+
+
+@pytest.mark.parametrize("samples", [[32768], [-32769], [[1, 2]]])
+def test_what_is_not_16_bit_is_not_written(tmp_path, samples):
+    with pytest.raises(ValueError, match="must be one axis of whole numbers in -32768..32767"):
+        write_sphere(tmp_path / "a.wav", samples, 16000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def riff(count: int, body: bytes, rate: int = 16000, channels: int = 1) -> bytes:
+    size, width = 2 * count, 2 * channels
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, channels, rate, rate * width, width, 16
+    )
+    return header + struct.pack("<4sI", b"data", size) + body
+
+
+def nan_wav() -> bytes:
+    values = np.zeros(10, "<f4")
+    values[7] = np.nan
+    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + 40, b"WAVE", b"fmt ", 16, 3, 1, 16000, 64000, 4, 32)
+    return header + struct.pack("<4sI", b"data", 40) + values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b"garbage " * 100, "is no audio file that can be read"),
+        (bytes(5000), "is no audio file that can be read"),
+        (sphere(1000, LITTLE[:-2]), "its header promises 1000 samples, 999 are there"),
+        (sphere(5000, LITTLE), "its header promises 5000 samples, 1000 are there"),
+        (sphere(1000, LITTLE)[:500], "its header promises 1000 samples, 0 are there"),
+        (sphere(1000, LITTLE)[:20], "is no whole SPHERE file"),
+        (sphere(0, b""), "holds no samples"),
+        (sphere(1000, b"ajkg" + LITTLE), "is compressed with shorten; decompress it first"),
+        (sphere(1000, LITTLE, coding="sample_coding -s26 pcm,embedded-shorten-v2.00\n"), "is compressed with shorten"),
+        (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, 700 are there"),
+        (riff(1000, LITTLE, rate=8000), "has 8000 samples a second, not 16000"),
+        (riff(1000, LITTLE, channels=2), "has 2 channels"),
+        (nan_wav(), "sample 7 is NaN or infinite"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, content, message):
+    path = tmp_path / "a.WAV"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AudioError, match=message) as caught:
+        read_audio(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_audio(tmp_path):
+    with pytest.raises(AudioError, match="cannot be read"):
+        read_audio(tmp_path)

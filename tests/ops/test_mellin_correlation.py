@@ -1,0 +1,141 @@
+import random
+
+import pytest
+import torch
+
+from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
+from cnn_mellin.ops.mellin_correlation import Formulation
+from cnn_mellin.ops.reference import reference_correlate_1d, reference_correlate_2d
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
+]
+FORMULATIONS: list[Formulation] = ["frames", "groups"]
+NUM_CASES, NUM_BLOCKS = 2400, 24
+
+
+def draw(chance: random.Random) -> tuple[list[tuple[int, ...]], dict]:
+    """Shapes of signal, kernel and bias, and keywords, every one drawn for itself."""
+    n, c, o = chance.randint(1, 2), chance.randint(1, 3), chance.randint(1, 3)
+    t, f = chance.choice([1, 1, 2, 3, 5, 8, 12]), chance.choice([1, 2, 3, 6])
+    k, w = chance.choice([1, 2, 3, 4, 7]), chance.choice([1, 2, 3, 5])
+    keywords = {
+        "output_offset": chance.randint(1, 4),
+        "kernel_offset": chance.randint(1, 5),
+        "input_dilation": chance.randint(1, 6),
+        "output_length": chance.choice([None, 0, 1, 2, 3, 5, 9, 20]),
+        "stride": chance.randint(1, 3),
+        "dilation": chance.randint(1, 3),
+        "padding": (chance.randint(0, 3), chance.randint(0, 4)),
+    }
+    return [(n, c, t, f), (o, c, k, w), (o,)], keywords
+
+
+@pytest.mark.parametrize("block", range(NUM_BLOCKS))
+def test_values_and_gradients_equal_the_reference(block):
+    chance = random.Random(block)
+    torch.manual_seed(block)
+    for case in range(NUM_CASES // NUM_BLOCKS):
+        shapes, keywords = draw(chance)
+        inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+        expected = reference_correlate_2d(*inputs, **keywords)
+        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 2])
+        assert found.shape == expected.shape, (shapes, keywords)
+        assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
+        if not expected.requires_grad:
+            continue
+        weights = torch.randn_like(expected)
+        gradients = torch.autograd.grad((found * weights).sum(), inputs, materialize_grads=True)
+        wanted = torch.autograd.grad((expected * weights).sum(), inputs, allow_unused=True, materialize_grads=True)
+        for ours, theirs in zip(gradients, wanted, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-10, rtol=0), (shapes, keywords)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_1d_equals_its_reference(seed):
+    chance = random.Random(seed)
+    (signal, kernel, bias), keywords = draw(chance)
+    for name in ("stride", "dilation", "padding"):
+        del keywords[name]
+    inputs = [torch.randn(shape, dtype=torch.float64) for shape in (signal[:3], kernel[:3], bias)]
+    assert torch.allclose(mellin_correlate_1d(*inputs, **keywords), reference_correlate_1d(*inputs, **keywords))
+
+
+def test_golden_values():
+    # By hand: out[t] = k[0] x[t] + k[1] x[2 t + 1], t from 0, as far as x reaches.
+    signal, kernel = torch.tensor([[[1.0, 10.0, 100.0, 1000.0]]]), torch.tensor([[[2.0, 3.0]]])
+    assert mellin_correlate_1d(signal, kernel, output_length=4).tolist() == [[[32.0, 3020.0, 200.0, 2000.0]]]
+    # s = 2, d = 1, u = 2: out[t] = k[0] x[(t + 2) / 2 - 1] where t is even, + k[1] x[t + 1].
+    found = mellin_correlate_1d(signal, kernel, output_offset=2, input_dilation=2, output_length=4)
+    assert found.tolist() == [[[32.0, 300.0, 3020.0, 0.0]]]
+
+
+@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+def test_gradcheck_and_gradgradcheck(formulated_as):
+    torch.manual_seed(1)
+    signal = torch.randn(2, 2, 6, 5, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(3, 2, 3, 2, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
+
+    def correlate(*inputs: torch.Tensor) -> torch.Tensor:
+        return mellin_linear_correlate_2d(
+            *inputs,
+            kernel_offset=2,
+            input_dilation=3,
+            output_length=8,
+            stride=2,
+            padding=(1, 2),
+            formulated_as=formulated_as,
+        )
+
+    assert torch.autograd.gradcheck(correlate, (signal, kernel, bias))
+    assert torch.autograd.gradgradcheck(correlate, (signal, kernel, bias))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_other_dtypes_and_devices(dtype, device):
+    torch.manual_seed(1)
+    signal, kernel = torch.randn(2, 3, 7, 6), torch.randn(4, 3, 3, 2)
+    expected = reference_correlate_2d(signal, kernel, input_dilation=2, output_length=9)
+    found = mellin_linear_correlate_2d(
+        signal.to(device, dtype), kernel.to(device, dtype), input_dilation=2, output_length=9
+    )
+    assert found.dtype == dtype
+    assert torch.allclose(found.float().cpu(), expected, atol=0.2 if dtype == torch.bfloat16 else 1e-5)
+
+
+def test_whole_dilation_of_the_signal_becomes_a_shift_in_log_time():
+    # Played p times more slowly, x'[p i + p - 1] = x[i], the output at p (t + 1) - 1 is what it was at t.
+    torch.manual_seed(1)
+    signal, kernel = torch.randn(1, 2, 12, dtype=torch.float64), torch.randn(3, 2, 4, dtype=torch.float64)
+    before = mellin_correlate_1d(signal, kernel, output_length=12)
+    for factor in (2, 3, 5):
+        slow = torch.zeros(1, 2, 12 * factor, dtype=torch.float64)
+        slow[:, :, factor - 1 :: factor] = signal
+        after = mellin_correlate_1d(slow, kernel, output_length=12 * factor)
+        assert torch.allclose(after[:, :, factor - 1 :: factor], before)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"signal": torch.zeros(2, 3, 4)}, r"signal has shape \(2, 3, 4\); it must be \(N, C, T, F\)"),
+        ({"kernel": torch.zeros(2, 3, 4)}, r"kernel has shape \(2, 3, 4\); it must be \(O, C, K, W\)"),
+        ({"kernel": torch.zeros(1, 2, 3, 3)}, "kernel has 2 input channels; signal has 1"),
+        ({"kernel": torch.zeros(1, 1, 0, 3)}, "no axis may be empty"),
+        ({"bias": torch.zeros(2)}, r"bias has shape \(2,\); it must be \(1,\)"),
+        ({"output_offset": 0}, "output_offset is 0; it must be at least 1"),
+        ({"kernel_offset": -1}, "kernel_offset is -1; it must be at least 1"),
+        ({"input_dilation": 0}, "input_dilation is 0; it must be at least 1"),
+        ({"output_length": -1}, "output_length is -1; it must be at least 0"),
+        ({"stride": 0}, "stride is 0; it must be at least 1"),
+        ({"dilation": 0}, "dilation is 0; it must be at least 1"),
+        ({"padding": (0, -1)}, "padding is -1; it must be at least 0"),
+    ],
+)
+def test_wrong_arguments_are_named(keywords, message):
+    arguments = {"signal": torch.zeros(1, 1, 4, 4), "kernel": torch.zeros(1, 1, 2, 2), **keywords}
+    with pytest.raises(ValueError, match=message):
+        mellin_linear_correlate_2d(**arguments)
