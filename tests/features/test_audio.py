@@ -49,7 +49,7 @@ def test_written_sphere_is_read_by_us_and_by_the_library(tmp_path):
     assert np.array_equal(samples, SAMPLES)
 
 
-@pytest.mark.parametrize("samples", [[32768], [-32769], [[1, 2]]])
+@pytest.mark.parametrize("samples", [[32768], [-32769], [[1, 2]], [0.5], [float("nan")]])
 def test_what_is_not_16_bit_is_not_written(tmp_path, samples):
     with pytest.raises(ValueError, match="must be one axis of whole numbers in -32768..32767"):
         write_sphere(tmp_path / "a.wav", samples, 16000)

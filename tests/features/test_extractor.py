@@ -79,6 +79,13 @@ def test_gradients_flow_into_the_signal():
     assert torch.autograd.gradcheck(lambda signal: extractor(signal)[:, ::20].sum(), signal, fast_mode=True)
 
 
+def test_silence_has_a_gradient_of_zero():
+    signal = torch.zeros(600, requires_grad=True)
+    FeatureExtractor.named("fbank-81-10ms")(signal).sum().backward()
+    assert signal.grad is not None
+    assert torch.equal(signal.grad, torch.zeros(600))
+
+
 def test_raw_is_the_samples():
     extractor = FeatureExtractor.named("raw")
     assert (extractor.num_coefficients, extractor.configuration) == (1, {})

@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         default=["fbank-81-10ms"],
         metavar="TYPE",
-        help="fbank-81-10ms (default) or raw, several at once",
+        help="fbank-81-10ms (default), sigbank-41-2ms or raw, several at once",
     )
     timit.add_argument(
         "--phones", type=int, default=48, choices=(61, 60, 48, 39), help="phone set to train on (default: 48)"

@@ -73,9 +73,13 @@ def write_sphere(path: str | Path, samples: ArrayLike, sample_rate_hz: int) -> N
         path: the file.
         samples: (samples,), whole numbers in -32768..32767.
         sample_rate_hz: samples a second.
+
+    Raises:
+        ValueError: samples are not that; nothing is written.
     """
     values = np.asarray(samples)
-    if values.ndim != 1 or (len(values) and (values.min() < -_FULL_SCALE or values.max() >= _FULL_SCALE)):
+    whole = values.ndim == 1 and np.array_equal(values, np.round(values))  # which NaN is not
+    if not whole or (len(values) and (values.min() < -_FULL_SCALE or values.max() >= _FULL_SCALE)):
         raise ValueError(f"samples has shape {values.shape}; it must be one axis of whole numbers in -32768..32767")
     fields = (
         f"channel_count -i 1\nsample_count -i {len(values)}\nsample_rate -i {sample_rate_hz}\n"

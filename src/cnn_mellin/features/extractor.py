@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.features.bank import Bank, spectrum_weights
 from cnn_mellin.features.configuration import (
+    FilterBankConfig,
+    SiConfig,
     StftConfig,
     as_content,
     feature_configuration,
@@ -15,6 +20,8 @@ from cnn_mellin.features.configuration import (
     shipped_configuration,
 )
 from cnn_mellin.features.filter_bank import triangular_mel_filters
+from cnn_mellin.features.short_integration import ShortIntegration
+from cnn_mellin.features.window import window
 
 __all__ = ["FeatureExtractor"]
 
@@ -27,7 +34,8 @@ class FeatureExtractor(torch.nn.Module):
     """Frames of coefficients from samples; differentiable, so that it can stand inside a model.
 
     Use `from_json` or `named`. Samples are in the units of 16-bit integers (full scale 32768), as `read_audio` gives
-    them. Frame i is centered on sample i * shift, and what lies beyond either end of the signal mirrors it.
+    them. Centered frame i has sample i * shift in its middle, a causal one at its start. Beyond either end, the signal
+    is mirrored for Fourier transforms and zero for short integration.
 
     Args:
         config: the configuration, or None for raw audio: each sample is a frame of one coefficient.
@@ -45,7 +53,7 @@ class FeatureExtractor(torch.nn.Module):
     window: torch.Tensor
     filters: torch.Tensor
 
-    def __init__(self, config: StftConfig | None) -> None:
+    def __init__(self, config: StftConfig | SiConfig | None) -> None:
         super().__init__()
         self.config = config
         if config is None:
@@ -54,21 +62,44 @@ class FeatureExtractor(torch.nn.Module):
         self.sample_rate_hz = int(config.bank.sampling_rate)
         self.frame_shift_ms = config.frame_shift_ms
         self.num_coefficients = config.bank.num_filts + config.include_energy
-        self._length = int(config.frame_length_ms * config.bank.sampling_rate / 1000)
-        self._shift = int(config.frame_shift_ms * config.bank.sampling_rate / 1000)
+        bank = config.bank.build()
+        self._short_integration = ShortIntegration(config, bank) if isinstance(config, SiConfig) else None
+        if isinstance(config, StftConfig):
+            self._prepare_transform(config, bank)
+
+    def _prepare_transform(self, config: StftConfig, bank: Bank) -> None:
+        rate = config.bank.sampling_rate
+        if config.frame_length_ms is None:
+            longest = max(right - left for left, right in bank.supports)
+            # A narrower transform would leave some filter without a bin.
+            narrowest_hz = min(high - low for low, high in bank.supports_hz)
+            self._length = max(longest, math.ceil(2 * rate / narrowest_hz))
+        else:
+            self._length = int(0.001 * config.frame_length_ms * rate)
+        self._shift = int(0.001 * config.frame_shift_ms * rate)
+        if not config.centered(bank):
+            self._before = 0
+        elif config.kaldi_shift:
+            self._before = self._length // 2 - self._shift // 2
+        else:
+            self._before = (self._length + 1) // 2 - 1
+        if self._before < 0:
+            raise SettingsError(
+                f"frame_shift_ms = {config.frame_shift_ms:g}: kaldi_shift needs frames at least as long as the shift"
+            )
         size = self._length
         if config.pad_to_nearest_power_of_two:
             size = 1 << (size - 1).bit_length()
         self._transform_size = size
-        window = torch.hann_window(self._length, periodic=False, dtype=torch.float64)
-        filters = triangular_mel_filters(
-            config.bank.num_filts, config.bank.low_hz, config.bank.high_hz, config.bank.sampling_rate, size
-        )
-        # A real bank has each filter at positive and at negative frequencies.
-        sides = 1 if config.bank.analytic else 2
-        power = 2 if config.use_power else 1
-        self.register_buffer("window", window / (0.5 * (self._length - 1)), persistent=False)
-        self.register_buffer("filters", sides * filters**power, persistent=False)
+        weights = window(config.window(bank).name, self._length, **config.window(bank).shape())
+        if isinstance(config.bank, FilterBankConfig):
+            filters = triangular_mel_filters(*config.bank.layout(), size)
+            # A real bank has each filter at positive and at negative frequencies.
+            filters = (2 if bank.is_real else 1) * filters ** (2 if config.use_power else 1)
+        else:
+            filters = torch.from_numpy(spectrum_weights(bank, size, power=config.use_power))
+        self.register_buffer("window", torch.from_numpy(weights), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
 
     @classmethod
     def from_json(cls, path: str | Path) -> FeatureExtractor:
@@ -106,13 +137,15 @@ class FeatureExtractor(torch.nn.Module):
     def num_frames(self, num_samples: int) -> int:
         """Frames of a signal of so many samples: (num_samples + shift // 2) // shift.
 
-        A signal that does not reach past the middle of its first frame is too short, and has none.
+        A signal of half a frame of a Fourier transform or less is too short, and has none.
 
         >>> FeatureExtractor.named("fbank-81-10ms").num_frames(16000)
         100
         """
         if self.config is None:
             return num_samples
+        if self._short_integration is not None:
+            return self._short_integration.num_frames(num_samples)
         return (num_samples + self._shift // 2) // self._shift if num_samples > self._length // 2 else 0
 
     def forward(
@@ -145,10 +178,14 @@ class FeatureExtractor(torch.nn.Module):
         config = self.config
         if config is None:
             return signal.unsqueeze(1)
+        if self._short_integration is not None:
+            features: torch.Tensor = self._short_integration(signal)
+            return features
+        assert isinstance(config, StftConfig)
         num_frames = self.num_frames(len(signal))
         if not num_frames:
             return signal.new_zeros(0, self.num_coefficients)
-        padded = self._mirrored(signal, (self._length + 1) // 2 - 1, (num_frames - 1) * self._shift + self._length)
+        padded = self._mirrored(signal, self._before, (num_frames - 1) * self._shift + self._length)
         frames = padded.unfold(0, self._length, self._shift)
         return torch.cat([self._coefficients(some, config) for some in frames.split(_FRAMES_AT_ONCE)])
 
@@ -170,6 +207,7 @@ class FeatureExtractor(torch.nn.Module):
         if config.include_energy:
             energy = frames.square().mean(1, keepdim=True)
             if not config.use_power:
-                energy = energy.sqrt()
+                heard = energy > 0  # the root's gradient in silence would be infinite
+                energy = torch.where(heard, energy, 1).sqrt() * heard
             coefficients = torch.cat([energy, coefficients], 1)
         return coefficients.clamp(min=_LOG_FLOOR).log() if config.use_log else coefficients
