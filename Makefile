@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
 
 test: $(VENV)/.dev
-	$(TEST) --cov --cov-report=term
+	$(TEST) --cov --cov-report=term -rs
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.language_models import NgramModel
 from cnn_mellin.scoring.transcripts import read_trn
 
 CLASSES = {symbol: i for i, symbol in enumerate(phone_set(48))}
@@ -58,6 +59,8 @@ def test_data_directories_hold_features_references_and_what_belongs_to_all(tmp_p
     ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
     assert read_symbols(ext) == list(phone_set(48))
     assert read_trn(ext / "train.ref.trn") == {name: ["sil", "ih", "sil"] for name in partition.utterance_ids}
+    trigram = NgramModel.from_arpa(ext / "lm.arpa.gz", list(phone_set(48)))
+    assert trigram.log_prob(["sil", "ix", "sil"]) > trigram.log_prob(["ix", "sil", "sil"])
     assert (ext / "utt2spk").read_text().splitlines()[0] == "faaa0-sx1 faaa0"
     assert (ext / "spk2gender").read_text().splitlines()[0] == "faaa0 f"
     assert (ext / "spk2dialect").read_text().splitlines()[0] == "faaa0 dr1"

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -40,25 +42,58 @@ def test_print_says_what_differs_from_the_defaults():
     )
 
 
-@pytest.mark.parametrize("mode", ["vmap", "compile", "export", "autocast"])
-def test_torchs_transforms_work(mode):
-    layer = MellinLinearConv2d(2, 3, (3, 2), input_dilation=2, output_length=5)
+FRAMES = [5, 40]  # one for each formulation
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
+@pytest.mark.parametrize("output_length", FRAMES)
+@pytest.mark.parametrize("mode", ["vmap", "jvp", "autocast", "inference first"])
+def test_torchs_transforms_work(mode, output_length):
+    layer = MellinLinearConv2d(2, 3, (3, 2), input_dilation=2, output_length=output_length)
     signal = torch.randn(4, 2, 5, 6)
     expected = layer(signal)
     if mode == "vmap":
         found = torch.func.vmap(lambda one: layer(one.unsqueeze(0)).squeeze(0))(signal)
-    elif mode == "compile":
-        found = torch.compile(layer, backend="eager", fullgraph=True)(signal)
-    elif mode == "export":
-        batch = torch.export.Dim("batch", min=2)
-        program = torch.export.export(layer, (signal,), dynamic_shapes=({0: batch},))
-        found = program.module()(signal[:3])
-        expected = expected[:3]
+    elif mode == "jvp":
+        found = torch.func.jvp(layer, (signal,), (signal,))[1]
+        assert layer.bias is not None
+        expected = expected - layer.bias.view(-1, 1, 1)  # the derivative along the signal is the linear part
+    elif mode == "inference first":
+        layer.output_offset = 2  # a shape that nothing has used before
+        with torch.inference_mode():
+            layer(signal)
+        found = expected = layer(signal)
+        found.sum().backward()
+        assert layer.weight.grad is not None
     else:
         with torch.autocast("cpu", torch.bfloat16):
             found = layer(signal)
         assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected, atol=0.1 if mode == "autocast" else 1e-6)
+
+
+COLD = """
+import sys, torch
+from cnn_mellin.layers import MellinLinearConv2d
+mode, output_length = sys.argv[1], int(sys.argv[2])
+layer = MellinLinearConv2d(2, 3, (3, 2), input_dilation=2, output_length=output_length)
+signal = torch.randn(4, 2, 5, 6)
+if mode == "export":
+    program = torch.export.export(layer, (signal,), dynamic_shapes=({0: torch.export.Dim("batch", min=2)},))
+    found, signal = program.module()(signal[:3]), signal[:3]
+else:
+    found = torch.compile(layer, backend=mode, fullgraph=True)(signal)
+assert torch.allclose(found, layer(signal), atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output_length", FRAMES)
+@pytest.mark.parametrize("mode", ["eager", "aot_eager", "export"])
+def test_compile_and_export_work_in_a_process_that_has_cached_nothing(mode, output_length):
+    command = [sys.executable, "-W", "error", "-c", COLD, mode, str(output_length)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(

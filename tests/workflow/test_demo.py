@@ -37,7 +37,7 @@ def test_table_holds_every_seed_the_mean_and_the_untrained(undisturbed, capsys):
     found = results(undisturbed)
     assert set(found) == {"lcorr-seed1", "lcorr-seed2", "mcorr-seed1", "mcorr-seed2"}
     for name in ("lcorr", "mcorr"):
-        row = next(line for line in printed.out.splitlines() if line.startswith(f"| {name} "))
+        row = next(line for line in printed.out.splitlines() if line.startswith(f"| {name} |"))
         mean, _sd, first, second, untrained = (float(cell) for cell in row.strip("| ").split("|")[1:])
         seeds = [found[f"{name}-seed{seed}"] for seed in (1, 2)]
         percents = [result["per_percent"]["kaldi"] for result in seeds]
@@ -57,10 +57,10 @@ def test_mcorr_is_a_mellin_model_and_lcorr_is_not(undisturbed):
 
 def test_score_gives_what_the_table_says(undisturbed, capsys):
     capsys.readouterr()
-    folder = undisturbed / "models" / "mcorr-seed1"
     reference = undisturbed / "data" / "fbank-81-10ms" / "ext" / "test.ref.trn"
-    assert set(read_trn(folder / "test.hyp.trn")) == set(read_trn(reference))
-    assert main(["score", str(reference), str(folder / "test.hyp.trn")]) == 0
+    hypothesis = undisturbed / "systems" / "mcorr-greedy" / "seed1" / "test.trn"
+    assert set(read_trn(hypothesis)) == set(read_trn(reference))
+    assert main(["score", str(reference), str(hypothesis)]) == 0
     percent = results(undisturbed)["mcorr-seed1"]["per_percent"]["kaldi"]
     assert f"{percent:.1f}" in capsys.readouterr().out
 

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     result = run_demo(arguments.directory, options)
     print("Phone error rate (39 phones, greedy search, no language model, every silence scored) on unseen voices:\n")
     print(result.table + "\n")
+    print(f"With a trigram of the training phones, weight chosen on dev:\n\n{result.comparison}\n")
     for what, path in result.paths.items():
         print(f"{what}: {path}")
     return 0

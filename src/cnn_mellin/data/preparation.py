@@ -25,6 +25,7 @@ from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.errors import AudioError, CorpusError, DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
+from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
 from cnn_mellin.scoring.transcripts import write_trn
 
 __all__ = ["PreparedPartition", "prepare_timit"]
@@ -202,9 +203,10 @@ def _write_part(
 def _write_ext(
     folder: Path, parts: Mapping[str, Sequence[Utterance]], num_phones: int, extractor: FeatureExtractor
 ) -> None:
-    """What belongs to all partitions: symbols, transcripts of 39 phones, speakers and counts."""
+    """What belongs to all partitions: symbols, language model, transcripts of 39 phones, speakers and counts."""
     ext = folder / "ext"
     write_symbols(ext, phone_set(num_phones))
+    _write_language_model(ext / "lm.arpa.gz", parts["train"], num_phones)
     everyone = {utterance.utterance_id: utterance for utterances in parts.values() for utterance in utterances}
     speakers = {utterance.speaker: utterance for utterance in everyone.values()}
     _write_table(ext / "utt2spk", {name: utterance.speaker for name, utterance in everyone.items()})
@@ -224,6 +226,12 @@ def _write_ext(
             **{f"count_{i}": int(count) for i, count in enumerate(counts)},
         }
         _write_table(ext / f"{part}.info.ark", {name: str(value) for name, value in info.items()})
+
+
+def _write_language_model(path: Path, utterances: Sequence[Utterance], num_phones: int) -> None:
+    """A trigram model of the training phones, equal transcripts counted once."""
+    transcripts = [fold_phones([phone.symbol for phone in u.phones], num_phones) for u in utterances]
+    write_arpa(path, estimate_kneser_ney(transcripts, phone_set(num_phones), order=3))
 
 
 def _write_table(path: Path, rows: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from math import gcd
 
 from cnn_mellin.ops.shape_cache import cached_by_shape
 
-__all__ = ["FrameTaps", "TapGroup", "frame_taps", "tap_groups"]
+__all__ = ["FrameTaps", "TapGroup", "TapGroups", "frame_taps", "tap_groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,28 @@ class TapGroup:
     divisors of u.
 
     Args:
-        output_frames: n of them.
-        kernel_frames: those read by any.
-        input_frames: n rows, each an input frame for every kernel frame; the length of the signal stands for a zero.
+        num_outputs: output frames in the group, n.
+        kernel_frames: those read by any of them, m.
+        input_frames: m times n input frames, all of the first kernel frame first; the length of the signal stands for
+            a zero.
     """
 
-    output_frames: tuple[int, ...]
+    num_outputs: int
     kernel_frames: tuple[int, ...]
-    input_frames: tuple[tuple[int, ...], ...]
+    input_frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TapGroups:
+    """All groups.
+
+    Args:
+        groups: of output frames that have a tap.
+        order: where in the groups' joint output each output frame lies; behind its end where it has no tap.
+    """
+
+    groups: tuple[TapGroup, ...]
+    order: tuple[int, ...]
 
 
 @cached_by_shape
@@ -56,13 +70,13 @@ def frame_taps(
     """
     frames = []
     for output_frame in range(output_length):
-        taps = [
-            (kernel_frame, product // input_dilation - 1)
-            for kernel_frame in range(kernel_length)
-            if (product := (output_frame + output_offset) * (kernel_frame + kernel_offset)) % input_dilation == 0
-            and product // input_dilation <= signal_length
-        ]
-        frames.append(FrameTaps(tuple(k for k, _ in taps), tuple(i for _, i in taps)))
+        kernel_frames, input_frames = [], []
+        for kernel_frame in range(kernel_length):
+            product = (output_frame + output_offset) * (kernel_frame + kernel_offset)
+            if product % input_dilation == 0 and product // input_dilation <= signal_length:
+                kernel_frames.append(kernel_frame)
+                input_frames.append(product // input_dilation - 1)
+        frames.append(FrameTaps(tuple(kernel_frames), tuple(input_frames)))
     return tuple(frames)
 
 
@@ -74,11 +88,12 @@ def tap_groups(
     kernel_offset: int,
     input_dilation: int,
     output_length: int,
-) -> tuple[TapGroup, ...]:
-    """Groups of output frames with a tap; frames without one are in no group.
+) -> TapGroups:
+    """Output frames in groups that are computed together.
 
-    >>> tap_groups(4, 2, 1, 1, 2, 3)[0]
-    TapGroup(output_frames=(0, 2), kernel_frames=(1,), input_frames=((0,), (2,)))
+    >>> tap_groups(4, 2, 1, 1, 2, 3)
+    TapGroups(groups=(TapGroup(num_outputs=2, kernel_frames=(1,), input_frames=(0, 2)), \
+TapGroup(num_outputs=1, kernel_frames=(0, 1), input_frames=(0, 1))), order=(0, 2, 1))
     """
     taps = frame_taps(signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length)
     members: dict[int, list[int]] = {}
@@ -86,11 +101,19 @@ def tap_groups(
         if taken.kernel_frames:
             members.setdefault(gcd(output_frame + output_offset, input_dilation), []).append(output_frame)
     groups = []
+    order = [sum(map(len, members.values()))] * output_length
+    placed = 0
     for output_frames in members.values():
         kernel_frames = sorted({k for output_frame in output_frames for k in taps[output_frame].kernel_frames})
-        rows = []
+        input_frames = []
+        for kernel_frame in kernel_frames:
+            for output_frame in output_frames:
+                taken = taps[output_frame]
+                there = kernel_frame in taken.kernel_frames
+                place = taken.kernel_frames.index(kernel_frame) if there else 0
+                input_frames.append(taken.input_frames[place] if there else signal_length)
+        groups.append(TapGroup(len(output_frames), tuple(kernel_frames), tuple(input_frames)))
         for output_frame in output_frames:
-            read = dict(zip(taps[output_frame].kernel_frames, taps[output_frame].input_frames, strict=True))
-            rows.append(tuple(read.get(k, signal_length) for k in kernel_frames))
-        groups.append(TapGroup(tuple(output_frames), tuple(kernel_frames), tuple(rows)))
-    return tuple(groups)
+            order[output_frame] = placed
+            placed += 1
+    return TapGroups(tuple(groups), tuple(order))

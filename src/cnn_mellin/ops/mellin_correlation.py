@@ -18,13 +18,12 @@ import torch
 
 from cnn_mellin.ops.index_plan import frame_taps, tap_groups
 from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
-from cnn_mellin.ops.shape_cache import cached_by_shape
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
 Formulation = Literal["frames", "groups"]
 
-# A convolution costs about as much to start as to gather a few frames; docs/benchmarks.md has the measurements.
+# Windows of acoustic models have few frames, raw audio hundreds; in between, a call a frame costs what gathering does.
 _MOST_SINGLE_FRAMES = 16
 
 
@@ -135,9 +134,9 @@ def mellin_linear_correlate_2d(
     freqs = (signal.size(3) + sum(padding) - dilation * (kernel.size(3) - 1) - 1) // stride + 1
     shape = (signal.size(0), kernel.size(0), output_length, max(freqs, 0))
     if 0 in shape or 0 in signal.shape:
-        # Nothing to compute, but gradients of zero to give.
-        empty = signal.sum() + kernel.sum() if bias is None else signal.sum() + kernel.sum() + bias.sum()
-        out = (empty * 0).expand(shape)
+        # Nothing to compute, but gradients of zero to give: a sum over no element is 0, whatever the values are.
+        inputs = [signal, kernel] if bias is None else [signal, kernel, bias]
+        out = sum(tensor.flatten()[:0].sum() for tensor in inputs) + signal.new_zeros(shape)
         return out if bias is None else out + bias.view(-1, 1, 1)
     if padding[0] == padding[1]:
         convolution = {"stride": (1, stride), "dilation": (1, dilation), "padding": (0, padding[0])}
@@ -181,41 +180,44 @@ def _correlate_groups(
     shape: tuple[int, ...],
     convolution: dict[str, Any],
 ) -> torch.Tensor:
+    key = (signal.size(2), kernel.size(2), *offsets, shape[2])
+    indices, order = _group_indices(key, signal.device)
     signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is the zero that groups read
-    outputs, channels = [], signal.size(1)
-    plan, order = _group_indices(signal.size(2) - 1, kernel.size(2), *offsets, shape[2], str(signal.device))
-    for kernel_frames, input_frames, count in plan:
-        read = signal.index_select(2, input_frames)
-        read = read.view(shape[0], channels * len(kernel_frames), count, signal.size(3))
-        weight = kernel.index_select(2, kernel_frames).reshape(shape[1], channels * len(kernel_frames), 1, -1)
+    outputs = []
+    for group, (kernel_frames, input_frames) in zip(tap_groups(*key).groups, indices, strict=True):
+        size = signal.size(1) * len(group.kernel_frames)
+        # The gathered copy and the weights have their kernel frames beside the channels.
+        read = signal.index_select(2, input_frames).view(shape[0], size, group.num_outputs, signal.size(3))
+        weight = kernel.index_select(2, kernel_frames).reshape(shape[1], size, 1, kernel.size(3))
         outputs.append(torch.nn.functional.conv2d(read, weight, **convolution))
-    outputs.append(signal.new_zeros(shape[0], shape[1], 1, shape[3]))  # what frames without a tap show
+    dtype = outputs[0].dtype if outputs else signal.dtype
+    outputs.append(signal.new_zeros(shape[0], shape[1], 1, shape[3], dtype=dtype))  # for frames without a tap
     out = torch.cat(outputs, 2).index_select(2, order)
-    return out if bias is None else out + bias.view(-1, 1, 1)
+    return out if bias is None else out + bias.to(dtype).view(-1, 1, 1)
 
 
-@cached_by_shape
-def _group_indices(
-    signal_length: int,
-    kernel_length: int,
-    output_offset: int,
-    kernel_offset: int,
-    input_dilation: int,
-    output_length: int,
-    device: str,
-) -> tuple[list[tuple[torch.Tensor, torch.Tensor, int]], torch.Tensor]:
-    """Tap groups as indices on a device, and where in the groups' joint output each output frame lies."""
-    plan, place = [], dict[int, int]()
-    groups = tap_groups(signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length)
-    for group in groups:
-        for output_frame in group.output_frames:
-            place[output_frame] = len(place)
-        # (kernel frame, output frame), so that the gathered copy has the kernel frames beside the channels
-        input_frames = torch.tensor(group.input_frames).T.reshape(-1)
-        kernel_frames = torch.tensor(group.kernel_frames)
-        plan.append((kernel_frames.to(device), input_frames.to(device), len(group.output_frames)))
-    order = torch.tensor([place.get(output_frame, len(place)) for output_frame in range(output_length)])
-    return plan, order.to(device)
+_IndexPairs = list[tuple[torch.Tensor, torch.Tensor]]
+_KNOWN_INDICES: dict[tuple[Any, ...], tuple[_IndexPairs, torch.Tensor]] = {}
+
+
+def _group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
+    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on a device."""
+    if torch.compiler.is_compiling():
+        return _new_group_indices(key, device)  # they become constants of the compiled program
+    place = (*key, device)
+    if place not in _KNOWN_INDICES:
+        with torch.inference_mode(False):  # what is made for inference must serve training, too
+            _KNOWN_INDICES[place] = _new_group_indices(key, device)
+    return _KNOWN_INDICES[place]
+
+
+def _new_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
+    plan = tap_groups(*key)
+    pairs = []
+    for group in plan.groups:
+        kernel_frames = torch.tensor(group.kernel_frames, device=device)
+        pairs.append((kernel_frames, torch.tensor(group.input_frames, device=device)))
+    return pairs, torch.tensor(plan.order, device=device)
 
 
 def _check_shapes(

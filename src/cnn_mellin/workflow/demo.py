@@ -23,15 +23,20 @@ from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import Settings, read_settings
 from cnn_mellin.corpora.demo import make_demo_corpus
+from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.data.preparation import prepare_timit
+from cnn_mellin.decoding.recognition import DecoderSetting, recognise
+from cnn_mellin.language_models import NgramModel
+from cnn_mellin.report.comparison_table import comparison_text
 from cnn_mellin.report.seed_table import SystemResult, seed_table
-from cnn_mellin.scoring.phone_error_rate import CONVENTIONS, PhoneErrorRate, phone_error_rate
+from cnn_mellin.scoring.folder_comparison import compare_folders
+from cnn_mellin.scoring.phone_error_rate import CONVENTIONS, phone_error_rate
 from cnn_mellin.scoring.transcripts import read_trn, write_trn
 from cnn_mellin.shipped_file import shipped_file
-from cnn_mellin.training.evaluation import decode_partition, fold_if_timit
+from cnn_mellin.training.evaluation import decode_partition, partition_logits
 from cnn_mellin.training.loop import OtherTrainingError, train
 from cnn_mellin.training.model_folder import checkpoint_store, load_model, read_description
 from cnn_mellin.workflow.watched_pool import watched_pool, worker_queue
@@ -39,6 +44,7 @@ from cnn_mellin.workflow.watched_pool import watched_pool, worker_queue
 __all__ = ["DemoOptions", "DemoResult", "run_demo"]
 
 _FEATURES = "fbank-81-10ms"
+_TRIGRAM_SETTINGS = tuple(DecoderSetting(16, weight) for weight in (0.2, 0.4, 0.6))
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,13 @@ class DemoResult:
     Args:
         systems: results of each model.
         table: of them, in Markdown.
+        comparison: with a language model and without, in Markdown.
         paths: what lies where.
     """
 
     systems: list[SystemResult]
     table: str
+    comparison: str
     paths: dict[str, Path]
 
 
@@ -107,15 +115,18 @@ def run_demo(directory: str | Path, options: DemoOptions | None = None) -> DemoR
         )
         for name in options.models
     ]
-    paths = {"corpus": corpus, "features and references": data / _FEATURES, "models and results": models}
+    paths = {"corpus": corpus, "features and references": data / _FEATURES, "models": models}
+    paths["transcripts"] = folder / "systems"
     table = seed_table(systems)
+    compared = compare_folders(sorted((folder / "systems").iterdir()), data / _FEATURES / "ext")
+    comparison = comparison_text(compared, "markdown")
     with atomic_file(folder / "results.md") as file:
-        file.write(_page(table, jobs, results))
+        file.write(_page(table, jobs, results, comparison))
     paths["results"] = folder / "results.md"
     picture = _draw(jobs, folder / "learning-curves.png")
     if picture is not None:
         paths["learning curves"] = picture
-    return DemoResult(systems, table, paths)
+    return DemoResult(systems, table, comparison, paths)
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,14 @@ class _Job:
     name: str
     seed: int
     num_epochs: int | None
+
+    def transcript(self, part: str, setting: DecoderSetting) -> Path:
+        """Where a transcript goes, as `cnn-mellin compare` reads it."""
+        greedy = setting.beam_width is None
+        system = self.folder.parents[1] / "systems" / f"{self.name}-{'greedy' if greedy else 'trigram'}"
+        path = system / f"seed{self.seed}" / (f"{part}.trn" if greedy else f"{part}.{setting.name}.trn")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def settings(self) -> Settings:
         seeds = {"seed": self.seed}
@@ -200,30 +219,37 @@ def _run_job(job: _Job) -> dict[str, Any]:
 
 
 def _recognise(job: _Job) -> dict[str, Any]:
-    """Phone error rates on the test part, kept with what they were computed from."""
-    test = read_partition(job.data / "test")
+    """Recognise dev and test, greedily and with the language model, and score test; kept with what it came from."""
+    partitions = {part: read_partition(job.data / part) for part in ("dev", "test")}
     description = read_description(job.folder)
     checksum = checkpoint_store(job.folder, description).model_checksum()
-    fingerprint = hashlib.sha256(repr((test.digest, checksum, __version__)).encode()).hexdigest()
+    inputs = (*(partition.digest for partition in partitions.values()), checksum, _TRIGRAM_SETTINGS, __version__)
+    fingerprint = hashlib.sha256(repr(inputs).encode()).hexdigest()
     path = job.folder / "test.json"
     if path.exists():
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if result["fingerprint"] == fingerprint:
             return result
+    model, _ = load_model(job.folder)
+    trigram = NgramModel.from_arpa(job.data / "ext" / "lm.arpa.gz", description.symbols)
+    for part, partition in partitions.items():
+        batches = list(partition_logits(model, partition))
+        for setting in (DecoderSetting(), *_TRIGRAM_SETTINGS):
+            found = recognise(batches, setting, trigram)
+            hypotheses = {name: [description.symbols[c] for c in each.classes] for name, each in found.items()}
+            write_trn(job.transcript(part, setting), hypotheses)
     references = read_trn(job.data / "ext" / "test.ref.trn")
-    scored: list[dict[str, PhoneErrorRate]] = []
-    for epoch in (None, 0):
-        model, _ = load_model(job.folder, epoch=epoch)
-        hypotheses = decode_partition(model, test, description.symbols)
-        if epoch is None:
-            write_trn(job.folder / "test.hyp.trn", hypotheses)
-        folded = {name: fold_if_timit(description.symbols, phones) for name, phones in hypotheses.items()}
-        scored.append({c: phone_error_rate(references, folded, c) for c in CONVENTIONS})
-    total = scored[0]["kaldi"].total
+    untrained, _ = load_model(job.folder, epoch=0)
+    scored = {
+        "trained": _folded(read_trn(job.transcript("test", DecoderSetting()))),
+        "untrained": _folded(decode_partition(untrained, partitions["test"], description.symbols)),
+    }
+    rates = {c: phone_error_rate(references, scored["trained"], c) for c in CONVENTIONS}
+    total = rates["kaldi"].total
     result = {
         "fingerprint": fingerprint,
-        "per_percent": {convention: rate.percent for convention, rate in scored[0].items()},
-        "untrained_per_percent": scored[1]["kaldi"].percent,
+        "per_percent": {convention: rate.percent for convention, rate in rates.items()},
+        "untrained_per_percent": phone_error_rate(references, scored["untrained"]).percent,
         "num_phones": total.num_phones,
         "substitutions": total.substitutions,
         "deletions": total.deletions,
@@ -234,7 +260,11 @@ def _recognise(job: _Job) -> dict[str, Any]:
     return result
 
 
-def _page(table: str, jobs: Sequence[_Job], results: dict[Path, dict[str, Any]]) -> str:
+def _folded(transcripts: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: fold_phones(phones, 39) for name, phones in transcripts.items()}
+
+
+def _page(table: str, jobs: Sequence[_Job], results: dict[Path, dict[str, Any]], comparison: str) -> str:
     """What `results.md` holds."""
     lines = [
         "# Phone error rates on unseen voices of the demonstration corpus",
@@ -251,6 +281,7 @@ def _page(table: str, jobs: Sequence[_Job], results: dict[Path, dict[str, Any]])
         counts = [result[name] for name in ("num_phones", "substitutions", "deletions", "insertions")]
         percents = [f"{result['per_percent'][convention]:.2f} %" for convention in CONVENTIONS]
         lines.append("| " + " | ".join([job.folder.name, *map(str, counts), *percents]) + " |")
+    lines += ["", "## Greedy search against a trigram of the training phones, settings chosen on dev", "", comparison]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,66 @@
+"""Comparisons of systems as text, CSV, JSON, LaTeX or Markdown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Literal
+
+from cnn_mellin.scoring.folder_comparison import FolderComparison
+from cnn_mellin.scoring.text_table import format_table
+
+__all__ = ["comparison_text"]
+
+
+def comparison_text(
+    result: FolderComparison, text_format: Literal["text", "csv", "json", "latex", "markdown"] = "text"
+) -> str:
+    """A table of the systems and one of their differences.
+
+    Args:
+        result: of `compare_folders`.
+        text_format: text, csv, json, latex or markdown.
+    """
+    return _json(result) if text_format == "json" else _tables(result, text_format)
+
+
+def _json(result: FolderComparison) -> str:
+    choices = {name: {"setting": chosen.setting, "percent": chosen.percent} for name, chosen in result.choices.items()}
+    about = {"part": result.part, "choose_on": result.choose_on, "choices": choices}
+    content = about | asdict(result.comparison)
+    for pair in content["pairs"]:
+        if abs(pair["matched_pairs"]["z"]) == float("inf"):  # JSON has no such number
+            pair["matched_pairs"]["z"] = None
+    return json.dumps(content, indent=1)
+
+
+def _tables(result: FolderComparison, text_format: Literal["text", "csv", "latex", "markdown"]) -> str:
+    compared = result.comparison
+    about = f"{result.part}: {compared.num_utterances} utterances of {compared.num_speakers} speakers, "
+    about += f"{compared.num_phones} phones; {compared.convention} convention"
+    rows = []
+    for name, summary in compared.systems.items():
+        setting, means = result.choices[name].setting, result.choices[name].percent
+        tried = f"{setting} ({result.choose_on} {means[setting]:.2f}, best of {len(means)})" if means else setting
+        spread = ["-" if summary.sd is None else f"{summary.sd:.2f}"]
+        numbers = [summary.median, summary.minimum, summary.maximum]
+        values = " ".join(f"{value:.2f}" for value in summary.values)
+        row = [name, f"{summary.mean:.2f}", *spread, *(f"{number:.2f}" for number in numbers)]
+        rows.append([*row, str(len(summary.values)), values, tried or "-"])
+    header = ["system", "mean PER %", "sd", "median", "min", "max", "seeds", "all", "setting"]
+    tables = [format_table(header, rows, text_format)]
+    rows = []
+    for pair in compared.pairs:
+        bootstrap = pair.bootstrap
+        tests = (pair.permutation_p, pair.permutation_p_holm, pair.matched_pairs.p_value, pair.matched_pairs_p_holm)
+        row = [f"{pair.second} - {pair.first}", f"{bootstrap.difference:+.2f}"]
+        row += [f"{bootstrap.low:+.2f}..{bootstrap.high:+.2f}", f"{bootstrap.probability_of_improvement:.3f}"]
+        rows.append([*row, *(f"{p:.4f}" for p in tests)])
+    header = ["difference", "points", "95 % interval", "P(improved)", "permutation p", "Holm", "MAPSSWE p", "Holm"]
+    if rows:
+        tables.append(format_table(header, rows, text_format))
+    if text_format in ("text", "markdown"):
+        tables.insert(0, about)
+    elif text_format == "latex":
+        tables.insert(0, f"% {about}")
+    return "\n\n".join(tables)

@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pytest
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
+from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.training import train
+
+SYMBOLS = ["aa", "b", "sil"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with data and a model that has been trained for a moment."""
+    folder = tmp_path_factory.mktemp("decode")
+    data = folder / "data"
+    data.mkdir()
+    write_symbols(data / "ext", SYMBOLS)
+    write_arpa(data / "ext" / "lm.arpa.gz", estimate_kneser_ney([["sil", "aa", "b"], ["sil", "b"]], SYMBOLS))
+    stream = np.random.default_rng(1)
+    for part in ("train", "dev"):
+        with write_partition(data / part, PartitionDescription(4, 10.0)) as writer:
+            for i in range(5):
+                writer.add(f"s{i}-u", stream.uniform(0, 5, (20 + i, 4)), [2, 0, 1])
+    with write_partition(data / "wide", PartitionDescription(5, 10.0)) as writer:
+        writer.add("s-u", np.ones((20, 5)), [0])
+    model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 1}
+    settings = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 1}})
+    train(data / "train", data / "dev", folder / "model", settings)
+    return folder
+
+
+def decode(trained, out, *options, part="dev") -> int:
+    return main(["decode", str(trained / "model"), str(trained / "data" / part), str(out), *options])
+
+
+def test_one_setting_is_one_file(trained, tmp_path):
+    assert decode(trained, tmp_path / "greedy.trn") == 0
+    assert decode(trained, tmp_path / "beam.trn", "--beam-width", "4", "--lm-beta", "0.5") == 0
+    for name in ("greedy.trn", "beam.trn"):
+        assert set(read_trn(tmp_path / name)) == {f"s{i}-u" for i in range(5)}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beam.trn", "greedy.trn"]
+
+
+def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
+    options = ["--beam-width", "2", "8", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
+    assert decode(trained, tmp_path / "out", *options) == 0
+    names = [f"dev.beam{width}{lm}" for width in (2, 8) for lm in ("", "-lm0.5")]
+    expected = {name + suffix for name in names for suffix in (".trn", ".ctm", ".jsonl")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+    best = read_trn(tmp_path / "out" / "dev.beam8.trn")
+    for line in (tmp_path / "out" / "dev.beam8.jsonl").read_text().splitlines():
+        content = json.loads(line)
+        assert content["n_best"][0]["phones"] == best[content["utterance"]]
+        assert content["n_best"][0]["score"] >= content["n_best"][1]["score"]
+    for line in (tmp_path / "out" / "dev.beam8.ctm").read_text().splitlines():
+        name, _channel, start, duration, symbol = line.split()
+        assert symbol in best[name]
+        assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
+
+
+def test_untrained_weights_can_be_decoded(trained, tmp_path):
+    assert decode(trained, tmp_path / "a.trn", "--epoch", "0") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
+        (["--beam-width", "4", "--lm-beta", "-1"], "--lm-beta -1.0: must be at least 0"),
+        (["--beam-width", "4", "--lm-beta", "nan"], "--lm-beta nan: must be at least 0"),
+        (["--lm-beta", "0.5"], "--lm and --lm-beta need --beam-width"),
+        (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
+        (["--beam-width", "4", "--num-best", "5"], "--num-best 5: must lie in 1..4, the narrowest beam"),
+        (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa"),
+        (["--epoch", "9"], "no checkpoint of epoch 9; there are: 1"),
+    ],
+)
+def test_wrong_options_are_one_line_and_write_nothing(trained, tmp_path, capsys, options, message):
+    assert decode(trained, tmp_path / "out", *options) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_number_of_coefficients_is_refused(trained, tmp_path, capsys):
+    assert decode(trained, tmp_path / "out.trn", part="wide") == 2
+    assert "has 5 coefficients a frame, but" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
