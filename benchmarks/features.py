@@ -18,6 +18,7 @@ import torch
 
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import shipped_configuration
+from report import write_section
 
 
 def best_seconds(run: Callable[[], object], repeats: int) -> float:
@@ -45,8 +46,15 @@ def main() -> None:
     signals = [np.round(3000 * rng.standard_normal(samples)) for _ in range(arguments.utterances)]
     ours = [torch.from_numpy(signal).float() for signal in signals]
     hours = arguments.utterances * arguments.seconds / 3600
-    print("| features | threads | pydrobert-speech, hours of audio a minute | here | times as fast |")
-    print("|---|---|---|---|---|")
+    lines = [
+        "## Features",
+        "",
+        f"`python benchmarks/features.py`: {arguments.utterances} signals of {arguments.seconds:g} s in turn, inside "
+        "the extractor.",
+        "",
+        "| features | threads | pydrobert-speech, hours of audio a minute | here | times as fast |",
+        "|---|--:|--:|--:|--:|",
+    ]
     for feature_type in ("fbank-81-10ms", "sigbank-41-2ms"):
         oracle = alias_factory_subclass_from_arg(FrameComputer, shipped_configuration(feature_type))
         extractor = FeatureExtractor.named(feature_type)
@@ -61,7 +69,8 @@ def main() -> None:
                 )
             rates = [60 * hours / taken for taken in (theirs_seconds, seconds)]
             ratio = theirs_seconds / seconds
-            print(f"| {feature_type} | {threads} | {rates[0]:.2f} | {rates[1]:.1f} | {ratio:.0f} |")
+            lines.append(f"| {feature_type} | {threads} | {rates[0]:.2f} | {rates[1]:.1f} | {ratio:.0f} |")
+    write_section("features", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_print_says_what_differs_from_the_defaults():
     )
 
 
-FRAMES = [5, 40]  # one for each formulation
+FRAMES = [1, 5, 40]  # one for each formulation
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp

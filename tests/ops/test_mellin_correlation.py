@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
-from cnn_mellin.ops.mellin_correlation import Formulation
+from cnn_mellin.ops.mellin_correlation import Formulation, formulation
 from cnn_mellin.ops.reference import reference_correlate_1d, reference_correlate_2d
 
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups"]
+FORMULATIONS: list[Formulation] = ["frames", "groups", "spread"]
 NUM_CASES, NUM_BLOCKS = 2400, 24
 
 
@@ -40,7 +40,7 @@ def test_values_and_gradients_equal_the_reference(block):
         shapes, keywords = draw(chance)
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
-        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 2])
+        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 3])
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
         if not expected.requires_grad:
@@ -60,6 +60,10 @@ def test_1d_equals_its_reference(seed):
         del keywords[name]
     inputs = [torch.randn(shape, dtype=torch.float64) for shape in (signal[:3], kernel[:3], bias)]
     assert torch.allclose(mellin_correlate_1d(*inputs, **keywords), reference_correlate_1d(*inputs, **keywords))
+
+
+def test_choice_follows_from_the_shapes():
+    assert [formulation(3, 3, 6), formulation(5, 5, 8), formulation(17, 17, 17 * 17)] == ["spread", "frames", "groups"]
 
 
 def test_golden_values():

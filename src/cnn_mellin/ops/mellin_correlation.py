@@ -1,13 +1,16 @@
 """The Mellin correlation, 1-d and 2-d (linear in frequency), by fast formulations.
 
-Two formulations give the same numbers:
+Three formulations give the same numbers:
 
 - `frames`: an output frame at a time. The input frames that it reads are laid side by side as channels, and one
   convolution along frequency does all its taps: no product with a zero is ever made. Best for few output frames.
+- `spread`: all output frames at once. The kernel is spread over the pairs of input and output frames, with zeros where
+  there is no tap, and one convolution along frequency does everything, without a copy of signal or output. Best for
+  the shortest windows, where few pairs have no tap.
 - `groups`: output frames that share kernel frames are computed together, from a gathered copy of what they read.
   There are as many groups as the input dilation has divisors, whatever the length. Best for many output frames.
 
-Which is used follows from the output length alone (`formulation`), and can be forced for tests.
+Which is used follows from the shapes alone (`formulation`), and can be forced for tests.
 """
 
 from __future__ import annotations
@@ -21,19 +24,27 @@ from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
-Formulation = Literal["frames", "groups"]
+Formulation = Literal["frames", "groups", "spread"]
 
 # Windows of acoustic models have few frames, raw audio hundreds; in between, a call a frame costs what gathering does.
 _MOST_SINGLE_FRAMES = 16
+# A product with a zero costs less than the copies it saves, up to about this many pairs a tap.
+_MOST_PAIRS_A_TAP = 1.8
 
 
-def formulation(output_length: int) -> Formulation:
-    """The formulation used for an output of so many frames.
+def formulation(signal_length: int, output_length: int, num_taps: int) -> Formulation:
+    """The formulation used.
 
-    >>> formulation(5), formulation(400)
-    ('frames', 'groups')
+    Args:
+        signal_length, output_length: frames.
+        num_taps: pairs of an output and a kernel frame that read a frame of the signal.
+
+    >>> formulation(4, 4, 9), formulation(10, 10, 20), formulation(400, 400, 900)
+    ('spread', 'frames', 'groups')
     """
-    return "frames" if output_length <= _MOST_SINGLE_FRAMES else "groups"
+    if output_length > _MOST_SINGLE_FRAMES:
+        return "groups"
+    return "spread" if signal_length * output_length <= _MOST_PAIRS_A_TAP * num_taps else "frames"
 
 
 def mellin_correlate_1d(
@@ -143,8 +154,11 @@ def mellin_linear_correlate_2d(
     else:
         signal = torch.nn.functional.pad(signal, padding)
         convolution = {"stride": (1, stride), "dilation": (1, dilation), "padding": (0, 0)}
-    correlate = {"frames": _correlate_frames, "groups": _correlate_groups}
-    return correlate[formulated_as or formulation(output_length)](signal, kernel, bias, offsets, shape, convolution)
+    if formulated_as is None:
+        taps = frame_taps(signal.size(2), kernel.size(2), *offsets, output_length)
+        formulated_as = formulation(signal.size(2), output_length, sum([len(frame.kernel_frames) for frame in taps]))
+    correlate = {"frames": _correlate_frames, "groups": _correlate_groups, "spread": _correlate_spread}
+    return correlate[formulated_as](signal, kernel, bias, offsets, shape, convolution)
 
 
 def _correlate_frames(
@@ -170,6 +184,29 @@ def _correlate_frames(
         axis = {name: pair[1] for name, pair in convolution.items()}
         outputs.append(torch.nn.functional.conv1d(read, weight, bias, **axis))
     return torch.stack(outputs, 2)
+
+
+def _correlate_spread(
+    signal: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor | None,
+    offsets: tuple[int, int, int],
+    shape: tuple[int, ...],
+    convolution: dict[str, Any],
+) -> torch.Tensor:
+    num_outputs, channels, kernel_length, width = kernel.shape
+    missing = torch.zeros_like(kernel[:, :, 0])
+    kernel_frames = [*kernel.unbind(2), missing]
+    blocks = []
+    for taps in frame_taps(signal.size(2), kernel_length, *offsets, shape[2]):
+        read_by = dict(zip(taps.input_frames, taps.kernel_frames, strict=True))
+        frames = [kernel_frames[read_by.get(i, kernel_length)] for i in range(signal.size(2))]
+        blocks.append(torch.stack(frames, 2))  # (O, C, input frame, W)
+    weight = torch.stack(blocks, 1).view(num_outputs * shape[2], channels * signal.size(2), width)
+    axis = {name: pair[1] for name, pair in convolution.items()}
+    spread_bias = None if bias is None else bias.repeat_interleave(shape[2])
+    out = torch.nn.functional.conv1d(signal.flatten(1, 2), weight, spread_bias, **axis)
+    return out.unflatten(1, (num_outputs, shape[2]))
 
 
 def _correlate_groups(
