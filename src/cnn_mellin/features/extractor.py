@@ -11,7 +11,6 @@ import torch
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.features.bank import Bank, spectrum_weights
 from cnn_mellin.features.configuration import (
-    FilterBankConfig,
     SiConfig,
     StftConfig,
     as_content,
@@ -19,7 +18,6 @@ from cnn_mellin.features.configuration import (
     read_configuration,
     shipped_configuration,
 )
-from cnn_mellin.features.filter_bank import triangular_mel_filters
 from cnn_mellin.features.short_integration import ShortIntegration
 from cnn_mellin.features.window import window
 
@@ -92,12 +90,7 @@ class FeatureExtractor(torch.nn.Module):
             size = 1 << (size - 1).bit_length()
         self._transform_size = size
         weights = window(config.window(bank).name, self._length, **config.window(bank).shape())
-        if isinstance(config.bank, FilterBankConfig):
-            filters = triangular_mel_filters(*config.bank.layout(), size)
-            # A real bank has each filter at positive and at negative frequencies.
-            filters = (2 if bank.is_real else 1) * filters ** (2 if config.use_power else 1)
-        else:
-            filters = torch.from_numpy(spectrum_weights(bank, size, power=config.use_power))
+        filters = torch.from_numpy(spectrum_weights(bank, size, power=config.use_power))
         self.register_buffer("window", torch.from_numpy(weights), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
 

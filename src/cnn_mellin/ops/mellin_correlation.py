@@ -21,6 +21,7 @@ import torch
 
 from cnn_mellin.ops.index_plan import frame_taps, tap_groups
 from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
+from cnn_mellin.ops.shape_cache import cached_by_shape
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
@@ -155,10 +156,22 @@ def mellin_linear_correlate_2d(
         signal = torch.nn.functional.pad(signal, padding)
         convolution = {"stride": (1, stride), "dilation": (1, dilation), "padding": (0, 0)}
     if formulated_as is None:
-        taps = frame_taps(signal.size(2), kernel.size(2), *offsets, output_length)
-        formulated_as = formulation(signal.size(2), output_length, sum([len(frame.kernel_frames) for frame in taps]))
+        formulated_as = _chosen(signal.size(2), kernel.size(2), *offsets, output_length)
     correlate = {"frames": _correlate_frames, "groups": _correlate_groups, "spread": _correlate_spread}
     return correlate[formulated_as](signal, kernel, bias, offsets, shape, convolution)
+
+
+@cached_by_shape
+def _chosen(
+    signal_length: int,
+    kernel_length: int,
+    output_offset: int,
+    kernel_offset: int,
+    input_dilation: int,
+    output_length: int,
+) -> Formulation:
+    taps = frame_taps(signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length)
+    return formulation(signal_length, output_length, sum([len(frame.kernel_frames) for frame in taps]))
 
 
 def _correlate_frames(
