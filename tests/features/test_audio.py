@@ -104,3 +104,26 @@ def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, content, messag
 def test_a_folder_is_no_audio(tmp_path):
     with pytest.raises(AudioError, match="cannot be read"):
         read_audio(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "expected"),
+    [
+        (0.0, 0.025, SAMPLES[:400]),
+        (0.01, 0.0201, SAMPLES[160:322]),
+        (0.05, None, SAMPLES[800:]),
+        (0.05, 0.16, SAMPLES[800:]),
+    ],
+)
+def test_a_part_of_a_file(tmp_path, start_s, end_s, expected):
+    write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
+    assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s), expected)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "span"), [(0.0625, None, "0.0625 to 0.0625"), (0.01, 0.17, "0.01 to 0.17")]
+)
+def test_a_part_past_the_end_is_refused(tmp_path, start_s, end_s, span):
+    write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
+    with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but {span} s is asked for; mend the segment"):
+        read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -162,8 +163,8 @@ class PartitionWriter:
         self.description = description
         self._directory = directory
         self._ids: dict[str, None] = {}
-        self._frame_offsets, self._reference_offsets = [0], [0]
-        self._references: list[NDArray[np.int64]] = []
+        self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
+        self._references = array("q")  # a small array an utterance would take several times the memory
         self._digest = hashlib.sha256(repr(description.num_coefficients).encode())
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
         self._write_header()
@@ -200,19 +201,18 @@ class PartitionWriter:
         self._ids[utterance_id] = None
         self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
         self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
-        self._references.append(rows)
+        self._references.frombytes(rows.tobytes())
 
     def close(self) -> None:
         """Write the index and the description; the partition is whole after this."""
         self._features.seek(0)
         self._write_header()
         self._features.close()
-        references = np.concatenate([np.zeros((0, 3), np.int64), *self._references])
         np.savez(
             self._directory / "index.npz",
             utterance_ids=np.array(list(self._ids), dtype=np.str_),
             frame_offsets=np.array(self._frame_offsets, dtype=np.int64),
-            references=references,
+            references=np.array(self._references, dtype=np.int64).reshape(-1, 3),
             reference_offsets=np.array(self._reference_offsets, dtype=np.int64),
         )
         content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}

@@ -5,30 +5,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from cnn_mellin import __version__
-from cnn_mellin.atomic import atomic_file
 from cnn_mellin.bounded_map import bounded_map
-from cnn_mellin.corpora.phone_sets import fold_phones, folding_to, phone_set
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
+from cnn_mellin.data.labelling import Labelling, timit_labelling
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
-from cnn_mellin.data.symbols import write_symbols
-from cnn_mellin.errors import AudioError, CorpusError, DataError
+from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
-from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
-from cnn_mellin.scoring.transcripts import write_trn
 
-__all__ = ["PreparedPartition", "prepare_timit"]
+__all__ = ["PreparedPartition", "prepare", "prepare_timit"]
+
+T = TypeVar("T")
 
 # Where a label ends past its audio by up to this much it is cut there; by more, label and audio are not of one pair.
 _TOLERATED_SAMPLES = 1600
@@ -42,12 +42,15 @@ class PreparedPartition:
         path: the folder.
         num_utterances, num_frames: in it.
         computed: false where it was there already, from the same corpus and settings.
+        perplexity: of its references under the language model of the training part; None for a model of so many
+            symbols that it cannot be unrolled.
     """
 
     path: Path
     num_utterances: int
     num_frames: int
     computed: bool
+    perplexity: float | None = None
 
 
 def prepare_timit(
@@ -59,198 +62,228 @@ def prepare_timit(
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
+    """`prepare`, of utterances with TIMIT's labels, folded to a phone set: 61, 60, 48 or 39."""
+    return prepare(parts, data, feature_types, timit_labelling(num_phones), jobs=jobs, quiet=quiet)
+
+
+def prepare(
+    parts: Mapping[str, Sequence[Utterance]],
+    data: str | Path,
+    feature_types: Sequence[str],
+    labelling: Labelling,
+    *,
+    jobs: int | None = None,
+    quiet: bool = True,
+) -> list[PreparedPartition]:
     """Write a data directory for each feature type and part, whole or not at all.
 
-    A partition that is there already, of the same corpus, settings and version, is left alone.
+    A partition that is there already, of the same samples, labels, settings and version, is left alone.
 
     Args:
-        parts: name -> utterances.
+        parts: name -> utterances; `train` among them.
         data: folder; partitions are `data/FEATURE_TYPE/PART`.
-        feature_types: such as fbank-81-10ms or raw.
-        num_phones: phone set of the references: 61, 60, 48 or 39.
+        feature_types: such as fbank-81-10ms or raw, or files NAME.json.
+        labelling: what the labels become.
         jobs: utterances computed at once; by default one a core.
         quiet: show no progress bar.
 
     Raises:
-        SettingsError: a feature type is not known.
+        SettingsError: a feature type is not known, or they are of different sample rates.
         DataError: a part is empty.
-        CorpusError: audio is damaged, or too short for its labels.
+        CorpusError: audio is damaged, of another sample rate, or too short for its labels.
     """
-    extractors = {name: FeatureExtractor.named(name) for name in feature_types}
+    extractors = _extractors(feature_types)
     for part, utterances in parts.items():
         if not utterances:
-            raise DataError(f"part {part} has no utterance; a corpus needs speakers in TRAIN and two or more in TEST")
+            raise DataError(f"part {part} has no utterance; a corpus needs some for each part")
     prepared = []
-    for part, utterances in parts.items():
-        corpus = _fingerprint(utterances)
-        descriptions = {}
+    with _no_empty_folders([Path(data) / name for name in extractors]):
+        for part, utterances in parts.items():
+            preparation = _PartPreparation(part, utterances, labelling, extractors, jobs or os.cpu_count() or 1, quiet)
+            computed = preparation.run(Path(data))
+            for name in extractors:
+                partition = read_partition(Path(data) / name / part)
+                count = int(partition.frame_offsets[-1])
+                prepared.append(PreparedPartition(partition.path, len(partition), count, name in computed))
+        ngrams = estimate_language_model(parts["train"], labelling)
+        perplexities = part_perplexities(ngrams, parts, labelling) or {}
         for name, extractor in extractors.items():
-            source = {
-                "configuration": extractor.configuration,
-                "corpus": corpus,
-                "phones": num_phones,
-                "version": __version__,
-            }
-            description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
-            if not _is_there(Path(data) / name / part, description):
-                descriptions[name] = description
-        _write_part(utterances, part, Path(data), extractors, descriptions, num_phones, jobs, quiet)
-        for name in extractors:
-            partition = read_partition(Path(data) / name / part)
-            count = int(partition.frame_offsets[-1])
-            prepared.append(PreparedPartition(partition.path, len(partition), count, name in descriptions))
-    for name, extractor in extractors.items():
-        _write_ext(Path(data) / name, parts, num_phones, extractor)
-    return prepared
+            write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
+            _delete_leftovers(Path(data) / name)
+    return [replace(partition, perplexity=perplexities.get(partition.path.name)) for partition in prepared]
 
 
 def frame_references(
-    utterance: Utterance, num_samples: int, num_frames: int, classes: Mapping[str, int], num_phones: int
+    utterance: Utterance, num_samples: int, num_frames: int, labelling: Labelling
 ) -> NDArray[np.int64]:
-    """Class, first and end frame of each phone.
+    """Class, first and end frame of each label.
 
     Args:
-        utterance: its phones.
+        utterance: its labels.
         num_samples, num_frames: length of its audio and of its features.
-        classes: symbol -> class.
-        num_phones: phone set of the symbols.
+        labelling: what the labels become.
 
     Returns:
-        (R, 3), with 0 <= first < end <= num_frames: a phone shorter than a frame still has one.
+        (R, 3), with 0 <= first < end <= num_frames: a phone shorter than a frame still has one. Both are -1 where the
+        utterance has no times.
 
     Raises:
         CorpusError: a label ends past the audio.
     """
-    folding = folding_to(num_phones)
+    if not utterance.phones:
+        rows = [(labelling.classes[symbol], -1, -1) for symbol in labelling.trained_symbols(utterance.transcript)]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
     rows = []
     for phone in utterance.phones:
         if phone.end_sample > num_samples + _TOLERATED_SAMPLES:
             why = f"holds {num_samples} samples, but {phone.symbol} ends at {phone.end_sample}; copy it again"
             raise AudioError(utterance.audio_path, why)
-        symbol = folding[phone.symbol]
+        symbol = labelling.trained[phone.symbol]
         if symbol is None:
             continue
         first = min(round(phone.first_sample * num_frames / num_samples), num_frames - 1)
         end = min(max(round(phone.end_sample * num_frames / num_samples), first + 1), num_frames)
-        rows.append((classes[symbol], first, end))
+        rows.append((labelling.classes[symbol], first, end))
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
-def _fingerprint(utterances: Sequence[Utterance]) -> str:
-    """Of what the utterances are, and of the size and time of change of their audio."""
-    digest = hashlib.sha256()
-    for utterance in utterances:
+@dataclass(frozen=True)
+class _PartPreparation:
+    """One pass over the audio of a part, for all feature types that are not there already."""
+
+    part: str
+    utterances: Sequence[Utterance]
+    labelling: Labelling
+    extractors: Mapping[str, FeatureExtractor]
+    workers: int
+    quiet: bool
+
+    def run(self, data: Path) -> set[str]:
+        """Write the partitions; returns the feature types that were computed."""
+        descriptions = {name: self._description(name) for name in self.extractors}
+        there = {name: _stored_corpus(data / name / self.part, d) for name, d in descriptions.items()}
+        if any(there.values()):
+            corpus = self._corpus(result for result in self._map("check", self._sample_digest))
+            descriptions = {name: d for name, d in descriptions.items() if there[name] != corpus}
+        if descriptions:
+            self._compute(data, descriptions)
+        return set(descriptions)
+
+    def _compute(self, data: Path, descriptions: Mapping[str, PartitionDescription]) -> None:
+        def compute(utterance: Utterance) -> tuple[bytes, dict[str, tuple[NDArray[Any], NDArray[np.int64]]]]:
+            samples = self._samples(utterance)
+            return _digest(samples), {name: self._features(name, utterance, samples) for name in descriptions}
+
+        with contextlib.ExitStack() as stack:
+            writers = {
+                name: stack.enter_context(write_partition(data / name / self.part, description))
+                for name, description in descriptions.items()
+            }
+
+            def write() -> Iterator[bytes]:
+                results = self._map("prepare", compute)
+                for utterance, (digest, computed) in zip(self.utterances, results, strict=True):
+                    for name, (features, references) in computed.items():
+                        try:
+                            writers[name].add(utterance.utterance_id, features, references)
+                        except DataError as error:
+                            raise CorpusError(utterance.audio_path, None, str(error)) from None
+                    yield digest
+
+            corpus = self._corpus(write())
+            for writer in writers.values():
+                source = {**writer.description.source, "corpus": corpus}
+                writer.description = replace(writer.description, source=source)
+
+    def _description(self, name: str) -> PartitionDescription:
+        extractor = self.extractors[name]
+        source = {"configuration": extractor.configuration, "version": __version__, **self.labelling.source}
+        return PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
+
+    def _samples(self, utterance: Utterance) -> NDArray[np.float32]:
+        rate = next(iter(self.extractors.values())).sample_rate_hz
+        return read_audio(utterance.audio_path, sample_rate_hz=rate, start_s=utterance.start_s, end_s=utterance.end_s)
+
+    def _sample_digest(self, utterance: Utterance) -> bytes:
+        return _digest(self._samples(utterance))
+
+    def _features(
+        self, name: str, utterance: Utterance, samples: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        with torch.inference_mode():
+            features = self.extractors[name](torch.from_numpy(samples)).numpy()
+        if not len(features):
+            raise AudioError(utterance.audio_path, f"{len(samples)} samples are too short for a frame of {name}")
+        return features, frame_references(utterance, len(samples), len(features), self.labelling)
+
+    def _map(self, what: str, function: Callable[[Utterance], T]) -> Iterator[T]:
+        """Results in order, utterances side by side, each on one thread."""
+        from tqdm import tqdm
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         try:
-            status = utterance.audio_path.stat()
-        except OSError as error:
-            raise AudioError(utterance.audio_path, f"cannot be read ({error.strerror})") from None
-        phones = [(phone.symbol, phone.first_sample, phone.end_sample) for phone in utterance.phones]
-        digest.update(repr((utterance.utterance_id, phones, status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()
+            with ThreadPoolExecutor(self.workers) as pool:
+                results = bounded_map(pool, function, self.utterances, ahead=4 * self.workers)
+                label = f"{what} {self.part}"
+                yield from tqdm(results, label, len(self.utterances), unit="utt", disable=self.quiet)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _corpus(self, sample_digests: Iterator[bytes]) -> str:
+        """Fingerprint of names, labels and samples, wherever the files are and however they are encoded."""
+        digest = hashlib.sha256()
+        for utterance, of_samples in zip(self.utterances, sample_digests, strict=True):
+            phones = [(phone.symbol, phone.first_sample, phone.end_sample) for phone in utterance.phones]
+            digest.update(repr((utterance.utterance_id, phones, utterance.transcript)).encode() + of_samples)
+        return digest.hexdigest()
 
 
-def _is_there(path: Path, description: PartitionDescription) -> bool:
+def _extractors(feature_types: Sequence[str]) -> dict[str, FeatureExtractor]:
+    extractors = {}
+    for name in feature_types:
+        own = name.endswith(".json")
+        extractors[Path(name).stem if own else name] = (
+            FeatureExtractor.from_json(name) if own else FeatureExtractor.named(name)
+        )
+    rates = {extractor.sample_rate_hz for extractor in extractors.values()}
+    if len(rates) > 1:
+        raise SettingsError(f"features {', '.join(feature_types)}: are of {sorted(rates)} Hz; prepare each on its own")
+    return extractors
+
+
+def _digest(samples: NDArray[np.float32]) -> bytes:
+    return hashlib.sha256(samples.data).digest()
+
+
+def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
+    """Fingerprint of the corpus that a partition was computed from, or None unless it is of this description."""
     try:
-        return read_partition(path).description == description
+        stored = read_partition(path).description
     except DataError:
-        return False
+        return None
+    corpus = str(stored.source.get("corpus", ""))
+    same = replace(description, source={**description.source, "corpus": corpus}) == stored
+    return corpus if same else None
 
 
-def _write_part(
-    utterances: Sequence[Utterance],
-    part: str,
-    data: Path,
-    extractors: Mapping[str, FeatureExtractor],
-    descriptions: Mapping[str, PartitionDescription],
-    num_phones: int,
-    jobs: int | None,
-    quiet: bool,
-) -> None:
-    """One pass over the audio for all feature types that `descriptions` names."""
-    from tqdm import tqdm
-
-    if not descriptions:
-        return
-    classes = {symbol: i for i, symbol in enumerate(phone_set(num_phones))}
-
-    def compute(utterance: Utterance) -> dict[str, tuple[NDArray[Any], NDArray[np.int64]]]:
-        samples = read_audio(utterance.audio_path)
-        results = {}
-        for name in descriptions:
-            with torch.inference_mode():
-                features = extractors[name](torch.from_numpy(samples)).numpy()
-            if not len(features):
-                raise AudioError(utterance.audio_path, f"{len(samples)} samples are too short for a frame of {name}")
-            results[name] = features, frame_references(utterance, len(samples), len(features), classes, num_phones)
-        return results
-
-    workers = jobs or os.cpu_count() or 1
-    with contextlib.ExitStack() as stack:
-        writers = {
-            name: stack.enter_context(write_partition(data / name / part, d)) for name, d in descriptions.items()
-        }
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
-        results = bounded_map(pool, compute, utterances, ahead=4 * workers)
-        bar = tqdm(zip(utterances, results, strict=True), f"prepare {part}", len(utterances), unit="utt", disable=quiet)
-        for utterance, computed in bar:
-            for name, (features, references) in computed.items():
-                try:
-                    writers[name].add(utterance.utterance_id, features, references)
-                except DataError as error:
-                    raise CorpusError(utterance.audio_path, None, str(error)) from None
+@contextlib.contextmanager
+def _no_empty_folders(folders: Sequence[Path]) -> Iterator[None]:
+    """Delete the folders, and those above them, that a failure leaves empty and that were not there before."""
+    new = {above for folder in folders for above in (folder, *folder.parents) if not above.exists()}
+    try:
+        yield
+    except BaseException:
+        for folder in sorted(new, reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
-def _write_ext(
-    folder: Path, parts: Mapping[str, Sequence[Utterance]], num_phones: int, extractor: FeatureExtractor
-) -> None:
-    """What belongs to all partitions: symbols, language model, transcripts of 39 phones, speakers and counts."""
-    ext = folder / "ext"
-    write_symbols(ext, phone_set(num_phones))
-    _write_language_model(ext / "lm.arpa.gz", parts["train"], num_phones)
-    everyone = {utterance.utterance_id: utterance for utterances in parts.values() for utterance in utterances}
-    speakers = {utterance.speaker: utterance for utterance in everyone.values()}
-    _write_table(ext / "utt2spk", {name: utterance.speaker for name, utterance in everyone.items()})
-    _write_table(ext / "spk2gender", {name: utterance.gender for name, utterance in speakers.items()})
-    _write_table(ext / "spk2dialect", {name: utterance.dialect for name, utterance in speakers.items()})
-    for part, utterances in parts.items():
-        transcripts = {u.utterance_id: fold_phones([phone.symbol for phone in u.phones], 39) for u in utterances}
-        write_trn(ext / f"{part}.ref.trn", transcripts)
-        _write_times(ext, part, utterances, extractor.sample_rate_hz)
-        partition = read_partition(folder / part)
-        counts = np.bincount(partition.references[:, 0], minlength=len(phone_set(num_phones)))
-        info = {
-            "num_utterances": len(partition),
-            "total_frames": int(partition.frame_offsets[-1]),
-            "num_filts": partition.num_coefficients,
-            "max_ref_class": int(partition.references[:, 0].max(initial=-1)),
-            **{f"count_{i}": int(count) for i, count in enumerate(counts)},
-        }
-        _write_table(ext / f"{part}.info.ark", {name: str(value) for name, value in info.items()})
-
-
-def _write_language_model(path: Path, utterances: Sequence[Utterance], num_phones: int) -> None:
-    """A trigram model of the training phones, equal transcripts counted once."""
-    transcripts = [fold_phones([phone.symbol for phone in u.phones], num_phones) for u in utterances]
-    write_arpa(path, estimate_kneser_ney(transcripts, phone_set(num_phones), order=3))
-
-
-def _write_table(path: Path, rows: Mapping[str, str]) -> None:
-    with atomic_file(path) as file:
-        file.writelines(f"{key} {value}\n" for key, value in rows.items())
-
-
-def _write_times(ext: Path, part: str, utterances: Sequence[Utterance], sample_rate_hz: int) -> None:
-    """References with their times: NIST's ctm (a line a phone) and stm (a line an utterance)."""
-    folding = folding_to(39)
-    with atomic_file(ext / f"{part}.ref.ctm") as ctm, atomic_file(ext / f"{part}.ref.stm") as stm:
-        for utterance in utterances:
-            name, symbols = utterance.utterance_id, []
-            for phone in utterance.phones:
-                symbol = folding[phone.symbol]
-                if symbol is not None:
-                    first = phone.first_sample / sample_rate_hz
-                    seconds = phone.end_sample / sample_rate_hz - first
-                    ctm.write(f"{name} A {first:.4f} {seconds:.4f} {symbol}\n")
-                    symbols.append(symbol)
-            end = utterance.phones[-1].end_sample / sample_rate_hz
-            stm.write(f"{name} A {utterance.speaker} 0.0000 {end:.4f} {' '.join(symbols)}\n")
+def _delete_leftovers(folder: Path) -> None:
+    """Delete what runs that were killed left under temporary names."""
+    for leftover in (*folder.glob(".*.partial"), *folder.glob("ext/.*.partial")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 
 __all__ = ["read_symbols", "write_symbols"]
@@ -14,10 +15,9 @@ def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
     """Write `token2id.txt` (symbol, class) and `id2token.txt` (class, symbol), a line each."""
     symbols = list(symbols)
     ext_dir.mkdir(parents=True, exist_ok=True)
-    token2id = "".join(f"{symbol} {i}\n" for i, symbol in enumerate(symbols))
-    id2token = "".join(f"{i} {symbol}\n" for i, symbol in enumerate(symbols))
-    (ext_dir / "token2id.txt").write_text(token2id, encoding="utf-8")
-    (ext_dir / "id2token.txt").write_text(id2token, encoding="utf-8")
+    with atomic_file(ext_dir / "token2id.txt") as token2id, atomic_file(ext_dir / "id2token.txt") as id2token:
+        token2id.writelines(f"{symbol} {i}\n" for i, symbol in enumerate(symbols))
+        id2token.writelines(f"{i} {symbol}\n" for i, symbol in enumerate(symbols))
 
 
 def read_symbols(ext_dir: str | Path) -> list[str]:

@@ -14,21 +14,31 @@ __all__ = ["read_audio", "write_sphere"]
 
 _SPHERE_MAGIC = b"NIST_1A\n"
 _FULL_SCALE = 32768.0
+_TOLERATED_S = 0.1  # by which a segment may end past its recording, as Kaldi's rounded times do
 
 
-def read_audio(path: str | Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
+def read_audio(
+    path: str | Path,
+    *,
+    sample_rate_hz: int = 16000,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    mix_down: bool = False,
+) -> NDArray[np.float32]:
     """Samples of a mono audio file (NIST SPHERE, RIFF, FLAC and whatever else libsndfile knows, by content).
 
     Args:
         path: the file; its extension does not matter.
         sample_rate_hz: the rate that it must have.
+        start_s, end_s: read this much of it alone; an end of None is the file's, and one up to 0.1 s past it is cut.
+        mix_down: take the mean of several channels instead of refusing them.
 
     Returns:
         (samples,), in the units of 16-bit integers: full scale is 32768.
 
     Raises:
         AudioError: there is no such file, it is empty, garbage, truncated or compressed with shorten, has another
-            rate or several channels, or holds a NaN.
+            rate or several channels, ends before `end_s`, or holds a NaN.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,15 +60,21 @@ def read_audio(path: str | Path, *, sample_rate_hz: int = 16000) -> NDArray[np.f
             rate, channels = sound.samplerate, sound.channels
             if rate != sample_rate_hz:
                 raise AudioError(path, f"has {rate} samples a second, not {sample_rate_hz}; resample it first")
-            if channels != 1:
+            if channels != 1 and not mix_down:
                 raise AudioError(path, f"has {channels} channels; extract one first")
-            samples = sound.read(dtype="float32") * np.float32(_FULL_SCALE)
+            first, count = _span(path, sound.frames, rate, start_s, end_s)
+            if first:
+                sound.seek(first)
+            samples = sound.read(count, dtype="float32") * np.float32(_FULL_SCALE)
     except soundfile.LibsndfileError as error:
         raise AudioError(path, f"is no audio file that can be read ({error.error_string.strip(' .')})") from None
-    if promised is not None and promised != len(samples):
+    whole = first == 0 and count == -1
+    if whole and promised is not None and promised != len(samples):
         raise AudioError(
             path, f"is cut short: its header promises {promised} samples, {len(samples)} are there; copy it again"
         )
+    if channels != 1:
+        samples = samples.mean(axis=1)
     if not len(samples):
         raise AudioError(path, "holds no samples")
     if not np.isfinite(samples).all():
@@ -87,6 +103,16 @@ def write_sphere(path: str | Path, samples: ArrayLike, sample_rate_hz: int) -> N
     )
     header = _SPHERE_MAGIC + b"   1024\n" + fields.encode()
     Path(path).write_bytes(header.ljust(1024) + values.astype("<i2").tobytes())
+
+
+def _span(path: Path, num_samples: int, rate: int, start_s: float, end_s: float | None) -> tuple[int, int]:
+    """First sample of a part of a file, and how many there are; -1 where it ends with the file."""
+    first = round(start_s * rate)
+    end = num_samples if end_s is None else round(end_s * rate)
+    if first >= num_samples > 0 or end > num_samples + _TOLERATED_S * rate:
+        span = f"{start_s:g} to {num_samples / rate if end_s is None else end_s:g} s"
+        raise AudioError(path, f"lasts {num_samples / rate:.3f} s, but {span} is asked for; mend the segment")
+    return first, -1 if end >= num_samples else end - first
 
 
 def _sphere_samples(path: Path, head: bytes) -> int | None:

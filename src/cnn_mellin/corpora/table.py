@@ -1,0 +1,97 @@
+"""Reading a corpus from one table: a line an utterance, fields divided by tabs, a header line that names them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from cnn_mellin.corpora.transcript import parse_transcript, read_lines, require_name
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.errors import CorpusError
+
+__all__ = ["read_table"]
+
+_NEEDED = ("audio", "transcript")
+_OPTIONAL = ("utterance", "speaker", "partition")
+
+
+def read_table(path: str | Path) -> dict[str, list[Utterance]]:
+    r"""All utterances of a table, sorted by their ids, by partition.
+
+    Args:
+        path: a UTF-8 file. Columns `audio` (a file, relative to the folder of the table) and `transcript` (symbols
+            that white space divides) must be there. `partition` is train where it is missing; `utterance`, the id, is
+            the audio file's name without its suffix; `speaker` is the utterance's id. Other columns are not read, which
+            a warning says.
+
+    Returns:
+        Partition -> utterances, `train` first.
+
+    Raises:
+        CorpusError: a column is missing, a line has more or fewer fields, an audio file does not exist, or an id is
+            there twice.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "a.wav").write_bytes(b"")
+    ...     _ = (Path(folder) / "corpus.tsv").write_text("audio\ttranscript\na.wav\tx y\n")
+    ...     [(u.utterance_id, u.transcript) for u in read_table(folder + "/corpus.tsv")["train"]]
+    [('a', ('x', 'y'))]
+    """
+    path = Path(path)
+    header, *rows = read_lines(path, "audio<TAB>transcript")
+    columns = _columns(path, header)
+    parts: dict[str, dict[str, Utterance]] = {}
+    lines: dict[str, int] = {}
+    for line, row in enumerate(rows, 2):
+        if not row.strip():
+            continue
+        fields = row.split("\t")
+        if len(fields) != len(columns):
+            raise CorpusError(path, line, f"has {len(fields)} fields, but the header {len(columns)}, divided by tabs")
+        utterance = _utterance(path, line, dict(zip(columns, map(str.strip, fields), strict=True)))
+        name = utterance.utterance_id
+        first = lines.setdefault(name, line)
+        if first != line:
+            why = f"utterance {name} is there a second time, after line {first}"
+            raise CorpusError(path, line, f"{why}; give each its own name in a column `utterance`")
+        parts.setdefault(utterance.part, {})[name] = utterance
+    if "train" not in parts:
+        raise CorpusError(path, None, f"has no utterance of partition train; it has {sorted(parts) or 'none at all'}")
+    return {part: [parts[part][name] for name in sorted(parts[part])] for part in _ordered(parts)}
+
+
+def _columns(path: Path, header: str) -> list[str]:
+    columns = [column.strip().lower() for column in header.split("\t")]
+    missing = [column for column in _NEEDED if column not in columns]
+    if missing:
+        rule = f"the first line must name {' and '.join(_NEEDED)}, and may name {', '.join(_OPTIONAL)}"
+        raise CorpusError(path, 1, f"has columns {columns}, but no {' nor '.join(missing)}; {rule}, divided by tabs")
+    if len(set(columns)) != len(columns):
+        raise CorpusError(path, 1, f"has columns {columns}; each may be there once")
+    unread = [column for column in columns if column not in (*_NEEDED, *_OPTIONAL)]
+    if unread:
+        warnings.warn(f"{path}: columns not read: {', '.join(unread)}", stacklevel=3)
+    return columns
+
+
+def _utterance(path: Path, line: int, row: Mapping[str, str]) -> Utterance:
+    if not row["audio"]:
+        raise CorpusError(path, line, "has no audio file")
+    audio_path = path.parent / row["audio"]
+    if not audio_path.is_file():
+        raise CorpusError(path, line, f"{audio_path} does not exist; paths are relative to the folder of the table")
+    name = require_name(row.get("utterance") or audio_path.stem, path, line)
+    speaker = require_name(row.get("speaker") or name, path, line, "speaker")
+    part = require_name(row.get("partition") or "train", path, line, "partition")
+    if part == "ext":
+        raise CorpusError(path, line, "partition 'ext' is the name of a folder of its own; rename it")
+    return Utterance(
+        name, speaker, audio_path, (), part=part, transcript=parse_transcript(row["transcript"], path, line)
+    )
+
+
+def _ordered(parts: Mapping[str, object]) -> list[str]:
+    usual = ("train", "dev", "test")
+    return [*(part for part in usual if part in parts), *sorted(set(parts) - set(usual))]

@@ -1,0 +1,109 @@
+"""The folder `ext` beside the partitions: symbols, language model, transcripts, speakers and counts of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.labelling import Labelling
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
+from cnn_mellin.language_models.arpa import Ngrams
+from cnn_mellin.scoring.transcripts import write_trn
+
+__all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
+
+_ORDER = 3
+# Cells of the unrolled language model (contexts by symbols): 48 phones take some 60 thousand.
+_MOST_CELLS = 4_000_000
+
+
+def estimate_language_model(utterances: Sequence[Utterance], labelling: Labelling) -> Ngrams:
+    """A trigram model of the training symbols, equal transcripts counted once."""
+    transcripts = sorted({tuple(labelling.trained_symbols(utterance.labels)) for utterance in utterances})
+    return estimate_kneser_ney(transcripts, labelling.symbols, _ORDER)
+
+
+def part_perplexities(
+    ngrams: Ngrams, parts: Mapping[str, Sequence[Utterance]], labelling: Labelling
+) -> dict[str, float] | None:
+    """Perplexity of each part under a model, ends of sentences included; None for a model too large to unroll."""
+    if sum(map(len, ngrams[: _ORDER - 1])) * len(labelling.symbols) > _MOST_CELLS:
+        return None
+    model = NgramModel(ngrams, labelling.symbols)
+    return {
+        part: model.perplexity(labelling.trained_symbols(utterance.labels) for utterance in utterances)
+        for part, utterances in parts.items()
+    }
+
+
+def write_ext_folder(
+    folder: Path,
+    parts: Mapping[str, Sequence[Utterance]],
+    labelling: Labelling,
+    ngrams: Ngrams,
+    sample_rate_hz: int,
+) -> None:
+    """Write what belongs to all partitions of a folder, each file whole or not at all.
+
+    Args:
+        folder: that holds the partitions; they must be there.
+        parts: name -> utterances.
+        labelling: what their labels become.
+        ngrams: language model of the training symbols.
+        sample_rate_hz: of the times of phones.
+    """
+    ext = folder / "ext"
+    write_symbols(ext, labelling.symbols)
+    write_arpa(ext / "lm.arpa.gz", ngrams)
+    everyone = {utterance.utterance_id: utterance for utterances in parts.values() for utterance in utterances}
+    speakers = {utterance.speaker: utterance for utterance in everyone.values()}
+    _write_table(ext / "utt2spk", ((name, utterance.speaker) for name, utterance in everyone.items()))
+    for name, known in (
+        ("spk2gender", {speaker: utterance.gender for speaker, utterance in speakers.items()}),
+        ("spk2dialect", {speaker: utterance.dialect for speaker, utterance in speakers.items()}),
+    ):
+        if all(known.values()):
+            _write_table(ext / name, known.items())
+    for part, utterances in parts.items():
+        write_trn(ext / f"{part}.ref.trn", {u.utterance_id: labelling.scored_symbols(u.labels) for u in utterances})
+        if all(utterance.phones for utterance in utterances):
+            _write_times(ext, part, utterances, labelling, sample_rate_hz)
+        partition = read_partition(folder / part)
+        counts = np.bincount(partition.references[:, 0], minlength=len(labelling.symbols))
+        info = {
+            "num_utterances": len(partition),
+            "total_frames": int(partition.frame_offsets[-1]),
+            "num_filts": partition.num_coefficients,
+            "max_ref_class": int(partition.references[:, 0].max(initial=-1)),
+            **{f"count_{i}": int(count) for i, count in enumerate(counts)},
+        }
+        _write_table(ext / f"{part}.info.ark", ((name, str(value)) for name, value in info.items()))
+
+
+def _write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    with atomic_file(path) as file:
+        file.writelines(f"{key} {value}\n" for key, value in rows)
+
+
+def _write_times(
+    ext: Path, part: str, utterances: Sequence[Utterance], labelling: Labelling, sample_rate_hz: int
+) -> None:
+    """References with their times: NIST's ctm (a line a phone) and stm (a line an utterance)."""
+    with atomic_file(ext / f"{part}.ref.ctm") as ctm, atomic_file(ext / f"{part}.ref.stm") as stm:
+        for utterance in utterances:
+            name, symbols = utterance.utterance_id, []
+            for phone in utterance.phones:
+                symbol = labelling.scored[phone.symbol]
+                if symbol is not None:
+                    first = phone.first_sample / sample_rate_hz
+                    seconds = phone.end_sample / sample_rate_hz - first
+                    ctm.write(f"{name} A {first:.4f} {seconds:.4f} {symbol}\n")
+                    symbols.append(symbol)
+            end = utterance.phones[-1].end_sample / sample_rate_hz
+            stm.write(f"{name} A {utterance.speaker} 0.0000 {end:.4f} {' '.join(symbols)}\n")

@@ -1,0 +1,69 @@
+"""What the labels of a corpus become: the symbols to train on, and those to score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cnn_mellin.corpora.phone_sets import folding_to, phone_set
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.utterance_names import name_utterances
+
+__all__ = ["Labelling", "corpus_labelling", "timit_labelling"]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How labels are folded.
+
+    Args:
+        symbols: to train on; the place of each is its class.
+        trained: label -> symbol to train on, or None where it is left out.
+        scored: label -> symbol to score, or None where it is left out.
+        source: what partitions keep of it, to see whether it has changed.
+    """
+
+    symbols: tuple[str, ...]
+    trained: Mapping[str, str | None]
+    scored: Mapping[str, str | None]
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def classes(self) -> dict[str, int]:
+        """Symbol -> class."""
+        return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+    def trained_symbols(self, labels: Iterable[str]) -> list[str]:
+        """Symbols to train on."""
+        return [symbol for label in labels if (symbol := self.trained[label]) is not None]
+
+    def scored_symbols(self, labels: Iterable[str]) -> list[str]:
+        """Symbols to score."""
+        return [symbol for label in labels if (symbol := self.scored[label]) is not None]
+
+
+def timit_labelling(num_phones: int = 48) -> Labelling:
+    """TIMIT's 61 labels, folded to a phone set; 39 phones are scored.
+
+    >>> timit_labelling(48).trained_symbols(["h#", "q", "ix"]), timit_labelling(48).scored_symbols(["h#", "ix"])
+    (['sil', 'ix'], ['sil', 'ih'])
+    """
+    return Labelling(phone_set(num_phones), folding_to(num_phones), folding_to(39), {"phones": num_phones})
+
+
+def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labelling, str]:
+    """The symbols that a corpus has, in order, as they are; and a warning where training lacks some, or nothing.
+
+    >>> from pathlib import Path
+    >>> labelling, _ = corpus_labelling({"train": [Utterance("u", "s", Path("u.wav"), (), transcript=("b", "a"))]})
+    >>> labelling.symbols
+    ('a', 'b')
+    """
+    of_part = {part: {label for u in utterances for label in u.labels} for part, utterances in parts.items()}
+    symbols = tuple(sorted(set().union(*of_part.values())))
+    unseen = sorted(set(symbols) - of_part.get("train", set()))
+    warning = f"{len(unseen)} symbols are in no training utterance: {name_utterances(unseen)}" if unseen else ""
+    itself = {symbol: symbol for symbol in symbols}
+    return Labelling(symbols, itself, itself, {"symbols": list(symbols)}), warning

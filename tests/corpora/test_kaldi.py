@@ -1,0 +1,93 @@
+import pytest
+
+from cnn_mellin.corpora.kaldi import kaldi_parts, read_kaldi
+from cnn_mellin.errors import CorpusError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two recordings, three utterances; `write` replaces a file."""
+    for name in ("r1.wav", "r2.wav"):
+        (tmp_path / name).write_bytes(b"")
+    write(tmp_path, "wav.scp", "r1 r1.wav", "r2 r2.wav")
+    write(tmp_path, "segments", "u2 r1 0.5 1.25", "u1 r1 0 0.5", "u3 r2 0 -1")
+    write(tmp_path, "text", "u1 a b", "u2\tb  c", "u3 a")
+    write(tmp_path, "utt2spk", "u1 s1", "u2 s1", "u3 s2")
+    return tmp_path
+
+
+def write(folder, name, *lines):
+    (folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_segments_are_utterances(folder):
+    found = read_kaldi(folder, part="dev", audio_root=folder)
+    assert [(u.utterance_id, u.speaker, u.audio_path.name, u.labels, u.start_s, u.end_s, u.part) for u in found] == [
+        ("u1", "s1", "r1.wav", ("a", "b"), 0.0, 0.5, "dev"),
+        ("u2", "s1", "r1.wav", ("b", "c"), 0.5, 1.25, "dev"),
+        ("u3", "s2", "r2.wav", ("a",), 0.0, None, "dev"),
+    ]
+
+
+def test_without_segments_recordings_are_utterances(folder):
+    (folder / "segments").unlink()
+    write(folder, "text", "r1 a", "r2 b")
+    write(folder, "utt2spk", "r1 s", "r2 s")
+    found = read_kaldi(folder, audio_root=folder)
+    assert [(u.utterance_id, u.start_s, u.end_s) for u in found] == [("r1", 0.0, None), ("r2", 0.0, None)]
+
+
+def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert len(read_kaldi(folder)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        (
+            "wav.scp",
+            ["r1 sph2pipe -f wav r1.sph |"],
+            "wav.scp:1: r1 is a command .* which is not run; write its output",
+        ),
+        ("wav.scp", ["r1 r1.wav", "r2 none.wav"], "wav.scp:2: .*none.wav does not exist; relative paths start in"),
+        ("wav.scp", ["r1"], "wav.scp:1: r1 has no audio file"),
+        ("wav.scp", ["r1 r1.wav", "r1 r2.wav"], "wav.scp:2: r1 is there a second time"),
+        ("segments", ["u1 r9 0 1"], "segments:1: recording r9 is not in wav.scp"),
+        ("segments", ["u1 r1 0"], "segments:1: has 3 fields; it must be 'utterance recording start end'"),
+        ("segments", ["u1 r1 0.5 0.5"], "segments:1: lasts from 0.5 to 0.5; it must be 0 <= start < end"),
+        ("segments", ["u1 r1 -1 0.5"], "segments:1: lasts from -1 to 0.5"),
+        ("segments", ["u1 r1 0 nan"], "segments:1: lasts from 0 to nan"),
+        ("segments", ["u/1 r1 0 1"], "segments:1: 'u/1' cannot name the utterance"),
+        ("text", ["u1 a b", "u2"], "text:2: has no symbol"),
+        ("text", ["u1 a b"], "text: lacks 2 utterances that segments has: u2, u3; each utterance must be in both"),
+        ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances that text has: u4"),
+        ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: 's 1' cannot name the speaker"),
+        ("utt2spk", [], "utt2spk: is empty; expected lines 'utterance speaker'"),
+    ],
+)
+def test_what_is_wrong_is_named(folder, name, lines, message):
+    write(folder, name, *lines)
+    with pytest.raises(CorpusError, match=message):
+        read_kaldi(folder, audio_root=folder)
+
+
+@pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk"])
+def test_missing_files_are_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(CorpusError, match=f"{name}: does not exist"):
+        read_kaldi(folder, audio_root=folder)
+
+
+def test_parts(folder):
+    assert kaldi_parts(folder) == {"train": folder}
+    for name in ("train", "dev_clean", "dev", "ext"):
+        (folder / "data" / name).mkdir(parents=True)
+    data = folder / "data"
+    assert kaldi_parts(data) == {"train": data / "train", "dev": data / "dev"}
+    named = {"train": "train", "dev": "dev_clean"}
+    assert kaldi_parts(data, named) == {part: data / name for part, name in named.items()}
+    with pytest.raises(CorpusError, match=r"neither a wav.scp nor a folder train; .*--parts train=FOLDER"):
+        kaldi_parts(data / "train")
+    with pytest.raises(CorpusError, match="none: does not exist; name one with wav.scp"):
+        kaldi_parts(folder / "none")

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
+
+
+def said(*symbols: str) -> Utterance:
+    return Utterance("u", "s", Path("u.wav"), (), transcript=symbols)
+
+
+def test_symbols_of_a_corpus_are_those_of_all_its_parts_unfolded():
+    labelling, warning = corpus_labelling({"train": [said("ix", "b")], "test": [said("b", "q")]})
+    assert labelling.symbols == ("b", "ix", "q")
+    assert labelling.classes == {"b": 0, "ix": 1, "q": 2}
+    assert labelling.trained_symbols(["q", "ix"]) == labelling.scored_symbols(["q", "ix"]) == ["q", "ix"]
+    assert warning == "1 symbols are in no training utterance: q"
+    assert corpus_labelling({"train": [said("b")], "dev": [said("b")]})[1] == ""
+
+
+def test_timit_is_trained_on_its_set_and_scored_on_39():
+    labelling = timit_labelling(61)
+    assert len(labelling.symbols) == 61
+    assert labelling.trained_symbols(["h#", "q", "ix"]) == ["h#", "q", "ix"]
+    assert labelling.scored_symbols(["h#", "q", "ix"]) == ["sil", "ih"]
