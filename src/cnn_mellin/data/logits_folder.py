@@ -1,0 +1,116 @@
+"""The logits of a model over a partition, so that decoders can be tried without the model.
+
+A folder of the form of a partition (`features.npy`, `index.npz`, `partition.json`): its features are the logits,
+float32 (output frames, classes) with the blank last, its frame shift is that of the output, its references are empty.
+The symbols and where the logits come from are in `partition.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnn_mellin.data.batch import batch_indices
+from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.errors import DataError
+
+__all__ = ["LogitsFolder", "read_logits", "write_logits"]
+
+_TYPE = "logits"
+
+LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class LogitsFolder:
+    """Logits that `write_logits` wrote, memory-mapped.
+
+    Args:
+        partition: logits as its features.
+        symbols: of the classes; the blank comes after them.
+    """
+
+    partition: Partition
+    symbols: list[str]
+
+    @property
+    def frame_shift_ms(self) -> float | None:
+        """From an output frame to the next; None where the data did not say."""
+        return self.partition.description.frame_shift_ms
+
+    def __len__(self) -> int:
+        return len(self.partition)
+
+    def batches(self, batch_size: int = 32) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
+        """Utterance ids, logits (N, T', V), zeros past each length, and lengths (N,), as the model gave them."""
+        for indices in batch_indices(self.partition.num_frames, batch_size, bucket_by_length=True):
+            logits = [torch.from_numpy(np.array(self.partition.features_of(i))) for i in indices]
+            ids = [self.partition.utterance_ids[i] for i in indices]
+            padded = torch.nn.utils.rnn.pad_sequence(logits, batch_first=True)
+            yield ids, padded, torch.tensor([len(frames) for frames in logits])
+
+
+def write_logits(
+    path: str | Path,
+    batches: Iterable[LogitBatch],
+    symbols: Sequence[str],
+    *,
+    frame_shift_ms: float | None = None,
+    source: dict[str, Any] | None = None,
+) -> int:
+    """Write logits, whole or not at all; returns the number of utterances.
+
+    Args:
+        path: folder; an older one is replaced.
+        batches: utterance ids, logits (N, T', V), lengths (N,).
+        symbols: of the classes, V - 1; the blank comes after them.
+        frame_shift_ms: from an output frame to the next.
+        source: where they come from, to keep beside them.
+
+    Raises:
+        DataError: a logit is not finite, the symbols do not fit, or an utterance is there twice.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_logits(folder + "/l", [(["a"], torch.ones(1, 3, 2), torch.tensor([2]))], ["aa"])
+    ...     [(ids, logits.shape) for ids, logits, _ in read_logits(folder + "/l").batches()]
+    [(['a'], torch.Size([1, 2, 2]))]
+    """
+    kept = {"symbols": list(symbols), **(source or {})}
+    description = PartitionDescription(len(symbols) + 1, frame_shift_ms, _TYPE, kept)
+    count = 0
+    with write_partition(path, description) as writer:
+        for utterance_ids, logits, lengths in batches:
+            for utterance_id, rows, length in zip(utterance_ids, logits, lengths.tolist(), strict=True):
+                frames = rows[:length].float().cpu()
+                if not frames.isfinite().all():
+                    raise DataError(
+                        f"{path}: utterance {utterance_id}: a logit is NaN or infinite; the model has diverged, take "
+                        "another epoch's weights"
+                    )
+                writer.add(utterance_id, frames.numpy(), [])
+                count += 1
+    return count
+
+
+def read_logits(path: str | Path) -> LogitsFolder:
+    """Logits, memory-mapped.
+
+    Raises:
+        DataError: the folder holds none, or is damaged.
+    """
+    partition = read_partition(path)
+    symbols = partition.description.source.get("symbols")
+    if partition.description.feature_type != _TYPE or not isinstance(symbols, list):
+        found = partition.description.feature_type or "features without a name"
+        raise DataError(f"{path}: holds {found}, not logits; cnn-mellin logits writes them")
+    if len(symbols) + 1 != partition.num_coefficients:
+        raise DataError(
+            f"{path}: has {partition.num_coefficients} classes for {len(symbols)} symbols and the blank; write it again"
+        )
+    return LogitsFolder(partition, symbols)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings
+from cnn_mellin.data.logits_folder import read_logits
+from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.training import load_model, train
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a partition, train, and a model trained on it, model."""
+    path = tmp_path_factory.mktemp("logits")
+    write_symbols(path / "ext", ["aa", "sil"])
+    stream = np.random.default_rng(1)
+    with write_partition(path / "train", PartitionDescription(4, 10.0, "toy")) as writer:
+        for i, frames in enumerate((20, 33, 7)):
+            writer.add(f"u{i}", stream.uniform(0, 5, (frames, 4)), [0, 1])
+    changes = {"window_stride": 3, "recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 1, "seed": 1}
+    settings = Settings().updated({"model": changes, "training": {"num_epochs": 2, "seed": 1}})
+    train(path / "train", None, path / "model", settings)
+    return path
+
+
+def test_logits_are_the_models(folder, tmp_path, capsys):
+    assert main(["logits", str(folder / "model"), str(folder / "train"), str(tmp_path / "l")]) == 0
+    assert "logits of 3 utterances" in capsys.readouterr().out
+    written = read_logits(tmp_path / "l")
+    assert (written.symbols, written.frame_shift_ms) == (["aa", "sil"], 30.0)
+    model, _ = load_model(folder / "model")
+    partition = read_partition(folder / "train")
+    index = {name: i for i, name in enumerate(partition.utterance_ids)}
+    for ids, logits, lengths in written.batches(batch_size=1):
+        features = torch.from_numpy(np.array(partition.features_of(index[ids[0]])))
+        with torch.inference_mode():
+            expected, expected_lengths = model(features[None], torch.tensor([len(features)]))
+        assert lengths.tolist() == expected_lengths.tolist()
+        torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_epoch_chooses_the_weights(folder, tmp_path):
+    for epoch in (0, 2):
+        command = ["--quiet", "logits", str(folder / "model"), str(folder / "train"), str(tmp_path / str(epoch))]
+        assert main([*command, "--epoch", str(epoch)]) == 0
+    first, last = (read_logits(tmp_path / str(epoch)).partition for epoch in (0, 2))
+    assert not np.array_equal(first.features, last.features)
+    assert first.description.source["epoch"] == 0
+
+
+def test_other_features_are_refused(folder, tmp_path, capsys):
+    with write_partition(tmp_path / "wide", PartitionDescription(5)) as writer:
+        writer.add("a", np.ones((20, 5)), [0])
+    assert main(["logits", str(folder / "model"), str(tmp_path / "wide"), str(tmp_path / "l")]) == 2
+    printed = capsys.readouterr().err
+    assert "wide: has 5 coefficients a frame" in printed
+    assert "was trained on 4 (toy)" in printed
+    assert not (tmp_path / "l").exists()
