@@ -26,7 +26,14 @@ from numpy.typing import ArrayLike, NDArray
 from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.errors import DataError
 
-__all__ = ["Partition", "PartitionDescription", "PartitionWriter", "read_partition", "write_partition"]
+__all__ = [
+    "Partition",
+    "PartitionDescription",
+    "PartitionWriter",
+    "content_digest",
+    "read_partition",
+    "write_partition",
+]
 
 FORMAT = 1
 _FRAMES_AT_ONCE = 1 << 16
@@ -156,6 +163,25 @@ def _check_shapes(partition: Partition) -> None:
         raise DataError(f"{path}: index.npz holds references of shape {partition.references.shape}; prepare it again")
 
 
+def content_digest(partition: Partition) -> str:
+    """The digest of what a packed partition holds now: that of `partition.json`, unless a file has changed since."""
+    digest = _new_digest(partition.num_coefficients)
+    for i, utterance_id in enumerate(partition.utterance_ids):
+        _update_digest(digest, utterance_id, partition.features_of(i), partition.reference_of(i))
+    return digest.hexdigest()
+
+
+def _new_digest(num_coefficients: int) -> hashlib._Hash:
+    return hashlib.sha256(repr(num_coefficients).encode())
+
+
+def _update_digest(
+    digest: hashlib._Hash, utterance_id: str, frames: NDArray[np.float32], rows: NDArray[np.int64]
+) -> None:
+    for part in (repr((utterance_id, frames.shape, rows.shape)).encode(), frames.data, rows.tobytes()):
+        digest.update(part)
+
+
 class PartitionWriter:
     """Packs utterances, one after the other, into a folder; use it through `write_partition`."""
 
@@ -165,7 +191,7 @@ class PartitionWriter:
         self._ids: dict[str, None] = {}
         self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
         self._references = array("q")  # a small array an utterance would take several times the memory
-        self._digest = hashlib.sha256(repr(description.num_coefficients).encode())
+        self._digest = _new_digest(description.num_coefficients)
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
         self._write_header()
 
@@ -196,8 +222,7 @@ class PartitionWriter:
         if not np.isfinite(frames).all():
             raise DataError(f"utterance {utterance_id}: a feature is NaN or infinite; mend its audio")
         self._features.write(frames.data)
-        for part in (repr((utterance_id, frames.shape, rows.shape)).encode(), frames.data, rows.tobytes()):
-            self._digest.update(part)
+        _update_digest(self._digest, utterance_id, frames, rows)
         self._ids[utterance_id] = None
         self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
         self._reference_offsets.append(self._reference_offsets[-1] + len(rows))

@@ -15,7 +15,7 @@ from cnn_mellin.data.partition import Partition, PartitionDescription, read_part
 from cnn_mellin.errors import DataError
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["open_partition", "read_tensor_files", "write_tensor_files"]
+__all__ = ["load_tensor_file", "open_partition", "read_tensor_files", "write_tensor_files"]
 
 
 def open_partition(path: str | Path) -> Partition:
@@ -52,8 +52,10 @@ def read_tensor_files(path: str | Path) -> Partition:
     if lacking:
         raise DataError(f"{path}: in feat/ or ref/ alone: {name_utterances(lacking)}; each utterance needs both files")
     utterance_ids = sorted(ids["feat"])
-    features = [_load(path / "feat" / f"{name}.pt", (2,)).to(torch.float32).numpy() for name in utterance_ids]
-    references = [_timed(_load(path / "ref" / f"{name}.pt", (1, 2)), path, name) for name in utterance_ids]
+    features = [
+        load_tensor_file(path / "feat" / f"{name}.pt", (2,)).to(torch.float32).numpy() for name in utterance_ids
+    ]
+    references = [_timed(load_tensor_file(path / "ref" / f"{name}.pt", (1, 2)), path, name) for name in utterance_ids]
     for name, frames in zip(utterance_ids, features, strict=True):
         if frames.shape[1] != features[0].shape[1]:
             expected = f"{features[0].shape[1]} of feat/{utterance_ids[0]}.pt"
@@ -82,7 +84,12 @@ def _timed(reference: torch.Tensor, path: Path, name: str) -> NDArray[np.int64]:
     return rows
 
 
-def _load(path: Path, dims: tuple[int, ...]) -> torch.Tensor:
+def load_tensor_file(path: Path, dims: tuple[int, ...]) -> torch.Tensor:
+    """The tensor that a file holds; nothing in the file is executed.
+
+    Raises:
+        DataError: it holds no tensor, or one with another number of axes than `dims` names.
+    """
     try:
         tensor = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
