@@ -99,7 +99,7 @@ def prepare(
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
         for part, utterances in parts.items():
-            preparation = _PartPreparation(part, utterances, labelling, extractors, jobs or os.cpu_count() or 1, quiet)
+            preparation = _PartPreparation(part, utterances, labelling, extractors, jobs or _num_cores(), quiet)
             computed = preparation.run(Path(data))
             for name in extractors:
                 partition = read_partition(Path(data) / name / part)
@@ -237,6 +237,11 @@ class _PartPreparation:
             phones = [(phone.symbol, phone.first_sample, phone.end_sample) for phone in utterance.phones]
             digest.update(repr((utterance.utterance_id, phones, utterance.transcript)).encode() + of_samples)
         return digest.hexdigest()
+
+
+def _num_cores() -> int:
+    """Cores that this process may use: on a shared machine, fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _extractors(feature_types: Sequence[str]) -> dict[str, FeatureExtractor]:
