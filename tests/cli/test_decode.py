@@ -93,3 +93,37 @@ def test_another_number_of_coefficients_is_refused(trained, tmp_path, capsys):
     assert decode(trained, tmp_path / "out.trn", part="wide") == 2
     assert "has 5 coefficients a frame, but" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def logits(trained):
+    folder = trained / "logits-dev"
+    assert main(["logits", str(trained / "model"), str(trained / "data" / "dev"), str(folder)]) == 0
+    return folder
+
+
+def test_logits_decode_as_their_model(trained, logits, tmp_path):
+    options = ["--beam-width", "1", "4", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "1"]
+    assert decode(trained, tmp_path / "model", *options) == 0
+    assert main(["decode", str(logits), str(trained / "data" / "dev"), str(tmp_path / "logits"), *options]) == 0
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert len(names) == 8
+    assert names == {path.name for path in (tmp_path / "logits").iterdir()}
+    for name in names:
+        assert (tmp_path / "model" / name).read_text() == (tmp_path / "logits" / name).read_text()
+
+
+def test_logits_of_other_utterances_are_refused(trained, logits, tmp_path, capsys):
+    with write_partition(tmp_path / "more", PartitionDescription(4, 10.0)) as writer:
+        for i in range(6):
+            writer.add(f"s{i}-u", np.ones((20, 4)), [0])
+    with write_partition(tmp_path / "fewer", PartitionDescription(4, 10.0)) as writer:
+        writer.add("s0-u", np.ones((20, 4)), [0])
+    for part, message in (("more", "lacks 1 utterances of"), ("fewer", "has 4 utterances that are not in")):
+        assert main(["decode", str(logits), str(tmp_path / part), str(tmp_path / "out.trn")]) == 2
+        assert f"logits-dev: {message}" in capsys.readouterr().err
+    assert main(["decode", str(logits), str(trained / "data" / "dev"), str(tmp_path / "o"), "--epoch", "1"]) == 2
+    assert "--epoch 1: " in capsys.readouterr().err
+    assert main(["decode", str(tmp_path / "more"), str(tmp_path / "more"), str(tmp_path / "o")]) == 2
+    assert "holds features without a name, not logits" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"more", "fewer"}

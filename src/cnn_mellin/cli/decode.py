@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_mellin.errors import SettingsError
+from cnn_mellin.cli.decoder_options import add_decoder_options, decoder_settings
+from cnn_mellin.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
-    from cnn_mellin.decoding.recognition import DecoderSetting, Recognition
+    import torch
+
+    from cnn_mellin.data.partition import Partition
+    from cnn_mellin.decoding.recognition import Recognition
+
+    Batch = tuple[list[str], torch.Tensor, torch.Tensor]
 
 __all__ = ["add_parser", "run"]
 
@@ -21,54 +28,91 @@ def add_parser(subparsers: Any) -> None:
         "decode",
         help="recognise a partition",
         description="Recognise every utterance of a partition: greedily, or with --beam-width by a CTC prefix search, "
-        "which a language model may help (--lm-beta). The model computes its logits once, whatever the number of "
-        "settings. With one setting OUT is a trn file, a line an utterance in the symbols that the model was trained "
-        "on. With several it is a folder of PART.SETTING.trn, as `cnn-mellin compare` reads it: choose among them on "
-        "the dev part.",
+        "which a language model may help (--lm-beta). MODEL is a trained model, which computes its logits once, "
+        "whatever the number of settings, or a folder of logits that `cnn-mellin logits` wrote. With one setting OUT "
+        "is a trn file, a line an utterance in the symbols that the model was trained on. With several it is a folder "
+        "of PART.SETTING.trn, as `cnn-mellin compare` reads it: choose among them on the dev part. With --num-best "
+        "above 1, lists are written beside each trn file, as .jsonl.",
     )
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained model")
+    parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
     parser.add_argument("partition", metavar="PARTITION", help="features to recognise")
     parser.add_argument("out", metavar="OUT", type=Path, help="trn file, or a folder for several settings")
-    parser.add_argument(
-        "--beam-width", type=int, nargs="+", default=[], metavar="W", help="prefixes to keep (default: greedy search)"
-    )
-    parser.add_argument(
-        "--lm-beta",
-        type=float,
-        nargs="+",
-        default=[0.0],
-        metavar="B",
-        help="weights of the language model (default: 0)",
-    )
-    parser.add_argument(
-        "--lm", metavar="ARPA", help="language model (default: lm.arpa.gz in the ext folder beside the partition)"
-    )
-    parser.add_argument(
-        "--epoch", type=int, metavar="E", help="weights of this epoch (default: the best; 0: before training)"
-    )
+    add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
     parser.add_argument("--ctm", action="store_true", help="write times of the best, beside each trn file, as .ctm")
-    parser.add_argument(
-        "--num-best",
-        type=int,
-        default=1,
-        metavar="N",
-        help="above 1, write N-best lists beside each trn file, as .jsonl",
-    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Decode."""
+    from tqdm import tqdm
+
     from cnn_mellin.cli.compute_device import compute_device
-    from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.decoding.recognition import recognise
-    from cnn_mellin.errors import DataError
     from cnn_mellin.language_models import NgramModel
+
+    settings = decoder_settings(arguments)
+    device = compute_device(arguments)
+    read = _from_logits if (Path(arguments.model_dir) / "partition.json").exists() else _from_model
+    source = read(arguments, device)
+    partition, symbols, frame_s = source.partition, source.symbols, source.frame_s
+    language_model = None
+    if any(setting.lm_weight for setting in settings):
+        arpa = arguments.lm or partition.path.parent / "ext" / "lm.arpa.gz"
+        language_model = NgramModel.from_arpa(arpa, symbols)
+    batches = []
+    with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet) as progress:
+        for batch in source.batches:
+            batches.append(batch)
+            progress.update(len(batch[0]))
+    single = len(settings) == 1
+    if not single:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single):
+        found = recognise(batches, setting, language_model, num_best=arguments.num_best)
+        path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
+        _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
+        empty = sum(not recognition.classes for recognition in found.values())
+        with tqdm.external_write_mode():
+            print(f"{path}: {len(found)} utterances, {empty} of them empty ({setting.name})")
+    return 0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is decoded: a partition, the symbols of its classes, seconds of an output frame, and its logits."""
+
+    partition: Partition
+    symbols: Sequence[str]
+    frame_s: float
+    batches: Iterator[Batch]
+
+
+def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Source:
+    """Logits that were computed before, which must be of the partition's utterances."""
+    from cnn_mellin.data.logits_folder import read_logits
+    from cnn_mellin.data.tensor_files import open_partition
+    from cnn_mellin.utterance_names import name_utterances
+
+    if arguments.epoch is not None:
+        raise SettingsError(f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before")
+    logits = read_logits(arguments.model_dir)
+    partition = open_partition(arguments.partition)
+    here, there = set(logits.partition.utterance_ids), set(partition.utterance_ids)
+    for what, names in (("lacks", there - here), ("has", here - there)):
+        if names:
+            other = "of" if what == "lacks" else "that are not in"
+            listed = name_utterances(sorted(names))
+            raise DataError(f"{arguments.model_dir}: {what} {len(names)} utterances {other} {partition.path}: {listed}")
+    return _Source(partition, logits.symbols, (logits.frame_shift_ms or 10.0) / 1000, logits.batches())
+
+
+def _from_model(arguments: argparse.Namespace, device: torch.device) -> _Source:
+    """The logits that a model computes."""
+    from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.training import load_model
     from cnn_mellin.training.evaluation import partition_logits
 
-    settings = _settings(arguments)
-    model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=compute_device(arguments))
+    model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=device)
     partition = open_partition(arguments.partition)
     if partition.num_coefficients != description.num_features:
         raise DataError(
@@ -76,43 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"trained on {description.num_features} ({description.feature_type or 'features without a name'})"
         )
     partition.check_finite()
-    language_model = None
-    if any(setting.lm_weight for setting in settings):
-        arpa = arguments.lm or partition.path.parent / "ext" / "lm.arpa.gz"
-        language_model = NgramModel.from_arpa(arpa, description.symbols)
-    batches = list(partition_logits(model, partition))
     stride = description.as_settings().model.window_stride
     frame_s = stride * (partition.description.frame_shift_ms or description.frame_shift_ms or 10.0) / 1000
-    single = len(settings) == 1
-    if not single:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    for setting in settings:
-        found = recognise(batches, setting, language_model, num_best=arguments.num_best)
-        path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
-        _write(path, found, description.symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
-        empty = sum(not recognition.classes for recognition in found.values())
-        print(f"{path}: {len(found)} utterances, {empty} of them empty ({setting.name})")
-    return 0
-
-
-def _settings(arguments: argparse.Namespace) -> list[DecoderSetting]:
-    """Every width with every weight."""
-    from cnn_mellin.decoding.recognition import DecoderSetting
-
-    for name, values, least in (("--beam-width", arguments.beam_width, 1), ("--lm-beta", arguments.lm_beta, 0)):
-        for value in values:
-            if not value >= least:
-                raise SettingsError(f"{name} {value}: must be at least {least}")
-    widest = min(arguments.beam_width, default=1)
-    if not 1 <= arguments.num_best <= widest:
-        rule = f"must lie in 1..{widest}, the narrowest beam" if arguments.beam_width else "needs --beam-width above 1"
-        raise SettingsError(f"--num-best {arguments.num_best}: {rule}")
-    if not arguments.beam_width:
-        if any(arguments.lm_beta) or arguments.lm:
-            raise SettingsError("--lm and --lm-beta need --beam-width: a greedy search takes no language model")
-        return [DecoderSetting()]
-    pairs = [(width, weight) for width in arguments.beam_width for weight in arguments.lm_beta]
-    return [DecoderSetting(width, weight) for width, weight in dict.fromkeys(pairs)]
+    return _Source(partition, description.symbols, frame_s, partition_logits(model, partition))
 
 
 def _write(

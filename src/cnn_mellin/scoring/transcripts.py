@@ -9,7 +9,7 @@ from pathlib import Path
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 
-__all__ = ["read_trn", "write_ctm", "write_trn"]
+__all__ = ["ctm_lines", "read_trn", "write_ctm", "write_trn"]
 
 _LINE = re.compile(r"^(?P<symbols>.*?)\(\s*(?P<name>[^()\s]+)\s*\)\s*$")
 _NAME = re.compile(r"[^()\s]+")
@@ -57,8 +57,30 @@ def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> Non
             file.write(" ".join([*symbols, f"({name})"]) + "\n")
 
 
+def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[str]:
+    """Lines `utterance 1 start duration symbol` of an utterance, in seconds.
+
+    Args:
+        name: of the utterance.
+        segments: (start, end, symbol) in seconds, in order of time.
+
+    Raises:
+        ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
+
+    >>> ctm_lines("a-1", [(0.25, 0.5, "t")])
+    ['a-1 1 0.250 0.250 t']
+    """
+    _check_names([name, *(symbol for _, _, symbol in segments)])
+    latest = 0.0
+    for start, end, symbol in segments:
+        if not latest <= start <= end:
+            raise ValueError(f"{name}: {symbol} lies at {start}..{end} s; times must not go backwards")
+        latest = start
+    return [f"{name} 1 {start:.3f} {end - start:.3f} {symbol}" for start, end, symbol in segments]
+
+
 def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, float, str]]]) -> None:
-    """Write symbols with their times, whole or not at all: `utterance 1 start duration symbol`, in seconds.
+    """Write symbols with their times, whole or not at all, as `ctm_lines` has them.
 
     Args:
         path: of the file.
@@ -67,17 +89,9 @@ def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, flo
     Raises:
         ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
     """
-    for name, triples in segments.items():
-        _check_names([name, *(symbol for _, _, symbol in triples)])
-        latest = 0.0
-        for start, end, symbol in triples:
-            if not latest <= start <= end:
-                raise ValueError(f"{name}: {symbol} lies at {start}..{end} s; times must not go backwards")
-            latest = start
+    lines = [line for name, of_utterance in sorted(segments.items()) for line in ctm_lines(name, of_utterance)]
     with atomic_file(path) as file:
-        for name, triples in sorted(segments.items()):
-            for start, end, symbol in triples:
-                file.write(f"{name} 1 {start:.3f} {end - start:.3f} {symbol}\n")
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -28,9 +28,12 @@ from cnn_mellin.models.windows import window_lengths
 from cnn_mellin.nearest import nearest
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
-from cnn_mellin.training.epoch import Stepper, train_epoch
+from cnn_mellin.training.dropout_stream import dropout_stream
+from cnn_mellin.training.epoch import EpochResult, Stepper, train_epoch
 from cnn_mellin.training.evaluation import partition_error_rate
 from cnn_mellin.training.history import EpochRecord, write_history
+from cnn_mellin.training.interruption import TrainingInterrupted
+from cnn_mellin.training.memory_shortage import naming_memory_shortage
 from cnn_mellin.training.model_folder import (
     ModelDescription,
     build_model,
@@ -85,6 +88,14 @@ class _Progress:
     records: list[EpochRecord]
 
 
+@dataclass
+class _BegunEpoch:
+    """What there is of an epoch that was left in its midst."""
+
+    result: EpochResult
+    random_state: list[torch.Tensor]
+
+
 def train(
     train_dir: str | Path,
     dev_dir: str | Path | None,
@@ -94,6 +105,8 @@ def train(
     device: torch.device | str = "cpu",
     report: Callable[[EpochRecord, int | None], None] = lambda _record, _epochs: None,
     say: Callable[[str], None] = lambda _line: None,
+    stop: Callable[[], bool] = lambda: False,
+    compiled: bool = False,
 ) -> TrainingResult:
     """Train a model, or go on with the training that the folder holds.
 
@@ -105,10 +118,15 @@ def train(
         model_dir: folder for the model, made where it is not there.
         settings: all of them; the defaults train nothing, as they set neither epochs nor early stopping.
         device: where to compute.
-        report: called after each epoch with its record and the number of epochs, if that is set.
+        report: called after each epoch, once its checkpoint is saved, with its record and the number of epochs, if
+            that is set; what it raises ends the training, which can be gone on with.
         say: called with lines that the user should see.
+        stop: asked after each update whether to save and leave.
+        compiled: compile the convolutional layers: faster after some minutes, equal up to rounding.
 
     Raises:
+        TrainingInterrupted: `stop` said so; the same call goes on with the next batch.
+        TrainingMemoryError: the memory does not suffice.
         SettingsError: the settings train without end.
         OtherTrainingError: the folder holds a training with other settings or data.
         DataError: a partition is damaged, empty or does not fit, or the model folder is damaged.
@@ -131,11 +149,20 @@ def train(
         description = _describe(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device))
+        if compiled:
+            run.model.compile_convolutions()
         resumed_from = run.progress.epoch
-        if resumed_from:
+        if run.begun is not None:
+            say(f"{model_dir}: goes on within epoch {resumed_from + 1}, after batch {run.begun.result.num_batches}")
+        elif resumed_from:
             say(f"{model_dir}: goes on after epoch {resumed_from}")
         while not run.progress.finished:
-            run.epoch(say)
+            if stop():
+                raise TrainingInterrupted(
+                    f"{model_dir}: told to stop; all {run.progress.epoch} epochs are saved, the same command goes on"
+                )
+            with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"):
+                run.epoch(say, stop)
             report(run.progress.records[-1], settings.training.num_epochs)
     return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
 
@@ -160,14 +187,14 @@ class _Run:
         self.schedule = Schedule(self.settings.training)
         self.store: CheckpointStore = checkpoint_store(folder, description)
         self.progress = _Progress(0, 0, math.inf, False, [])
+        self.begun: _BegunEpoch | None = None
         checkpoint = self.store.load_last()
         if checkpoint is not None:
             self._restore(checkpoint)
 
-    def epoch(self, say: Callable[[str], None]) -> None:
-        """Train an epoch, evaluate, and save a checkpoint."""
+    def epoch(self, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
+        """Train an epoch or what is left of it, evaluate, and save a checkpoint; or leave within, having saved one."""
         progress, config = self.progress, self.settings.training
-        began = time.perf_counter()
         number = progress.epoch + 1
         plan = self._batches(number)
         if not plan:
@@ -179,9 +206,19 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
 
-        with torch.random.fork_rng(devices=_cuda_devices(self.stepper.device)):
-            torch.manual_seed(stream_seed(self.description.seed, "dropout", number))
-            result = train_epoch(self.stepper, self._prepared(plan, number), set_rate)
+        begun, self.begun = self.begun, None
+        seed = stream_seed(self.description.seed, "dropout", number)
+        with dropout_stream(self.stepper.device, seed, None if begun is None else begun.random_state) as random_state:
+            result = EpochResult() if begun is None else begun.result
+            batches = self._prepared(plan[result.num_batches :], number)
+            result = train_epoch(self.stepper, batches, set_rate, begun=result, stop=stop)
+            if result.num_batches < len(plan):
+                self._save_within(_BegunEpoch(result, random_state()))
+                raise TrainingInterrupted(
+                    f"{self.folder}: told to stop; saved after batch {result.num_batches} of {len(plan)} of epoch "
+                    f"{number}, the same command goes on there"
+                )
+        began_evaluation = time.perf_counter()
         for names in result.not_finite:
             say(f"epoch {number}: left out a batch whose loss or gradient was not finite: {name_utterances(names)}")
         if not result.num_utterances:
@@ -202,14 +239,14 @@ class _Run:
                 len(result.not_emittable),
                 len(result.not_finite),
                 result.num_utterances / result.seconds,
-                time.perf_counter() - began,
+                result.seconds + time.perf_counter() - began_evaluation,
             )
         )
         progress.epoch = number
         if value < progress.best_value:
             progress.best_epoch, progress.best_value = number, value
-        stop = self.schedule.after_epoch(value)
-        progress.finished = stop or number == config.num_epochs
+        enough = self.schedule.after_epoch(value)
+        progress.finished = enough or number == config.num_epochs
         self._save()
 
     def _batches(self, epoch: int) -> list[list[int]]:
@@ -243,16 +280,23 @@ class _Run:
         return prefetch(prepare, plan)
 
     def _save(self) -> None:
+        keep_all = not self.settings.training.keep_last_and_best_only
+        self.store.save(self._checkpoint(), best_epoch=self.progress.best_epoch, keep_all=keep_all)
+        write_history(self.folder / "history.csv", self.progress.records)
+
+    def _save_within(self, begun: _BegunEpoch) -> None:
+        checkpoint = self._checkpoint()
+        checkpoint.training["begun"] = {"result": asdict(begun.result), "random_state": begun.random_state}
+        self.store.save_within(checkpoint, begun.result.num_batches)
+
+    def _checkpoint(self) -> Checkpoint:
         training = {
             "optimizer": self.optimizer.state_dict(),
             "stepper": self.stepper.state_dict(),
             "schedule": self.schedule.state_dict(),
             "progress": asdict(self.progress),
         }
-        checkpoint = Checkpoint(self.progress.epoch, self.model.state_dict(), training)
-        keep_all = not self.settings.training.keep_last_and_best_only
-        self.store.save(checkpoint, best_epoch=self.progress.best_epoch, keep_all=keep_all)
-        write_history(self.folder / "history.csv", self.progress.records)
+        return Checkpoint(self.progress.epoch, self.model.state_dict(), training)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.model.load_state_dict(checkpoint.model)
@@ -262,6 +306,9 @@ class _Run:
         progress: dict[str, Any] = checkpoint.training["progress"]
         progress["records"] = [EpochRecord(**record) for record in progress["records"]]
         self.progress = _Progress(**progress)
+        begun = checkpoint.training.get("begun")
+        if begun is not None:
+            self.begun = _BegunEpoch(EpochResult(**begun["result"]), begun["random_state"])
         write_history(self.folder / "history.csv", self.progress.records)
 
 
@@ -299,6 +346,7 @@ def _describe(
         None if dev_data is None else dev_data.digest,
         _scale(training_data) if settings.data.scale_features else [],
         current_versions(),
+        training_data.description.source.get("configuration"),
     )
     if old is None:
         write_description(model_dir, new)
@@ -349,10 +397,6 @@ def _optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimize
         return torch.optim.RMSprop(model.parameters(), lr=rate)
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
-
-
-def _cuda_devices(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []
 
 
 class _Locked:

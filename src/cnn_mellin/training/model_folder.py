@@ -15,10 +15,19 @@ from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.errors import DataError
+from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.checkpoint import CheckpointStore
 
-__all__ = ["ModelDescription", "build_model", "checkpoint_store", "load_model", "read_description"]
+__all__ = [
+    "ModelDescription",
+    "build_model",
+    "checkpoint_store",
+    "feature_extractor",
+    "load_model",
+    "read_description",
+]
 
 FORMAT = 1
 
@@ -37,6 +46,8 @@ class ModelDescription:
         train, dev: digests of the data.
         scale: mean magnitude of each coefficient that features are divided by; empty where they are not.
         versions: of what computed it.
+        feature_configuration: every key and value that the features were computed with, empty for raw audio; None
+            where the data did not say.
     """
 
     settings: dict[str, dict[str, Any]]
@@ -49,6 +60,7 @@ class ModelDescription:
     dev: str | None
     scale: list[float] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    feature_configuration: dict[str, Any] | None = None
 
     def as_settings(self) -> Settings:
         """The settings as dataclasses."""
@@ -57,7 +69,8 @@ class ModelDescription:
     def differences(self, other: ModelDescription) -> list[str]:
         """What makes another training's result differ from this one's, `name: theirs, not ours` each."""
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
-        irrelevant = ("versions.", "settings.training.keep_last_and_best_only")
+        # the digest of the training data tells features apart
+        irrelevant = ("versions.", "feature_configuration", "settings.training.keep_last_and_best_only")
         names = [name for name in mine | theirs if not name.startswith(irrelevant)]
         return [
             f"{name.removeprefix('settings.')}: {_shown(theirs.get(name))}, not {_shown(mine.get(name))}"
@@ -113,6 +126,30 @@ def build_model(description: ModelDescription) -> AcousticModel:
         convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
         feature_scale=torch.tensor(description.scale) if description.scale else None,
     )
+
+
+def feature_extractor(folder: str | Path, description: ModelDescription) -> FeatureExtractor:
+    """What computes the features that a model was trained on.
+
+    Args:
+        folder: of the model, for messages.
+        description: of the model.
+
+    Raises:
+        DataError: the model folder does not say which they are, or they have another number of coefficients.
+    """
+    content, feature_type = description.feature_configuration, description.feature_type
+    if content:
+        extractor = FeatureExtractor.from_config(content, f"{folder}: features")
+    elif feature_type in FEATURE_TYPES:
+        extractor = FeatureExtractor.named(feature_type)
+    else:
+        named = feature_type or "without a name"
+        raise DataError(f"{folder}: does not say how its features ({named}) were computed; give their JSON file")
+    if extractor.num_coefficients != description.num_features:
+        there = f"{feature_type} has {extractor.num_coefficients} coefficients a frame"
+        raise DataError(f"{folder}: was trained on {description.num_features}, but {there}; give its JSON file")
+    return extractor
 
 
 def checkpoint_store(folder: str | Path, description: ModelDescription) -> CheckpointStore:

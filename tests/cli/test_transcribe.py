@@ -1,0 +1,145 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
+from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.training import train
+
+SYMBOLS = ["aa", "b", "sil"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model trained for a moment on the features of some noise, and that noise as audio."""
+    folder = tmp_path_factory.mktemp("transcribe")
+    write_symbols(folder / "data" / "ext", SYMBOLS)
+    write_arpa(folder / "lm.arpa", estimate_kneser_ney([["sil", "aa", "b"], ["sil", "b"]], SYMBOLS))
+    extractor = FeatureExtractor.named("fbank-81-10ms")
+    source = {"configuration": extractor.configuration}
+    stream = np.random.default_rng(1)
+    with write_partition(folder / "data" / "train", PartitionDescription(81, 10.0, "mine", source)) as writer:
+        for name in ("a", "b"):
+            write_sphere(folder / f"{name}.sph", np.round(stream.normal(0, 3000, 9000)), 16000)
+            samples = torch.from_numpy(read_audio(folder / f"{name}.sph"))
+            writer.add(name, extractor(samples).numpy(), [2, 0, 1])
+    model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 1}
+    settings = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 1}})
+    train(folder / "data" / "train", folder / "data" / "train", folder / "model", settings)
+    return folder
+
+
+def transcribe(folder, *words) -> int:
+    return main(["--quiet", "transcribe", str(folder / "model"), *map(str, words)])
+
+
+def test_equals_what_decode_recognises(folder, tmp_path, capsys):
+    options = ["--beam-width", "4", "--lm-beta", "0.3", "--lm", str(folder / "lm.arpa")]
+    assert main(["decode", str(folder / "model"), str(folder / "data" / "train"), str(tmp_path / "t"), *options]) == 0
+    capsys.readouterr()
+    assert transcribe(folder, folder / "a.sph", folder / "b.sph", "--json", *options) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["audio"][-5]: [p["phone"] for p in line["phones"]] for line in lines} == read_trn(tmp_path / "t")
+    assert all(line["n_best"][0]["phones"] == [p["phone"] for p in line["phones"]] for line in lines)
+    assert lines[0]["duration_s"] == 9000 / 16000
+
+
+def test_table_and_ctm_agree(folder, capsys):
+    assert transcribe(folder, folder / "a.sph") == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head == f"{folder / 'a.sph'}: {len(rows)} phones in 0.56 s"
+    assert transcribe(folder, folder / "a.sph", "--ctm") == 0
+    for row, line in zip(rows, capsys.readouterr().out.splitlines(), strict=True):
+        name, channel, start, duration, phone = line.split()
+        assert (name, channel, phone) == ("a", "1", row.split()[2])
+        assert float(start) + float(duration) == pytest.approx(float(row.split()[1]), abs=2e-3)
+
+
+def test_what_is_done_to_audio_is_said_and_the_bad_are_named_while_the_good_are_transcribed(folder, tmp_path, capsys):
+    soundfile.write(tmp_path / "stereo.flac", 0.1 * np.random.default_rng(0).normal(size=(9000, 2)), 8000)
+    soundfile.write(tmp_path / "short.wav", np.zeros(20), 16000)
+    (tmp_path / "bad.wav").write_bytes(b"no audio" * 9)
+    words = [tmp_path / name for name in ("bad.wav", "stereo.flac", "short.wav", "none.wav")]
+    assert transcribe(folder, *words, "--out", tmp_path / "out.txt") == 2
+    printed = capsys.readouterr()
+    assert (tmp_path / "out.txt").read_text().startswith(f"{tmp_path / 'stereo.flac'}: ")
+    assert printed.out == f"{tmp_path / 'out.txt'}: 1 of 4 files\n"
+    lines = [line.removeprefix(f"cnn-mellin: {tmp_path}/") for line in printed.err.splitlines()]
+    assert lines[1] == "stereo.flac: 2 channels mixed down, resampled from 8000 to 16000 Hz"
+    for line, start in zip(
+        lines, ("bad.wav: is no audio", "stereo", "short.wav: samples are 20", "none.wav"), strict=True
+    ):
+        assert line.startswith(start)
+
+
+def test_where_no_file_is_good_nothing_is_written(folder, tmp_path):
+    assert transcribe(folder, tmp_path / "none.wav", "--out", tmp_path / "out.txt", "--plot", tmp_path / "plots") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_go_to_a_file_or_a_folder(folder, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
+    assert transcribe(folder, folder / "a.sph", "--plot", tmp_path / "one.png") == 0
+    assert transcribe(folder, folder / "a.sph", folder / "b.sph", "--plot", tmp_path / "all") == 0
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
+    assert found == ["all/a.png", "all/b.png", "one.png"]
+
+
+def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
+    for speaker in ("s1", "s2"):
+        (tmp_path / speaker).mkdir()
+        (tmp_path / speaker / "x.sph").write_bytes((folder / "a.sph").read_bytes())
+    assert transcribe(folder, tmp_path / "s1" / "x.sph", tmp_path / "s2" / "x.sph", "--ctm") == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert names == {f"{tmp_path}/s1/x", f"{tmp_path}/s2/x"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-beta belong together"),
+        (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-beta belong together"),
+        (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: cannot be read"),
+        (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
+        (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
+        (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
+        (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
+        (["b.sph", "--plot", "a.png"], "--plot a.png: is one picture for 2 files"),
+        (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
+        (["--features", "none.json"], "none.json: cannot be read"),
+        (["--epoch", "7"], "no checkpoint of epoch 7"),
+    ],
+)
+def test_wrong_options_are_one_line(folder, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert transcribe(folder, "a.sph", *options) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_does_not_know_its_features_asks_for_them(folder, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    for path in (folder / "model").iterdir():
+        (tmp_path / "model" / path.name).write_bytes(path.read_bytes())
+    content = json.loads((tmp_path / "model" / "model.json").read_text())
+    (tmp_path / "feats.json").write_text(json.dumps(content.pop("feature_configuration")))
+    (tmp_path / "model" / "model.json").write_text(json.dumps(content))
+    assert transcribe(tmp_path, folder / "a.sph") == 2
+    assert re.search(r"does not say how its features \(mine\) were computed; give", capsys.readouterr().err)
+    assert transcribe(tmp_path, folder / "a.sph", "--features", tmp_path / "feats.json") == 0
+    given = capsys.readouterr().out
+    assert transcribe(folder, folder / "a.sph") == 0
+    assert capsys.readouterr().out == given
