@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.training import load_model, train
+from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.loop import OtherTrainingError
 from cnn_mellin.training.model_folder import checkpoint_store, read_description
 
@@ -80,6 +82,84 @@ def test_resumed_equals_undisturbed(tmp_path, toy, settings, epoch):
         assert ours.train_loss == theirs.train_loss
         assert ours.dev_per_percent == theirs.dev_per_percent
         assert ours.learning_rate == theirs.learning_rate
+
+
+class StopAt:
+    """Says stop at its n-th question and after; epochs of the toy have 3 batches, and a question before the first."""
+
+    def __init__(self, question: int) -> None:
+        self.left = question
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+@pytest.mark.parametrize(
+    ("question", "where"),
+    [
+        (1, "all 0 epochs are saved"),
+        (2, "saved after batch 1 of 3 of epoch 1"),
+        (7, "saved after batch 2 of 3 of epoch 2"),
+        (8, None),
+        (15, "saved after batch 2 of 3 of epoch 4"),
+    ],
+)
+def test_told_to_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question, where):
+    whole = run(toy, tmp_path / "whole", settings)
+    with pytest.raises(TrainingInterrupted, match=where or "all 2 epochs are saved"):
+        run(toy, tmp_path / "parts", settings, stop=StopAt(question))
+    saved = {path.name for path in (tmp_path / "parts").glob("within_*")}
+    assert len(saved) == (where is not None and "batch" in where)
+    said: list[str] = []
+    resumed = run(toy, tmp_path / "parts", settings, say=said.append)
+    if saved:
+        assert any("goes on within epoch" in line for line in said)
+    assert not list((tmp_path / "parts").glob("within_*"))
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+    for ours, theirs in zip(resumed.records, whole.records, strict=True):
+        assert (ours.train_loss, ours.dev_per_percent) == (theirs.train_loss, theirs.dev_per_percent)
+
+
+def test_told_to_stop_after_every_batch_ends_with_the_same_weights(tmp_path, toy, settings):
+    run(toy, tmp_path / "whole", settings)
+    stops = 0
+    while True:
+        try:
+            run(toy, tmp_path / "parts", settings, stop=StopAt(2))
+        except TrainingInterrupted:
+            stops += 1
+        else:
+            break
+    assert stops >= 8
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path, toy, settings, epoch):
+    run(toy, tmp_path / "whole", settings)
+    with pytest.raises(TrainingInterrupted, match=f"of epoch {epoch}"):
+        run(toy, tmp_path / "parts", settings, stop=StopAt(4 * epoch - 2))
+    (within,) = (tmp_path / "parts").glob("within_*")
+    within.write_bytes(within.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=r"within_.*is damaged .* going back to the epoch before it"):
+        resumed = run(toy, tmp_path / "parts", settings)
+    assert resumed.resumed_from == epoch - 1
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler's own
+def test_compiled_convolutions_train_to_nearly_the_same(tmp_path, toy, settings):
+    if shutil.which("g++") is None:
+        pytest.skip("no C++ compiler, which torch.compile needs on a CPU")
+    short = settings.updated({"training": {"num_epochs": 1, "dropout_prob": 0}, "data": {"subset_ids": ["utt00"]}})
+    run(toy, tmp_path / "a", short)
+    run(toy, tmp_path / "b", short, compiled=True)
+    plain, compiled = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert plain.keys() == compiled.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
 
 
 def test_other_streams_do_not_change_the_result(tmp_path, toy, settings):

@@ -108,6 +108,13 @@ class AcousticModel(torch.nn.Module):
         logits = PackedSequence(self.out(packed.data), *packed[1:])
         return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
 
+    def compile_convolutions(self) -> None:
+        """Compile all that stands before the recurrent layers, for any number of windows; weights keep their names.
+
+        The first batch waits for the compiler. Results agree up to rounding.
+        """
+        self._convolve = torch.compile(self._convolve, dynamic=True)  # type: ignore[method-assign]
+
     def _convolve(self, windows: torch.Tensor) -> torch.Tensor:
         """Windows (W, time, F) to vectors (W, channels * frequencies), summed over the windows' time."""
         hidden = windows.unsqueeze(1)  # (W, C, time, F)

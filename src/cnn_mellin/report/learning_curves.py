@@ -8,9 +8,15 @@ from pathlib import Path
 
 __all__ = ["plot_learning_curves"]
 
+_PANELS = (
+    ("train_loss", "training loss an utterance"),
+    ("dev_per_percent", "dev phone error rate, %"),
+    ("learning_rate", "learning rate"),
+)
+
 
 def plot_learning_curves(histories: Mapping[str, Path], out: str | Path) -> None:
-    """Draw training loss and dev PER against epochs.
+    """Draw training loss, dev PER and learning rate against epochs.
 
     Args:
         histories: label -> `history.csv`; labels that differ in what follows a last space share a colour.
@@ -21,20 +27,22 @@ def plot_learning_curves(histories: Mapping[str, Path], out: str | Path) -> None
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots(1, 2)
+    figure = Figure(figsize=(14, 4), layout="constrained")
+    axes = figure.subplots(1, len(_PANELS))
     systems = list(dict.fromkeys(label.rpartition(" ")[0] or label for label in histories))
     for label, path in histories.items():
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         system = label.rpartition(" ")[0] or label
         epochs = [int(row["epoch"]) for row in rows]
-        style = {"color": f"C{systems.index(system)}", "alpha": 0.8, "label": label}
-        axes[0].plot(epochs, [float(row["train_loss"]) for row in rows], **style)
-        axes[1].plot(epochs, [float(row["dev_per_percent"]) for row in rows], **style)
-    for axis, title in zip(axes, ("training loss an utterance", "dev phone error rate, %"), strict=True):
+        marker = "o" if len(rows) == 1 else None
+        style = {"color": f"C{systems.index(system)}", "alpha": 0.8, "label": label, "marker": marker}
+        for axis, (name, _) in zip(axes, _PANELS, strict=True):
+            axis.plot(epochs, [float(row[name]) for row in rows], **style)
+    for axis, (_, title) in zip(axes, _PANELS, strict=True):
         axis.set(title=title, xlabel="epoch")
         axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-    axes[1].legend()
+    axes[0].legend()
     figure.savefig(out, dpi=100)

@@ -2,6 +2,7 @@
 
 A checkpoint is two files, the model's weights and the rest (optimizer, schedule, history). `checkpoints.json` lists
 the checkpoints there are, with a checksum of each file; replacing it is the one step that makes a checkpoint count.
+A training that is told to stop within an epoch leaves one more, in one file, which the next whole epoch replaces.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ __all__ = ["Checkpoint", "CheckpointStore"]
 
 @dataclass
 class Checkpoint:
-    """The state after an epoch.
+    """The state after an epoch, or within the next.
 
     Args:
-        epoch: from 1; 0 is before the first.
+        epoch: the last whole one, from 1; 0 is before the first.
         model: the model's state dict.
         training: optimizer, schedule, history and so on, of tensors and plain values.
     """
@@ -51,11 +52,13 @@ class CheckpointStore:
         self._formats = (model_format, training_format)
         self._list = folder / "checkpoints.json"
         self._entries: list[dict[str, Any]] = []
+        self._within: dict[str, Any] | None = None
         self.best_epoch: int | None = None
         if self._list.exists():
             try:
                 content = json.loads(self._list.read_text(encoding="utf-8"))
                 self._entries, self.best_epoch = content["checkpoints"], content["best_epoch"]
+                self._within = content.get("within_epoch")
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{self._list}: is damaged ({error}); delete the folder to train anew") from None
 
@@ -66,24 +69,52 @@ class CheckpointStore:
         """
         files = {}
         for name_format, state in zip(self._formats, (checkpoint.model, checkpoint.training), strict=True):
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
             name = name_format.format(epoch=checkpoint.epoch)
-            with atomic_file(self.folder / name, "wb") as file:
-                file.write(buffer.getbuffer())
-            files[name] = hashlib.sha256(buffer.getbuffer()).hexdigest()
+            files[name] = self._write(name, state)
         entries = [entry for entry in self._entries if entry["epoch"] < checkpoint.epoch]
         entries.append({"epoch": checkpoint.epoch, "files": files})
         kept = entries if keep_all else [e for e in entries if e in entries[-2:] or e["epoch"] == best_epoch]
-        dropped = [name for entry in self._entries + entries if entry not in kept for name in entry["files"]]
-        self._entries, self.best_epoch = kept, best_epoch
+        self._replace_list(kept, best_epoch, None)
+
+    def save_within(self, checkpoint: Checkpoint, num_batches: int) -> None:
+        """Add what there is after some batches of the epoch that follows `checkpoint.epoch`."""
+        name = f"within_{checkpoint.epoch + 1:03d}_{num_batches:06d}.pt"
+        files = {name: self._write(name, {"model": checkpoint.model, "training": checkpoint.training})}
+        self._replace_list(self._entries, self.best_epoch, {"epoch": checkpoint.epoch, "files": files})
+
+    def _write(self, name: str, state: dict[str, Any]) -> str:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        with atomic_file(self.folder / name, "wb") as file:
+            file.write(buffer.getbuffer())
+        return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+    def _replace_list(
+        self, entries: list[dict[str, Any]], best_epoch: int | None, within: dict[str, Any] | None
+    ) -> None:
+        """Make other checkpoints count, then delete the files of those that no longer do."""
+        old = self._file_names()
+        content: dict[str, Any] = {"best_epoch": best_epoch, "checkpoints": entries}
+        if within is not None:
+            content["within_epoch"] = within
         with atomic_file(self._list) as file:
-            json.dump({"best_epoch": best_epoch, "checkpoints": kept}, file, indent=1)
-        for name in set(dropped) - {name for entry in kept for name in entry["files"]}:
+            json.dump(content, file, indent=1)
+        self._entries, self.best_epoch, self._within = entries, best_epoch, within
+        for name in old - self._file_names():
             (self.folder / name).unlink(missing_ok=True)
+
+    def _file_names(self) -> set[str]:
+        entries = self._entries if self._within is None else [*self._entries, self._within]
+        return {name for entry in entries for name in entry["files"]}
 
     def load_last(self) -> Checkpoint | None:
         """The newest checkpoint that is whole, or None where there is none; a damaged one is warned of."""
+        if self._within is not None:
+            damage = self._damage(self._within)
+            if damage is None:
+                state = self._load(next(iter(self._within["files"])))
+                return Checkpoint(self._within["epoch"], state["model"], state["training"])
+            warnings.warn(f"{damage}; going back to the epoch before it", stacklevel=2)
         for entry in reversed(self._entries):
             damage = self._damage(entry)
             if damage is None:

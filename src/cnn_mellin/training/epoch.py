@@ -19,21 +19,28 @@ __all__ = ["EpochResult", "Stepper", "train_epoch"]
 
 @dataclass
 class EpochResult:
-    """What an epoch gave.
+    """What an epoch gave, so far.
 
     Args:
-        train_loss: mean over the utterances of the batches whose loss was finite; NaN where none was.
+        total_loss: sum over the utterances of the batches whose loss was finite.
         num_utterances: in those batches.
+        num_batches: all of them.
         not_emittable: utterances whose reference CTC could not emit; their loss counts as zero.
         not_finite: utterances of the batches whose loss or gradient was not finite; they changed nothing.
-        seconds: all of it.
+        seconds: spent.
     """
 
-    train_loss: float
-    num_utterances: int
+    total_loss: float = 0.0
+    num_utterances: int = 0
+    num_batches: int = 0
     not_emittable: list[str] = field(default_factory=list)
     not_finite: list[list[str]] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def train_loss(self) -> float:
+        """Mean over the utterances; NaN where there are none."""
+        return self.total_loss / self.num_utterances if self.num_utterances else math.nan
 
 
 class Stepper:
@@ -79,30 +86,38 @@ class Stepper:
 
 
 def train_epoch(
-    stepper: Stepper, batches: Iterable[Batch], set_rate: Callable[[int], None] = lambda _: None
+    stepper: Stepper,
+    batches: Iterable[Batch],
+    set_rate: Callable[[int], None] = lambda _: None,
+    *,
+    begun: EpochResult | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> EpochResult:
     """Update a model on every batch.
 
     Args:
         stepper: makes the updates.
-        batches: of the epoch, in order.
+        batches: of the epoch, or those that are left of it, in order.
         set_rate: called with 0, 1, ... before each update.
+        begun: what the epoch has given so far, if it is gone on with.
+        stop: asked after each update whether to leave the rest of the batches.
     """
     began = time.perf_counter()
     stepper.model.train()
-    total, count = torch.zeros((), dtype=torch.float64, device=stepper.device), 0
-    result = EpochResult(math.nan, 0)
-    for number, batch in enumerate(batches):
-        set_rate(number)
+    result = EpochResult() if begun is None else begun
+    earlier = result.seconds
+    for batch in batches:
+        set_rate(result.num_batches)
         losses, emittable, finite = stepper(batch.to(stepper.device))
+        result.num_batches += 1
         if finite:
-            total += losses.double().sum()
-            count += len(batch)
+            result.total_loss += float(losses.cpu().double().sum())
+            result.num_utterances += len(batch)
         else:
             result.not_finite.append(batch.utterance_ids)
         if not emittable.all():
             result.not_emittable += [name for name, can in zip(batch.utterance_ids, emittable, strict=True) if not can]
-    result.train_loss = float(total) / count if count else math.nan
-    result.num_utterances = count
-    result.seconds = time.perf_counter() - began
+        if stop():
+            break
+    result.seconds = earlier + time.perf_counter() - began
     return result

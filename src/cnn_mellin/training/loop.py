@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def train(
                 raise TrainingInterrupted(
                     f"{model_dir}: told to stop; all {run.progress.epoch} epochs are saved, the same command goes on"
                 )
-            with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"):
+            with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
                 run.epoch(say, stop)
             report(run.progress.records[-1], settings.training.num_epochs)
     return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
@@ -397,6 +398,17 @@ def _optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimize
         return torch.optim.RMSprop(model.parameters(), lr=rate)
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
+
+
+@contextmanager
+def _naming_no_compiler() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).splitlines()[0][:200]
+        raise SettingsError(f"--compile: torch cannot compile the model here ({reason}); leave it out") from None
 
 
 class _Locked:

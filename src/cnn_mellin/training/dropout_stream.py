@@ -1,0 +1,45 @@
+"""torch's own random stream, which dropout draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["dropout_stream"]
+
+
+@contextmanager
+def dropout_stream(
+    device: torch.device, seed: int, state: Sequence[torch.Tensor] | None = None
+) -> Iterator[Callable[[], list[torch.Tensor]]]:
+    """Within the block torch draws from the seed's stream, or goes on from a state of it; outside, as if nothing were.
+
+    Gives a function that returns the state: of the CPU, then of the device if it is another.
+
+    >>> with dropout_stream(torch.device("cpu"), 1) as state:
+    ...     first, at_first, second = torch.rand(1), state(), torch.rand(1)
+    >>> with dropout_stream(torch.device("cpu"), 1, at_first):
+    ...     bool(torch.rand(1) == second)
+    True
+    """
+    cuda = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        if state is not None:
+            torch.set_rng_state(state[0])
+            if device.type == "cuda":
+                torch.cuda.set_rng_state(state[1], cuda[0])
+            elif device.type == "mps":
+                torch.mps.set_rng_state(state[1])
+
+        def current() -> list[torch.Tensor]:
+            states = [torch.get_rng_state()]
+            if device.type == "cuda":
+                states.append(torch.cuda.get_rng_state(cuda[0]))
+            elif device.type == "mps":
+                states.append(torch.mps.get_rng_state())
+            return states
+
+        yield current

@@ -1,0 +1,42 @@
+"""What a training says when the memory of its device does not suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from cnn_mellin.errors import UserError
+
+__all__ = ["TrainingMemoryError", "naming_memory_shortage"]
+
+# What torch's CPU allocators say; it has no class of its own for them.
+_CPU_MESSAGES = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+
+class TrainingMemoryError(UserError):
+    """The memory does not suffice for a training."""
+
+
+@contextmanager
+def naming_memory_shortage(place: str) -> Iterator[None]:
+    """Raise a shortage of memory within the block as a TrainingMemoryError that begins with `place`.
+
+    >>> with naming_memory_shortage("exp/m: epoch 1"):
+    ...     raise MemoryError
+    Traceback (most recent call last):
+    cnn_mellin.training.memory_shortage.TrainingMemoryError: exp/m: epoch 1: out of memory; ...
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(message in text for message in _CPU_MESSAGES):
+            raise
+        reason = f" ({text.strip().splitlines()[0][:160]})" if text.strip() else ""
+        raise TrainingMemoryError(
+            f"{place}: out of memory{reason}; lower [data] batch_size, or make the model smaller in another folder; "
+            "the last checkpoint is as it was"
+        ) from None
