@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,39 @@ def test_segments_of_a_recording_equal_files_of_their_own(tmp_path, table, kaldi
     root = ["--audio-root", str(kaldi)]
     assert main(["--quiet", "prep", "kaldi", str(kaldi), str(tmp_path / "from-kaldi"), *options, *root]) == 0
     assert contents(tmp_path / "from-table") == contents(tmp_path / "from-kaldi")
+
+
+def _peak_megabytes(folder: Path, num_utterances: int) -> float:
+    """Most memory that a preparation of so many utterances of 0.1 s takes, in a process of its own."""
+    stream = np.random.default_rng(0)
+    folder.mkdir()
+    soundfile.write(folder / "all.wav", stream.integers(-999, 999, 1600 * 1000).astype(np.int16), 16000)
+    names = [f"utterance{i:06d}" for i in range(num_utterances)]
+    rows = {
+        "wav.scp": [f"all {folder}/all.wav"],
+        "segments": [f"{name} all {i % 1000 / 10:.1f} {(i % 1000 + 1) / 10:.1f}" for i, name in enumerate(names)],
+        "text": [f"{name} {' '.join(map(str, stream.integers(0, 48, 10)))}" for name in names],
+        "utt2spk": [f"{name} speaker" for name in names],
+    }
+    for file, lines in rows.items():
+        (folder / file).write_text("\n".join(lines) + "\n")
+    program = (
+        "import sys; from cnn_mellin.cli.main import main; status = main(sys.argv[1:]); "
+        "print(open('/proc/self/status').read()); sys.exit(status)"
+    )
+    command = ["--quiet", "prep", "kaldi", str(folder), str(folder / "data"), "--features", "raw"]
+    done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=True)
+    # Not what getrusage says, which a process inherits from the one that started it.
+    (peak,) = (line.split()[1] for line in done.stdout.splitlines() if line.startswith("VmHWM:"))
+    return int(peak) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc/self/status (Linux) tells the peak")
+def test_memory_does_not_grow_with_the_audio(tmp_path):
+    few, many = _peak_megabytes(tmp_path / "few", 500), _peak_megabytes(tmp_path / "many", 10_000)
+    # The samples of the many are 61 MB; names, symbols and the language model take the rest.
+    assert many - few < 50
 
 
 def test_kaldi_folders_of_other_names_and_one_alone(tmp_path, kaldi, capsys):

@@ -28,7 +28,7 @@ def require_name(name: str, path: Path, line: int | None, what: str = "utterance
     if not _NAME.fullmatch(name):
         rule = "no white space, bracket or slash, and no dot or semicolon at its start"
         raise CorpusError(path, line, f"{name[:60]!r} cannot name the {what}: it must have {rule}; rename it")
-    return name
+    return sys.intern(name)
 
 
 def parse_transcript(text: str, path: Path, line: int | None) -> tuple[str, ...]:

@@ -236,9 +236,9 @@ class PartitionWriter:
         np.savez(
             self._directory / "index.npz",
             utterance_ids=np.array(list(self._ids), dtype=np.str_),
-            frame_offsets=np.array(self._frame_offsets, dtype=np.int64),
-            references=np.array(self._references, dtype=np.int64).reshape(-1, 3),
-            reference_offsets=np.array(self._reference_offsets, dtype=np.int64),
+            frame_offsets=np.asarray(self._frame_offsets),
+            references=np.asarray(self._references).reshape(-1, 3),
+            reference_offsets=np.asarray(self._reference_offsets),
         )
         content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
