@@ -16,7 +16,20 @@ from cnn_mellin.errors import UserError
 __all__ = ["main", "parser"]
 
 # Each is a module beside this one, with `add_parser(subparsers)`; none imports torch before it is run.
-_COMMANDS = ("demo", "corpus", "prep", "data", "train", "logits", "decode", "transcribe", "lm", "score", "compare")
+_COMMANDS = (
+    "demo",
+    "corpus",
+    "prep",
+    "data",
+    "train",
+    "logits",
+    "export",
+    "decode",
+    "transcribe",
+    "lm",
+    "score",
+    "compare",
+)
 
 _DESCRIPTION = """\
 Phone recognition with convolutions in log time (Mellin correlation), against ordinary ones.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -101,7 +101,7 @@ class AcousticModel(torch.nn.Module):
         if self.feature_scale is not None:
             features = features / self.feature_scale
         windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
-        hidden = self._convolve(windows.values)
+        hidden = self.convolve(windows.values)
         packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)
         if self.rnn is not None:
             packed = self.rnn(packed)[0]
@@ -113,10 +113,15 @@ class AcousticModel(torch.nn.Module):
 
         The first batch waits for the compiler. Results agree up to rounding.
         """
-        self._convolve = torch.compile(self._convolve, dynamic=True)  # type: ignore[method-assign]
+        self.convolve = torch.compile(self.convolve, dynamic=True)  # type: ignore[method-assign]
 
-    def _convolve(self, windows: torch.Tensor) -> torch.Tensor:
-        """Windows (W, time, F) to vectors (W, channels * frequencies), summed over the windows' time."""
+    def convolve(self, windows: torch.Tensor, layers: Iterable[torch.nn.Module] | None = None) -> torch.Tensor:
+        """Windows (W, time, F) to vectors (W, channels * frequencies), summed over the windows' time.
+
+        Args:
+            windows: already divided by the scale of the features.
+            layers: of the same results, to use instead of the model's own convolutions.
+        """
         hidden = windows.unsqueeze(1)  # (W, C, time, F)
         if self.log_compression is not None:
             hidden = self.log_compression(hidden)
@@ -125,7 +130,7 @@ class AcousticModel(torch.nn.Module):
         raw = self.num_features == 1
         if raw:
             hidden = hidden.squeeze(3)  # (W, C, time)
-        for convolution, out_freq in zip(self.convs, self._out_freqs, strict=True):
+        for convolution, out_freq in zip(layers or self.convs, self._out_freqs, strict=True):
             hidden = convolution(hidden)
             if not raw and hidden.size(3) > out_freq:
                 hidden = hidden.narrow(3, 0, out_freq)

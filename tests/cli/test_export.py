@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.training import load_model, train
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (the extra export)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with models of known features, model, and of unknown ones, unknown."""
+    path = tmp_path_factory.mktemp("export")
+    write_symbols(path / "ext", ["aa", "sil"])
+    stream = np.random.default_rng(1)
+    changes = {"recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 1, "seed": 1}
+    settings = Settings().updated({"model": changes, "training": {"num_epochs": 1, "seed": 1}})
+    for model, feature_type in (("model", "fbank-81-10ms"), ("unknown", "mine")):
+        with write_partition(path / model, PartitionDescription(81, 10.0, feature_type)) as writer:
+            writer.add("u", stream.uniform(0, 5, (20, 81)), [0, 1])
+        train(path / model, None, path / f"{model}-trained", settings)
+    return path
+
+
+def test_exported_file_is_the_model(folder, tmp_path, capsys):
+    assert main(["export", str(folder / "model-trained"), str(tmp_path / "m.onnx")]) == 0
+    assert "onnxruntime agrees with the model" in capsys.readouterr().out
+    model, _ = load_model(folder / "model-trained")
+    audio = np.random.default_rng(2).normal(0, 500, 7777).astype(np.float32)
+    features = FeatureExtractor.named("fbank-81-10ms")(torch.from_numpy(audio))
+    with torch.inference_mode():
+        expected = model(features[None], torch.tensor([len(features)]))[0][0].softmax(1)
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"audio": audio})[0], expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["unknown-trained", "m.onnx"], r"does not say how its features (mine) were computed"),
+        (["nothing", "m.onnx"], "is no model folder"),
+        (["model-trained", "none/m.onnx"], "none/m.onnx: its folder does not exist; make it first"),
+        (["model-trained", "m.onnx", "--epoch", "7"], "no checkpoint of epoch 7; there are: 1"),
+        (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients a frame, but"),
+    ],
+)
+def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):
+    import json
+
+    from cnn_mellin.features.configuration import shipped_configuration
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sig.json").write_text(json.dumps(shipped_configuration("sigbank-41-2ms")))
+    assert main(["export", str(folder / arguments[0]), *arguments[1:]]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "m.onnx").exists()
