@@ -1,5 +1,8 @@
 import math
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,3 +151,19 @@ def test_silence_has_a_gradient_of_zero():
     FeatureExtractor.named("sigbank-41-2ms")(signal).sum().backward()
     assert signal.grad is not None
     assert torch.equal(signal.grad, torch.zeros(500))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc/self/status (Linux) tells the peak")
+def test_a_long_signal_takes_no_more_memory_than_its_features():
+    program = (
+        "import torch; from cnn_mellin.features import FeatureExtractor\n"
+        "def status(name): return int(open('/proc/self/status').read().split(name + ':')[1].split()[0]) / 1024\n"
+        "extractor = FeatureExtractor.named('sigbank-41-2ms'); extractor(torch.ones(16000))\n"
+        "signal = torch.ones(5 * 60 * 16000); before = status('VmRSS')\n"
+        "features = extractor(signal); print(status('VmHWM') - before, features.nbytes / 2**20)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    taken, features = map(float, done.stdout.split())
+    assert features > 20
+    assert taken < features + 20

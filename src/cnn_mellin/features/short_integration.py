@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -76,31 +78,42 @@ class ShortIntegration(torch.nn.Module):
         coefficients = len(self.responses) + self._config.include_energy
         if not num_frames:
             return signal.new_zeros(0, coefficients)
+        if torch.is_grad_enabled() and signal.requires_grad:
+            return torch.cat(list(self._blocks(signal, num_frames, None)))
+        spectra = self._spectrum(signal)
+        frames = signal.new_empty(num_frames, coefficients)
+        done = 0
+        for block in self._blocks(signal, num_frames, (torch.empty_like(spectra), torch.empty_like(spectra))):
+            frames[done : done + len(block)] = block
+            done += len(block)
+        return frames
+
+    def _blocks(
+        self, signal: torch.Tensor, num_frames: int, buffers: tuple[torch.Tensor, torch.Tensor] | None
+    ) -> Iterator[torch.Tensor]:
+        """Frames in turn, (some, coefficients), so that the memory beside signal and frames does not grow with them."""
         shift, size, piece = self._shift, self._transform_size, self._piece
-        total = (num_frames + 1) * shift
-        num_pieces = -(-total // piece)
+        spectra = self._spectrum(signal)
+        weights = self.window.to(signal.dtype).view(2, shift).T.contiguous()
         # y[start], the first value that counts, needs `length - 1` samples before it.
         start = self._center - shift if self._centered else self._center
         before = self._length - 1 - start
-        needed = (num_pieces - 1) * piece + size
-        pieces = _cut(signal, before, needed).unfold(0, size, piece)
-        spectra = self._spectrum(signal)
-        weights = self.window.to(signal.dtype).view(2, shift).T.contiguous()
-        # One piece at a time stays in the processor's cache, and bounds the memory that a long signal needs.
-        buffers = None
-        if not (torch.is_grad_enabled() and signal.requires_grad):
-            buffers = (torch.empty_like(spectra), torch.empty_like(spectra))
-        found = [self._halves(some, spectra, weights, buffers) for some in pieces]
-        halves = torch.cat(found, 1)[:, : num_frames + 1]
-        frames = (halves[:, :-1, 0] + halves[:, 1:, 1]).T
-        if self._config.include_energy:
-            early = _cut(signal, shift if self._centered else 0, total)
-            early = early.square() if self._config.use_power else early.abs()
-            blocks = early.view(num_frames + 1, shift) @ weights
-            frames = torch.cat([(blocks[:-1, 0] + blocks[1:, 1]).unsqueeze(1), frames], 1)
-        if self._config.use_log:
-            return frames.clamp(min=1e-5).log()
-        return frames.contiguous()
+        shifts_left = num_frames + 1
+        begun: torch.Tensor | None = None  # of the frame that the last shift so far began, (coefficients, 1)
+        for first in range(0, shifts_left * shift, piece):
+            num_shifts = min(piece // shift, shifts_left)
+            shifts_left -= num_shifts
+            halves = self._halves(_cut(signal, first - before, size), spectra, weights, buffers)[:, :num_shifts]
+            if self._config.include_energy:
+                early = _cut(signal, first - (shift if self._centered else 0), num_shifts * shift)
+                early = early.square() if self._config.use_power else early.abs()
+                halves = torch.cat([(early.view(num_shifts, shift) @ weights).unsqueeze(0), halves])
+            begins, ends = halves[:, :-1, 0], halves[:, 1:, 1]
+            if begun is not None:
+                begins, ends = torch.cat([begun, begins], 1), halves[:, :, 1]
+            begun = halves[:, -1:, 0]
+            frames = (begins + ends).T
+            yield frames.clamp(min=1e-5).log() if self._config.use_log else frames
 
     def _halves(
         self,
@@ -134,6 +147,10 @@ class ShortIntegration(torch.nn.Module):
         return self._spectra[key]
 
 
-def _cut(signal: torch.Tensor, before: int, total: int) -> torch.Tensor:
-    """`total` samples from `before` samples before the signal (after its start if negative); zeros outside it."""
-    return torch.nn.functional.pad(signal, (before, total - before - len(signal)))
+def _cut(signal: torch.Tensor, first: int, count: int) -> torch.Tensor:
+    """`count` samples from sample `first`, which may lie before the signal; zeros outside it."""
+    inside = signal[max(first, 0) : max(first + count, 0)]
+    before = min(max(-first, 0), count)
+    if len(inside) == count:
+        return inside
+    return torch.nn.functional.pad(inside, (before, count - before - len(inside)))
