@@ -147,6 +147,8 @@ def train(
     model_dir = Path(model_dir)
     model_dir.mkdir(parents=True, exist_ok=True)
     with _Locked(model_dir, say):
+        for leftover in model_dir.glob(".*.partial"):  # of a run that was killed
+            leftover.unlink()
         description = _describe(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device))

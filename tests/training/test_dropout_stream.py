@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from cnn_mellin.training.dropout_stream import dropout_stream
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
+]
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_goes_on_from_a_state_and_leaves_the_stream_outside(name):
+    device = torch.device(name)
+    before = torch.get_rng_state()
+    with dropout_stream(device, 5) as state:
+        torch.rand(3, device=device)
+        middle = state()
+        expected = torch.rand(4, device=device)
+    with dropout_stream(device, 5, middle):
+        assert torch.equal(torch.rand(4, device=device), expected)
+    with dropout_stream(device, 6):
+        assert not torch.equal(torch.rand(4, device=device), expected)
+    assert torch.equal(torch.get_rng_state(), before)
