@@ -203,7 +203,7 @@ def test_symbols_that_training_lacks_are_named(tmp_path, capsys):
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(4000, np.int16), 16000)
     (tmp_path / "t.tsv").write_text("audio\ttranscript\tpartition\na.wav\tx\ttrain\nb.wav\ty x\ttest\n")
     assert main(["--quiet", "prep", "table", str(tmp_path / "t.tsv"), str(tmp_path / "data")]) == 0
-    assert capsys.readouterr().err == f"cnn-mellin: {tmp_path}/t.tsv: 1 symbols are in no training utterance: y\n"
+    assert capsys.readouterr().err == f"cnn-mellin: {tmp_path}/t.tsv: no training utterance has 1 of 2 symbols: y\n"
 
 
 @pytest.mark.parametrize(

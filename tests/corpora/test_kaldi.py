@@ -1,6 +1,8 @@
+import shutil
+
 import pytest
 
-from cnn_mellin.corpora.kaldi import kaldi_parts, read_kaldi
+from cnn_mellin.corpora.kaldi import kaldi_parts, read_kaldi, read_kaldi_parts
 from cnn_mellin.errors import CorpusError
 
 
@@ -91,3 +93,13 @@ def test_parts(folder):
         kaldi_parts(data / "train")
     with pytest.raises(CorpusError, match="none: does not exist; name one with wav.scp"):
         kaldi_parts(folder / "none")
+
+
+def test_an_utterance_in_two_parts_is_named(folder):
+    assert {part: len(utterances) for part, utterances in read_kaldi_parts(folder, audio_root=folder).items()} == {
+        "train": 3
+    }
+    for part in ("train", "test"):
+        shutil.copytree(folder, folder / "data" / part, ignore=shutil.ignore_patterns("data"))
+    with pytest.raises(CorpusError, match="data/test: utterance u1 is in part train, too; delete one"):
+        read_kaldi_parts(folder / "data", audio_root=folder)

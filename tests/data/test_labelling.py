@@ -13,7 +13,7 @@ def test_symbols_of_a_corpus_are_those_of_all_its_parts_unfolded():
     assert labelling.symbols == ("b", "ix", "q")
     assert labelling.classes == {"b": 0, "ix": 1, "q": 2}
     assert labelling.trained_symbols(["q", "ix"]) == labelling.scored_symbols(["q", "ix"]) == ["q", "ix"]
-    assert warning == "1 symbols are in no training utterance: q"
+    assert warning == "no training utterance has 1 of 3 symbols: q"
     assert corpus_labelling({"train": [said("b")], "dev": [said("b")]})[1] == ""
 
 

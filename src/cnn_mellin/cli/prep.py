@@ -103,11 +103,10 @@ def _run_timit(arguments: argparse.Namespace) -> int:
 
 
 def _run_kaldi(arguments: argparse.Namespace) -> int:
-    from cnn_mellin.corpora.kaldi import kaldi_parts, read_kaldi
+    from cnn_mellin.corpora.kaldi import read_kaldi_parts
 
-    folders = kaldi_parts(arguments.corpus, _parts(arguments.parts))
-    parts = {part: read_kaldi(folder, part=part, audio_root=arguments.audio_root) for part, folder in folders.items()}
-    return _prepare_own(arguments, parts)
+    folders = _parts(arguments.parts)
+    return _prepare_own(arguments, read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root))
 
 
 def _run_table(arguments: argparse.Namespace) -> int:

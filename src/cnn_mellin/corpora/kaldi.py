@@ -15,9 +15,29 @@ from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["kaldi_parts", "read_kaldi"]
+__all__ = ["kaldi_parts", "read_kaldi", "read_kaldi_parts"]
 
 _PARTS = ("train", "dev", "test")
+
+
+def read_kaldi_parts(
+    root: str | Path, folders: Mapping[str, str] | None = None, *, audio_root: str | Path = "."
+) -> dict[str, list[Utterance]]:
+    """All parts of a corpus: those of `kaldi_parts`, each as `read_kaldi` reads it.
+
+    Raises:
+        CorpusError: a part is wrong, or an utterance is in two of them.
+    """
+    parts: dict[str, list[Utterance]] = {}
+    part_of: dict[str, str] = {}
+    for part, folder in kaldi_parts(root, folders).items():
+        parts[part] = read_kaldi(folder, part=part, audio_root=audio_root)
+        for utterance in parts[part]:
+            name = utterance.utterance_id
+            other = part_of.setdefault(name, part)
+            if other != part:
+                raise CorpusError(folder, None, f"utterance {name} is in part {other}, too; delete one, or rename it")
+    return parts
 
 
 def kaldi_parts(root: str | Path, folders: Mapping[str, str] | None = None) -> dict[str, Path]:

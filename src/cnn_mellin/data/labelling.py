@@ -64,6 +64,10 @@ def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labellin
     of_part = {part: {label for u in utterances for label in u.labels} for part, utterances in parts.items()}
     symbols = tuple(sorted(set().union(*of_part.values())))
     unseen = sorted(set(symbols) - of_part.get("train", set()))
-    warning = f"{len(unseen)} symbols are in no training utterance: {name_utterances(unseen)}" if unseen else ""
+    warning = (
+        f"no training utterance has {len(unseen)} of {len(symbols)} symbols: {name_utterances(unseen)}"
+        if unseen
+        else ""
+    )
     itself = {symbol: symbol for symbol in symbols}
     return Labelling(symbols, itself, itself, {"symbols": list(symbols)}), warning
