@@ -1,0 +1,62 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.corpora.utterance import TimedPhone, Utterance
+from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
+from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.scoring.transcripts import read_trn
+
+
+def said(name: str, *symbols: str, **about: str) -> Utterance:
+    return Utterance(name, name[0], Path(f"{name}.wav"), (), transcript=symbols, **about)
+
+
+def test_perplexity_of_each_part_is_that_of_its_probabilities():
+    parts = {"train": [said("a", "x", "y"), said("b", "x", "y")], "dev": [said("c", "y", "x")]}
+    labelling = corpus_labelling(parts)[0]
+    ngrams = estimate_language_model(parts["train"], labelling)
+    found = part_perplexities(ngrams, parts, labelling)
+    assert found is not None
+    # The training sentence, counted once: x after <s>, y after x and the end after y were seen once each, so that 0.5
+    # of each is left to the lower orders, down to 1/3.
+    unigram = 0.5 / 3 + 0.5 / 3
+    bigram = 0.5 + 0.5 * unigram
+    trigram = 0.5 + 0.5 * bigram
+    probability = bigram * trigram * trigram  # nothing is longer than <s> before the first symbol
+    assert found["train"] == pytest.approx(math.exp(-math.log(probability) / 3), rel=1e-6)
+    assert found["dev"] > found["train"]
+
+
+def test_a_model_of_thousands_of_words_is_written_but_not_unrolled():
+    words = [f"w{i}" for i in range(2500)]
+    parts = {"train": [said("a", *words)]}
+    labelling = corpus_labelling(parts)[0]
+    ngrams = estimate_language_model(parts["train"], labelling)
+    assert len(ngrams[0]) == 2502
+    assert part_perplexities(ngrams, parts, labelling) is None
+
+
+def write(folder: Path, utterances: list[Utterance], labelling) -> set[str]:
+    folder.mkdir()
+    with write_partition(folder / "train", PartitionDescription(1)) as writer:
+        for utterance in utterances:
+            writer.add(utterance.utterance_id, [[0.0]] * 9, [0])
+    parts = {"train": utterances}
+    write_ext_folder(folder, parts, labelling, estimate_language_model(utterances, labelling), 16000)
+    return {path.name for path in (folder / "ext").iterdir()}
+
+
+def test_what_is_not_known_has_no_file(tmp_path):
+    always = {"token2id.txt", "id2token.txt", "lm.arpa.gz", "utt2spk", "train.ref.trn", "train.info.ark"}
+    untimed = [said("a", "q"), said("b", "ix", gender="f")]
+    assert write(tmp_path / "untimed", untimed, corpus_labelling({"train": untimed})[0]) == always
+    assert read_trn(tmp_path / "untimed" / "ext" / "train.ref.trn") == {"a": ["q"], "b": ["ix"]}
+    phones = (TimedPhone("q", 0, 800), TimedPhone("ix", 800, 1600))
+    timed = [Utterance("a-1", "a", Path("a.wav"), phones, gender="f", dialect="dr1")]
+    more = {"spk2gender", "spk2dialect", "train.ref.ctm", "train.ref.stm"}
+    assert write(tmp_path / "timed", timed, timit_labelling(48)) == always | more
+    assert (tmp_path / "timed" / "ext" / "train.ref.ctm").read_text() == "a-1 A 0.0500 0.0500 ih\n"
+    assert (tmp_path / "timed" / "ext" / "train.ref.stm").read_text() == "a-1 A a 0.0000 0.1000 ih\n"
