@@ -114,11 +114,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model, arpa = trigram(Path(folder))
 
-        def ours(beam_width: int, with_lm: bool, num_threads: int) -> Callable[[torch.Tensor], list[float]]:
+        def ours(beam_width: int, with_lm: bool, num_workers: int) -> Callable[[torch.Tensor], list[float]]:
             def decode(log_probs: torch.Tensor) -> list[float]:
                 lengths = torch.full((len(log_probs),), log_probs.size(1))
                 fused = {"language_model": model, "lm_weight": LM_WEIGHT} if with_lm else {}
-                found = prefix_beam_search(log_probs, lengths, beam_width, num_threads=num_threads, **fused)  # type: ignore[arg-type]
+                found = prefix_beam_search(log_probs, lengths, beam_width, num_workers=num_workers, **fused)  # type: ignore[arg-type]
                 return [best[0][1] for best in found]
 
             return decode

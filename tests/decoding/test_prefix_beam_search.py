@@ -68,17 +68,17 @@ def test_search_equals_a_slow_one(beam_width: int) -> None:
             assert_same(result, simple_prefix_search(utterance[:length], beam_width, **fused))
 
 
-@pytest.mark.parametrize("num_threads", [1, 2, 3, None])
-def test_batched_equals_one_by_one_whatever_the_threads(
-    num_threads: int | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("num_workers", [1, 2, 3, None])
+def test_batched_equals_one_by_one_whatever_the_processes(
+    num_workers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules[prefix_beam_search.__module__]
-    monkeypatch.setattr(module, "_FEWEST_CANDIDATES", 1)  # else all would be one chunk
+    monkeypatch.setattr(module, "_WORTH_SHARING", 1)  # else None would be one process
     logits = torch.randn(11, 20, 7, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([20, 3, 0, 17, 20, 1, 9, 12, 20, 5, 8])
     logits[1, 3:] = float("nan")  # padding may hold anything
     fused: dict[str, Any] = {"language_model": language_model(6), "lm_weight": 0.8}
-    found = prefix_beam_search(logits, lengths, 6, num_best=4, num_threads=num_threads, **fused)
+    found = prefix_beam_search(logits, lengths, 6, num_best=4, num_workers=num_workers, **fused)
     for i, length in enumerate(lengths.tolist()):
         (alone,) = prefix_beam_search(logits[i : i + 1, :length], lengths[i : i + 1], 6, num_best=4, **fused)
         assert found[i] == alone
@@ -133,7 +133,7 @@ def test_a_blank_alone_and_no_utterance() -> None:
         ({"beam_width": 0}, "beam_width is 0; it must be at least 1"),
         ({"num_best": 5}, "num_best is 5; it must lie in 1..beam_width, which is 4"),
         ({"num_best": 0}, "num_best is 0; it must lie in"),
-        ({"num_threads": 0}, "num_threads is 0; it must be at least 1"),
+        ({"num_workers": 0}, "num_workers is 0; it must be at least 1"),
         ({"lm_weight": -1.0}, "lm_weight is -1.0; it must be finite and 0 or more"),
         ({"lm_weight": float("nan")}, "lm_weight is nan; it must be finite"),
         ({"lm_weight": 1.0}, "lm_weight is 1.0, but there is no language_model"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from cnn_mellin.decoding.forked_map import forked_map
 from cnn_mellin.language_models.ngram_model import NgramModel
 
 __all__ = ["prefix_beam_search"]
@@ -18,14 +17,20 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Hashes = npt.NDArray[np.uint64]
 
-# Candidates (prefixes times classes) that one step weighs at once: at most what the caches hold, and at least so many
-# that numpy's share is larger than Python's, which threads cannot do side by side.
+# Candidates (prefixes times classes) that one step weighs at once: what the caches hold.
 _MOST_CANDIDATES = 65536
-_FEWEST_CANDIDATES = 16384
 
-# What a slot without a prefix calls its parent; no prefix has this hash.
+# Candidates of a whole search from which on it is shared among processes: the tenth of a second it then takes alone
+# is several times what starting a process takes.
+_WORTH_SHARING = 3e7
+
+# Candidates for each slot from which on it pays to choose among them first.
+_MANY_BETTER = 2
+
+# Hashes: of what is no prefix, such as the parent of the empty one; of the empty one; and of a dead slot.
 _NO_PREFIX = np.uint64(0)
 _EMPTY_PREFIX = np.uint64(1)
+_DEAD = np.uint64(2)
 
 
 def prefix_beam_search(
@@ -36,7 +41,7 @@ def prefix_beam_search(
     language_model: NgramModel | None = None,
     lm_weight: float = 0.0,
     num_best: int = 1,
-    num_threads: int | None = None,
+    num_workers: int | None = None,
 ) -> list[list[tuple[list[int], float]]]:
     """The best sequences of classes, each scored by all of its alignments that the beam holds.
 
@@ -47,7 +52,8 @@ def prefix_beam_search(
         language_model: of the V - 1 classes other than the blank, in their order.
         lm_weight: of the language model's logarithm; 0 leaves it out.
         num_best: sequences wanted an utterance, at most `beam_width`; fewer are given where fewer are possible.
-        num_threads: utterances are shared among so many threads; None takes one for each core. The result does not
+        num_workers: utterances are shared among so many processes, where the system has fork; None takes as many as
+            torch has threads, or one where the search is so short that sharing does not pay. The result does not
             depend on it.
 
     Returns:
@@ -63,29 +69,29 @@ def prefix_beam_search(
     >>> [(classes, round(score, 4)) for classes, score in found]
     [([0], -0.4463), ([], -1.0217)]
     """
-    _check(logits, lengths, beam_width, language_model, lm_weight, num_best, num_threads)
+    _check(logits, lengths, beam_width, language_model, lm_weight, num_best, num_workers)
     log_probs = logits.detach().cpu().double().log_softmax(2).numpy()
     frames = np.asarray(lengths.tolist(), dtype=np.int64)
     for i, num_frames in enumerate(frames):
         if np.isnan(log_probs[i, :num_frames]).any():
             raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; a diverged model?")
     fused = _Fusion.of(language_model, lm_weight, logits.size(2))
+
+    def search(share: _Ints) -> list[list[tuple[list[int], float]]]:
+        size = max(_MOST_CANDIDATES // (beam_width * logits.size(2)), 1)
+        chunks = [share[i : i + size] for i in range(0, len(share), size)]
+        return [best for chunk in chunks for best in _search(log_probs, frames, chunk, beam_width, num_best, fused)]
+
+    if num_workers is None:
+        pays = frames.sum() * beam_width * logits.size(2) >= _WORTH_SHARING
+        num_workers = torch.get_num_threads() if pays else 1
+    # utterances of similar length together, the longest first; every share has some of each length
+    order = np.argsort(-frames, kind="stable")
+    shares = [order[i::num_workers] for i in range(min(num_workers, max(len(order), 1)))]
     found: list[list[tuple[list[int], float]]] = [[] for _ in frames]
-
-    def search(chosen: _Ints) -> None:
-        searched = _search(log_probs, frames, chosen, beam_width, num_best, fused)
-        for i, best in zip(chosen.tolist(), searched, strict=True):
+    for share, searched in zip(shares, forked_map(search, shares), strict=True):
+        for i, best in zip(share.tolist(), searched, strict=True):
             found[i] = best
-
-    if num_threads is None:
-        num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chunks = _chunks(frames, beam_width * logits.size(2), num_threads)
-    if num_threads == 1 or len(chunks) < 2:
-        for chunk in chunks:
-            search(chunk)
-    else:
-        with ThreadPoolExecutor(num_threads) as pool:
-            list(pool.map(search, chunks))
     return found
 
 
@@ -116,78 +122,186 @@ class _Fusion:
         )
 
 
-def _chunks(frames: _Ints, num_candidates: int, num_threads: int) -> list[_Ints]:
-    """Utterances to search together: of similar length, the longest first; each has a number of candidates a frame."""
-    order = np.argsort(-frames, kind="stable")
-    fewest, most = (max(limit // num_candidates, 1) for limit in (_FEWEST_CANDIDATES, _MOST_CANDIDATES))
-    size = min(max(-(-len(order) // num_threads), fewest), most)
-    return [order[i : i + size] for i in range(0, len(order), size)]
-
-
 def _search(
     all_log_probs: _Floats, all_frames: _Ints, chosen: _Ints, width: int, num_best: int, fusion: _Fusion | None
 ) -> list[list[tuple[list[int], float]]]:
     """Search the chosen utterances, which are ordered by falling length, frame by frame.
 
-    A slot of the beam is one prefix; blank and nonblank are its scores over the alignments that end in a blank or in
-    its last class; total is their sum. N utterances still running, W slots, V classes with the blank, which is also
-    what "last class" is for the empty prefix: staying there is overwritten by the blank's own candidate.
+    A slot of the beam is one prefix, or dead. A prefix that stays keeps its slot; those that enter take the slots of
+    those that leave. What holds as long as no prefix enters or leaves is worked out again only then.
     """
-    num_chosen, num_classes = len(chosen), all_log_probs.shape[2]
-    frames = all_frames[chosen]
-    blank_class = num_classes - 1
-    blank = np.full((num_chosen, width), -np.inf)
-    blank[:, 0] = 0.0
-    nonblank = np.full((num_chosen, width), -np.inf)
-    total = blank.copy()
-    last = np.full((num_chosen, width), blank_class)
-    context = np.full((num_chosen, width), fusion.start if fusion else 0)
-    hashes = np.full((num_chosen, width), _EMPTY_PREFIX)
-    parents = np.full((num_chosen, width), _NO_PREFIX)
-    nodes = np.zeros((num_chosen, width), dtype=np.int64)
-    node_parents, node_classes, num_nodes = [np.zeros(1, np.int64)], [np.zeros(1, np.int64)], 1
-    for t in range(int(frames[0]) if num_chosen else 0):
-        n = int(np.searchsorted(-frames, -t, side="left"))  # utterances longer than t frames
-        frame = all_log_probs[chosen[:n], t]
-        rows = np.arange(n)[:, None]
-        candidates = total[:n, :, None] + frame[:, None, :]
-        stay_blank = candidates[:, :, blank_class].copy()
-        stay_nonblank = nonblank[:n] + frame[rows, last[:n]]
+    num_frames = all_frames[chosen]
+    # frames first, so that the utterances still running are one piece
+    frames = np.ascontiguousarray(all_log_probs[chosen, : num_frames.max(initial=0)].transpose(1, 0, 2))
+    blank_frames = frames[:, :, -1:].copy()
+    frames[:, :, -1] = -np.inf  # the blank extends no prefix
+    beam = _Beam(len(chosen), width, frames.shape[2], fusion)
+    running = np.searchsorted(-num_frames, -np.arange(len(frames)), side="left").tolist()
+    for t, num_running in enumerate(running):
+        if num_running != beam.num_running:
+            beam.keep(num_running)
+        beam.step(frames[t], blank_frames[t, :num_running])
+    return beam.best(num_best)
+
+
+class _Beam:
+    """The prefixes of N utterances, W slots each, of which the first n are still running; V classes with the blank.
+
+    `blank` and `nonblank` are scores over the alignments that end in a blank or in the last class, `total` is their
+    sum. Slots are counted through all utterances: slot w of utterance i is i * W + w, and N * W is no slot.
+    `last_at` is where a slot's last class lies in a frame (N, V), `own_at` where it lies among the candidates
+    (N, W, V), which are extensions of each slot by each class. The empty prefix's last class is the blank.
+    """
+
+    def __init__(self, num_utterances: int, width: int, num_classes: int, fusion: _Fusion | None) -> None:
+        shape, self._size = (num_utterances, width), num_utterances * width
+        self._width, self._num_classes, self._fusion = width, num_classes, fusion
+        self.num_running = 0
+        self._blank = np.full(shape, -np.inf)
+        self._blank[:, 0] = 0.0
+        self._nonblank = np.full(shape, -np.inf)
+        self._total = self._blank.copy()
+        self._last = np.full(self._size, num_classes - 1)
+        self._context = np.full(self._size, fusion.start if fusion else 0)
+        hashes = np.full(shape, _DEAD)
+        hashes[:, 0] = _EMPTY_PREFIX
+        self._hashes = hashes.reshape(-1)
+        self._parent_hashes = np.full(self._size, _NO_PREFIX)
+        self._parents = np.full(self._size, self._size)
+        self._utterances = np.repeat(np.arange(num_utterances), width)
+        self._last_at = self._utterances * num_classes + self._last
+        self._own_at = np.arange(self._size) * num_classes + self._last
+        self._candidates = np.empty((num_utterances, width, num_classes))
+        self._nodes = np.zeros(self._size, dtype=np.int64)
+        self._node_parents, self._node_classes = [np.zeros(1, np.int64)], [np.zeros(1, np.int64)]
+        self._num_nodes = 1
+
+    def keep(self, num_running: int) -> None:
+        """Let only the first utterances run on."""
+        self.num_running = num_running
+        stop = num_running * self._width
+        self._places = np.s_[:num_running], np.s_[:stop]
+        self._bounds = np.arange(num_running + 1) * (self._width * self._num_classes)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Work out again what depends on the prefixes of the running utterances."""
+        utterances, slots = self._places
+        shape = (self.num_running, self._width)
+        parents = self._parents[slots]
+        self._children = np.flatnonzero(parents < self._size)
+        self._reached_at = parents[self._children] * self._num_classes + self._last[self._children]
+        self._running_last_at = self._last_at[slots].reshape(shape)
+        self._running_own_at = self._own_at[slots].reshape(shape)
+        if self._fusion:
+            self._fused = self._fusion.scores.take(self._context[slots], axis=0).reshape(*shape, -1)
+        self._running = self._blank[utterances], self._nonblank[utterances], self._total[utterances]
+        self._running_candidates = self._candidates[utterances]
+        self._flat_candidates = self._running_candidates.reshape(-1)
+
+    def step(self, frame: _Floats, blank_frame: _Floats) -> None:
+        """Go on by a frame.
+
+        Args:
+            frame: (N, V), minus infinity for the blank.
+            blank_frame: (n, 1), of the blank.
+        """
+        blank, nonblank, total = self._running
+        candidates, flat = self._running_candidates, self._flat_candidates
+        last_scores = frame.reshape(-1).take(self._running_last_at)
+        np.add(total[:, :, None], frame[: self.num_running, None], out=candidates)
         # a class follows itself only across a blank
-        slots = (rows * width + np.arange(width)) * num_classes
-        flat = candidates.reshape(-1)
-        flat[slots + last[:n]] = blank[:n] + frame[rows, last[:n]]
-        if fusion:
-            candidates += np.take(fusion.scores, context[:n], axis=0)
+        flat[self._running_own_at] = blank + last_scores
+        if self._fusion:
+            candidates += self._fused
+        nonblank += last_scores
+        np.add(total, blank_frame, out=blank)
         # a prefix that is in the beam, reached by extending its parent, which is there too
-        child, parent = divmod(np.flatnonzero(parents[:n, :, None] == hashes[:n, None, :]), width)
-        if len(child):
-            extension = (child // width * width + parent) * num_classes + last[:n].reshape(-1)[child]
-            reached = stay_nonblank.reshape(-1)
-            reached[child] = np.logaddexp(reached[child], flat[extension])
-            flat[extension] = -np.inf
-        candidates[:, :, blank_class] = np.logaddexp(stay_blank, stay_nonblank)
-        best = np.argpartition(candidates.reshape(n, -1), (width * num_classes) - width, axis=1)[:, -width:]
-        slot, symbol = divmod(best, num_classes)
-        extended = symbol != blank_class
-        score = flat[best + rows * (width * num_classes)]
-        blank[:n] = np.where(extended, -np.inf, stay_blank[rows, slot])
-        nonblank[:n] = np.where(extended, score, stay_nonblank[rows, slot])
-        total[:n] = score
-        last[:n] = np.where(extended, symbol, last[rows, slot])
-        if fusion:
-            context[:n] = fusion.next_contexts[context[rows, slot], symbol]
-        old_hashes, old_nodes = hashes[rows, slot], nodes[rows, slot]
-        hashes[:n] = np.where(extended, _extended_hash(old_hashes, symbol), old_hashes)
-        parents[:n] = np.where(extended, old_hashes, parents[rows, slot])
-        parents[:n][score == -np.inf] = _NO_PREFIX
-        new = np.flatnonzero(extended)
-        node_parents.append(old_nodes.reshape(-1)[new])
-        node_classes.append(symbol.reshape(-1)[new])
-        old_nodes.reshape(-1)[new] = np.arange(num_nodes, num_nodes + len(new))
-        nodes[:n] = old_nodes
-        num_nodes += len(new)
-    return _n_best(total, nodes, np.concatenate(node_parents), np.concatenate(node_classes), num_best)
+        if len(self._children):
+            reached = nonblank.reshape(-1)
+            reached[self._children] = np.logaddexp(reached[self._children], flat[self._reached_at])
+            flat[self._reached_at] = -np.inf
+        np.logaddexp(blank, nonblank, out=total)
+        # what is no better than all that stays does not enter
+        better = candidates > total.min(1)[:, None, None]
+        count = np.count_nonzero(better)
+        if count > _MANY_BETTER * total.size:  # nor what is not among the best candidates
+            place = (self._num_classes - 1) * self._width
+            least = np.partition(candidates.reshape(self.num_running, -1), place, axis=1)[:, place]
+            better &= candidates >= least[:, None, None]
+        if count:
+            self._enter(np.flatnonzero(better))
+
+    def _enter(self, better: _Ints) -> None:
+        """Let the best candidates take the slots of worse prefixes.
+
+        Args:
+            better: places of candidates, rising.
+        """
+        _, _, total = self._running
+        flat = self._flat_candidates
+        n, width = total.shape
+        counts = np.diff(np.searchsorted(better, self._bounds))
+        most = int(counts.max())
+        present = np.arange(most) < counts[:, None]
+        pool = np.full((n, width + most), -np.inf)
+        pool[:, :width] = total
+        pool[:, width:][present] = flat[better]
+        least = np.partition(pool, most, axis=1)[:, most, None]
+        kept = pool >= least
+        if np.count_nonzero(kept) != n * width:  # of equal ones the first: what stays, then by slot and class
+            above, equal = pool > least, pool == least
+            kept = above | (equal & (equal.cumsum(1) <= width - above.sum(1, keepdims=True)))
+        entering = better[kept[:, width:][present]]
+        if not len(entering):
+            return
+        slots = np.flatnonzero(~kept[:, :width])
+        scores = flat[entering]
+        sources, classes = np.divmod(entering, self._num_classes)
+        for values, new in zip(self._running, (-np.inf, scores, scores), strict=True):
+            values.reshape(-1)[slots] = new
+        self._replace(slots, sources, classes)
+        self._refresh()
+
+    def _replace(self, slots: _Ints, sources: _Ints, classes: _Ints) -> None:
+        """Put the extensions of prefixes by classes into slots; all are read before any is written."""
+        old_hashes, old_nodes = self._hashes[sources], self._nodes[sources]
+        new_hashes = _extended_hash(old_hashes, classes)
+        if self._fusion:
+            self._context[slots] = self._fusion.next_contexts[self._context[sources], classes]
+        self._hashes[slots], self._parent_hashes[slots], self._last[slots] = new_hashes, old_hashes, classes
+        utterances = self._utterances[slots]
+        self._last_at[slots] = utterances * self._num_classes + classes
+        self._own_at[slots] = slots * self._num_classes + classes
+        self._node_parents.append(old_nodes)
+        self._node_classes.append(classes)
+        self._nodes[slots] = np.arange(self._num_nodes, self._num_nodes + len(slots))
+        self._num_nodes += len(slots)
+        # who lost a parent, who has one, and who is found again by a parent that comes back
+        left = np.zeros(self._size + 1, dtype=bool)
+        left[slots] = True
+        self._parents[left[self._parents]] = self._size
+        self._parents[slots] = np.where(left[sources], self._size, sources)
+        families = self._parent_hashes.reshape(-1, self._width)[utterances]
+        found, slot = np.divmod(np.flatnonzero(families == new_hashes[:, None]), self._width)
+        self._parents[utterances[found] * self._width + slot] = slots[found]
+
+    def best(self, num_best: int) -> list[list[tuple[list[int], float]]]:
+        """Follow the best slots of each utterance back to the empty prefix, which is node 0."""
+        node_parents, node_classes = np.concatenate(self._node_parents), np.concatenate(self._node_classes)
+        found = []
+        for scores, ends in zip(self._total, self._nodes.reshape(self._total.shape), strict=True):
+            best = []
+            for slot in np.argsort(-scores, kind="stable")[:num_best].tolist():
+                if scores[slot] == -np.inf:
+                    break
+                classes, node = [], int(ends[slot])
+                while node:
+                    classes.append(int(node_classes[node]))
+                    node = int(node_parents[node])
+                best.append((classes[::-1], float(scores[slot])))
+            found.append(best)
+        return found
 
 
 def _extended_hash(hashes: _Hashes, symbol: _Ints) -> _Hashes:
@@ -198,25 +312,6 @@ def _extended_hash(hashes: _Hashes, symbol: _Ints) -> _Hashes:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _n_best(
-    total: _Floats, nodes: _Ints, node_parents: _Ints, node_classes: _Ints, num_best: int
-) -> list[list[tuple[list[int], float]]]:
-    """Follow the best slots of each utterance back to the empty prefix, which is node 0."""
-    found = []
-    for scores, ends in zip(total, nodes, strict=True):
-        best = []
-        for slot in np.argsort(-scores, kind="stable")[:num_best].tolist():
-            if scores[slot] == -np.inf:
-                break
-            classes, node = [], int(ends[slot])
-            while node:
-                classes.append(int(node_classes[node]))
-                node = int(node_parents[node])
-            best.append((classes[::-1], float(scores[slot])))
-        found.append(best)
-    return found
-
-
 def _check(
     logits: torch.Tensor,
     lengths: torch.Tensor,
@@ -224,7 +319,7 @@ def _check(
     language_model: NgramModel | None,
     lm_weight: float,
     num_best: int,
-    num_threads: int | None,
+    num_workers: int | None,
 ) -> None:
     if logits.dim() != 3 or lengths.shape != logits.shape[:1]:
         shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
@@ -237,8 +332,8 @@ def _check(
         raise ValueError(f"beam_width is {beam_width}; it must be at least 1")
     if not 1 <= num_best <= beam_width:
         raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
-    if num_threads is not None and num_threads < 1:
-        raise ValueError(f"num_threads is {num_threads}; it must be at least 1, or None for all cores")
+    if num_workers is not None and num_workers < 1:
+        raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None for as many as pay")
     if not (0 <= lm_weight < float("inf")):
         raise ValueError(f"lm_weight is {lm_weight}; it must be finite and 0 or more")
     if lm_weight and language_model is None:
