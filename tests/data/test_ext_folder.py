@@ -10,8 +10,8 @@ from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.scoring.transcripts import read_trn
 
 
-def said(name: str, *symbols: str, **about: str) -> Utterance:
-    return Utterance(name, name[0], Path(f"{name}.wav"), (), transcript=symbols, **about)
+def said(name: str, *symbols: str, gender: str = "") -> Utterance:
+    return Utterance(name, name[0], Path(f"{name}.wav"), (), transcript=symbols, gender=gender)
 
 
 def test_perplexity_of_each_part_is_that_of_its_probabilities():

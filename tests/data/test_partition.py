@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import PartitionDescription, count_partition, read_partition, write_partition
 from cnn_mellin.errors import DataError
 
 UTTERANCES = {
@@ -131,3 +131,16 @@ def test_check_classes_names_the_utterance(path):
     partition.check_classes(3)
     with pytest.raises(DataError, match=r"utterance a: class 2 is not in 0\.\.1"):
         partition.check_classes(2)
+
+
+@pytest.mark.parametrize("num_references", [0, 1, 70_000])
+def test_counts_are_those_of_what_is_read(tmp_path, num_references):
+    classes = np.random.default_rng(0).integers(0, 7, num_references)
+    with write_partition(tmp_path / "train", PartitionDescription(2)) as writer:
+        writer.add("a", np.zeros((3, 2)), classes)
+        writer.add("b", np.zeros((4, 2)), [])
+    counts, partition = count_partition(tmp_path / "train"), read_partition(tmp_path / "train")
+    assert (counts.num_utterances, counts.num_frames, counts.num_coefficients) == (2, 7, 2)
+    assert counts.of_class.tolist() == np.bincount(partition.references[:, 0]).tolist()
+    assert partition.references[:, 0].tolist() == classes.tolist()
+    assert partition.references.dtype == np.int64

@@ -10,7 +10,7 @@ import numpy as np
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
-from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition import count_partition
 from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
 from cnn_mellin.language_models.arpa import Ngrams
@@ -74,14 +74,15 @@ def write_ext_folder(
         write_trn(ext / f"{part}.ref.trn", {u.utterance_id: labelling.scored_symbols(u.labels) for u in utterances})
         if all(utterance.phones for utterance in utterances):
             _write_times(ext, part, utterances, labelling, sample_rate_hz)
-        partition = read_partition(folder / part)
-        counts = np.bincount(partition.references[:, 0], minlength=len(labelling.symbols))
+        counts = count_partition(folder / part)
+        of_class = np.zeros(len(labelling.symbols), np.int64)
+        of_class[: len(counts.of_class)] = counts.of_class
         info = {
-            "num_utterances": len(partition),
-            "total_frames": int(partition.frame_offsets[-1]),
-            "num_filts": partition.num_coefficients,
-            "max_ref_class": int(partition.references[:, 0].max(initial=-1)),
-            **{f"count_{i}": int(count) for i, count in enumerate(counts)},
+            "num_utterances": counts.num_utterances,
+            "total_frames": counts.num_frames,
+            "num_filts": counts.num_coefficients,
+            "max_ref_class": len(counts.of_class) - 1,
+            **{f"count_{i}": int(count) for i, count in enumerate(of_class)},
         }
         _write_table(ext / f"{part}.info.ark", ((name, str(value)) for name, value in info.items()))
 
@@ -99,8 +100,7 @@ def _write_times(
         for utterance in utterances:
             name, symbols = utterance.utterance_id, []
             for phone in utterance.phones:
-                symbol = labelling.scored[phone.symbol]
-                if symbol is not None:
+                for symbol in labelling.scored_symbols([phone.symbol]):
                     first = phone.first_sample / sample_rate_hz
                     seconds = phone.end_sample / sample_rate_hz - first
                     ctm.write(f"{name} A {first:.4f} {seconds:.4f} {symbol}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,14 +20,14 @@ class Labelling:
 
     Args:
         symbols: to train on; the place of each is its class.
-        trained: label -> symbol to train on, or None where it is left out.
-        scored: label -> symbol to score, or None where it is left out.
+        trained: label -> symbol to train on, or None where it is left out; None as a whole for labels as they are.
+        scored: label -> symbol to score, likewise.
         source: what partitions keep of it, to see whether it has changed.
     """
 
     symbols: tuple[str, ...]
-    trained: Mapping[str, str | None]
-    scored: Mapping[str, str | None]
+    trained: Mapping[str, str | None] | None
+    scored: Mapping[str, str | None] | None
     source: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -35,13 +35,13 @@ class Labelling:
         """Symbol -> class."""
         return {symbol: i for i, symbol in enumerate(self.symbols)}
 
-    def trained_symbols(self, labels: Iterable[str]) -> list[str]:
+    def trained_symbols(self, labels: Sequence[str]) -> Sequence[str]:
         """Symbols to train on."""
-        return [symbol for label in labels if (symbol := self.trained[label]) is not None]
+        return _folded(labels, self.trained)
 
-    def scored_symbols(self, labels: Iterable[str]) -> list[str]:
+    def scored_symbols(self, labels: Sequence[str]) -> Sequence[str]:
         """Symbols to score."""
-        return [symbol for label in labels if (symbol := self.scored[label]) is not None]
+        return _folded(labels, self.scored)
 
 
 def timit_labelling(num_phones: int = 48) -> Labelling:
@@ -69,5 +69,9 @@ def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labellin
         if unseen
         else ""
     )
-    itself = {symbol: symbol for symbol in symbols}
-    return Labelling(symbols, itself, itself, {"symbols": list(symbols)}), warning
+    return Labelling(symbols, None, None, {"symbols": list(symbols)}), warning
+
+
+def _folded(labels: Sequence[str], folding: Mapping[str, str | None] | None) -> Sequence[str]:
+    """No copy where nothing is folded: many utterances have many labels."""
+    return labels if folding is None else [symbol for label in labels if (symbol := folding[label]) is not None]

@@ -37,6 +37,7 @@ __all__ = [
 
 FORMAT = 1
 _FRAMES_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,39 @@ def read_partition(path: str | Path) -> Partition:
     return partition
 
 
+@dataclass(frozen=True)
+class PartitionCounts:
+    """How much of what a partition holds.
+
+    Args:
+        num_utterances, num_frames, num_coefficients: in it, and of a frame.
+        of_class: (classes,), how often each is in the references.
+    """
+
+    num_utterances: int
+    num_frames: int
+    num_coefficients: int
+    of_class: NDArray[np.int64]
+
+
+def count_partition(path: str | Path) -> PartitionCounts:
+    """Count a packed partition that is whole, in memory that does not grow with its references."""
+    path = Path(path)
+    features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
+    of_class = np.zeros(0, np.int64)
+    with np.load(path / "index.npz", allow_pickle=False) as index:
+        num_utterances = len(index["frame_offsets"]) - 1
+    with zipfile.ZipFile(path / "index.npz") as archive, archive.open("references.npy") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        while rows := file.read(_ROWS_AT_ONCE * 3 * 8):
+            found = np.bincount(np.frombuffer(rows, "<i8")[::3], minlength=len(of_class))
+            found[: len(of_class)] += of_class
+            of_class = found
+    num_frames, num_coefficients = features.shape
+    return PartitionCounts(num_utterances, num_frames, num_coefficients, of_class)
+
+
 def _check_shapes(partition: Partition) -> None:
     path, count = partition.path, len(partition)
     if not len(partition.frame_offsets) == len(partition.reference_offsets) == count + 1:
@@ -190,7 +224,8 @@ class PartitionWriter:
         self._directory = directory
         self._ids: dict[str, None] = {}
         self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
-        self._references = array("q")  # a small array an utterance would take several times the memory
+        # A small array an utterance would take several times the memory, and 64 bits twice.
+        self._references = array("i")
         self._digest = _new_digest(description.num_coefficients)
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
         self._write_header()
@@ -226,20 +261,27 @@ class PartitionWriter:
         self._ids[utterance_id] = None
         self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
         self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
-        self._references.frombytes(rows.tobytes())
+        self._references.frombytes(rows.astype(np.intc).tobytes())
 
     def close(self) -> None:
         """Write the index and the description; the partition is whole after this."""
         self._features.seek(0)
         self._write_header()
         self._features.close()
-        np.savez(
-            self._directory / "index.npz",
-            utterance_ids=np.array(list(self._ids), dtype=np.str_),
-            frame_offsets=np.asarray(self._frame_offsets),
-            references=np.asarray(self._references).reshape(-1, 3),
-            reference_offsets=np.asarray(self._reference_offsets),
-        )
+        with zipfile.ZipFile(self._directory / "index.npz", "w") as index:
+            for name, values in (
+                ("utterance_ids", np.array(list(self._ids), dtype=np.str_)),
+                ("frame_offsets", np.asarray(self._frame_offsets)),
+                ("reference_offsets", np.asarray(self._reference_offsets)),
+            ):
+                with index.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, values)
+            with index.open("references.npy", "w", force_zip64=True) as file:
+                rows = np.asarray(self._references).reshape(-1, 3)
+                header = {"descr": "<i8", "fortran_order": False, "shape": rows.shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for first in range(0, len(rows), _ROWS_AT_ONCE):
+                    file.write(rows[first : first + _ROWS_AT_ONCE].astype("<i8").data)
         content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         (self._directory / "partition.json").write_text(text, encoding="utf-8")

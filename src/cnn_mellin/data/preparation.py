@@ -21,7 +21,7 @@ from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
 from cnn_mellin.data.labelling import Labelling, timit_labelling
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import PartitionDescription, count_partition, read_partition, write_partition
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
@@ -102,9 +102,9 @@ def prepare(
             preparation = _PartPreparation(part, utterances, labelling, extractors, jobs or _num_cores(), quiet)
             computed = preparation.run(Path(data))
             for name in extractors:
-                partition = read_partition(Path(data) / name / part)
-                count = int(partition.frame_offsets[-1])
-                prepared.append(PreparedPartition(partition.path, len(partition), count, name in computed))
+                path = Path(data) / name / part
+                counts = count_partition(path)
+                prepared.append(PreparedPartition(path, counts.num_utterances, counts.num_frames, name in computed))
         ngrams = estimate_language_model(parts["train"], labelling)
         perplexities = part_perplexities(ngrams, parts, labelling) or {}
         for name, extractor in extractors.items():
@@ -138,12 +138,10 @@ def frame_references(
         if phone.end_sample > num_samples + _TOLERATED_SAMPLES:
             why = f"holds {num_samples} samples, but {phone.symbol} ends at {phone.end_sample}; copy it again"
             raise AudioError(utterance.audio_path, why)
-        symbol = labelling.trained[phone.symbol]
-        if symbol is None:
-            continue
-        first = min(round(phone.first_sample * num_frames / num_samples), num_frames - 1)
-        end = min(max(round(phone.end_sample * num_frames / num_samples), first + 1), num_frames)
-        rows.append((labelling.classes[symbol], first, end))
+        for symbol in labelling.trained_symbols([phone.symbol]):
+            first = min(round(phone.first_sample * num_frames / num_samples), num_frames - 1)
+            end = min(max(round(phone.end_sample * num_frames / num_samples), first + 1), num_frames)
+            rows.append((labelling.classes[symbol], first, end))
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
