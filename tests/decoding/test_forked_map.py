@@ -1,59 +1,155 @@
 import os
+import signal
+import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 
+from cnn_mellin.decoding import forked_map as module
 from cnn_mellin.decoding.forked_map import forked_map
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+HERE = os.getpid()
+
+
+def square(number: int) -> int:
+    return number**2
+
+
+def process_id(_: object) -> int:
+    return os.getpid()
+
+
+def ones(size: int) -> np.ndarray:
+    return np.ones(size)
+
+
+def fail_elsewhere(end: str) -> str:
+    if os.getpid() != HERE:
+        {"exit": lambda: os._exit(3), "kill": lambda: os.kill(os.getpid(), 9), "raise": lambda: 1 // 0}[end]()
+    return end
+
+
+def refuse_two(number: int) -> int:
+    if number == 2:
+        raise ValueError("2 is wrong")
+    return number
+
+
+def open_files(_: object) -> list[str]:
+    paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd") if int(name) > 2]
+    return [os.readlink(path) for path in paths if os.path.lexists(path)]
+
+
+@pytest.fixture(autouse=True)
+def own_pool(monkeypatch):
+    """A pool that begins and ends with the test."""
+    monkeypatch.setattr(module, "_pool", None)
+    yield
+    pool = module._pool
+    for process, connection in pool._kept if pool else []:
+        module._end(process, connection)
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_results_are_in_order(count):
-    assert forked_map(lambda i: (i, i**2), range(count)) == [(i, i**2) for i in range(count)]
+    assert forked_map(square, range(count)) == [i**2 for i in range(count)]
 
 
 @linux
-def test_each_item_but_the_last_has_a_process_of_its_own_and_none_is_left():
-    processes = forked_map(lambda _: os.getpid(), range(3))
-    assert len(set(processes)) == 3
-    assert processes[-1] == os.getpid()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+def test_each_item_but_the_last_has_a_process_of_its_own_that_is_kept():
+    first, second, here = forked_map(process_id, range(3))
+    assert len({first, second, here}) == 3
+    assert here == HERE
+    assert forked_map(process_id, range(2)) == [first, here]
+    assert forked_map(process_id, range(4))[:2] == [first, second]
 
 
 @linux
-def test_results_larger_than_a_pipe_holds():
-    first, second = forked_map(lambda i: np.full(300_000, i), [1, 2])
-    assert first.sum() == 300_000
-    assert second.sum() == 600_000
+def test_items_and_results_larger_than_a_pipe_holds():
+    first, second, third = forked_map(ones, [300_000, 400_000, 500_000])
+    assert (first.sum(), second.sum(), third.sum()) == (300_000, 400_000, 500_000)
+    assert forked_map(np.sum, [first, second, third]) == [300_000, 400_000, 500_000]
 
 
 @linux
-@pytest.mark.parametrize("end", [lambda: os._exit(3), lambda: os.kill(os.getpid(), 9), lambda: 1 / 0])
+@pytest.mark.parametrize("end", ["exit", "kill", "raise"])
 def test_what_a_process_fails_at_is_computed_here(end):
-    here = os.getpid()
-
-    def function(item: int) -> int:
-        if os.getpid() != here:
-            end()
-        return item
-
-    assert forked_map(function, [1, 2, 3]) == [1, 2, 3]
+    before = forked_map(process_id, range(3))
+    assert forked_map(fail_elsewhere, [end] * 3) == [end] * 3
+    after = forked_map(process_id, range(3))
+    assert len(set(after)) == 3
+    assert (before == after) == (end == "raise")  # a process that is gone has a successor
 
 
-@pytest.mark.parametrize("wrong", [0, 2])
-def test_errors_are_raised_here_and_no_process_is_left(wrong):
-    def function(item: int) -> int:
-        if item == wrong:
-            raise ValueError(f"item {item} is wrong")
-        return item
+@linux
+def test_a_process_killed_between_calls_is_missed_by_nobody():
+    process, _ = forked_map(process_id, range(2))
+    os.kill(process, signal.SIGKILL)
+    time.sleep(0.05)
+    assert forked_map(square, [5, 6]) == [25, 36]
+    assert forked_map(process_id, range(2))[0] not in (process, HERE)
 
-    num_open = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
-    with pytest.raises(ValueError, match=f"item {wrong} is wrong"):
-        forked_map(function, range(3))
-    if sys.platform == "linux":
-        assert len(os.listdir("/proc/self/fd")) == num_open
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+
+@pytest.mark.parametrize("items", [[2, 0, 1], [0, 1, 2]])
+def test_errors_are_raised_here_and_the_next_call_is_not_confused(items):
+    with pytest.raises(ValueError, match="2 is wrong"):
+        forked_map(refuse_two, items)
+    assert forked_map(square, [3, 4, 5]) == [9, 16, 25]
+
+
+@linux
+def test_a_process_keeps_no_file_of_this_one_open(tmp_path):
+    with open(tmp_path / "held", "w"):
+        there, here = forked_map(open_files, range(2))
+    assert str(tmp_path / "held") in here
+    assert str(tmp_path / "held") not in there
+    assert sum(name.startswith("socket:") for name in there) == 1
+
+
+@linux
+def test_a_second_thread_computes_alone():
+    forked_map(square, [1, 2])
+    found = []
+    pool = module._pool
+    assert pool is not None
+    with pool.lock:
+        thread = threading.Thread(target=lambda: found.extend(forked_map(process_id, range(2))))
+        thread.start()
+        thread.join()
+    assert found == [HERE, HERE]
+
+
+@linux
+def test_a_fork_of_this_process_has_processes_of_its_own():
+    mine, _ = forked_map(process_id, range(2))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            others = forked_map(process_id, range(2))
+            os.write(writing, f"{mine in others} {os.getpid() in others}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100) == b"False True"
+    os.close(reading)
+    os.close(writing)
+    assert forked_map(process_id, range(2)) == [mine, HERE]
+
+
+@linux
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
+def test_processes_end_with_this_one(end):
+    program = (
+        "import os; from cnn_mellin.decoding.forked_map import forked_map; "
+        f"print(len(forked_map(str, [0] * 3)), flush=True); {end}"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as started:
+        # the output ends when no process has it any more
+        assert started.communicate(timeout=30)[0] == b"3\n"

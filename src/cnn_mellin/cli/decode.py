@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not single:
         arguments.out.mkdir(parents=True, exist_ok=True)
     for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single):
-        found = recognise(batches, setting, language_model, num_best=arguments.num_best)
+        found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
         empty = sum(not recognition.classes for recognition in found.values())

@@ -1,15 +1,17 @@
-"""A function of several items, each in a process of its own that is forked from this one."""
+"""A function of several items, shared with processes that are forked from this one and kept."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 __all__ = ["forked_map"]
 
@@ -20,67 +22,112 @@ Result = TypeVar("Result")
 def forked_map(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """The results of a function, in the order of the items.
 
-    A fork shares the arrays that the function reads instead of copying them, and starts in milliseconds; only results
-    are pickled. The last item is computed here, and so is each whose process fails, so that errors are raised here.
-    Where forks are not safe (anywhere but on Linux), all are computed here, one after another.
+    The first call forks a process for each item but the last, which is computed here. They are kept for later calls,
+    since a fork takes longer than many a search, and end with this process. An item whose process fails is computed
+    here, so that errors are raised here. Where forks are not safe (anywhere but on Linux), and for a second thread at
+    the same time, all are computed here, one after another.
 
     Args:
-        function: of one item; in the processes it may use neither torch's threads nor a GPU.
-        items: one a process.
+        function: of one item, found by its name in its module; in the processes it may use neither torch's threads nor
+            a GPU.
+        items: one a process; they and the results are pickled.
 
-    >>> forked_map(lambda number: number**2, [2, 3, 4])
-    [4, 9, 16]
+    >>> forked_map(len, ["one", "seven", "two"])
+    [3, 5, 3]
     """
     if sys.platform != "linux" or len(items) < 2:
         return [function(item) for item in items]
-    processes: list[tuple[int, int]] = []
+    pool = _own_pool()
+    if not pool.lock.acquire(blocking=False):
+        return [function(item) for item in items]
     try:
-        for item in items[:-1]:
-            processes.append(_fork(function, item, [reading for _, reading in processes]))
-        last = function(items[-1])
-        results: list[tuple[Result] | None] = [_result(reading) for _, reading in processes]
-    except BaseException:
-        for process, _ in processes:
-            if process:
-                os.kill(process, signal.SIGKILL)
-        raise
+        return pool.map(function, items)
     finally:
-        for process, reading in processes:
-            os.close(reading)
-            if process:
-                os.waitpid(process, 0)
-    missing = (function(item) if result is None else result[0] for item, result in zip(items, results, strict=False))
-    return [*missing, last]
+        pool.lock.release()
 
 
-def _fork(function: Callable[[Item], Result], item: Item, inherited: Sequence[int]) -> tuple[int, int]:
-    """Process (0 if there is none) and the pipe that its pickled result comes from, which stays empty if it fails."""
-    reading, writing = os.pipe()
-    process = -1
-    with warnings.catch_warnings(), contextlib.suppress(OSError):
+class _Pool:
+    """Processes, each with the connection to it, and the process that forked them."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.lock = threading.Lock()
+        self._kept: list[tuple[int, Connection]] = []
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """As `forked_map`."""
+        with suppress(OSError):  # too many processes or files: those there are do what they can
+            while len(self._kept) < len(items) - 1:
+                self._kept.append(_fork())
+        asked = self._kept[: len(items) - 1]
+        failed = []
+        answers: list[tuple[Result] | None] = []
+        try:
+            for (_, connection), item in zip(asked, items, strict=False):
+                with suppress(BrokenPipeError, ConnectionResetError):  # it died: no answer will come
+                    connection.send((function, item))
+            here = [function(item) for item in items[len(asked) :]]
+            for process in asked:
+                try:
+                    answers.append(process[1].recv())
+                except (EOFError, ConnectionResetError):
+                    failed.append(process)
+                    answers.append(None)
+        except BaseException:  # answers that nobody waits for may still come
+            failed = list(self._kept)
+            raise
+        finally:
+            for process in failed:
+                self._kept.remove(process)
+                _end(*process)
+        there = (function(i) if answer is None else answer[0] for i, answer in zip(items, answers, strict=False))
+        return [*there, *here]
+
+
+_pool: _Pool | None = None
+
+
+def _own_pool() -> _Pool:
+    """The pool of this process; one that forked away from its owner begins with none."""
+    global _pool
+    if _pool is None or _pool.owner != os.getpid():
+        _pool = _Pool()
+    return _pool
+
+
+def _fork() -> tuple[int, Connection]:
+    ours, theirs = Pipe()
+    with warnings.catch_warnings():
         # threads of this process do not live on in the new one, which needs none of them
         warnings.simplefilter("ignore", DeprecationWarning)
         process = os.fork()
     if process:
-        os.close(writing)
-        return max(process, 0), reading
-    status = 1
+        theirs.close()
+        return process, ours
     try:
-        for other in (reading, *inherited):
-            os.close(other)
-        content = pickle.dumps((function(item),), pickle.HIGHEST_PROTOCOL)
-        with open(writing, "wb") as pipe:
-            pipe.write(len(content).to_bytes(8, "little") + content)
-        status = 0
+        _serve(theirs)
     finally:
-        os._exit(status)
+        os._exit(0)
 
 
-def _result(reading: int) -> tuple[Result] | None:
-    """What a process computed, or None where it failed."""
-    with open(reading, "rb", closefd=False) as pipe:
-        size, content = pipe.read(8), pipe.read()
-    if len(size) < 8 or len(content) != int.from_bytes(size, "little"):
-        return None
-    result: tuple[Result] = pickle.loads(content)
-    return result
+def _serve(connection: Connection) -> None:
+    """Compute what comes, until the other side is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the process that waits for us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # files, locks and other processes' connections stay open as long as anyone has them
+    os.closerange(3, connection.fileno())
+    os.closerange(connection.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    while True:
+        function, item = connection.recv()
+        answer: tuple[Any] | None = None
+        with suppress(Exception):
+            answer = (function(item),)
+        connection.send(answer)
+
+
+def _end(process: int, connection: Connection) -> None:
+    connection.close()
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(process, 0)

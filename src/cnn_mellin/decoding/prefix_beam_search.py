@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,9 @@ _Hashes = npt.NDArray[np.uint64]
 # Candidates (prefixes times classes) that one step weighs at once: what the caches hold.
 _MOST_CANDIDATES = 65536
 
-# Candidates of a whole search from which on it is shared among processes: the tenth of a second it then takes alone
-# is several times what starting a process takes.
-_WORTH_SHARING = 3e7
+# Candidates of a whole search from which on it is shared among processes: it then takes some 40 ms alone. Below that,
+# half of it takes hardly less than all, and the first search also waits 15 ms for the fork.
+_WORTH_SHARING = 5e6
 
 # Candidates for each slot from which on it pays to choose among them first.
 _MANY_BETTER = 2
@@ -52,9 +53,9 @@ def prefix_beam_search(
         language_model: of the V - 1 classes other than the blank, in their order.
         lm_weight: of the language model's logarithm; 0 leaves it out.
         num_best: sequences wanted an utterance, at most `beam_width`; fewer are given where fewer are possible.
-        num_workers: utterances are shared among so many processes, where the system has fork; None takes as many as
-            torch has threads, or one where the search is so short that sharing does not pay. The result does not
-            depend on it.
+        num_workers: utterances are shared among so many processes, where the system has fork; they are kept for the
+            next search. None takes as many as torch has threads, or one where the search is so short that sharing
+            does not pay. The result does not depend on it.
 
     Returns:
         For each utterance a list, best first, of (classes, score); the score is log p_ctc + lm_weight * log p_lm, in
@@ -70,28 +71,25 @@ def prefix_beam_search(
     [([0], -0.4463), ([], -1.0217)]
     """
     _check(logits, lengths, beam_width, language_model, lm_weight, num_best, num_workers)
-    log_probs = logits.detach().cpu().double().log_softmax(2).numpy()
+    rows = logits.detach().cpu()
+    rows = rows if rows.dtype == torch.float64 else rows.float()
     frames = np.asarray(lengths.tolist(), dtype=np.int64)
-    for i, num_frames in enumerate(frames):
-        if np.isnan(log_probs[i, :num_frames]).any():
-            raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; a diverged model?")
-    fused = _Fusion.of(language_model, lm_weight, logits.size(2))
-
-    def search(share: _Ints) -> list[list[tuple[list[int], float]]]:
-        size = max(_MOST_CANDIDATES // (beam_width * logits.size(2)), 1)
-        chunks = [share[i : i + size] for i in range(0, len(share), size)]
-        return [best for chunk in chunks for best in _search(log_probs, frames, chunk, beam_width, num_best, fused)]
-
+    _check_distributions(rows, frames)
     if num_workers is None:
         pays = frames.sum() * beam_width * logits.size(2) >= _WORTH_SHARING
         num_workers = torch.get_num_threads() if pays else 1
+    num_workers = min(num_workers, max(len(frames), 1))
+    fusion = _Fusion.of(language_model, lm_weight, logits.size(2))
     # utterances of similar length together, the longest first; every share has some of each length
     order = np.argsort(-frames, kind="stable")
-    shares = [order[i::num_workers] for i in range(min(num_workers, max(len(order), 1)))]
+    shares = [
+        _Share(rows.numpy()[order[i::num_workers]], frames[order[i::num_workers]], beam_width, num_best, fusion)
+        for i in range(num_workers)
+    ]
     found: list[list[tuple[list[int], float]]] = [[] for _ in frames]
-    for share, searched in zip(shares, forked_map(search, shares), strict=True):
-        for i, best in zip(share.tolist(), searched, strict=True):
-            found[i] = best
+    for i, searched in enumerate(forked_map(_search_share, shares)):
+        for utterance, best in zip(order[i::num_workers].tolist(), searched, strict=True):
+            found[utterance] = best
     return found
 
 
@@ -122,26 +120,50 @@ class _Fusion:
         )
 
 
-def _search(
-    all_log_probs: _Floats, all_frames: _Ints, chosen: _Ints, width: int, num_best: int, fusion: _Fusion | None
-) -> list[list[tuple[list[int], float]]]:
-    """Search the chosen utterances, which are ordered by falling length, frame by frame.
+@dataclass(frozen=True)
+class _Share:
+    """Utterances that one process searches.
+
+    Args:
+        logits: (N, T, V), float32 or float64.
+        num_frames: (N,), falling.
+        width: of the beam.
+        num_best: sequences wanted an utterance.
+        fusion: with a language model.
+    """
+
+    logits: npt.NDArray[Any]
+    num_frames: _Ints
+    width: int
+    num_best: int
+    fusion: _Fusion | None
+
+
+def _search_share(share: _Share) -> list[list[tuple[list[int], float]]]:
+    """Search all utterances of a share, as many at once as the caches hold."""
+    size = max(_MOST_CANDIDATES // (share.width * share.logits.shape[2]), 1)
+    return [best for i in range(0, len(share.logits), size) for best in _search(share, slice(i, i + size))]
+
+
+def _search(share: _Share, chosen: slice) -> list[list[tuple[list[int], float]]]:
+    """Search the chosen utterances frame by frame.
 
     A slot of the beam is one prefix, or dead. A prefix that stays keeps its slot; those that enter take the slots of
     those that leave. What holds as long as no prefix enters or leaves is worked out again only then.
     """
-    num_frames = all_frames[chosen]
+    num_frames = share.num_frames[chosen]
     # frames first, so that the utterances still running are one piece
-    frames = np.ascontiguousarray(all_log_probs[chosen, : num_frames.max(initial=0)].transpose(1, 0, 2))
+    logits = share.logits[chosen, : num_frames.max(initial=0)].transpose(1, 0, 2)
+    frames = _log_softmax(logits.astype(np.float64, order="C"))
     blank_frames = frames[:, :, -1:].copy()
     frames[:, :, -1] = -np.inf  # the blank extends no prefix
-    beam = _Beam(len(chosen), width, frames.shape[2], fusion)
+    beam = _Beam(len(num_frames), share.width, frames.shape[2], share.fusion)
     running = np.searchsorted(-num_frames, -np.arange(len(frames)), side="left").tolist()
     for t, num_running in enumerate(running):
         if num_running != beam.num_running:
             beam.keep(num_running)
         beam.step(frames[t], blank_frames[t, :num_running])
-    return beam.best(num_best)
+    return beam.best(share.num_best)
 
 
 class _Beam:
@@ -310,6 +332,21 @@ def _extended_hash(hashes: _Hashes, symbol: _Ints) -> _Hashes:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def _log_softmax(logits: _Floats) -> _Floats:
+    """Logits made the logarithms of a distribution, in place; torch's would need its threads, which no fork has."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # frames past a length may hold anything
+        logits -= logits.max(axis=2, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    return logits
+
+
+def _check_distributions(logits: torch.Tensor, frames: _Ints) -> None:
+    highest = logits.amax(2)
+    wrong = ~highest.isfinite() & (torch.arange(logits.size(1)) < torch.from_numpy(frames)[:, None])
+    for i in wrong.any(1).nonzero().flatten().tolist():
+        raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; a diverged model?")
 
 
 def _check(
