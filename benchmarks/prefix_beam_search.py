@@ -1,10 +1,10 @@
 """Time of the prefix beam search, beside flashlight-text with KenLM and fast-ctc-decode where they are installed.
 
-    python benchmarks/prefix_beam_search.py [--utterances 32] [--frames 300] [--beams 1 8 32 128]
+    pip install flashlight-text fast-ctc-decode
+    python benchmarks/prefix_beam_search.py [--beams 1 8 32 128] [--frames 300]
 
-All see the same logits and the same 3-gram model, on one thread; ours also on all cores. Flat posteriors leave every
-class possible, trained-like ones are peaked with a blank between phones. Milliseconds an utterance, best of the runs.
-`nll` is the mean of -log p(best | x) at the widest beam, without a language model: lower is a better search.
+All see the same logits and the same 3-gram model, on one thread. Flat posteriors leave every class possible,
+trained-like ones are peaked with a blank between phones. Then two processes against one.
 """
 
 from __future__ import annotations
@@ -13,22 +13,32 @@ import argparse
 import importlib
 import os
 import random
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from cnn_mellin.decoding import prefix_beam_search
+from cnn_mellin.decoding.forked_map import forked_map
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
+from cnn_mellin.scoring.text_table import format_table
+from report import write_section
 
 NUM_PHONES = 48
 LM_WEIGHT = 0.7
+OTHERS = ("flashlight-text", "fast-ctc-decode")
+Decode = Callable[[torch.Tensor], list[float]]
 
 
-def trigram(folder: Path) -> tuple[NgramModel, Path]:
+@lru_cache
+def trigram() -> tuple[NgramModel, bytes]:
+    """A model of 48 phones, and the ARPA file that it was read from."""
     rng = random.Random(0)
     phones = [f"p{i:02}" for i in range(NUM_PHONES)]
     weights = [[rng.random() ** 4 for _ in phones] for _ in phones]
@@ -38,26 +48,51 @@ def trigram(folder: Path) -> tuple[NgramModel, Path]:
         while len(sentence) < 40:
             sentence.extend(rng.choices(range(NUM_PHONES), weights[sentence[-1]]))
         sentences.append([phones[i] for i in sentence])
-    write_arpa(folder / "lm.arpa", estimate_kneser_ney(sentences, phones, 3))
-    return NgramModel.from_arpa(folder / "lm.arpa", phones), folder / "lm.arpa"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lm.arpa"
+        write_arpa(path, estimate_kneser_ney(sentences, phones, 3))
+        return NgramModel.from_arpa(path, phones), path.read_bytes()
 
 
+@lru_cache
 def make_logits(kind: str, num_utterances: int, num_frames: int) -> torch.Tensor:
+    """Logits (N, T, 49), `flat` or `trained`-like."""
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(num_utterances, num_frames, NUM_PHONES + 1, generator=generator)
-    if kind == "flat":
-        return logits
-    rng = random.Random(2)
-    for utterance in logits:
-        t = 0
-        utterance[:, -1] += 6
-        while t < num_frames:
-            utterance[t, rng.randrange(NUM_PHONES)] += 9
-            t += rng.randint(4, 10)
-    return logits
+    if kind == "trained":
+        rng = random.Random(2)
+        for utterance in logits:
+            t = 0
+            utterance[:, -1] += 6
+            while t < num_frames:
+                utterance[t, rng.randrange(NUM_PHONES)] += 9
+                t += rng.randint(4, 10)
+    return logits.log_softmax(2).contiguous()
 
 
-def flashlight(arpa: Path, phones: list[str], beam_width: int, with_lm: bool) -> Callable[[torch.Tensor], list[float]]:
+def ours(beam_width: int, with_lm: bool, num_workers: int = 1) -> Decode:
+    """Ours, of a whole batch."""
+    model = trigram()[0] if with_lm else None
+    weight = LM_WEIGHT if with_lm else 0.0
+
+    def decode(log_probs: torch.Tensor) -> list[float]:
+        lengths = torch.full((len(log_probs),), log_probs.size(1))
+        found = prefix_beam_search(
+            log_probs, lengths, beam_width, language_model=model, lm_weight=weight, num_workers=num_workers
+        )
+        return [best[0][1] for best in found]
+
+    return decode
+
+
+def ours_one_by_one(beam_width: int, with_lm: bool) -> Decode:
+    """Ours, a call an utterance."""
+    decode = ours(beam_width, with_lm)
+    return lambda log_probs: [decode(utterance[None])[0] for utterance in log_probs]
+
+
+def flashlight(beam_width: int, with_lm: bool) -> Decode:
+    """flashlight-text without a lexicon, which looks at all classes and never prunes by score."""
     decoder: Any = importlib.import_module("flashlight.lib.text.decoder")
     kenlm: Any = importlib.import_module("flashlight.lib.text.decoder.kenlm")
     dictionary: Any = importlib.import_module("flashlight.lib.text.dictionary")
@@ -70,7 +105,13 @@ def flashlight(arpa: Path, phones: list[str], beam_width: int, with_lm: bool) ->
         log_add=True,
         criterion_type=decoder.CriterionType.CTC,
     )
-    language_model = kenlm.KenLM(str(arpa), dictionary.Dictionary([*phones, "<b>"])) if with_lm else decoder.ZeroLM()
+    language_model = decoder.ZeroLM()
+    if with_lm:
+        model, arpa = trigram()
+        with tempfile.NamedTemporaryFile(suffix=".arpa") as file:
+            file.write(arpa)
+            file.flush()
+            language_model = kenlm.KenLM(file.name, dictionary.Dictionary([*model.tokens, "<b>"]))
     search = decoder.LexiconFreeDecoder(options, language_model, -1, NUM_PHONES, [])
 
     def decode(log_probs: torch.Tensor) -> list[float]:
@@ -79,12 +120,12 @@ def flashlight(arpa: Path, phones: list[str], beam_width: int, with_lm: bool) ->
     return decode
 
 
-def fast_ctc_decode(beam_width: int) -> Callable[[torch.Tensor], list[float]]:
+def fast_ctc_decode(beam_width: int) -> Decode:
+    """fast-ctc-decode, which knows no language model; its blank is the first class."""
     library: Any = importlib.import_module("fast_ctc_decode")
     alphabet = [" ", *(chr(0x100 + i) for i in range(NUM_PHONES))]
 
     def decode(log_probs: torch.Tensor) -> list[float]:
-        # its blank is the first class
         for utterance in log_probs.roll(1, 2).exp().numpy():
             library.beam_search(utterance, alphabet, beam_size=beam_width, beam_cut_threshold=0.0)
         return []
@@ -92,82 +133,121 @@ def fast_ctc_decode(beam_width: int) -> Callable[[torch.Tensor], list[float]]:
     return decode
 
 
-def milliseconds(decode: Callable[[torch.Tensor], object], log_probs: torch.Tensor, repeats: int) -> float:
-    durations = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        decode(log_probs)
-        durations.append(time.perf_counter() - start)
-    return 1e3 * min(durations) / len(log_probs)
+def milliseconds(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median wall-clock time of each, run in turns."""
+    durations: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            durations[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in durations.items()}
+
+
+def against_others(arguments: argparse.Namespace) -> list[str]:
+    """Tables of milliseconds an utterance, and what could not be measured."""
+    rows, notes = [], []
+    installed = {}
+    for package in OTHERS:
+        try:
+            installed[package] = version(package)
+        except PackageNotFoundError:
+            notes.append(f"{package} is not installed here: `pip install {package}`, then run this again.")
+    for kind in ("trained", "flat"):
+        many = make_logits(kind, arguments.utterances, arguments.frames)
+        few = many[: arguments.others]
+        for with_lm in (False, True):
+            for beam in arguments.beams:
+                runs: dict[str, tuple[Decode, torch.Tensor]] = {
+                    "batch": (ours(beam, with_lm), many),
+                    "alone": (ours_one_by_one(beam, with_lm), few),
+                }
+                if "flashlight-text" in installed:
+                    runs["flashlight-text"] = (flashlight(beam, with_lm), few)
+                if "fast-ctc-decode" in installed and not with_lm:
+                    runs["fast-ctc-decode"] = (fast_ctc_decode(beam), few)
+                took = milliseconds({name: partial(f, x) for name, (f, x) in runs.items()}, arguments.rounds)
+                each = {name: took[name] / len(runs[name][1]) for name in took}
+                theirs = each.get("flashlight-text")
+                ratios = [f"{theirs / each[name]:.1f}" if theirs else "-" for name in ("batch", "alone")]
+                cells = [f"{each[name]:.2f}" if name in each else "-" for name in ("batch", "alone", *OTHERS)]
+                rows.append([kind, "3-gram" if with_lm else "none", str(beam), *cells, *ratios])
+                print(*rows[-1], flush=True)
+        if "flashlight-text" in installed:
+            widest = max(arguments.beams)
+            nll = [-statistics.mean(decode(few)) for decode in (ours(widest, False), flashlight(widest, False))]
+            notes.append(
+                f"Mean -ln p of the best sequence, {kind}, beam {widest}, no model: here {nll[0]:.2f}, "
+                f"flashlight-text {nll[1]:.2f} (lower is a better search)."
+            )
+    names = [f"{name} {installed[name]}" if name in installed else name for name in OTHERS]
+    header = ["posteriors", "model", "beam", f"here, batch of {arguments.utterances}", "here, one by one", *names]
+    header += ["batch against flashlight-text", "one by one"]
+    return [
+        f"Milliseconds an utterance of {arguments.frames} frames and {NUM_PHONES + 1} classes, on one thread. "
+        "flashlight-text uses KenLM for the 3-gram; fast-ctc-decode has no language model. "
+        "The columns at the right are times as fast as flashlight-text.",
+        format_table(header, rows, "markdown"),
+        *notes,
+    ]
+
+
+def _half(load: tuple[str, int, int, int]) -> None:
+    """A search of half of a load, for which nothing is sent to the process that does it."""
+    kind, num_utterances, num_frames, beam = load
+    ours(beam, True)(make_logits(kind, num_utterances // 2, num_frames))
+
+
+def two_against_one(arguments: argparse.Namespace) -> list[str]:
+    """A table of one process, two, and two that each search half without anything to share."""
+    rows = []
+    for kind in ("trained", "flat"):
+        for num_utterances in arguments.loads:
+            log_probs = make_logits(kind, num_utterances, arguments.frames)
+            for beam in (beam for beam in arguments.beams if beam > 1):
+                load = (kind, num_utterances, arguments.frames, beam)
+                runs: Mapping[str, Callable[[], object]] = {
+                    "one": partial(ours(beam, True, 1), log_probs),
+                    "two": partial(ours(beam, True, 2), log_probs),
+                    "halves": partial(forked_map, _half, [load, load]),
+                }
+                start = time.perf_counter()
+                while time.perf_counter() - start < arguments.warm_up:  # processes, logits, and both cores awake
+                    runs["halves"]()
+                took = milliseconds(runs, arguments.rounds)
+                speed_ups = [f"{took['one'] / took[name]:.2f}" for name in ("two", "halves")]
+                cells = [f"{took[name]:.0f}" for name in ("one", "two", "halves")]
+                rows.append([kind, str(num_utterances), str(beam), *cells, *speed_ups])
+                print(*rows[-1], flush=True)
+    header = ["posteriors", "utterances", "beam", "one process", "two", "two independent halves"]
+    return [
+        f"Two processes against one, {arguments.frames} frames, with the 3-gram, milliseconds a batch. Two halves that "
+        "are searched at the same time, without anything sent from one process to the other, show what two cores of "
+        "this machine could give at that moment: what its cores share, and with whom, changes.",
+        format_table([*header, "speed-up", "speed-up of the halves"], rows, "markdown"),
+    ]
 
 
 def main() -> None:
+    """Measure, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--utterances", type=int, default=32)
-    parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 8, 32, 128])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--others", type=int, default=4, help="utterances that the other libraries decode")
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--utterances", type=int, default=64, help="in a batch (default: 64)")
+    parser.add_argument("--others", type=int, default=4, help="utterances that are decoded one by one (default: 4)")
+    parser.add_argument("--loads", type=int, nargs="+", default=[64, 192], help="utterances for two processes")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warm-up", type=float, default=1.0, metavar="SECONDS", help="of both cores (default: 1)")
+    parser.add_argument("--part", choices=["others", "processes"], help="measure this part alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    num_cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        model, arpa = trigram(Path(folder))
-
-        def ours(beam_width: int, with_lm: bool, num_workers: int) -> Callable[[torch.Tensor], list[float]]:
-            def decode(log_probs: torch.Tensor) -> list[float]:
-                lengths = torch.full((len(log_probs),), log_probs.size(1))
-                fused = {"language_model": model, "lm_weight": LM_WEIGHT} if with_lm else {}
-                found = prefix_beam_search(log_probs, lengths, beam_width, num_workers=num_workers, **fused)  # type: ignore[arg-type]
-                return [best[0][1] for best in found]
-
-            return decode
-
-        print(f"{arguments.frames} frames, {NUM_PHONES + 1} classes; load of the machine {os.getloadavg()[0]:.1f}")
-        heads = [
-            "posteriors",
-            "LM",
-            "beam",
-            "ours",
-            "one by one",
-            f"{num_cores} threads",
-            "speed-up",
-            "flashlight",
-            "fast-ctc",
-        ]
-        print(" ".join(f"{head:>10}" for head in heads))
-        for kind in ("flat", "trained"):
-            log_probs = make_logits(kind, arguments.utterances, arguments.frames).log_softmax(2).contiguous()
-            few = log_probs[: arguments.others]
-            for with_lm in (False, True):
-                for beam in arguments.beams:
-                    batched = milliseconds(ours(beam, with_lm, 1), log_probs, arguments.repeats)
-                    single = ours(beam, with_lm, 1)
-                    alone = milliseconds(lambda x, f=single: [f(u[None]) for u in x], few, arguments.repeats)  # type: ignore[misc]
-                    shared = milliseconds(ours(beam, with_lm, num_cores), log_probs, arguments.repeats)
-                    row = [f"{batched:.2f}", f"{alone:.2f}", f"{shared:.2f}", f"{batched / shared:.2f}"]
-                    for library in ("flashlight", "fast_ctc_decode"):
-                        try:
-                            if library == "flashlight":
-                                theirs = flashlight(arpa, list(model.tokens), beam, with_lm)
-                            elif with_lm:
-                                row.append("-")
-                                continue
-                            else:
-                                theirs = fast_ctc_decode(beam)
-                            row.append(f"{milliseconds(theirs, few, 1):.2f}")
-                        except ImportError:
-                            row.append("missing")
-                    print(
-                        " ".join(f"{cell:>10}" for cell in [kind, "3-gram" if with_lm else "none", str(beam), *row]),
-                        flush=True,
-                    )
-            widest = max(arguments.beams)
-            print(f"nll {kind}, beam {widest}: ours {-sum(ours(widest, False, 1)(few)) / len(few):.2f}", end="")
-            try:
-                print(f", flashlight {-sum(flashlight(arpa, list(model.tokens), widest, False)(few)) / len(few):.2f}")
-            except ImportError:
-                print()
+    call = "`python benchmarks/prefix_beam_search.py`"
+    if arguments.part != "processes":
+        text = [f"## Prefix beam search\n\n{call}", *against_others(arguments)]
+        write_section("prefix_beam_search", "\n\n".join(text))
+    if arguments.part != "others" and len(os.sched_getaffinity(0)) > 1:
+        text = [f"## Prefix beam search on two cores\n\n{call}", *two_against_one(arguments)]
+        write_section("prefix_beam_search_processes", "\n\n".join(text))
 
 
 if __name__ == "__main__":
