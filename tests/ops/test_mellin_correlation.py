@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
+from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.mellin_correlation import Formulation, formulation
 from cnn_mellin.ops.reference import reference_correlate_1d, reference_correlate_2d
 
@@ -11,7 +12,7 @@ DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups", "spread"]
+FORMULATIONS: list[Formulation] = ["frames", "groups", "spread", "slices", "products"]
 NUM_CASES, NUM_BLOCKS = 2400, 24
 
 
@@ -40,7 +41,7 @@ def test_values_and_gradients_equal_the_reference(block):
         shapes, keywords = draw(chance)
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
-        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 3])
+        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 5])
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
         if not expected.requires_grad:
@@ -63,7 +64,10 @@ def test_1d_equals_its_reference(seed):
 
 
 def test_choice_follows_from_the_shapes():
-    assert [formulation(3, 3, 6), formulation(5, 5, 8), formulation(17, 17, 17 * 17)] == ["spread", "frames", "groups"]
+    geometry = Geometry(5, 3, 1, 1, 2, 5, 1, 1, (1, 1), 81)
+    assert [formulation(channels, geometry) for channels in (1, 2)] == ["products", "slices"]
+    assert [formulation(1, geometry._replace(output_length=length)) for length in (16, 17)] == ["products", "slices"]
+    assert formulation(1, geometry, "cuda") == "frames"
 
 
 def test_golden_values():

@@ -11,7 +11,7 @@ from math import gcd
 
 from cnn_mellin.ops.shape_cache import cached_by_shape
 
-__all__ = ["FrameTaps", "TapGroup", "TapGroups", "frame_taps", "tap_groups"]
+__all__ = ["FrameTaps", "Slice", "SliceGroup", "TapGroup", "TapGroups", "frame_taps", "slice_groups", "tap_groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,29 @@ class TapGroups:
 
     groups: tuple[TapGroup, ...]
     order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """All taps of one kernel frame: it reads every `step`-th input frame from `first` on, `number` of them."""
+
+    kernel_frame: int
+    first: int
+    step: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGroup:
+    """Kernel frames that write to the same output frames: every `step`-th from `first` on, `number` of them.
+
+    Tap m (from 0) of a slice belongs to output frame first + step m; a slice may end before the group does.
+    """
+
+    first: int
+    step: int
+    number: int
+    slices: tuple[Slice, ...]
 
 
 @cached_by_shape
@@ -117,3 +140,51 @@ TapGroup(num_outputs=1, kernel_frames=(0, 1), input_frames=(0, 1))), order=(0, 2
             order[output_frame] = placed
             placed += 1
     return TapGroups(tuple(groups), tuple(order))
+
+
+# Kernel frames are computed together while the shortest of their slices is at least this part of the longest.
+_LEAST_FILLED = 0.6
+
+
+@cached_by_shape
+def slice_groups(
+    signal_length: int,
+    kernel_length: int,
+    output_offset: int,
+    kernel_offset: int,
+    input_dilation: int,
+    output_length: int,
+    joined: bool,
+) -> tuple[SliceGroup, ...]:
+    """The taps by kernel frame: with k + d = a g and u = b g in lowest terms, outputs t + s = b m read frame a m - 1.
+
+    Args:
+        signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length: T, K, s, d, u, T'.
+        joined: kernel frames of the same outputs are one group; otherwise each is one of its own.
+
+    Returns:
+        The groups, that of most outputs first.
+
+    >>> slice_groups(4, 2, 1, 1, 2, 4, False)
+    (SliceGroup(first=0, step=1, number=4, slices=(Slice(kernel_frame=1, first=0, step=1, number=4),)), \
+SliceGroup(first=1, step=2, number=2, slices=(Slice(kernel_frame=0, first=0, step=1, number=2),)))
+    """
+    members: dict[tuple[int, int], list[list[Slice]]] = {}
+    for kernel_frame in range(kernel_length):
+        common = gcd(kernel_frame + kernel_offset, input_dilation)
+        output_step, step = input_dilation // common, (kernel_frame + kernel_offset) // common
+        begin = -(-output_offset // output_step)
+        number = min(signal_length // step, (output_length - 1 + output_offset) // output_step) - begin + 1
+        if number < 1:
+            continue
+        found = Slice(kernel_frame, step * begin - 1, step, number)
+        lists = members.setdefault((output_step * begin - output_offset, output_step), [])
+        # Slices get shorter as the kernel frames go on.
+        if joined and lists and number >= _LEAST_FILLED * lists[-1][0].number:
+            lists[-1].append(found)
+        else:
+            lists.append([found])
+    groups = []
+    for (first, output_step), lists in members.items():
+        groups += [SliceGroup(first, output_step, slices[0].number, tuple(slices)) for slices in lists]
+    return tuple(sorted(groups, key=lambda group: -group.number))

@@ -1,51 +1,54 @@
-"""The Mellin correlation, 1-d and 2-d (linear in frequency), by fast formulations.
+"""The Mellin correlation, 1-d and 2-d (linear in frequency), by fast formulations that give the same numbers.
 
-Three formulations give the same numbers:
+On a CPU, the batch goes through in pieces (`piecewise`): by `slices` of frames, or by matrix `products` for a single
+input channel. Elsewhere, for gradients of gradients, and under torch.compile,
+torch.export and torch.jit, plain torch operations do it (`plain_formulations`):
 
 - `frames`: an output frame at a time. The input frames that it reads are laid side by side as channels, and one
-  convolution along frequency does all its taps: no product with a zero is ever made. Best for few output frames.
+  convolution along frequency does all its taps: no product with a zero is ever made. For few output frames.
 - `spread`: all output frames at once. The kernel is spread over the pairs of input and output frames, with zeros where
-  there is no tap, and one convolution along frequency does everything, without a copy of signal or output. Best for
-  the shortest windows, where few pairs have no tap.
-- `groups`: output frames that share kernel frames are computed together, from a gathered copy of what they read.
-  There are as many groups as the input dilation has divisors, whatever the length. Best for many output frames.
+  there is no tap, and one convolution along frequency does everything, without a copy of signal or output. For the
+  shortest windows, where few pairs have no tap.
+- `groups`: output frames that share kernel frames are computed together, from a gathered copy of what they read. There
+  are as many groups as the input dilation has divisors, whatever the length. For many output frames.
 
-Which is used follows from the shapes alone (`formulation`), and can be forced for tests.
+Which is used follows from the shapes and the device alone (`formulation`), and can be forced for tests.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 
-from cnn_mellin.ops.index_plan import frame_taps, tap_groups
+from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
-from cnn_mellin.ops.shape_cache import cached_by_shape
+from cnn_mellin.ops.piecewise import correlate_piecewise
+from cnn_mellin.ops.plain_formulations import PlainFormulation, correlate_plainly, plain_formulation
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
-Formulation = Literal["frames", "groups", "spread"]
+Formulation = Literal["frames", "groups", "products", "slices", "spread"]
 
-# Windows of acoustic models have few frames, raw audio hundreds; in between, a call a frame costs what gathering does.
-_MOST_SINGLE_FRAMES = 16
-# A product with a zero costs less than the copies it saves, up to about this many pairs a tap.
-_MOST_PAIRS_A_TAP = 1.8
+# A product an output frame pays for acoustic models' windows, not for the hundreds of samples of raw audio.
+_MOST_PRODUCTS = 16
 
 
-def formulation(signal_length: int, output_length: int, num_taps: int) -> Formulation:
-    """The formulation used.
+def formulation(channels: int, geometry: Geometry, device: str = "cpu") -> Formulation:
+    """The formulation used, outside torch.compile and the like.
 
     Args:
-        signal_length, output_length: frames.
-        num_taps: pairs of an output and a kernel frame that read a frame of the signal.
+        channels: of the signal.
+        geometry: of the correlation.
+        device: its type.
 
-    >>> formulation(4, 4, 9), formulation(10, 10, 20), formulation(400, 400, 900)
-    ('spread', 'frames', 'groups')
+    >>> geometry = Geometry(10, 3, 1, 1, 2, 10, 1, 1, (1, 1), 81)
+    >>> formulation(27, geometry), formulation(1, geometry), formulation(27, geometry, "cuda")
+    ('slices', 'products', 'frames')
     """
-    if output_length > _MOST_SINGLE_FRAMES:
-        return "groups"
-    return "spread" if signal_length * output_length <= _MOST_PAIRS_A_TAP * num_taps else "frames"
+    if device != "cpu":
+        return plain_formulation(*geometry.along_time)
+    return "products" if channels == 1 and geometry.output_length <= _MOST_PRODUCTS else "slices"
 
 
 def mellin_correlate_1d(
@@ -132,7 +135,6 @@ def mellin_linear_correlate_2d(
     for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", min(padding), 0)):
         if value < least:
             raise ValueError(f"{name} is {value}; it must be at least {least}")
-    offsets = (output_offset, kernel_offset, input_dilation)
     if output_length is None:
         output_length = mellin_valid_length(
             signal.size(2),
@@ -143,131 +145,31 @@ def mellin_linear_correlate_2d(
         )
     if output_length < 0:
         raise ValueError(f"output_length is {output_length}; it must be at least 0")
-    freqs = (signal.size(3) + sum(padding) - dilation * (kernel.size(3) - 1) - 1) // stride + 1
-    shape = (signal.size(0), kernel.size(0), output_length, max(freqs, 0))
+    coefficients = (signal.size(3) + sum(padding) - dilation * (kernel.size(3) - 1) - 1) // stride + 1
+    geometry = Geometry(
+        signal.size(2),
+        kernel.size(2),
+        output_offset,
+        kernel_offset,
+        input_dilation,
+        output_length,
+        stride,
+        dilation,
+        (padding[0], padding[1]),
+        max(coefficients, 0),
+    )
+    shape = (signal.size(0), kernel.size(0), output_length, geometry.output_width)
     if 0 in shape or 0 in signal.shape:
         # Nothing to compute, but gradients of zero to give: a sum over no element is 0, whatever the values are.
         inputs = [signal, kernel] if bias is None else [signal, kernel, bias]
         out = sum(tensor.flatten()[:0].sum() for tensor in inputs) + signal.new_zeros(shape)
         return out if bias is None else out + bias.view(-1, 1, 1)
-    if padding[0] == padding[1]:
-        convolution = {"stride": (1, stride), "dilation": (1, dilation), "padding": (0, padding[0])}
-    else:
-        signal = torch.nn.functional.pad(signal, padding)
-        convolution = {"stride": (1, stride), "dilation": (1, dilation), "padding": (0, 0)}
     if formulated_as is None:
-        formulated_as = _chosen(signal.size(2), kernel.size(2), *offsets, output_length)
-    correlate = {"frames": _correlate_frames, "groups": _correlate_groups, "spread": _correlate_spread}
-    return correlate[formulated_as](signal, kernel, bias, offsets, shape, convolution)
-
-
-@cached_by_shape
-def _chosen(
-    signal_length: int,
-    kernel_length: int,
-    output_offset: int,
-    kernel_offset: int,
-    input_dilation: int,
-    output_length: int,
-) -> Formulation:
-    taps = frame_taps(signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length)
-    return formulation(signal_length, output_length, sum([len(frame.kernel_frames) for frame in taps]))
-
-
-def _correlate_frames(
-    signal: torch.Tensor,
-    kernel: torch.Tensor,
-    bias: torch.Tensor | None,
-    offsets: tuple[int, int, int],
-    shape: tuple[int, ...],
-    convolution: dict[str, Any],
-) -> torch.Tensor:
-    input_frames, kernel_frames = signal.unbind(2), kernel.unbind(2)
-    empty = None
-    outputs = []
-    for taps in frame_taps(signal.size(2), kernel.size(2), *offsets, shape[2]):
-        if not taps.kernel_frames:
-            if empty is None:
-                empty = signal.new_zeros(shape[0], shape[1], shape[3])
-                empty = empty if bias is None else empty + bias.view(-1, 1)
-            outputs.append(empty)
-            continue
-        read = torch.cat([input_frames[i] for i in taps.input_frames], 1)
-        weight = torch.cat([kernel_frames[k] for k in taps.kernel_frames], 1)
-        axis = {name: pair[1] for name, pair in convolution.items()}
-        outputs.append(torch.nn.functional.conv1d(read, weight, bias, **axis))
-    return torch.stack(outputs, 2)
-
-
-def _correlate_spread(
-    signal: torch.Tensor,
-    kernel: torch.Tensor,
-    bias: torch.Tensor | None,
-    offsets: tuple[int, int, int],
-    shape: tuple[int, ...],
-    convolution: dict[str, Any],
-) -> torch.Tensor:
-    num_outputs, channels, kernel_length, width = kernel.shape
-    missing = torch.zeros_like(kernel[:, :, 0])
-    kernel_frames = [*kernel.unbind(2), missing]
-    blocks = []
-    for taps in frame_taps(signal.size(2), kernel_length, *offsets, shape[2]):
-        read_by = dict(zip(taps.input_frames, taps.kernel_frames, strict=True))
-        frames = [kernel_frames[read_by.get(i, kernel_length)] for i in range(signal.size(2))]
-        blocks.append(torch.stack(frames, 2))  # (O, C, input frame, W)
-    weight = torch.stack(blocks, 1).view(num_outputs * shape[2], channels * signal.size(2), width)
-    axis = {name: pair[1] for name, pair in convolution.items()}
-    spread_bias = None if bias is None else bias.repeat_interleave(shape[2])
-    out = torch.nn.functional.conv1d(signal.flatten(1, 2), weight, spread_bias, **axis)
-    return out.unflatten(1, (num_outputs, shape[2]))
-
-
-def _correlate_groups(
-    signal: torch.Tensor,
-    kernel: torch.Tensor,
-    bias: torch.Tensor | None,
-    offsets: tuple[int, int, int],
-    shape: tuple[int, ...],
-    convolution: dict[str, Any],
-) -> torch.Tensor:
-    key = (signal.size(2), kernel.size(2), *offsets, shape[2])
-    indices, order = _group_indices(key, signal.device)
-    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is the zero that groups read
-    outputs = []
-    for group, (kernel_frames, input_frames) in zip(tap_groups(*key).groups, indices, strict=True):
-        size = signal.size(1) * len(group.kernel_frames)
-        # The gathered copy and the weights have their kernel frames beside the channels.
-        read = signal.index_select(2, input_frames).view(shape[0], size, group.num_outputs, signal.size(3))
-        weight = kernel.index_select(2, kernel_frames).reshape(shape[1], size, 1, kernel.size(3))
-        outputs.append(torch.nn.functional.conv2d(read, weight, **convolution))
-    dtype = outputs[0].dtype if outputs else signal.dtype
-    outputs.append(signal.new_zeros(shape[0], shape[1], 1, shape[3], dtype=dtype))  # for frames without a tap
-    out = torch.cat(outputs, 2).index_select(2, order)
-    return out if bias is None else out + bias.to(dtype).view(-1, 1, 1)
-
-
-_IndexPairs = list[tuple[torch.Tensor, torch.Tensor]]
-_KNOWN_INDICES: dict[tuple[Any, ...], tuple[_IndexPairs, torch.Tensor]] = {}
-
-
-def _group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
-    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on a device."""
-    if torch.compiler.is_compiling():
-        return _new_group_indices(key, device)  # they become constants of the compiled program
-    place = (*key, device)
-    if place not in _KNOWN_INDICES:
-        with torch.inference_mode(False):  # what is made for inference must serve training, too
-            _KNOWN_INDICES[place] = _new_group_indices(key, device)
-    return _KNOWN_INDICES[place]
-
-
-def _new_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
-    plan = tap_groups(*key)
-    pairs = []
-    for group in plan.groups:
-        kernel_frames = torch.tensor(group.kernel_frames, device=device)
-        pairs.append((kernel_frames, torch.tensor(group.input_frames, device=device)))
-    return pairs, torch.tensor(plan.order, device=device)
+        plainly = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        formulated_as = formulation(signal.size(1), geometry, "" if plainly else signal.device.type)
+    if formulated_as in ("products", "slices"):
+        return correlate_piecewise(signal, kernel, bias, geometry, formulated_as)
+    return correlate_plainly(signal, kernel, bias, geometry, cast(PlainFormulation, formulated_as))
 
 
 def _check_shapes(

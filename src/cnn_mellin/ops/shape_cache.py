@@ -8,14 +8,16 @@ from typing import ParamSpec, TypeVar
 
 __all__ = ["cached_by_shape"]
 
+_MOST_RESULTS = 4096
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def cached_by_shape(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember every result of a function of hashable arguments.
+    """Remember the results of a function of hashable arguments, the oldest forgotten when there are very many.
 
-    As functools.lru_cache without a limit, but torch.compile looks into it, where it warns of the other.
+    As functools.lru_cache, but torch.compile looks into it, where it warns of the other.
 
     >>> calls = []
     >>> square = cached_by_shape(lambda x: calls.append(x) or x * x)
@@ -28,6 +30,8 @@ def cached_by_shape(function: Callable[P, R]) -> Callable[P, R]:
     def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
         key = (*args, *kwargs.items())
         if key not in known:
+            while len(known) >= _MOST_RESULTS:
+                known.pop(next(iter(known)), None)
             known[key] = function(*args, **kwargs)
         return known[key]
 

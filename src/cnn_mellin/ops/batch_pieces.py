@@ -1,0 +1,25 @@
+"""Pieces of a batch whose temporaries fit the caches of a CPU."""
+
+from __future__ import annotations
+
+__all__ = ["piece_lengths"]
+
+# Numbers in the largest temporary of a piece. Half and twice as many are as fast within a few percent.
+_NUMBERS_A_PIECE = 2**20
+
+
+def piece_lengths(number: int, size: int) -> list[int]:
+    """How many signals of the batch belong to each piece, as even as can be.
+
+    Args:
+        number: signals.
+        size: numbers a signal has in the largest temporary.
+
+    >>> piece_lengths(10, 400_000)
+    [2, 2, 2, 2, 2]
+    >>> piece_lengths(5, 400_000), piece_lengths(2, 10**9)
+    ([2, 2, 1], [1, 1])
+    """
+    most = max(_NUMBERS_A_PIECE // max(size, 1), 1)
+    pieces = -(-number // most)
+    return [number // pieces + (piece < number % pieces) for piece in range(pieces)]

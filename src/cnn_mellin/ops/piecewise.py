@@ -1,0 +1,110 @@
+"""The Mellin correlation on a CPU: pieces of the batch that fit its caches, channels last, and gradients of its own.
+
+Temporaries as large as the signal cost as much as the arithmetic, and convolutions on a CPU are two to three times as
+fast where channels lie innermost. So each piece of the batch is brought into that order, correlated, and brought back
+while it is in the cache; backward does the same instead of keeping copies. Two ways of correlating a piece:
+
+- `slices`: a kernel frame reads every a-th input frame and writes to every b-th output frame (`index_plan`), so a piece
+  is a few convolutions along frequency of strided slices. Nothing is multiplied by a missing tap.
+- `products`: for a single input channel, whose convolutions are slow. The kernel's positions along frequency are laid
+  side by side, and each output frame is one matrix product.
+
+Derivatives of derivatives and transformations are left to the plain formulations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+
+from cnn_mellin.ops import products, slices
+from cnn_mellin.ops.geometry import Geometry
+from cnn_mellin.ops.plain_formulations import correlate_plainly
+
+__all__ = ["PiecewiseFormulation", "correlate_piecewise"]
+
+PiecewiseFormulation = Literal["products", "slices"]
+
+Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+_FORWARD: dict[str, Callable[..., torch.Tensor]] = {"products": products.correlate, "slices": slices.correlate}
+_BACKWARD: dict[str, Callable[..., Gradients]] = {"products": products.gradients, "slices": slices.gradients}
+
+
+def correlate_piecewise(
+    signal: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor | None,
+    geometry: Geometry,
+    formulated_as: PiecewiseFormulation,
+) -> torch.Tensor:
+    """Correlate signal (N, C, T, F) with kernel (O, C, K, W), in pieces of the batch; no axis may be empty.
+
+    The output is in channels-last order if the signal is, as with torch's convolutions.
+
+    >>> geometry = Geometry(4, 2, 1, 1, 1, 2, 1, 1, (0, 0), 1)
+    >>> correlate_piecewise(torch.ones(1, 1, 4, 1), torch.ones(1, 1, 2, 1), None, geometry, "slices").flatten().tolist()
+    [2.0, 2.0]
+    """
+    device = signal.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        if signal.dtype != torch.float64:
+            signal, kernel, bias = signal.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
+    out: torch.Tensor = _Piecewise.apply(signal, kernel, bias, geometry, formulated_as)
+    return out
+
+
+class _Piecewise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry, formulated_as: str
+    ) -> torch.Tensor:
+        with torch.autocast(signal.device.type, enabled=False):
+            return _FORWARD[formulated_as](signal, kernel, bias, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        signal, kernel, bias, ctx.geometry, ctx.formulated_as = inputs
+        ctx.save_for_backward(signal, kernel, bias)
+        ctx.save_for_forward(signal, kernel, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        signal, kernel, bias = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated, too
+            primals = [tensor for tensor in (signal, kernel, bias) if tensor is not None]
+            found = torch.func.vjp(partial(_plainly, geometry=ctx.geometry), *primals)[1](gradient)
+            return (*found, *[None] * (5 - len(found)))
+        needed = tuple(ctx.needs_input_grad[:3])
+        with torch.autocast(signal.device.type, enabled=False):
+            return (*_BACKWARD[ctx.formulated_as](gradient, signal, kernel, ctx.geometry, needed), None, None)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
+        signal, kernel, _ = ctx.saved_tensors
+        of_signal, of_kernel, of_bias = tangents[:3]
+        parts = []
+        if of_signal is not None:
+            parts.append(correlate_plainly(of_signal, kernel, None, ctx.geometry))
+        if of_kernel is not None:
+            parts.append(correlate_plainly(signal, of_kernel, of_bias, ctx.geometry))
+        elif of_bias is not None:
+            zeros = torch.zeros_like(kernel)
+            parts.append(correlate_plainly(signal, zeros, of_bias, ctx.geometry))
+        return torch.stack(parts).sum(0)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[torch.Tensor, int]:
+        signal, kernel, bias, geometry, _ = inputs
+        tensors = [tensor for tensor in (signal, kernel, bias) if tensor is not None]
+        dims = tuple(in_dims[: len(tensors)])
+        return torch.vmap(partial(_plainly, geometry=geometry), dims)(*tensors), 0
+
+
+def _plainly(
+    signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None = None, *, geometry: Geometry
+) -> torch.Tensor:
+    return correlate_plainly(signal, kernel, bias, geometry)

@@ -1,0 +1,223 @@
+"""Correlation of a piece of the batch by strided slices of frames, one for each kernel frame, channels last.
+
+Rows of a piece are (N, T, F, C). A group of kernel frames reads its slices side by side, (N, M, F, slices x C), and one
+convolution along frequency gives (N, M, F', O), which is added to the output frames of the group.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from cnn_mellin.ops.batch_pieces import piece_lengths
+from cnn_mellin.ops.channel_order import channels_first, channels_last, is_channels_last
+from cnn_mellin.ops.geometry import Geometry
+from cnn_mellin.ops.index_plan import SliceGroup, slice_groups
+
+__all__ = ["correlate", "gradients"]
+
+
+def correlate(
+    signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
+) -> torch.Tensor:
+    """Signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none -> (N, O, T', F')."""
+    walk = _Walk(signal, kernel, geometry)
+    weights = walk.weights(kernel)
+    sum_type = torch.promote_types(signal.dtype, torch.float32)
+    start = signal.new_zeros(len(kernel), dtype=sum_type) if bias is None else bias.to(sum_type)
+    shape = (len(signal), len(kernel), geometry.output_length, geometry.output_width)
+    order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
+    out = torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)
+    lengths = walk.piece_lengths(len(signal))
+    for piece, target in zip(signal.split(lengths), out.split(lengths), strict=True):
+        rows = walk.padded(channels_last(piece))
+        total: torch.Tensor | None = None
+        for group, weight in zip(walk.groups, weights, strict=True):
+            whole = total is None and group.number == geometry.output_length
+            part = walk.convolve(walk.gathered(rows, group), weight, bias if whole else None, group)
+            if whole:
+                total = part.to(sum_type)
+                continue
+            if total is None:
+                total = start.expand(len(piece), *shape[2:], len(kernel)).contiguous()
+            walk.frames_of(total, group).add_(part)
+        if total is None:
+            total = start.expand(len(piece), *shape[2:], len(kernel)).contiguous()
+        _give(total.to(signal.dtype), target)
+    return out
+
+
+def gradients(
+    gradient: torch.Tensor,
+    signal: torch.Tensor,
+    kernel: torch.Tensor,
+    geometry: Geometry,
+    needed: tuple[bool, ...],
+) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    """Gradients of signal, kernel and bias, of those that are needed, from that of the output."""
+    walk = _Walk(signal, kernel, geometry)
+    weights = walk.weights(kernel)
+    sum_type = torch.promote_types(signal.dtype, torch.float32)
+    kernel_sum = torch.zeros_like(kernel, dtype=sum_type) if needed[1] else None
+    bias_sum = kernel.new_zeros(len(kernel), dtype=sum_type) if needed[2] else None
+    signal_gradient = torch.empty_like(signal) if needed[0] else None
+    lengths = walk.piece_lengths(len(signal))
+    begin = 0
+    for piece, given in zip(signal.split(lengths), gradient.split(lengths), strict=True):
+        above = channels_last(given)
+        if bias_sum is not None:
+            bias_sum += above.flatten(0, 2).sum(0, dtype=sum_type)
+        if needed[0] or needed[1]:
+            rows = walk.padded(channels_last(piece))
+            total: torch.Tensor | None = None
+            for group, weight in zip(walk.groups, weights, strict=True):
+                parts, weight_gradient = walk.pull_back(
+                    walk.frames_of(above, group), walk.gathered(rows, group), weight, group, needed
+                )
+                if kernel_sum is not None:
+                    walk.add_to_kernel(kernel_sum, weight_gradient, group)
+                if parts is None:
+                    continue
+                if total is None and len(group.slices) == 1 and group.slices[0].number == geometry.signal_length:
+                    total = parts[:, :, :, 0].to(sum_type)
+                    continue
+                if total is None:
+                    total = torch.zeros_like(rows, dtype=sum_type)
+                for place, taps in enumerate(group.slices):
+                    end = taps.first + taps.step * (taps.number - 1) + 1
+                    total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, place]
+            if signal_gradient is not None:
+                total = torch.zeros_like(rows) if total is None else total
+                _give(walk.unpadded(total).to(signal.dtype), signal_gradient[begin : begin + len(piece)])
+        begin += len(piece)
+    return (
+        signal_gradient,
+        None if kernel_sum is None else kernel_sum.to(kernel.dtype),
+        None if bias_sum is None else bias_sum.to(kernel.dtype),
+    )
+
+
+class _Walk:
+    """What forward and backward share: sizes, groups, buffers, and the convolution along frequency."""
+
+    def __init__(self, signal: torch.Tensor, kernel: torch.Tensor, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.signal, self.kernel = signal.shape, kernel.shape
+        left, right = geometry.padding
+        self.inner = min(left, right)  # the convolution pads both sides alike; a buffer holds what is left
+        self.left, self.right = left - self.inner, right - self.inner
+        # Along time alone, products are small, and copies and sums are what takes long.
+        pointwise = kernel.size(3) == 1 and geometry.stride == 1 and geometry.padding == (0, 0)
+        self.groups = slice_groups(*geometry.along_time, pointwise and signal.size(3) == 1)
+        self.convolution = ([1, geometry.stride], [0, self.inner], [1, geometry.dilation])
+        # A dilation along an axis of one frame changes nothing, but with it torch leaves pointwise convolutions to
+        # oneDNN also for few signals on one thread, which is twice as fast as its own.
+        self.pointwise = pointwise
+        if pointwise and signal.dtype == torch.float32:
+            self.convolution = ([1, 1], [0, 0], [2, 1])
+        self.buffers: dict[object, torch.Tensor] = {}
+
+    def piece_lengths(self, number: int) -> list[int]:
+        inside = self.signal[2] * self.signal[3] * self.signal[1]
+        outside = self.geometry.output_length * self.geometry.output_width * self.kernel[0]
+        return piece_lengths(number, max(inside, outside))
+
+    def weights(self, kernel: torch.Tensor) -> list[torch.Tensor]:
+        """A group's kernel frames side by side, (O, slices x C, 1, W), channels last."""
+        joined = []
+        for group in self.groups:
+            frames = torch.stack([kernel[:, :, taps.kernel_frame] for taps in group.slices], 1)  # (O, slices, C, W)
+            joined.append(frames.flatten(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        return joined
+
+    def padded(self, rows: torch.Tensor) -> torch.Tensor:
+        if not self.left and not self.right:
+            return rows
+        number, frames, coefficients, channels = rows.shape
+        buffer = self._buffer(rows, (number, frames, coefficients + self.left + self.right, channels))
+        self.unpadded(buffer).copy_(rows)
+        return buffer
+
+    def unpadded(self, rows: torch.Tensor) -> torch.Tensor:
+        if not self.left and not self.right:
+            return rows
+        return rows[:, :, self.left : rows.size(2) - self.right]
+
+    def gathered(self, rows: torch.Tensor, group: SliceGroup) -> torch.Tensor:
+        """What a group reads, (N, M, F, slices x C)."""
+        first = group.slices[0]
+        if len(group.slices) == 1:
+            return _strided(rows, first.first, first.step, first.number).contiguous()
+        number, _, coefficients, channels = rows.shape
+        buffer = self._buffer(rows, (number, group.number, coefficients, len(group.slices), channels), group)
+        for place, taps in enumerate(group.slices):
+            buffer[:, : taps.number, :, place] = _strided(rows, taps.first, taps.step, taps.number)
+        return buffer.flatten(3)
+
+    def frames_of(self, rows: torch.Tensor, group: SliceGroup) -> torch.Tensor:
+        """The output frames of a group, (N, M, F', O), a view."""
+        return _strided(rows, group.first, group.step, group.number)
+
+    def convolve(
+        self, read: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, group: SliceGroup
+    ) -> torch.Tensor:
+        stride, padding, dilation = self.convolution
+        out = torch.nn.functional.conv2d(self._image(read), weight, bias, stride, padding, dilation)
+        return out.permute(0, 2, 3, 1).reshape(len(read), group.number, self.geometry.output_width, len(weight))
+
+    def pull_back(
+        self,
+        above: torch.Tensor,
+        read: torch.Tensor,
+        weight: torch.Tensor,
+        group: SliceGroup,
+        needed: tuple[bool, ...],
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Gradients of what a group read, (N, M, F, slices, C), and of its weight."""
+        stride, padding, dilation = self.convolution
+        below, of_weight, _ = torch.ops.aten.convolution_backward(
+            self._image(above.contiguous()),
+            self._image(read),
+            weight,
+            None,
+            stride,
+            padding,
+            dilation,
+            False,
+            [0, 0],
+            1,
+            [needed[0], needed[1], False],
+        )
+        if not needed[0]:
+            return None, of_weight
+        return below.permute(0, 2, 3, 1).reshape(*read.shape[:3], len(group.slices), self.signal[1]), of_weight
+
+    def add_to_kernel(self, total: torch.Tensor, of_weight: torch.Tensor, group: SliceGroup) -> None:
+        frames = of_weight.squeeze(2).unflatten(1, (len(group.slices), self.signal[1]))
+        for place, taps in enumerate(group.slices):
+            total[:, :, taps.kernel_frame] += frames[:, place]
+
+    def _image(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (N, M, F, C) as a channels-last image of height 1: (N M, C, 1, F), or (N, C, 1, M F) if pointwise."""
+        number, frames, coefficients, channels = rows.shape
+        if self.pointwise:
+            return rows.view(number, 1, frames * coefficients, channels).permute(0, 3, 1, 2)
+        return rows.view(number * frames, 1, coefficients, channels).permute(0, 3, 1, 2)
+
+    def _buffer(self, rows: torch.Tensor, shape: tuple[int, ...], group: SliceGroup | None = None) -> torch.Tensor:
+        """Zeros at first; where they are written, they are written in each piece."""
+        key = (group, shape)
+        if key not in self.buffers:
+            self.buffers[key] = rows.new_zeros(shape)
+        return self.buffers[key]
+
+
+def _strided(rows: torch.Tensor, first: int, step: int, number: int) -> torch.Tensor:
+    return rows[:, first : first + step * (number - 1) + 1 : step]
+
+
+def _give(rows: torch.Tensor, target: torch.Tensor) -> None:
+    """Write (N, T, F, C) to (N, C, T, F), in whatever order that lies in memory."""
+    if is_channels_last(target):
+        target.permute(0, 2, 3, 1).copy_(rows)
+    else:
+        target.copy_(channels_first(rows.contiguous()))

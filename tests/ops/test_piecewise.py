@@ -1,0 +1,110 @@
+from typing import Any
+
+import pytest
+import torch
+
+from cnn_mellin.ops import mellin_linear_correlate_2d
+from cnn_mellin.ops.mellin_correlation import Formulation
+from cnn_mellin.ops.reference import reference_correlate_2d
+
+KEYWORDS: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8, "stride": 2, "padding": (1, 2)}
+FORMULATIONS: list[Formulation] = ["slices", "products"]
+
+
+@pytest.fixture
+def inputs():
+    torch.manual_seed(1)
+    shapes = [(5, 2, 6, 7), (3, 2, 4, 3), (3,)]
+    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
+@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+def test_transformations_equal_those_of_the_reference(inputs, formulated_as):
+    def correlate(*tensors):
+        return mellin_linear_correlate_2d(*tensors, **KEYWORDS, formulated_as=formulated_as)
+
+    def reference(*tensors):
+        return reference_correlate_2d(*tensors, **KEYWORDS)
+
+    tensors = tuple(tensor.detach() for tensor in inputs)
+    tangents = tuple(torch.randn_like(tensor) for tensor in tensors)
+    found, along, *_ = torch.func.jvp(correlate, tensors, tangents)
+    expected, expected_along, *_ = torch.func.jvp(reference, tensors, tangents)
+    assert torch.allclose(found, expected)
+    assert torch.allclose(along, expected_along)
+
+    signals = torch.stack([tensors[0], 2 * tensors[0] + 1])
+    found = torch.vmap(correlate, (0, None, None))(signals, *tensors[1:])
+    assert torch.allclose(found, torch.stack([reference(signal, *tensors[1:]) for signal in signals]))
+
+    def loss(kernel, signal):
+        return correlate(signal, kernel, tensors[2]).square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), (None, 0))(tensors[1], signals)  # gradients an example
+    kernel = tensors[1].clone().requires_grad_()
+    for found, signal in zip(each, signals, strict=True):
+        (wanted,) = torch.autograd.grad(reference(signal, kernel, tensors[2]).square().sum(), kernel)
+        assert torch.allclose(found, wanted)
+    hessian = torch.func.hessian(loss)(tensors[1], signals[0])
+    assert torch.allclose(hessian.flatten(0, 3).flatten(1), hessian.flatten(0, 3).flatten(1).T)
+
+
+@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+@pytest.mark.parametrize("needed", [(True, False, False), (False, True, False), (False, False, True)])
+def test_only_the_gradients_that_are_needed_are_given(inputs, formulated_as, needed):
+    tensors = [tensor.detach().requires_grad_(needs) for tensor, needs in zip(inputs, needed, strict=True)]
+    out = mellin_linear_correlate_2d(*tensors, **KEYWORDS, formulated_as=formulated_as)
+    gradients = torch.autograd.grad(out.square().sum(), [tensor for tensor in tensors if tensor.requires_grad])
+    expected = torch.autograd.grad(reference_correlate_2d(*inputs, **KEYWORDS).square().sum(), inputs)
+    assert torch.allclose(gradients[0], expected[needed.index(True)])
+
+
+@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+def test_a_batch_of_many_pieces_equals_one(inputs, formulated_as, monkeypatch):
+    whole = mellin_linear_correlate_2d(*inputs, **KEYWORDS, formulated_as=formulated_as)
+    wanted = torch.autograd.grad(whole.square().sum(), inputs)
+    monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_A_PIECE", 300)  # two signals, two, one
+    parts = mellin_linear_correlate_2d(*inputs, **KEYWORDS, formulated_as=formulated_as)
+    assert torch.allclose(parts, whole)
+    for found, expected in zip(torch.autograd.grad(parts.square().sum(), inputs), wanted, strict=True):
+        assert torch.allclose(found, expected)
+
+
+def test_channels_last_in_is_channels_last_out(inputs):
+    signal, kernel, bias = inputs
+    stored = signal.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = mellin_linear_correlate_2d(stored, kernel, bias, **KEYWORDS)
+    expected = mellin_linear_correlate_2d(signal, kernel, bias, **KEYWORDS)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(out, expected)
+    (gradient,) = torch.autograd.grad(out.square().sum(), stored)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(gradient, *torch.autograd.grad(expected.square().sum(), signal))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_autocast_computes_in_its_type_and_gives_gradients_of_the_parameters_type(channels):
+    torch.manual_seed(1)
+    signal = torch.randn(4, channels, 6, 9, requires_grad=True)
+    kernel = torch.randn(5, channels, 3, 3, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, padding=(1, 1))
+    assert out.dtype == torch.bfloat16
+    gradients = torch.autograd.grad(out.float().square().sum(), (signal, kernel))
+    expected = reference_correlate_2d(signal, kernel, input_dilation=2, padding=(1, 1))
+    wanted = torch.autograd.grad(expected.square().sum(), (signal, kernel))
+    assert torch.allclose(out.float(), expected, atol=0.2)
+    for found, exact in zip(gradients, wanted, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - exact).norm() < 0.02 * exact.norm()
+
+
+def test_what_is_not_finite_stays_where_it_is():
+    signal = torch.zeros(3, 2, 6, 5)
+    signal[1, 0, 5, 2] = torch.inf
+    kernel = torch.ones(2, 2, 3, 1)
+    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, output_length=6)
+    expected = reference_correlate_2d(signal, kernel, input_dilation=2, output_length=6)
+    assert torch.equal(out, expected)
+    assert out[[0, 2]].isfinite().all()

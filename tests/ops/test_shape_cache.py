@@ -1,0 +1,15 @@
+from cnn_mellin.ops import shape_cache
+from cnn_mellin.ops.shape_cache import cached_by_shape
+
+
+def test_the_oldest_results_are_forgotten_when_there_are_very_many(monkeypatch):
+    monkeypatch.setattr(shape_cache, "_MOST_RESULTS", 3)
+    asked = []
+
+    @cached_by_shape
+    def double(number: int) -> int:
+        asked.append(number)
+        return 2 * number
+
+    assert [double(number) for number in (1, 2, 3, 4, 4, 3, 1)] == [2, 4, 6, 8, 8, 6, 2]
+    assert asked == [1, 2, 3, 4, 1]
