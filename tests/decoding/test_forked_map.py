@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,10 @@ def refuse_two(number: int) -> int:
     return number
 
 
+def described(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: (str(array.dtype), array.shape, array.tolist()) for name, array in arrays.items()}
+
+
 def open_files(_: object) -> list[str]:
     paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd") if int(name) > 2]
     return [os.readlink(path) for path in paths if os.path.lexists(path)]
@@ -50,10 +55,10 @@ def own_pool(monkeypatch):
     monkeypatch.setattr(module, "_pool", None)
     yield
     pool = module._pool
-    for process, connection in pool._kept if pool else []:
-        module._end(process, connection)
+    for process in pool._kept if pool else []:
+        process.end()
         with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
+            os.kill(process.number, 0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
@@ -75,6 +80,22 @@ def test_items_and_results_larger_than_a_pipe_holds():
     first, second, third = forked_map(ones, [300_000, 400_000, 500_000])
     assert (first.sum(), second.sum(), third.sum()) == (300_000, 400_000, 500_000)
     assert forked_map(np.sum, [first, second, third]) == [300_000, 400_000, 500_000]
+    assert forked_map(np.sum, [first[:0], second[::2], third]) == [0, 200_000, 500_000]
+
+
+@linux
+@pytest.mark.parametrize("sizes", [(10, 20, 5), (100_000, 0, 300_000, 3, 70_000)])
+def test_arrays_of_one_call_are_not_those_of_the_call_before(sizes):
+    for value, size in enumerate(sizes):
+        assert forked_map(np.sum, [np.full(size, value), np.full(size, value)]) == [value * size] * 2
+
+
+@linux
+def test_arrays_of_an_item_keep_their_types_and_order():
+    arrays = {"a": np.arange(12, dtype=np.int16).reshape(3, 4).T, "b": np.zeros((0, 2)), "c": np.array([1.5])}
+    there, here = forked_map(described, [arrays, arrays])
+    assert there == here
+    assert there["a"] == ("int16", (4, 3), [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]])
 
 
 @linux
@@ -110,6 +131,7 @@ def test_a_process_keeps_no_file_of_this_one_open(tmp_path):
     assert str(tmp_path / "held") in here
     assert str(tmp_path / "held") not in there
     assert sum(name.startswith("socket:") for name in there) == 1
+    assert len(there) == 2  # and the area that arrays come through
 
 
 @linux
