@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.cli import score
-from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.cli.scoring_options import _CONVENTIONS
+from cnn_mellin.errors import DataError, SettingsError, UserError
+from cnn_mellin.scoring import CONVENTIONS
 
 
 def run(*words: object) -> int:
@@ -78,3 +80,50 @@ def test_mismatch_names_both_files(files: tuple[Path, Path], tmp_path: Path) -> 
         run(files[0], tmp_path / "other.trn")
     with pytest.raises(UserError, match="--worst is -1; it must be 0 or more"):
         run(*files, "--worst", "-1")
+
+
+def test_confusions_in_every_form_and_as_a_picture(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    for text_format in ("text", "csv", "json", "latex", "markdown"):
+        run(*files, "--format", text_format, "--confusions", "--plot", tmp_path / f"{text_format}.png")
+        printed = capsys.readouterr().out
+        assert {"text": "reference ", "latex": "reference &", "markdown": "| reference "}.get(
+            text_format, "confusion_matrix" if text_format == "json" else ",sil,,2\n"
+        ) in printed
+    assert len({path.read_bytes() for path in tmp_path.glob("*.png")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--plot", "a.pdf"], "--plot a.pdf: must end in .png"),
+        (["--plot", "none/a.png"], "--plot none/a.png: its folder does not exist"),
+        (["--plot", "a.png", "--convention", "all"], "--plot a.png: draws one HYPOTHESIS under one convention"),
+    ],
+)
+def test_pictures_that_cannot_be_drawn_are_refused_first(
+    files: tuple[Path, Path], options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        run(*files, *options)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_missing_on_either_side_is_never_scored(files: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "more.trn").write_text("sil (f1-a)\nsil (m1-b)\nsil (m1-c)\n")
+    with pytest.raises(DataError, match=r"more.trn against .*: 1 utterances are missing from the references: m1-c"):
+        run(files[0], tmp_path / "more.trn")
+    (tmp_path / "empty.trn").write_text("\n")
+    for pair in ((files[0], tmp_path / "empty.trn"), (tmp_path / "empty.trn", files[1])):
+        with pytest.raises(DataError, match=r"empty.trn: holds no transcript"):
+            run(*pair)
+    (tmp_path / "zz.trn").write_text("sil zz (f1-a)\nsil (m1-b)\n")
+    for pair in ((files[0], tmp_path / "zz.trn"), (tmp_path / "zz.trn", files[1])):
+        with pytest.raises(DataError, match=r"zz.trn: f1-a: 'zz' is no TIMIT phone"):
+            run(*pair)
+
+
+def test_the_conventions_offered_are_those_that_exist() -> None:
+    assert _CONVENTIONS == CONVENTIONS

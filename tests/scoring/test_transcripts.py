@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.errors import DataError
-from cnn_mellin.scoring.transcripts import read_trn, write_ctm, write_trn
+from cnn_mellin.scoring.transcripts import read_phones, read_trn, write_ctm, write_trn
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
@@ -67,3 +67,12 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, transcripts:
     with pytest.raises(ValueError, match="cannot be written"):
         write_trn(tmp_path / "x.trn", transcripts)
     assert not list(tmp_path.iterdir())
+
+
+def test_phones_are_folded_or_taken_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "x.trn").write_text("h# ix q zh (u1)\n")
+    assert read_phones(tmp_path / "x.trn") == {"u1": ["sil", "ih", "sh"]}
+    assert read_phones(tmp_path / "x.trn", fold=False) == {"u1": ["h#", "ix", "q", "zh"]}
+    (tmp_path / "x.trn").write_text("h# what (u1)\n")
+    with pytest.raises(DataError, match=r"x.trn: u1: 'what' is no TIMIT phone"):
+        read_phones(tmp_path / "x.trn")

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cnn_mellin.cli.scoring_options import add_scoring_options
+
 __all__ = ["add_parser", "run"]
 
 
@@ -26,29 +28,11 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--part", default="test", help="part to report (default: test)")
     parser.add_argument("--choose-on", default="dev", metavar="PART", help="part to choose settings on (default: dev)")
-    parser.add_argument(
-        "--convention",
-        choices=["kaldi", "merge-sil", "optional-sil"],
-        default="kaldi",
-        help="of scoring silence, as in 'cnn-mellin score' (default: kaldi)",
-    )
-    parser.add_argument("--no-fold", action="store_true", help="score symbols as they are, TIMIT's or not")
-    parser.add_argument(
-        "--utt2spk",
-        type=Path,
-        metavar="FILE",
-        help="lines 'utterance speaker' (default: the speaker is what an utterance's name has before the first '-')",
-    )
+    add_scoring_options(parser, several=False)
     parser.add_argument(
         "--replications", type=int, default=10000, metavar="N", help="draws of the bootstrap (default: 10000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
-    parser.add_argument(
-        "--format",
-        choices=["text", "csv", "json", "latex", "markdown"],
-        default="text",
-        help="of the output (default: text)",
-    )
     parser.set_defaults(run=run)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.scoring.comparison import Comparison, compare_systems
 from cnn_mellin.scoring.convention import Convention
 from cnn_mellin.scoring.setting_choice import choose_setting
 from cnn_mellin.scoring.speakers import read_speakers, speakers_from_names
 from cnn_mellin.scoring.system_folder import SystemFolder
-from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.scoring.transcripts import read_phones
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["ChosenSetting", "FolderComparison", "compare_folders"]
@@ -78,13 +78,7 @@ def compare_folders(
         UserError: a system is named twice.
         DataError: a file is missing or damaged, or transcripts are of other utterances than the references.
     """
-
-    def read(path: Path) -> dict[str, list[str]]:
-        transcripts = read_trn(path)
-        if not fold:
-            return transcripts
-        return {name: fold_phones(phones, 39, f"{path}: {name}") for name, phones in transcripts.items()}
-
+    read = partial(read_phones, fold=fold)
     reported = read(references / f"{part}.ref.trn")
     hypotheses: dict[str, list[dict[str, list[str]]]] = {}
     choices = {}

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.errors import DataError
 
-__all__ = ["ctm_lines", "read_trn", "write_ctm", "write_trn"]
+__all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_trn"]
 
 _LINE = re.compile(r"^(?P<symbols>.*?)\(\s*(?P<name>[^()\s]+)\s*\)\s*$")
 _NAME = re.compile(r"[^()\s]+")
@@ -42,6 +43,22 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
     if not transcripts:
         raise DataError(f"{path}: holds no transcript; expected a line 'phones (utterance)' for each")
     return transcripts
+
+
+def read_phones(path: str | Path, *, fold: bool = True) -> dict[str, list[str]]:
+    """Utterance -> phones to score, from a trn file.
+
+    Args:
+        path: of the file.
+        fold: fold TIMIT's phones to 39; False takes symbols as they are.
+
+    Raises:
+        DataError: as `read_trn` raises it, or a symbol that should be folded is no phone of TIMIT's.
+    """
+    transcripts = read_trn(path)
+    if not fold:
+        return transcripts
+    return {name: fold_phones(phones, 39, f"{path}: {name}") for name, phones in transcripts.items()}
 
 
 def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> None:

@@ -1,0 +1,160 @@
+"""Phone error rates as text, CSV, JSON, LaTeX or Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cnn_mellin.scoring.error_counts import ErrorCounts
+from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
+from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.utterance_names import name_utterances
+
+__all__ = ["ScoredFile", "score_text"]
+
+_RATES = ("group", "name", "percent", "phones", "substitutions", "deletions", "insertions")
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """A file of hypotheses under one convention.
+
+    Args:
+        path: of the file.
+        result: of scoring it.
+        rows: (group, name, errors): the total, and whatever groups of speakers, phones or utterances were wanted.
+    """
+
+    path: str
+    result: PhoneErrorRate
+    rows: Sequence[tuple[str, str, ErrorCounts]]
+
+
+def score_text(
+    scored: Sequence[ScoredFile],
+    text_format: Literal["text", "csv", "json", "latex", "markdown"] = "text",
+    *,
+    worst: int = 10,
+    with_matrix: bool = False,
+) -> str:
+    """Tables of the rates; as text, LaTeX and Markdown also what to look at: what is empty, unseen or often wrong.
+
+    Args:
+        scored: files.
+        text_format: text, csv, json, latex or markdown.
+        worst: confusions to list.
+        with_matrix: also how often each phone of the reference was recognised as each.
+
+    >>> from cnn_mellin.scoring import phone_error_rate
+    >>> result = phone_error_rate({"a": ["t", "d"]}, {"a": ["t", "t"]})
+    >>> print(score_text([ScoredFile("a.trn", result, [("total", "", result.total)])], "markdown", with_matrix=True))
+    a.trn (kaldi, 1 utterances)
+    <BLANKLINE>
+    |       | PER % | phones | sub | del | ins |
+    |-------|------:|-------:|----:|----:|----:|
+    | total | 50.00 |      2 |   1 |   0 |   0 |
+    <BLANKLINE>
+    | reference | d | t | (del) |
+    |-----------|--:|--:|------:|
+    | d         | . | 1 |     . |
+    | t         | . | 1 |     . |
+    | (ins)     | . | . |     . |
+    <BLANKLINE>
+    worst: d > t 1
+    """
+    if text_format == "json":
+        return json.dumps([_json(file, worst, with_matrix) for file in scored], indent=1)
+    if text_format == "csv":
+        return _csv(scored, with_matrix)
+    if text_format == "text":
+        return "\n".join(
+            "\n".join(_blocks(file, text_format, worst, with_matrix)).replace("\n", "\n  ") for file in scored
+        )
+    return "\n\n".join(block for file in scored for block in _blocks(file, text_format, worst, with_matrix))
+
+
+def _blocks(
+    file: ScoredFile, text_format: Literal["text", "latex", "markdown"], worst: int, with_matrix: bool
+) -> Iterator[str]:
+    """What stands between blank lines."""
+    remark = "% " if text_format == "latex" else ""
+    yield f"{remark}{file.path} ({file.result.convention}, {len(file.result.utterances)} utterances)"
+    rows = [
+        [name or group, f"{counts.percent:.2f}", *map(str, _numbers(counts)[1:])] for group, name, counts in file.rows
+    ]
+    yield format_table(["", "PER %", "phones", "sub", "del", "ins"], rows, text_format)
+    if with_matrix:
+        yield format_table(*_matrix(file.result, zero="."), text_format)
+    remarks = [remark + line for line in _remarks(file.result, worst)]
+    if remarks:
+        yield "\n\n".join(remarks) if text_format == "markdown" else "\n".join(remarks)
+
+
+def _remarks(result: PhoneErrorRate, worst: int) -> Iterator[str]:
+    for what, names in (("nothing recognised", result.empty_hypotheses), ("no reference", result.empty_references)):
+        if names:
+            yield f"{what} in {len(names)} utterances: {name_utterances(names)}"
+    if result.unseen_symbols:
+        unseen = ", ".join(f"{symbol} {count} times" for symbol, count in result.unseen_symbols.items())
+        yield f"recognised, but in no reference: {unseen}"
+    confusions = result.worst_confusions(worst)
+    if confusions:
+        yield "worst: " + ", ".join(f"{r or '(ins)'} > {h or '(del)'} {n}" for r, h, n in confusions)
+
+
+def _numbers(counts: ErrorCounts) -> tuple[float, int, int, int, int]:
+    return counts.percent, counts.num_phones, counts.substitutions, counts.deletions, counts.insertions
+
+
+def _matrix(result: PhoneErrorRate, zero: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows."""
+    phones, counts = result.confusion_matrix()
+    names = [phone or "(ins)" for phone in phones]
+    rows = [[name, *(str(count or zero) for count in row)] for name, row in zip(names, counts, strict=True)]
+    return ["reference", *names[:-1], "(del)"], rows
+
+
+def _csv(scored: Sequence[ScoredFile], with_matrix: bool) -> str:
+    """One table of rates, and one of the pairs that occur."""
+    rates = [
+        [file.path, file.result.convention, group, name, *map(str, _numbers(counts))]
+        for file in scored
+        for group, name, counts in file.rows
+    ]
+    tables = [format_table(["hypothesis", "convention", *_RATES], rates, "csv")]
+    if with_matrix:
+        pairs = [
+            [file.path, file.result.convention, reference or "", recognised or "", str(count)]
+            for file in scored
+            for (reference, recognised), count in sorted(
+                file.result.pairs.items(), key=lambda item: (item[0][0] or "", item[0][1] or "")
+            )
+        ]
+        tables.append(format_table(["hypothesis", "convention", "reference", "recognised", "count"], pairs, "csv"))
+    return "\n\n".join(tables)
+
+
+def _json(file: ScoredFile, worst: int, with_matrix: bool) -> dict[str, Any]:
+    result = file.result
+    content = {
+        "hypothesis": file.path,
+        "convention": result.convention,
+        "num_utterances": len(result.utterances),
+        "rates": [
+            {
+                key: None if value == float("inf") else value  # JSON has no such number
+                for key, value in zip(_RATES, (group, name, *_numbers(counts)), strict=True)
+            }
+            for group, name, counts in file.rows
+        ],
+        "worst_confusions": [list(confusion) for confusion in result.worst_confusions(worst)],
+        "empty_hypotheses": result.empty_hypotheses,
+        "empty_references": result.empty_references,
+        "unseen_symbols": result.unseen_symbols,
+    }
+    if with_matrix:
+        phones, counts = result.confusion_matrix()
+        content["confusion_matrix"] = {"phones": phones, "counts": counts}
+    return content
