@@ -101,3 +101,29 @@ def test_bad_input_is_named(folder: Path) -> None:
     (folder / "mcorr/2/test.trn").write_text("\n".join([*lines, "t (s9-x)"]))
     with pytest.raises(DataError, match=r"mcorr/2/test.trn: has 1 utterances that have no reference: s9-x"):
         run(folder / "mcorr", "--references", folder / "ext")
+
+
+def test_what_is_empty_or_unknown_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "mcorr" / "2" / "test.trn"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(["(" + lines[0].partition("(")[2], *lines[1:]]))
+    name = lines[0].partition("(")[2].rstrip(")")
+    words = (folder / "mcorr", "--references", folder / "ext", "--format")
+    expected = f"2: nothing recognised in 1 utterances: {name}"
+    printed = {}
+    for text_format in ("text", "csv", "json", "latex", "markdown"):
+        assert run(*words, text_format) == 0
+        printed[text_format] = capsys.readouterr().out
+    assert f"\nmcorr: {expected}\n" in printed["text"]
+    assert f"\n% mcorr: {expected}\n" in printed["latex"]
+    assert f"\nmcorr: {expected}\n" in printed["markdown"]
+    assert "system,remark\n" in printed["csv"]
+    assert f"mcorr,{expected}\n" in printed["csv"]
+    first, second, third = json.loads(printed["json"])["remarks"]["mcorr"]
+    assert second == expected
+    assert first.startswith("1: recognised, but in no reference: k ")
+    assert third.startswith("2: recognised, but in no reference: k ")
+    path.with_name("test.trn").write_text((folder / "ext" / "test.ref.trn").read_text())
+    (folder / "mcorr" / "1" / "test.trn").write_text(path.read_text())
+    run(*words, "csv")
+    assert "remark" not in capsys.readouterr().out

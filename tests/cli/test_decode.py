@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
+from cnn_mellin.data.logits_folder import write_logits
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
@@ -111,6 +113,24 @@ def test_logits_decode_as_their_model(trained, logits, tmp_path):
     assert names == {path.name for path in (tmp_path / "logits").iterdir()}
     for name in names:
         assert (tmp_path / "model" / name).read_text() == (tmp_path / "logits" / name).read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--beam-width", "4")])
+def test_empty_recognitions_are_named_counted_and_written(tmp_path, capsys, options):
+    sure = {"loud": [0, 0, 2, 1], "silent": [2, 2], "spoken": [1]}  # of two symbols and the blank
+    with write_partition(tmp_path / "dev", PartitionDescription(4, 10.0)) as writer:
+        for name, classes in sure.items():
+            writer.add(name, np.ones((len(classes), 4)), [])
+    batches = [
+        ([name], 20 * torch.eye(3)[classes][None], torch.tensor([len(classes)])) for name, classes in sure.items()
+    ]
+    write_logits(tmp_path / "logits", batches, ["aa", "b"], frame_shift_ms=10.0)
+    assert (
+        main(["--quiet", "decode", str(tmp_path / "logits"), str(tmp_path / "dev"), str(tmp_path / "o.trn"), *options])
+        == 0
+    )
+    assert capsys.readouterr().out.endswith(", 1 of them empty: silent\n")
+    assert read_trn(tmp_path / "o.trn") == {"loud": ["aa", "b"], "silent": [], "spoken": ["b"]}
 
 
 def test_logits_of_other_utterances_are_refused(trained, logits, tmp_path, capsys):

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.cli.compute_device import compute_device
     from cnn_mellin.decoding.recognition import recognise
     from cnn_mellin.language_models import NgramModel
+    from cnn_mellin.utterance_names import name_utterances
 
     settings = decoder_settings(arguments)
     device = compute_device(arguments)
@@ -71,9 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
-        empty = sum(not recognition.classes for recognition in found.values())
+        empty = [name for name, recognition in found.items() if not recognition.classes]
         with tqdm.external_write_mode():
-            print(f"{path}: {len(found)} utterances, {empty} of them empty ({setting.name})")
+            named = f": {name_utterances(empty)}" if empty else ""
+            print(f"{path}: {len(found)} utterances ({setting.name}), {len(empty)} of them empty{named}")
     return 0
 
 

@@ -59,8 +59,12 @@ def _tables(result: FolderComparison, text_format: Literal["text", "csv", "latex
     header = ["difference", "points", "95 % interval", "P(improved)", "permutation p", "Holm", "MAPSSWE p", "Holm"]
     if rows:
         tables.append(format_table(header, rows, text_format))
-    if text_format in ("text", "markdown"):
-        tables.insert(0, about)
-    elif text_format == "latex":
-        tables.insert(0, f"% {about}")
+    remarks = [(name, line) for name, lines in compared.remarks.items() for line in lines]
+    if text_format == "csv":
+        return "\n\n".join([*tables, *([format_table(["system", "remark"], remarks, "csv")] if remarks else [])])
+    comment = "% " if text_format == "latex" else ""
+    tables.insert(0, comment + about)
+    if remarks:
+        between = "\n\n" if text_format == "markdown" else "\n"
+        tables.append(between.join(f"{comment}{name}: {line}" for name, line in remarks))
     return "\n\n".join(tables)

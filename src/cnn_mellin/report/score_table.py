@@ -10,7 +10,6 @@ from typing import Any, Literal
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
 from cnn_mellin.scoring.text_table import format_table
-from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["ScoredFile", "score_text"]
 
@@ -87,21 +86,12 @@ def _blocks(
     yield format_table(["", "PER %", "phones", "sub", "del", "ins"], rows, text_format)
     if with_matrix:
         yield format_table(*_matrix(file.result, zero="."), text_format)
-    remarks = [remark + line for line in _remarks(file.result, worst)]
-    if remarks:
-        yield "\n\n".join(remarks) if text_format == "markdown" else "\n".join(remarks)
-
-
-def _remarks(result: PhoneErrorRate, worst: int) -> Iterator[str]:
-    for what, names in (("nothing recognised", result.empty_hypotheses), ("no reference", result.empty_references)):
-        if names:
-            yield f"{what} in {len(names)} utterances: {name_utterances(names)}"
-    if result.unseen_symbols:
-        unseen = ", ".join(f"{symbol} {count} times" for symbol, count in result.unseen_symbols.items())
-        yield f"recognised, but in no reference: {unseen}"
-    confusions = result.worst_confusions(worst)
+    lines = list(file.result.remarks)
+    confusions = file.result.worst_confusions(worst)
     if confusions:
-        yield "worst: " + ", ".join(f"{r or '(ins)'} > {h or '(del)'} {n}" for r, h, n in confusions)
+        lines.append("worst: " + ", ".join(f"{r or '(ins)'} > {h or '(del)'} {n}" for r, h, n in confusions))
+    if lines:
+        yield ("\n\n" if text_format == "markdown" else "\n").join(remark + line for line in lines)
 
 
 def _numbers(counts: ErrorCounts) -> tuple[float, int, int, int, int]:

@@ -11,7 +11,7 @@ from cnn_mellin.scoring.convention import Convention
 from cnn_mellin.scoring.holm import holm
 from cnn_mellin.scoring.mapsswe import MatchedPairs, mapsswe
 from cnn_mellin.scoring.permutation import paired_permutation
-from cnn_mellin.scoring.phone_error_rate import phone_error_rate
+from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 from cnn_mellin.scoring.seed_summary import SeedSummary
 from cnn_mellin.scoring.speaker_errors import SpeakerErrors
 
@@ -52,6 +52,8 @@ class Comparison:
         num_utterances, num_speakers, num_phones: of the references.
         systems: phone error rates in percent over the seeds of each.
         pairs: every system with every later one.
+        remarks: lines on what is empty or never spoken, of the systems that have such; all seeds share a line, or a
+            line begins with the number of its seed in the list.
     """
 
     convention: Convention
@@ -60,6 +62,7 @@ class Comparison:
     num_phones: int
     systems: dict[str, SeedSummary]
     pairs: list[PairComparison]
+    remarks: dict[str, list[str]]
 
 
 def compare_systems(
@@ -94,10 +97,13 @@ def compare_systems(
     errors: dict[str, SpeakerErrors] = {}
     summaries: dict[str, SeedSummary] = {}
     median_run: dict[str, _Transcripts] = {}
+    remarks: dict[str, list[str]] = {}
     for name, seeds in systems.items():
         results = [phone_error_rate(references, hypotheses, convention) for hypotheses in seeds]
         errors[name] = SpeakerErrors.of(results, speaker_of)
         summaries[name] = SeedSummary.of([result.percent for result in results])
+        if any(result.remarks for result in results):
+            remarks[name] = _remarks(results)
         ranked = sorted(range(len(results)), key=lambda i: results[i].percent)
         median_run[name] = seeds[ranked[(len(ranked) - 1) // 2]]
     pairs = list(combinations(systems, 2))
@@ -120,4 +126,10 @@ def compare_systems(
     ]
     any_system = next(iter(errors.values()))
     num_phones = int(any_system.num_phones.sum())
-    return Comparison(convention, len(references), len(any_system.speakers), num_phones, summaries, compared)
+    return Comparison(convention, len(references), len(any_system.speakers), num_phones, summaries, compared, remarks)
+
+
+def _remarks(results: Sequence[PhoneErrorRate]) -> list[str]:
+    shared = [line for line in results[0].remarks if all(line in result.remarks for result in results)]
+    of_one = [f"{i}: {line}" for i, result in enumerate(results, 1) for line in result.remarks if line not in shared]
+    return [*shared, *of_one]

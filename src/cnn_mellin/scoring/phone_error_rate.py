@@ -47,6 +47,23 @@ class PhoneErrorRate:
         """How often a reference phone (None: insertion) met another phone (None: deletion)."""
         return Counter({pair: count for pair, count in self.pairs.items() if pair[0] != pair[1]})
 
+    @property
+    def remarks(self) -> list[str]:
+        """Lines on what is empty, or was recognised but is never spoken; for anyone who reads the rate.
+
+        >>> phone_error_rate({"a": ["t"], "b": ["d"]}, {"a": ["t"], "b": []}).remarks
+        ['nothing recognised in 1 utterances: b']
+        """
+        lines = [
+            f"{what} in {len(names)} utterances: {name_utterances(names)}"
+            for what, names in (("nothing recognised", self.empty_hypotheses), ("no reference", self.empty_references))
+            if names
+        ]
+        if self.unseen_symbols:
+            unseen = ", ".join(f"{symbol} {count} times" for symbol, count in self.unseen_symbols.items())
+            lines.append(f"recognised, but in no reference: {unseen}")
+        return lines
+
     def worst_confusions(self, most: int = 10) -> list[tuple[str | None, str | None, int]]:
         """Reference phone, recognised phone, how often: the most frequent first, ties by name."""
         ranked = sorted(self.confusions.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))
