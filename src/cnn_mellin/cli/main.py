@@ -29,6 +29,9 @@ _COMMANDS = (
     "lm",
     "score",
     "compare",
+    "speed",
+    "recipe",
+    "report",
 )
 
 _DESCRIPTION = """\

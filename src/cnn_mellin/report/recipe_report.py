@@ -1,0 +1,292 @@
+"""The report of a recipe: what its folder holds, as one page."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import math
+import platform
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.corpora.phone_sets import fold_phones
+from cnn_mellin.errors import DataError
+from cnn_mellin.report.report_page import Page, Section
+from cnn_mellin.report.result_pictures import draw_confusions, draw_curves, draw_groups, draw_rates
+from cnn_mellin.scoring.alignment import align
+from cnn_mellin.scoring.phone_error_rate import phone_error_rate
+from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.workflow.recipe_options import RecipeOptions, read_options
+from cnn_mellin.workflow.recipe_plan import plan_recipe
+
+__all__ = ["write_report"]
+
+_DECODERS = {
+    "greedy": "greedy search, no language model",
+    "trigram": "prefix search with a trigram, settings chosen on dev",
+}
+_PACKAGES = ("cnn-mellin", "torch", "numpy", "scipy", "optuna", "snakemake", "matplotlib")
+
+
+def write_report(folder: str | Path) -> list[Path]:
+    """Write `report.html` and `report.md` of a recipe; returns their paths.
+
+    Raises:
+        DataError: the folder holds no recipe, or one that has compared nothing yet.
+        ImportError: matplotlib is not installed (the extra `report`).
+    """
+    folder = Path(folder)
+    options = read_options(folder)
+    if not (folder / "comparison" / "greedy.json").exists():
+        raise DataError(
+            f"{folder}: has no comparison yet; run the recipe to its end: cnn-mellin recipe status {folder}"
+        )
+    page = _page(folder, options)
+    paths = [folder / "report.html", folder / "report.md"]
+    for path, text in zip(paths, (page.html(), page.markdown()), strict=True):
+        with atomic_file(path) as file:
+            file.write(text)
+    return paths
+
+
+def _page(folder: Path, options: RecipeOptions) -> Page:
+    comparisons = {name: _json(folder / "comparison" / f"{name}.json") for name in _DECODERS}
+    comparisons = {name: found for name, found in comparisons.items() if found is not None}
+    greedy = comparisons["greedy"]
+    systems = [f"{model}-{name}" for name in options.feature_names for model in options.models]
+    sections = [
+        _results(comparisons),
+        _rates(folder, systems),
+        _curves(folder, systems, options.num_seeds),
+        _groups(folder, systems, "phone"),
+        _groups(folder, systems, "speaker"),
+        _confusions(folder, greedy, options),
+        _example(folder, greedy, options),
+        _reproduction(folder, options, systems),
+    ]
+    about = f"Test part of {Path(options.corpus).name}: {greedy['num_utterances']} utterances of "
+    about += f"{greedy['num_speakers']} speakers, {greedy['num_phones']} phones. Trained {options.num_seeds} times "
+    about += f"each; every silence scored (convention {greedy['convention']})."
+    return Page("Linear and Mellin models: phone error rates", about, _answer(comparisons), sections)
+
+
+def _answer(comparisons: Mapping[str, Any]) -> list[str]:
+    """For each way of decoding: the best system, and how sure it is that it is better than the next."""
+    said = []
+    for name, comparison in comparisons.items():
+        ranked = sorted(comparison["systems"], key=lambda system: comparison["systems"][system]["mean"])
+        best = ranked[0]
+        text = f"{_DECODERS[name].split(',')[0].capitalize()}: {_plain(best, name)} has the lowest phone error rate, "
+        text += f"{comparison['systems'][best]['mean']:.1f} %"
+        pair = next((p for p in comparison["pairs"] if {p["first"], p["second"]} == set(ranked[:2])), None)
+        if pair is not None:
+            difference = abs(pair["bootstrap"]["difference"])
+            p_value = pair["permutation_p_holm"]
+            sure = "a difference that chance does not explain" if p_value < 0.05 else "which may well be chance"
+            text += f"; {difference:.1f} points below {_plain(ranked[1], name)}, {sure} (p {_p(p_value)})"
+        said.append(text + ".")
+    return said
+
+
+def _results(comparisons: Mapping[str, Any]) -> Section:
+    section = Section("Results")
+    for name, comparison in comparisons.items():
+        section.text(f"{_DECODERS[name].capitalize()}:")
+        rows = []
+        systems = comparison["systems"]
+        for system, summary in systems.items():
+            sd = "–" if summary["sd"] is None else f"{summary['sd']:.2f}"
+            spread = [f"{summary[key]:.2f}" for key in ("median", "minimum", "maximum")]
+            setting = comparison["choices"][system]["setting"] or "–"
+            seeds = str(len(summary["values"]))
+            rows.append([_plain(system, name), f"{summary['mean']:.2f}", sd, *spread, seeds, setting])
+        best = min(range(len(rows)), key=lambda i: float(rows[i][1]))
+        section.table(["system", "mean PER %", "sd", "median", "best", "worst", "seeds", "setting"], rows, best=best)
+        rows = []
+        for pair in comparison["pairs"]:
+            bootstrap = pair["bootstrap"]
+            interval = f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"
+            tests = [_p(pair[key]) for key in ("permutation_p_holm", "matched_pairs_p_holm")]
+            label = f"{_plain(pair['second'], name)} − {_plain(pair['first'], name)}"
+            rows.append([label, f"{bootstrap['difference']:+.2f}", interval, *tests])
+        if rows:
+            section.table(["difference", "points", "95 % interval", "permutation p", "MAPSSWE p"], rows)
+    section.text(
+        "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
+        "segments between the median seeds. Both p-values have Holm's correction for all pairs."
+    )
+    return section
+
+
+def _rates(folder: Path, systems: Sequence[str]) -> Section:
+    section = Section("Speaking rate")
+    rates: dict[str, dict[float, list[float]]] = {}
+    for system in systems:
+        scored = _json(folder / "scores" / f"{system}-speed.json")
+        for seed in scored or []:
+            for row in seed["rates"]:
+                if row["group"] == "speaker":
+                    rates.setdefault(system, {}).setdefault(float(row["name"]), []).append(_percent(row))
+    if not rates:
+        return section
+    section.text(
+        "The same test utterances, slowed and sped up at the same pitch (WSOLA, overlapping pieces of the waveform): "
+        "no model was trained on them. A Mellin layer turns a change of rate into a shift; if that earns its keep, its "
+        "line rises less to both sides."
+    )
+    section.picture(draw_rates(rates), "Phone error rate against speaking rate: means as lines, seeds as dots.")
+    places = sorted(next(iter(rates.values())))
+    rows = [[system, *(f"{statistics.fmean(of[rate]):.1f}" for rate in places)] for system, of in rates.items()]
+    section.table(["mean PER %", *(f"{rate:g}" for rate in places)], rows)
+    if 1.0 in places:
+        rises = [
+            [system, *(f"{statistics.fmean(of[rate]) - statistics.fmean(of[1.0]):+.1f}" for rate in places)]
+            for system, of in rates.items()
+        ]
+        section.table(["points above rate 1", *(f"{rate:g}" for rate in places)], rises)
+    return section
+
+
+def _curves(folder: Path, systems: Sequence[str], num_seeds: int) -> Section:
+    section = Section("Learning curves")
+    histories: dict[str, list[list[dict[str, float]]]] = {}
+    for system in systems:
+        for seed in range(1, num_seeds + 1):
+            path = folder / "models" / system / f"seed{seed}" / "history.csv"
+            if path.exists():
+                with open(path, encoding="utf-8", newline="") as file:
+                    epochs = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+                histories.setdefault(system, []).append(epochs)
+    if histories:
+        section.picture(draw_curves(histories), "A line is a seed.")
+    return section
+
+
+def _groups(folder: Path, systems: Sequence[str], group: str) -> Section:
+    section = Section(f"By {group}")
+    means: dict[str, dict[str, float]] = {}
+    for system in systems:
+        percents: dict[str, list[float]] = {}
+        for seed in _json(folder / "scores" / f"{system}.json") or []:
+            for row in seed["rates"]:
+                if row["group"] == group:
+                    percents.setdefault(row["name"], []).append(_percent(row))
+        if percents:
+            means[system] = {name: statistics.fmean(values) for name, values in percents.items()}
+    if means:
+        section.picture(draw_groups(means, group), "Greedy search, mean over the seeds.")
+    return section
+
+
+def _median_run(folder: Path, comparison: Mapping[str, Any]) -> tuple[str, Path]:
+    """The best system and the transcript of its median seed."""
+    best = min(comparison["systems"], key=lambda system: comparison["systems"][system]["mean"])
+    values = comparison["systems"][best]["values"]
+    files = sorted((folder / "systems" / best).glob("*/test.trn"))
+    middle = sorted(range(len(values)), key=lambda i: values[i])[(len(values) - 1) // 2]
+    return best, files[middle]
+
+
+def _transcripts(folder: Path, path: Path, options: RecipeOptions) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """References and hypotheses, as they are scored."""
+    references = read_trn(folder / "data" / options.feature_names[0] / "ext" / "test.ref.trn")
+    hypotheses = read_trn(path)
+    if options.corpus_kind == "timit":
+        folded = [{name: fold_phones(phones, 39) for name, phones in t.items()} for t in (references, hypotheses)]
+        return folded[0], folded[1]
+    return references, hypotheses
+
+
+def _confusions(folder: Path, comparison: Mapping[str, Any], options: RecipeOptions) -> Section:
+    section = Section("Confusions")
+    best, path = _median_run(folder, comparison)
+    scored = phone_error_rate(*_transcripts(folder, path, options))
+    phones, counts = scored.confusion_matrix()
+    if len(phones) <= 120:
+        caption = f"{_plain(best, 'greedy')}, median seed; each row in percent of its phone (colours: square root)."
+        section.picture(draw_confusions(phones, counts), caption)
+    rows = [[r or "(nothing)", h or "(nothing)", str(count)] for r, h, count in scored.worst_confusions(10)]
+    section.table(["said", "recognised", "times"], rows)
+    return section
+
+
+def _example(folder: Path, comparison: Mapping[str, Any], options: RecipeOptions) -> Section:
+    from cnn_mellin.data.partition import read_partition
+    from cnn_mellin.data.symbols import read_symbols
+    from cnn_mellin.report.utterance_picture import draw_utterance
+
+    section = Section("An utterance")
+    best, path = _median_run(folder, comparison)
+    references, hypotheses = _transcripts(folder, path, options)
+    scored = phone_error_rate(references, hypotheses)
+    ranked = sorted(scored.utterances, key=lambda name: (scored.utterances[name].percent, name))
+    name = ranked[len(ranked) // 2]
+    features = next(f for f in options.feature_names if best == f"{best.split('-')[0]}-{f}-greedy")
+    data = folder / "data" / features
+    percent = scored.utterances[name].percent
+    section.text(f"{name}, of middling difficulty for {_plain(best, 'greedy')}: {percent:.0f} % of its phones wrong.")
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "utterance.png"
+        symbols = read_symbols(data / "ext")
+        draw_utterance(read_partition(data / "test"), name, out, symbols=symbols)
+        section.picture(out.read_bytes(), "Its features, and its phones as they were labelled.", kind="png")
+    pairs = align(references[name], hypotheses[name])
+    lines: tuple[list[str], list[str], list[str]] = (["said"], ["recognised"], [""])
+    for said, recognised in pairs:
+        cells = (said or "·", recognised or "·", "" if said == recognised else "x")
+        width = max(map(len, cells))
+        for line, cell in zip(lines, cells, strict=True):
+            line.append(cell.ljust(width))
+    head = max(len(line[0]) for line in lines)
+    text = "\n".join(" ".join([line[0].ljust(head), *line[1:]]).rstrip() for line in lines)
+    section.folded("Alignment with what was recognised", text)
+    return section
+
+
+def _reproduction(folder: Path, options: RecipeOptions, systems: Sequence[str]) -> Section:
+    section = Section("Settings, versions, commands")
+    for system in systems:
+        path = folder / "conf" / "final" / f"{system}.ini"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.strip() and not line.startswith("#")]
+            section.folded(f"Settings of {system}", "\n".join(kept))
+    versions = [[name, _version(name)] for name in _PACKAGES]
+    section.table(["package", "version"], [*versions, ["Python", platform.python_version()]])
+    partitions = []
+    for name in options.feature_names:
+        for part in ("train", "dev", "test"):
+            about = _json(folder / "data" / name / part / "partition.json") or {}
+            partitions.append([f"{name}/{part}", str(about.get("digest", "–"))[:16]])
+    section.table(["data", "fingerprint"], partitions)
+    commands = "\n".join(step.command for step in plan_recipe(options))
+    section.folded("All commands, each run in the recipe's folder", commands)
+    return section
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _percent(row: Mapping[str, Any]) -> float:
+    return math.inf if row["percent"] is None else float(row["percent"])
+
+
+def _plain(system: str, decoder: str) -> str:
+    return system.removesuffix(f"-{decoder}")
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

@@ -1,0 +1,155 @@
+"""The whole recipe: all its steps, run by Snakemake as far as they are missing or out of date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.workflow.machine import Machine
+from cnn_mellin.workflow.recipe_options import RecipeOptions, write_options
+from cnn_mellin.workflow.recipe_plan import plan_recipe, steps_until, write_start_settings
+from cnn_mellin.workflow.recipe_step import Step
+from cnn_mellin.workflow.step_record import StepRecords
+from cnn_mellin.workflow.step_run import StepRunner
+
+__all__ = ["RecipeRun", "current_run", "run_recipe"]
+
+_current: RecipeRun | None = None
+
+
+@dataclass(frozen=True)
+class RecipeRun:
+    """What the workflow's file finds.
+
+    Args:
+        folder: of the recipe.
+        steps: that are to be up to date at the end.
+        runner: of the steps.
+    """
+
+    folder: Path
+    steps: Sequence[Step]
+    runner: StepRunner
+
+    def run_step(self, name: str) -> None:
+        """Run a step by its name."""
+        self.runner.run(next(step for step in self.steps if step.name == name))
+
+    def begin(self, dag: Any) -> None:
+        """Take note of how many steps Snakemake finds out of date."""
+        self.runner.num_steps = len(self._names(dag))
+
+    def list_steps(self, dag: Any) -> None:
+        """Say which steps Snakemake finds out of date, and their commands."""
+        names = self._names(dag)
+        for step in self.steps:
+            if step.name in names:
+                self.runner.say(f"{step.name}: {step.command}")
+        self.runner.say(f"{len(names)} of {len(self.steps)} steps to do; the others are up to date")
+
+    def _names(self, dag: Any) -> set[str]:
+        return {job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - {"all"}
+
+
+def current_run() -> RecipeRun:
+    """The run that the workflow's file is read for."""
+    assert _current is not None
+    return _current
+
+
+def run_recipe(
+    options: RecipeOptions,
+    folder: str | Path,
+    *,
+    machine: Machine,
+    cores: int = 1,
+    until: str | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict[str, str]:
+    """Do all that is missing or out of date.
+
+    Args:
+        options: of the recipe.
+        folder: for all that it makes; made if need be.
+        machine: where steps run.
+        cores: steps at once.
+        until: last stage.
+        dry_run: only say what would be done.
+        say: shows a line.
+
+    Returns:
+        What failed: step -> why; the rest is done.
+
+    Raises:
+        UserError: options are wrong, or the same recipe is running.
+        ImportError: Snakemake is not installed (the extra `workflow`).
+    """
+    import filelock
+
+    if cores < 1:
+        raise SettingsError(f"--cores {cores}: must be at least 1")
+    folder = Path(folder).resolve()
+    steps_until([], until)
+    (folder / "steps").mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / "steps" / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(f"{folder}: the recipe is running there; see: cnn-mellin recipe status {folder}") from None
+    with lock:
+        write_start_settings(folder, options)
+        write_options(folder, options)
+        steps = steps_until(plan_recipe(options), until)
+        records = StepRecords(folder)
+        changed = records.forget_changed(steps)
+        for name in changed:
+            say(f"{name}: what it made has changed or is gone")
+        runner = StepRunner(records, machine, say)
+        _execute(RecipeRun(folder, steps, runner), cores, dry_run)
+    return runner.failed
+
+
+def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
+    global _current
+    # by name, as it is an extra and has no types
+    types: Any = import_module("snakemake.settings.types")
+    quietness: Any = import_module("snakemake.settings.enums").Quietness
+    workflow_error: Any = import_module("snakemake.exceptions").WorkflowError
+    scheduler_settings = import_module("snakemake.scheduling.greedy").SchedulerSettings()
+    snakemake_api: Any = import_module("snakemake.api").SnakemakeApi
+    output = types.OutputSettings(
+        quiet={quietness.ALL}, enable_file_logging=False, skip_plugin_handlers=True, log_level_override=logging.CRITICAL
+    )
+    _current = run
+    try:
+        with snakemake_api(output) as api:
+            workflow = api.workflow(
+                resource_settings=types.ResourceSettings(cores=cores),
+                snakefile=Path(__file__).with_name("Snakefile"),
+                workdir=run.folder,
+            )
+            dag = workflow.dag(types.DAGSettings(force_incomplete=True))
+            how = types.ExecutionSettings(use_threads=True, keep_going=True, lock=False)
+            order = types.SchedulingSettings(scheduler="greedy")
+            try:
+                dag.execute_workflow(
+                    executor="dryrun" if dry_run else "local",
+                    execution_settings=how,
+                    scheduling_settings=order,
+                    scheduler_settings=scheduler_settings,
+                )
+            except workflow_error:
+                if not run.runner.failed:
+                    raise
+            if dry_run:
+                run.list_steps(workflow._workflow.dag)
+    finally:
+        run.runner.machine.stop()
+        run.runner.here.stop()
+        _current = None

@@ -1,0 +1,235 @@
+"""The steps of a recipe, from its options: prepare, search if wanted, train, decode, score, compare, report."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.config import format_settings, read_settings
+from cnn_mellin.config.settings import Settings
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.workflow.recipe_options import RecipeOptions
+from cnn_mellin.workflow.recipe_step import STAGES, Step
+
+__all__ = ["plan_recipe", "steps_until", "write_start_settings"]
+
+DECODERS = ("greedy", "trigram")
+_LABEL_FILES = (".phn", ".wav", ".flac", ".scp", ".tsv", "text", "utt2spk", "segments")
+
+
+def plan_recipe(options: RecipeOptions) -> list[Step]:
+    """All steps, each after those that it needs.
+
+    Args:
+        options: of the recipe; `write_start_settings` has been called for them.
+    """
+    steps: list[Step] = []
+    corpus = corpus_state(Path(options.corpus))
+    for features, name in zip(options.features, options.feature_names, strict=True):
+        steps += _preparation(options, features, name, corpus)
+    systems = [(model, name) for name in options.feature_names for model in options.models]
+    for model, name in systems:
+        steps += _settings(options, model, name)
+    for model, name in systems:
+        for seed in range(1, options.num_seeds + 1):
+            steps += _training(options, model, name, seed)
+    steps += _results(options, systems)
+    return steps
+
+
+def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
+    """The steps of all stages up to one.
+
+    Raises:
+        SettingsError: there is no such stage.
+    """
+    if stage is None:
+        return list(steps)
+    if stage not in STAGES:
+        raise SettingsError(f"--until {stage}: must be one of {', '.join(STAGES)}")
+    return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
+
+
+def write_start_settings(folder: Path, options: RecipeOptions) -> None:
+    """Write `conf/start/MODEL-FEATURES.ini`: what trainings, or the search, begin with.
+
+    Raises:
+        SettingsError: there are no settings for a model.
+    """
+    (folder / "conf" / "start").mkdir(parents=True, exist_ok=True)
+    for name in options.feature_names:
+        for model in options.models:
+            text = format_settings(_start_settings(options, model, name))
+            path = folder / "conf" / "start" / f"{model}-{name}.ini"
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                with atomic_file(path) as file:
+                    file.write(text)
+
+
+def corpus_state(corpus: Path) -> str:
+    """A name for a corpus as it is: names, sizes and times of its files."""
+    digest = hashlib.sha256()
+    if corpus.is_file():
+        _add_state(digest, corpus)
+    for folder, folders, files in os.walk(corpus):
+        folders.sort()
+        for file in sorted(files):
+            if file.lower().endswith(_LABEL_FILES):
+                _add_state(digest, Path(folder, file))
+    return digest.hexdigest()[:16]
+
+
+def _add_state(digest: hashlib._Hash, path: Path) -> None:
+    about = path.stat()
+    digest.update(repr((str(path), about.st_size, about.st_mtime_ns)).encode())
+
+
+def _start_settings(options: RecipeOptions, model: str, features: str) -> Settings:
+    given = options.start.get(f"{model}-{features}") or options.start.get(model) or options.start.get("")
+    if given:
+        settings = read_settings(given)
+    elif options.tiny:
+        settings = read_settings(shipped_file(f"model/demo-{model}.ini"))
+    elif options.search:
+        settings = read_settings(shipped_file(f"optim/model-{model}-sm.ini"))
+    else:
+        try:
+            settings = read_settings(shipped_file(f"model/published-lcorr-{features}.ini"))
+        except FileNotFoundError:
+            raise SettingsError(
+                f"--features {features}: has no published settings; give some with --settings FILE, or --search"
+            ) from None
+    changes = {"model": {"convolutional_mellin": model == "mcorr"}}
+    epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
+    return settings.updated(changes | ({"training": {"num_epochs": epochs}} if epochs else {}))
+
+
+def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) -> list[Step]:
+    sources = (features,) if features.endswith(".json") else ()
+    chosen = ("--features", features, *options.prep_options)
+    parts = ("train", "dev", "test")
+    kept = [f"data/{name}/{part}/{file}" for part in parts for file in ("partition.json", "features.npy", "index.npz")]
+    prep = Step(
+        f"prep-{name}",
+        "prep",
+        ("--quiet", "prep", options.corpus_kind, options.corpus, "data", *chosen),
+        products=(*kept, *(f"data/{name}/ext/{file}" for file in ("token2id.txt", "lm.arpa.gz", "test.ref.trn"))),
+        sources=sources,
+        state=corpus,
+    )
+    rates = [f"{rate:g}" for rate in options.sizes.speaking_rates]
+    speed = Step(
+        f"speed-{name}",
+        "speed",
+        ("--quiet", "speed", options.corpus_kind, options.corpus, f"speed/{name}", *chosen, "--rates", *rates),
+        products=tuple(f"speed/{name}/{file}" for file in ("test/partition.json", "ext/test.ref.trn", "ext/utt2rate")),
+        sources=sources,
+        state=corpus,
+    )
+    return [prep, speed]
+
+
+def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
+    start, final = f"conf/start/{model}-{name}.ini", f"conf/final/{model}-{name}.ini"
+    arguments = ("--read-ini", start, "--print-ini")
+    return [
+        Step(
+            f"settings-{model}-{name}",
+            "settings",
+            arguments,
+            products=(final,),
+            stdout=final,
+            sources=(start,),
+            light=True,
+        )
+    ]
+
+
+def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[Step]:
+    """A training, and its recognition of dev, test, and test at other speaking rates."""
+    label, folder, data = f"{model}-{name}-seed{seed}", f"models/{model}-{name}/seed{seed}", f"data/{name}"
+    device = ("--device", options.device)
+    train = Step(
+        f"train-{label}",
+        "train",
+        (*device, "--read-ini", f"conf/final/{model}-{name}.ini", "train", f"{data}/train", f"{data}/dev", folder)
+        + ("--seed", str(seed)),
+        needs=(f"prep-{name}", f"settings-{model}-{name}"),
+        products=(f"{folder}/model.json", f"{folder}/checkpoints.json"),
+        resumes=(folder,),
+        heavy=True,
+    )
+    steps, sizes = [train], options.sizes
+    settings = [f"beam{width}-lm{beta:g}" for width in sizes.beam_widths for beta in sizes.lm_betas]
+    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *(f"{beta:g}" for beta in sizes.lm_betas))
+    greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
+    single = len(settings) == 1
+    for what, partition, out, more in (
+        ("test", f"{data}/test", f"{greedy}/test.trn", ()),
+        ("speed", f"speed/{name}/test", f"speed/systems/{model}-{name}/seed{seed}/test.trn", ()),
+        ("trigram-dev", f"{data}/dev", f"{trigram}/dev.trn" if single else trigram, search),
+        ("trigram-test", f"{data}/test", f"{trigram}/test.trn" if single else trigram, search),
+    ):
+        part = what.rpartition("-")[2]
+        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{part}.{setting}.trn" for setting in settings)
+        steps.append(
+            Step(
+                f"decode-{label}-{what}",
+                "decode",
+                (*device, "--quiet", "decode", folder, partition, out, *more),
+                needs=(train.name, f"speed-{name}" if what == "speed" else f"prep-{name}"),
+                products=files,
+                heavy=True,
+            )
+        )
+    return steps
+
+
+def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list[Step]:
+    seeds = range(1, options.num_seeds + 1)
+    fold = () if options.corpus_kind == "timit" else ("--no-fold",)
+    steps = []
+    for model, name in systems:
+        label, ext = f"{model}-{name}", f"data/{name}/ext"
+        for kind, reference, folder, more in (
+            ("", f"{ext}/test.ref.trn", f"systems/{label}-greedy", ("--per-phone", "--utt2spk", f"{ext}/utt2spk")),
+            ("-speed", f"speed/{name}/ext/test.ref.trn", f"speed/systems/{label}")
+            + (("--utt2spk", f"speed/{name}/ext/utt2rate"),),
+        ):
+            decoded = "speed" if kind else "test"
+            files = tuple(f"{folder}/seed{seed}/test.trn" for seed in seeds)
+            out = f"scores/{label}{kind}.json"
+            steps.append(
+                Step(
+                    f"score-{label}{kind}",
+                    "score",
+                    ("score", reference, *files, "--per-speaker", *more, "--format", "json", *fold),
+                    needs=tuple(f"decode-{label}-seed{seed}-{decoded}" for seed in seeds),
+                    products=(out,),
+                    stdout=out,
+                    light=True,
+                )
+            )
+    for decoder in DECODERS:
+        kinds = ("test",) if decoder == "greedy" else ("trigram-dev", "trigram-test")
+        ext = f"data/{options.feature_names[0]}/ext"
+        folders = [f"systems/{model}-{name}-{decoder}" for model, name in systems]
+        chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
+        steps.append(
+            Step(
+                f"compare-{decoder}",
+                "compare",
+                ("compare", *folders, *chosen, "--replications", str(options.sizes.replications)),
+                needs=tuple(f"decode-{m}-{n}-seed{seed}-{k}" for m, n in systems for seed in seeds for k in kinds),
+                products=(f"comparison/{decoder}.json",),
+                stdout=f"comparison/{decoder}.json",
+                light=True,
+            )
+        )
+    results = tuple(step.name for step in steps)
+    report = Step("report", "report", ("report", "."), results, ("report.html", "report.md"), light=True)
+    return [*steps, report]
