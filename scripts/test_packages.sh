@@ -1,12 +1,19 @@
 #!/bin/sh
-# System packages that the tests use: Debian's sctk (sclite and sc_stats, the scoring tests' oracle) and g++ (builds
-# kenlm, the language models' oracle). Installed by apt when root; otherwise named, and what needs them is skipped.
+# System packages that the tests use: Debian's sctk (sclite and sc_stats, the scoring tests' oracle), g++ and cmake
+# (they build kenlm, the language models' oracle), Slurm (the recipe's jobs) and Chromium (its report). Installed by apt
+# when root; otherwise named, and what needs them is skipped.
 set -eu
 
 wanted=""
 command -v sclite >/dev/null || command -v sctk >/dev/null || wanted="$wanted sctk"
 command -v g++ >/dev/null || wanted="$wanted g++"
 command -v cmake >/dev/null || wanted="$wanted cmake"
+command -v chromium >/dev/null || wanted="$wanted chromium"
+# A cluster of one node, which the tests start themselves; its programs lie where only root looks.
+for package in slurmctld slurmd munge; do
+    [ -x "/usr/sbin/$package" ] || [ -x "/usr/sbin/${package}d" ] || wanted="$wanted $package"
+done
+command -v sbatch >/dev/null || wanted="$wanted slurm-client"
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -1,0 +1,105 @@
+"""Steps as jobs of a real Slurm cluster of one node, without accounting."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.workflow.recipe_step import Step
+from cnn_mellin.workflow.slurm_machine import SlurmMachine
+from cnn_mellin.workflow.step_record import StepRecords
+from cnn_mellin.workflow.step_run import StepFailed, StepRunner
+
+pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
+
+PROFILE = "machine: slurm\njobs: 4\npoll_s: 0.5\noptions: [--cpus-per-task=1, --requeue]\n"
+SMALL = ["--tiny", "--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=1", "num_epochs=1", "--seeds", "1"]
+
+
+def step(name: str, *arguments: str, **more) -> Step:
+    return Step(name, "train", arguments, **more)
+
+
+@pytest.fixture
+def records(tmp_path) -> StepRecords:
+    (tmp_path / "steps").mkdir()
+    return StepRecords(tmp_path)
+
+
+def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
+    machine = SlurmMachine(records.folder, poll_s=0.3)
+    runner = StepRunner(records, machine, say=lambda _line: None)
+    good = step("good", "--print-ini", stdout="out.ini", products=("out.ini",))
+    runner.run(good)
+    assert "window_size" in (records.folder / "out.ini").read_text()
+    with pytest.raises(StepFailed, match="bad: ended with status 2: cnn-mellin: nowhere: there is no such folder"):
+        runner.run(step("bad", "data", "info", "nowhere"))
+    assert not records.path("bad", "done").exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
+    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
+    runner = StepRunner(records, machine, say=lambda _line: None)
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(600):
+            job = records.read("waits", "job") or {}
+            if "id" in job:
+                subprocess.run(["scancel", job["id"]], check=False)
+                break
+            time.sleep(0.1)
+        os._exit(0)
+    with pytest.raises(StepFailed, match="waits: it was killed or cancelled"):
+        runner.run(step("waits", "--print-ini"))
+    os.waitpid(pid, 0)
+
+
+def arguments(corpus: Path, folder: Path, *more: str) -> list[str]:
+    return ["recipe", str(corpus), str(folder), *SMALL, *more]
+
+
+def table(folder: Path) -> dict:
+    return {path.name: json.loads(path.read_text())["systems"] for path in sorted(folder.glob("comparison/*.json"))}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(slurm, small_corpus, tmp_path, capsys):
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(PROFILE)
+    cluster, local = tmp_path / "cluster", tmp_path / "local"
+    on_cluster = arguments(small_corpus, cluster, "--profile", str(profile))
+    records = StepRecords(cluster)
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", *on_cluster]
+
+    def wait_for(job: str) -> str:
+        until = time.monotonic() + 120
+        while "id" not in (records.read(job, "job") or {}):
+            assert time.monotonic() < until, (records.folder / "logs").iterdir()
+            time.sleep(0.1)
+        return str((records.read(job, "job") or {})["id"])
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as controller:
+        wait_for("train-mcorr-fbank-81-10ms-seed1")
+        cancelled = wait_for("train-lcorr-fbank-81-10ms-seed1")
+        subprocess.run(["scancel", cancelled], check=True)
+        controller.send_signal(signal.SIGKILL)
+    capsys.readouterr()
+    assert main(on_cluster) == 0
+    printed = capsys.readouterr().out
+    assert "train-mcorr-fbank-81-10ms-seed1" in printed
+    # the job that went on was waited for, not submitted again: its log has one command
+    log = records.log("train-mcorr-fbank-81-10ms-seed1").read_text()
+    assert log.count("$ cnn-mellin") == 1
+    assert main(["recipe", "status", str(cluster)]) == 0
+    assert "failed" in capsys.readouterr().out
+    assert main(arguments(small_corpus, local)) == 0
+    assert table(cluster) == table(local)
+    assert len(table(local)) == 2
