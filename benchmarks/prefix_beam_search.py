@@ -14,6 +14,7 @@ import importlib
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -255,7 +256,7 @@ def main() -> None:
     if arguments.part != "processes":
         text = [f"## Prefix beam search\n\n{call}", *against_others(arguments)]
         write_section("prefix_beam_search", "\n\n".join(text))
-    if arguments.part != "others" and len(os.sched_getaffinity(0)) > 1:
+    if arguments.part != "others" and sys.platform == "linux" and (os.cpu_count() or 1) > 1:
         text = [f"## Prefix beam search on two cores\n\n{call}", *two_against_one(arguments)]
         write_section("prefix_beam_search_processes", "\n\n".join(text))
 
