@@ -12,7 +12,7 @@ from typing import Any
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.workflow.machine import Machine
 from cnn_mellin.workflow.recipe_options import RecipeOptions, write_options
-from cnn_mellin.workflow.recipe_plan import plan_recipe, steps_until, write_start_settings
+from cnn_mellin.workflow.recipe_plan import plan_recipe, start_settings, steps_until, write_start_settings
 from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.step_record import StepRecords
 from cnn_mellin.workflow.step_run import StepRunner
@@ -96,14 +96,15 @@ def run_recipe(
         raise SettingsError(f"--cores {cores}: must be at least 1")
     folder = Path(folder).resolve()
     steps_until([], until)
+    start = start_settings(options)
     (folder / "steps").mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "steps" / ".lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(f"{folder}: the recipe is running there; see: cnn-mellin recipe status {folder}") from None
-    with lock:
-        write_start_settings(folder, options)
+    try:
+        write_start_settings(folder, start)
         write_options(folder, options)
         steps = steps_until(plan_recipe(options), until)
         records = StepRecords(folder)
@@ -112,6 +113,8 @@ def run_recipe(
             say(f"{name}: what it made has changed or is gone")
         runner = StepRunner(records, machine, say)
         _execute(RecipeRun(folder, steps, runner), cores, dry_run)
+    finally:
+        lock.release()
     return runner.failed
 
 

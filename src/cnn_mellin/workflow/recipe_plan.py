@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
@@ -15,7 +15,7 @@ from cnn_mellin.shipped_file import shipped_file
 from cnn_mellin.workflow.recipe_options import RecipeOptions
 from cnn_mellin.workflow.recipe_step import STAGES, Step
 
-__all__ = ["plan_recipe", "steps_until", "write_start_settings"]
+__all__ = ["plan_recipe", "start_settings", "steps_until", "write_start_settings"]
 
 DECODERS = ("greedy", "trigram")
 _LABEL_FILES = (".phn", ".wav", ".flac", ".scp", ".tsv", "text", "utt2spk", "segments")
@@ -54,20 +54,27 @@ def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
     return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
 
 
-def write_start_settings(folder: Path, options: RecipeOptions) -> None:
-    """Write `conf/start/MODEL-FEATURES.ini`: what trainings, or the search, begin with.
+def start_settings(options: RecipeOptions) -> dict[str, str]:
+    """What trainings, or the search, begin with: `conf/start/MODEL-FEATURES.ini` -> its text.
 
     Raises:
         SettingsError: there are no settings for a model.
     """
+    return {
+        f"conf/start/{model}-{name}.ini": format_settings(_start_settings(options, model, name))
+        for name in options.feature_names
+        for model in options.models
+    }
+
+
+def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write what `start_settings` gave; files that hold it already are left alone."""
     (folder / "conf" / "start").mkdir(parents=True, exist_ok=True)
-    for name in options.feature_names:
-        for model in options.models:
-            text = format_settings(_start_settings(options, model, name))
-            path = folder / "conf" / "start" / f"{model}-{name}.ini"
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                with atomic_file(path) as file:
-                    file.write(text)
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            with atomic_file(path) as file:
+                file.write(text)
 
 
 def corpus_state(corpus: Path) -> str:

@@ -1,0 +1,162 @@
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.cli.main import main, parser
+from cnn_mellin.corpora.demo import make_demo_corpus
+
+pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
+
+SIZES = ["--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=0.8,1", "num_epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("corpus") / "demo"
+    make_demo_corpus(folder, 40, 1, jobs=1, quiet=True)
+    return folder
+
+
+def command(corpus: Path, folder: Path, *more: str) -> list[str]:
+    return ["recipe", str(corpus), str(folder), "--tiny", "--seeds", "1", *SIZES, *more]
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("recipe") / "exp"
+    assert main(command(corpus, folder, "--cores", "2")) == 0
+    return folder
+
+
+def state(folder: Path) -> dict[str, int]:
+    """When each file was written, but for the records of what was run."""
+    kept = (path for path in folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts)
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in kept if path.parent.name != "steps"}
+
+
+@pytest.mark.slow
+def test_all_steps_are_done_and_status_says_so(finished, capsys):
+    capsys.readouterr()
+    assert main(["recipe", "status", str(finished)]) == 0
+    printed = capsys.readouterr().out
+    assert f"{finished}: not running" in printed
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines()[3:]}
+    assert rows["train"] == ["2", "-", "-", "-"]
+    assert rows["decode"] == ["8", "-", "-", "-"]
+    assert rows["report"] == ["1", "-", "-", "-"]
+    compared = json.loads((finished / "comparison" / "greedy.json").read_text())
+    assert set(compared["systems"]) == {"lcorr-fbank-81-10ms-greedy", "mcorr-fbank-81-10ms-greedy"}
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing_and_a_dry_run_says_so(finished, corpus, capsys):
+    before = state(finished)
+    capsys.readouterr()
+    assert main(command(corpus, finished)) == 0
+    assert capsys.readouterr().out == f"{finished / 'report.html'}\n"
+    assert main(command(corpus, finished, "--dry-run")) == 0
+    assert "0 of 21 steps to do; the others are up to date" in capsys.readouterr().out
+    assert {name: t for name, t in state(finished).items() if name not in ("recipe.json",)} == {
+        name: t for name, t in before.items() if name not in ("recipe.json",)
+    }
+
+
+@pytest.mark.slow
+def test_every_command_of_a_dry_run_is_one_that_a_user_could_type(tmp_path, corpus, capsys, monkeypatch):
+    capsys.readouterr()
+    assert main(command(corpus, tmp_path / "exp", "--features", "fbank-81-10ms", "raw", "--dry-run")) == 0
+    *lines, _ = capsys.readouterr().out.splitlines()
+    assert len(lines) == 39
+    monkeypatch.chdir(tmp_path / "exp")
+    for line in lines:
+        program, *arguments = shlex.split(line.partition(": ")[2].partition(" > ")[0])
+        assert program == "cnn-mellin"
+        if "--read-ini" in arguments:  # which its step makes
+            place = arguments.index("--read-ini")
+            del arguments[place : place + 2]
+        parser().parse_args(arguments)
+
+
+@pytest.mark.slow
+def test_changing_a_feature_file_computes_only_what_depends_on_it(corpus, tmp_path, capsys):
+    folder, both = tmp_path / "exp", ("--features", "fbank-81-10ms", "sigbank-41-2ms", "--models", "lcorr")
+    assert main(command(corpus, folder, *both, "--until", "train")) == 0
+    features = folder / "data" / "fbank-81-10ms" / "train" / "features.npy"
+    weights = {name: folder / "models" / f"lcorr-{name}" / "seed1" for name in ("fbank-81-10ms", "sigbank-41-2ms")}
+    before = {name: (path / "model.json").stat().st_mtime_ns for name, path in weights.items()}
+    content = bytearray(features.read_bytes())
+    content[-40:] = bytes(40)
+    features.write_bytes(content)
+    capsys.readouterr()
+    assert main(command(corpus, folder, *both, "--until", "train")) == 0
+    printed = capsys.readouterr().out
+    assert "prep-fbank-81-10ms: what it made has changed or is gone" in printed
+    assert "train-lcorr-fbank-81-10ms-seed1: begun anew, as what it is made from has changed" in printed
+    assert "sigbank" not in printed
+    assert (weights["fbank-81-10ms"] / "model.json").stat().st_mtime_ns > before["fbank-81-10ms"]
+    assert (weights["sigbank-41-2ms"] / "model.json").stat().st_mtime_ns == before["sigbank-41-2ms"]
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_and_ends_with_the_same_table(finished, corpus, tmp_path):
+    folder = tmp_path / "exp"
+    start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--cores", "2")]
+    for patience in (6.0, 6.0):
+        with subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as controller:
+            time.sleep(patience)
+            controller.send_signal(signal.SIGKILL)
+    assert main(command(corpus, folder, "--cores", "2")) == 0
+    for name in ("greedy", "trigram"):
+        tables = [json.loads((f / "comparison" / f"{name}.json").read_text()) for f in (folder, finished)]
+        assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
+    folder = tmp_path / "exp"
+    settings = tmp_path / "a.ini"
+    settings.write_text('[model]\nwindow_size = 3\n[training]\nnum_epochs = 1\n[data]\nsubset_ids = ["nobody"]\n')
+    wrong = [*command(corpus, folder, "--until", "train", "--models", "lcorr"), "--settings", str(settings)]
+    assert main(wrong) == 1
+    printed = capsys.readouterr()
+    assert "1 steps failed" in printed.err
+    assert "train-lcorr-fbank-81-10ms-seed1: ended with status 2" in printed.err
+    assert main(["recipe", "status", str(folder)]) == 0
+    assert "the end of" in capsys.readouterr().out
+    assert main(command(corpus, folder, "--until", "train", "--models", "lcorr")) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--set", "num_trials=4"], "--set num_trials=4: is no size of the recipe; the nearest known is"),
+        (["--set", "num_workers=x"], "--set num_workers=x: must be a whole number, such as num_workers=2"),
+        (["--set", "num_workers"], "--set num_workers: must be SIZE=VALUE"),
+        (["--until", "tarin"], "--until tarin: must be one of prep, "),
+        (["--seeds", "0"], "--seeds 0: must be at least 1"),
+        (["--cores", "0"], "--cores 0: must be at least 1"),
+        (["--profile", "sge"], "--profile sge: is no file; it must be local, slurm, or a YAML file like these"),
+        (["--features", "raw2", "--settings", "a.ini"], "a.ini: "),
+        (["--settings", "xcorr=a.ini"], "--settings xcorr=a.ini: must be FILE, MODEL=FILE or"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
+    (tmp_path / "corpus").mkdir()
+    assert main(["recipe", str(tmp_path / "corpus"), str(tmp_path / "exp"), "--tiny", *more]) == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "exp").exists()
+
+
+def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
+    assert main(["recipe", str(tmp_path / "none"), str(tmp_path / "exp")]) == 2
+    assert "none: does not exist; name a corpus" in capsys.readouterr().err
+    for arguments in (["recipe", "status", str(tmp_path)], ["report", str(tmp_path)]):
+        assert main(arguments) == 2
+        assert f"{tmp_path}: holds no recipe; begin one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
