@@ -2,24 +2,33 @@
 
 All are timed in turns in one run, so that what else the machine does meets all of them; medians. The convolution is the
 faster of torch's `padding="same"` and symmetric padding of half the kernel (a frame or coefficient more for even ones).
+Peak memory is that of a process of its own for each, above what it has before forward: what forward and backward take
+beside signal, kernel and incoming gradient.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import platform
 import random
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
+from cnn_mellin.ops.mellin_correlation import Formulation
 from report import write_section
 
+FORMULATIONS: list[Formulation] = ["slices", "products", "frames", "groups", "spread"]
 # signals, channels in and out, frames, coefficients, kernel in time and frequency
 LISTED: list[tuple[int, ...]] = [
     (750, 27, 27, 4, 81, 6, 10),
@@ -28,8 +37,8 @@ LISTED: list[tuple[int, ...]] = [
     (1500, 20, 20, 3, 41, 4, 8),
     (500, 32, 32, 10, 81, 5, 5),
 ]
-# signals, channels, samples, kernel
-RAW: list[tuple[int, ...]] = [(50, channels, window, kernel) for channels, window, kernel in (
+# signals (a batch of five utterances has about a thousand windows), channels, samples, kernel
+RAW: list[tuple[int, ...]] = [(1000, channels, window, kernel) for channels, window, kernel in (
     (16, 200, 3), (16, 1000, 5), (32, 200, 10), (32, 400, 5), (32, 1000, 3), (64, 200, 8), (64, 400, 10), (64, 1000, 4)
 )]  # fmt: skip
 
@@ -72,8 +81,13 @@ def timed(function: Callable[[], torch.Tensor], gradient: torch.Tensor) -> Calla
     return step
 
 
-def compare_2d(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list[tuple[float, float]]:
-    """The faster convolution, then the Mellin correlation in its chosen formulation."""
+Step = Callable[[], torch.Tensor]
+
+
+def steps_2d(
+    shape: tuple[int, ...], dtype: torch.dtype, formulations: Sequence[Formulation | None]
+) -> tuple[list[Step], torch.Tensor]:
+    """Two convolutions, then the Mellin correlation in each formulation (none: the one it chooses); a gradient."""
     signals, channels, outputs, frames, coefficients, kernel, width = shape
     signal = torch.randn(signals, channels, frames, coefficients, dtype=dtype, requires_grad=True)
     weight = torch.randn(outputs, channels, kernel, width, dtype=dtype, requires_grad=True)
@@ -85,7 +99,7 @@ def compare_2d(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list
     )
     left = (width - 1) // 2
 
-    def mellin() -> torch.Tensor:
+    def mellin(formulated_as: Formulation | None) -> torch.Tensor:
         return mellin_linear_correlate_2d(
             signal,
             weight,
@@ -93,15 +107,17 @@ def compare_2d(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list
             input_dilation=(kernel - 1) // 2 + 1,
             output_length=frames,
             padding=(left, width - 1 - left),
+            formulated_as=formulated_as,
         )
 
-    steps = [timed(lambda: same(signal), gradient), timed(lambda: half(signal), gradient), timed(mellin, gradient)]
-    first, second, ours = alternate(steps, repeats)
-    return [min(first, second, key=sum), ours]
+    ours: list[Step] = [partial(mellin, formulated_as) for formulated_as in formulations]
+    return [lambda: same(signal), lambda: half(signal), *ours], gradient
 
 
-def compare_1d(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list[tuple[float, float]]:
-    """As `compare_2d`, for raw audio."""
+def steps_1d(
+    shape: tuple[int, ...], dtype: torch.dtype, formulations: Sequence[Formulation | None]
+) -> tuple[list[Step], torch.Tensor]:
+    """As `steps_2d`, for raw audio."""
     signals, channels, samples, kernel = shape
     signal = torch.randn(signals, channels, samples, dtype=dtype, requires_grad=True)
     weight = torch.randn(channels, channels, kernel, dtype=dtype, requires_grad=True)
@@ -110,22 +126,24 @@ def compare_1d(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list
     same, half = (
         torch.nn.Conv1d(channels, channels, kernel, padding=padding, dtype=dtype) for padding in ("same", kernel // 2)
     )
-    dilation = (kernel - 1) // 2 + 1
 
-    def mellin() -> torch.Tensor:
-        return mellin_correlate_1d(signal, weight, bias, input_dilation=dilation, output_length=samples)
+    def mellin(formulated_as: Formulation | None) -> torch.Tensor:
+        if formulated_as is not None:
+            raise ValueError("formulations are compared in 2-d")
+        return mellin_correlate_1d(signal, weight, bias, input_dilation=(kernel - 1) // 2 + 1, output_length=samples)
 
-    steps = [timed(lambda: same(signal), gradient), timed(lambda: half(signal), gradient), timed(mellin, gradient)]
-    first, second, ours = alternate(steps, repeats)
+    ours: list[Step] = [partial(mellin, formulated_as) for formulated_as in formulations]
+    return [lambda: same(signal), lambda: half(signal), *ours], gradient
+
+
+def compare(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list[tuple[float, float]]:
+    """Forward and backward of the faster convolution, then of the Mellin correlation as it chooses."""
+    steps, gradient = (steps_2d if len(shape) == 7 else steps_1d)(shape, dtype, [None])
+    first, second, ours = alternate([timed(step, gradient) for step in steps], repeats)
     return [min(first, second, key=sum), ours]
 
 
-def table(
-    shapes: Sequence[tuple[int, ...]],
-    compare: Callable[[tuple[int, ...], torch.dtype, int], list[tuple[float, float]]],
-    dtype: torch.dtype,
-    repeats: int,
-) -> str:
+def table(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, repeats: int) -> str:
     """Markdown rows, and the geometric mean of the ratios."""
     lines = ["| shape | convolution ms | Mellin ms | forward | backward | total |", "|---|--:|--:|--:|--:|--:|"]
     ratios = []
@@ -140,30 +158,90 @@ def table(
     return "\n".join(lines)
 
 
+def formulation_table(repeats: int) -> str:
+    """Forward, backward, total and peak memory of each formulation, divided by those of the convolution."""
+    lines = ["| shape | formulation | forward | backward | total | memory |", "|---|---|--:|--:|--:|--:|"]
+    for shape in LISTED:
+        formulations = [name for name in FORMULATIONS if name != "products" or shape[1] == 1]
+        steps, gradient = steps_2d(shape, torch.float32, formulations)
+        first, second, *ours = alternate([timed(step, gradient) for step in steps], repeats)
+        linear = min(first, second, key=sum)
+        memory = min(peak_megabytes(shape, "same"), peak_megabytes(shape, "half"))
+        for name, times in zip(formulations, ours, strict=True):
+            ratios = [times[0] / linear[0], times[1] / linear[1], sum(times) / sum(linear)]
+            ratios.append(peak_megabytes(shape, name) / memory)
+            lines.append(f"| {shape} | {name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+    return "\n".join(lines)
+
+
+def memory_table() -> str:
+    """Peak memory, of the convolution that takes least and of the Mellin correlation."""
+    lines = ["| shape | convolution MB | Mellin MB | ratio |", "|---|--:|--:|--:|"]
+    for shape in [*LISTED, *RAW]:
+        linear = min(peak_megabytes(shape, "same"), peak_megabytes(shape, "half"))
+        ours = peak_megabytes(shape, "chosen")
+        lines.append(f"| {shape} | {linear:.0f} | {ours:.0f} | {ours / linear:.2f} |")
+    return "\n".join(lines)
+
+
+def peak_megabytes(shape: tuple[int, ...], name: str) -> float:
+    """Peak of forward and backward above what was there before, in a process of its own."""
+    call = [sys.executable, __file__, "--peak", name, json.dumps(shape)]
+    return float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+
+
+def print_own_peak(name: str, shape: tuple[int, ...]) -> None:
+    """What `peak_megabytes` runs."""
+    linear = ["same", "half"]
+    formulations: list[Formulation | None] = [form for form in FORMULATIONS if form == name] or [None]
+    make = steps_2d if len(shape) == 7 else steps_1d
+    small, gradient = make((2, *shape[1:]), torch.float32, formulations)
+    place = linear.index(name) if name in linear else 2
+    timed(small[place], gradient)()  # whatever is loaded and made once
+    steps, gradient = make(shape, torch.float32, formulations)
+    before = status_megabytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    timed(steps[place], gradient)()
+    print(status_megabytes("VmHWM") - before)
+
+
+def status_megabytes(name: str) -> float:
+    """A figure of this process's memory."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
 def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--drawn", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--peak", nargs=2, metavar=("NAME", "SHAPE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
-    torch.set_num_threads(arguments.threads)
+    if arguments.peak:
+        print_own_peak(arguments.peak[0], tuple(json.loads(arguments.peak[1])))
+        return
+    repeats, shapes = arguments.repeats, drawn(arguments.drawn, arguments.seed)
     parts = [
         "## Mellin correlation against convolution",
-        f"`python benchmarks/mellin_correlation.py --threads {arguments.threads} --repeats {arguments.repeats} --seed "
-        f"{arguments.seed}`; torch {torch.__version__}, {platform.machine()}. Forward and backward, gradients of "
-        "signal, kernel and bias; the columns at the right are Mellin divided by convolution, so below 1 is faster.",
-        "### 2-d, listed: (signals, channels in, out, frames, coefficients, kernel frames, kernel coefficients)",
-        table(LISTED, compare_2d, torch.float32, arguments.repeats),
-        "### 2-d, drawn from the search's ranges",
-        table(drawn(arguments.drawn, arguments.seed), compare_2d, torch.float32, arguments.repeats),
-        "### 2-d, bfloat16",
-        table(LISTED, compare_2d, torch.bfloat16, arguments.repeats),
-        "### 1-d: (signals, channels, samples, kernel)",
-        table(RAW, compare_1d, torch.float32, arguments.repeats),
+        f"`python benchmarks/mellin_correlation.py --repeats {repeats} --seed {arguments.seed}`; torch "
+        f"{torch.__version__}, {platform.machine()}. Forward and backward, gradients of signal, kernel and bias; the "
+        "columns at the right are Mellin divided by convolution, so below 1 is faster. Shapes in 2-d: (signals, "
+        "channels in, channels out, frames, coefficients, kernel frames, kernel coefficients); in 1-d: (signals, "
+        "channels, samples, kernel).",
     ]
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        counted = f"{threads} thread" + "s" * (threads > 1)
+        parts += [f"### 2-d, listed, {counted}", table(LISTED, torch.float32, repeats)]
+        parts += [f"### 2-d, drawn from the search's ranges, {counted}", table(shapes, torch.float32, repeats)]
+        parts += [f"### 1-d, {counted}", table(RAW, torch.float32, repeats)]
+        parts += [f"### 2-d, bfloat16, {counted}", table(LISTED, torch.bfloat16, repeats)]
+    torch.set_num_threads(2)
+    parts += ["### Every formulation, 2 threads", formulation_table(repeats)]
+    parts += ["### Peak memory of forward and backward", memory_table()]
     write_section("mellin_correlation", "\n\n".join(parts))
 
 

@@ -23,15 +23,20 @@ def correlate(
     frames = frame_taps(*geometry.along_time)
     weights = [_weight(kernel, taps) for taps in frames]
     out = signal.new_empty(len(signal), len(kernel), geometry.output_length, geometry.output_width)
+    start = (signal.new_zeros(len(kernel)) if bias is None else bias).view(-1, 1)
+    result = signal.new_empty(0, 0, 0)
     lengths = columns.piece_lengths(len(signal))
     for piece, target in zip(signal.split(lengths), out.split(lengths), strict=True):
         columns.fill(piece)
-        result = signal.new_zeros(geometry.output_length, len(kernel), len(piece) * geometry.output_width)
+        if result.size(2) != len(piece) * geometry.output_width:
+            result = signal.new_empty(geometry.output_length, len(kernel), len(piece) * geometry.output_width)
         for taps, weight, row in zip(frames, weights, result, strict=True):
-            if weight is not None:
+            if weight is None:
+                row.copy_(start.expand_as(row))
+            elif bias is None:
                 torch.mm(weight, columns.read(taps), out=row)
-        if bias is not None:
-            result += bias.view(-1, 1)
+            else:
+                torch.addmm(start, weight, columns.read(taps), out=row)
         target.copy_(result.unflatten(2, (len(piece), geometry.output_width)).permute(2, 1, 0, 3))
     return out
 
