@@ -123,7 +123,8 @@ def test_a_browser_shows_it_without_a_scroll_bar_to_the_side(recipe, tmp_path):
     (path, _) = write_report(recipe)
     told = path.read_text(encoding="utf-8").replace(
         "</body>",
-        "<script>addEventListener('load', () => { document.title = [document.documentElement.scrollWidth <= window.innerWidth, "
+        "<script>addEventListener('load', () => { document.title = ["
+        "document.documentElement.scrollWidth <= window.innerWidth, "
         "[...document.images].every(i => i.complete && i.naturalWidth > 100), document.images.length, "
         "document.querySelector('.answer').getBoundingClientRect().bottom < 600].join(' '); })</script></body>",
     )

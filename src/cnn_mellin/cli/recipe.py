@@ -20,7 +20,7 @@ From a corpus to a report of how linear (lcorr) and Mellin (mcorr) models compar
 wanted, train every model with every seed, decode, score, compare, and draw. All goes into the folder EXP.
 
   cnn-mellin recipe TIMIT exp/timit --cores 4               the published settings, 20 seeds
-  cnn-mellin recipe TIMIT exp/timit --search --profile slurm --device cuda
+  cnn-mellin --device cuda recipe TIMIT exp/timit --profile slurm
   cnn-mellin recipe DEMO exp/demo --tiny                    a demonstration in minutes
   cnn-mellin recipe status exp/timit                        what is done, running, failed and left
 

@@ -87,8 +87,9 @@ def _answer(comparisons: Mapping[str, Any]) -> list[str]:
         if pair is not None:
             difference = abs(pair["bootstrap"]["difference"])
             p_value = pair["permutation_p_holm"]
-            sure = "a difference that chance does not explain" if p_value < 0.05 else "which may well be chance"
-            text += f"; {difference:.1f} points below {_plain(ranked[1], name)}, {sure} (p {_p(p_value)})"
+            sure = "more than chance explains" if p_value < 0.05 else "not shown to be more than chance"
+            equal = "" if p_value < 0.001 else "= "
+            text += f"; {difference:.1f} points below {_plain(ranked[1], name)}, {sure} (p {equal}{_p(p_value)})"
         said.append(text + ".")
     return said
 
@@ -289,4 +290,4 @@ def _plain(system: str, decoder: str) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
