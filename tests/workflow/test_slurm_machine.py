@@ -61,6 +61,34 @@ def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
     os.waitpid(pid, 0)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_training_told_to_stop_is_submitted_again_and_goes_on(slurm, small_corpus, records):
+    assert main(["--quiet", "prep", "timit", str(small_corpus), str(records.folder / "data"), "--partial"]) == 0
+    start = Path(__file__).parents[2] / "conf" / "model" / "demo-lcorr.ini"
+    (records.folder / "a.ini").write_text(start.read_text().replace("num_epochs = 8", "num_epochs = 30"))
+    data = "data/fbank-81-10ms"
+    train = ("--read-ini", "a.ini", "train", f"{data}/train", f"{data}/dev", "model", "--seed", "1")
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(1000):
+            log = records.log("told")
+            if log.exists() and "epoch 1/" in log.read_text():
+                job = records.read("told", "job") or {}
+                subprocess.run(["scancel", "--signal=USR1", "--batch", job["id"]], check=False)
+                break
+            time.sleep(0.05)
+        os._exit(0)
+    runner.run(step("told", *train, products=("model/checkpoints.json",), resumes=("model",)))
+    os.waitpid(pid, 0)
+    log = records.log("told").read_text()
+    assert log.count("$ cnn-mellin") == 2
+    assert "SIGUSR1: " in log
+    assert log.count("epoch 1/30") == 1
+    assert log.count("epoch 30/30") == 1
+
+
 def arguments(corpus: Path, folder: Path, *more: str) -> list[str]:
     return ["recipe", str(corpus), str(folder), *SMALL, *more]
 

@@ -14,6 +14,7 @@ from cnn_mellin.errors import SettingsError
 from cnn_mellin.shipped_file import shipped_file
 from cnn_mellin.workflow.recipe_options import RecipeOptions
 from cnn_mellin.workflow.recipe_step import STAGES, Step
+from cnn_mellin.workflow.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 
 __all__ = ["plan_recipe", "start_settings", "steps_until", "write_start_settings"]
 
@@ -60,7 +61,7 @@ def start_settings(options: RecipeOptions) -> dict[str, str]:
     Raises:
         SettingsError: there are no settings for a model.
     """
-    return {
+    return ({MASKS_FILE: MASKS_TEXT} if options.search else {}) | {
         f"conf/start/{model}-{name}.ini": format_settings(_start_settings(options, model, name))
         for name in options.feature_names
         for model in options.models
@@ -141,6 +142,8 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
 
 
 def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
+    if options.search:
+        return plan_search(options, model, name)
     start, final = f"conf/start/{model}-{name}.ini", f"conf/final/{model}-{name}.ini"
     arguments = ("--read-ini", start, "--print-ini")
     return [

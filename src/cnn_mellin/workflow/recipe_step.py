@@ -35,7 +35,7 @@ class Step:
     Args:
         name: unique; of letters, digits, hyphens and dots.
         stage: of STAGES.
-        arguments: of `cnn-mellin`.
+        arguments: of `cnn-mellin`; `@FILE` stands for the words of a file that an earlier step made.
         needs: names of the steps before it.
         products: files, relative to the recipe's folder, that it makes; by them it is known whether it is still done.
         stdout: file that takes what the command prints, empty for the log.
@@ -65,7 +65,8 @@ class Step:
         >>> Step("score-a", "score", ("score", "a b.trn"), stdout="a.json").command
         "cnn-mellin score 'a b.trn' > a.json"
         """
-        shown = shlex.join(["cnn-mellin", *self.arguments])
+        words = [f"$(cat {a[1:]})" if a.startswith("@") else shlex.quote(a) for a in self.arguments]
+        shown = " ".join(["cnn-mellin", *words])
         return f"{shown} > {shlex.quote(self.stdout)}" if self.stdout else shown
 
     def digest(self, folder: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.workflow.recipe_step import Step
-from cnn_mellin.workflow.step_record import StepRecords
+from cnn_mellin.workflow.step_record import GO_ON_STATUS, StepRecords
 
 __all__ = ["SlurmMachine"]
 
@@ -34,7 +34,12 @@ _PATIENCE_S = 600.0
 class _Job:
     job_id: str
     name: str
-    alive: bool
+    state: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended for good."""
+        return self.state in _ALIVE
 
 
 class SlurmMachine:
@@ -79,7 +84,9 @@ class SlurmMachine:
         if submitted is None:
             submitted = self._submit(step, records)
         records.write(step.name, "job", {**job, "machine": "slurm", "id": submitted})
-        while self._alive(submitted) and not records.path(step.name, "exit").exists():
+        while self._alive(submitted):
+            if records.path(step.name, "exit").exists() and not self._put_back(submitted, step, records):
+                return
             time.sleep(self._poll_s)
         waited = time.monotonic()
         while not records.path(step.name, "exit").exists() and time.monotonic() - waited < _FILE_SYSTEM_S:
@@ -111,7 +118,7 @@ class SlurmMachine:
             raise UserError(f"{step.name}: sbatch refused it: {' '.join(done.stderr.split())}")
         job_id = done.stdout.strip().split(";")[0]
         with self._lock:
-            self._jobs[job_id] = _Job(job_id, self._name(step), True)
+            self._jobs[job_id] = _Job(job_id, self._name(step), "PENDING")
             self._looked_at = float("-inf")
         return job_id
 
@@ -119,7 +126,21 @@ class SlurmMachine:
         """The job of a name that waits or runs."""
         with self._lock:
             self._looked_at = float("-inf")
-        return next((job.job_id for job in self._look().values() if job.name == name and job.alive), None)
+        jobs = [job for job in self._look().values() if job.name == name and job.alive and job.state != "COMPLETING"]
+        return jobs[0].job_id if jobs else None
+
+    def _put_back(self, job_id: str, step: Step, records: StepRecords) -> bool:
+        """Whether a job whose command was told to stop was put back into the queue, to go on later."""
+        if (records.read(step.name, "exit") or {}).get("status") != GO_ON_STATUS:
+            return False
+        while True:
+            job = self._look().get(job_id)
+            if job is None or not job.alive:
+                return False
+            if job.state not in ("RUNNING", "COMPLETING", "SIGNALING"):
+                records.delete(step.name, "exit")
+                return True
+            time.sleep(self._poll_s)
 
     def _alive(self, job_id: str) -> bool:
         job = self._look().get(job_id)
@@ -156,7 +177,5 @@ class SlurmMachine:
             time.sleep(self._poll_s)
         fields = [line.split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
         return {
-            job_id: _Job(job_id, name, state in _ALIVE)
-            for job_id, state, name in fields
-            if name.endswith(f"-{self._suffix}")
+            job_id: _Job(job_id, name, state) for job_id, state, name in fields if name.endswith(f"-{self._suffix}")
         }

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     job: dict[str, Any] = records.read(name, "job") or {}
     status = 1
     try:
-        status = _run(job["arguments"], folder / job["stdout"] if job["stdout"] else None)
+        status = _run(_expanded(folder, job["arguments"]), folder / job["stdout"] if job["stdout"] else None)
     except SystemExit as left:  # argparse's way to say that arguments are wrong
         status = left.code if isinstance(left.code, int) else 2
     finally:
@@ -53,6 +53,15 @@ def _run(arguments: Sequence[str], stdout: Path | None) -> int:
         with atomic_file(stdout) as file:
             file.write(printed.getvalue())
     return status
+
+
+def _expanded(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `@FILE` replaced by the words of the file."""
+    words: list[str] = []
+    for argument in arguments:
+        found = (folder / argument[1:]).read_text(encoding="utf-8").split() if argument.startswith("@") else [argument]
+        words += found
+    return words
 
 
 def _leave_with_parent() -> None:

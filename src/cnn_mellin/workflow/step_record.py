@@ -12,7 +12,10 @@ from typing import Any
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.workflow.recipe_step import Step
 
-__all__ = ["StepRecords"]
+__all__ = ["GO_ON_STATUS", "StepRecords"]
+
+GO_ON_STATUS = 75
+"""How a command ends that was told to stop, and has saved what it needs to go on."""
 
 # Larger files are known by size and time of change.
 _HASHED_BYTES = 1_000_000

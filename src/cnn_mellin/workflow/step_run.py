@@ -10,12 +10,10 @@ from typing import Any
 
 from cnn_mellin.workflow.machine import LocalMachine, Machine
 from cnn_mellin.workflow.recipe_step import Step
-from cnn_mellin.workflow.step_record import StepRecords
+from cnn_mellin.workflow.step_record import GO_ON_STATUS, StepRecords
 
 __all__ = ["StepFailed", "StepRunner"]
 
-# How a command ends that was told to stop, and has saved what it needs to go on.
-_GO_ON = 75
 _MOST_ATTEMPTS = 50
 
 
@@ -62,7 +60,7 @@ class StepRunner:
         for product in step.products:
             (records.folder / product).parent.mkdir(parents=True, exist_ok=True)
         attempts = 0
-        while status in (None, _GO_ON) and attempts < _MOST_ATTEMPTS:
+        while status in (None, GO_ON_STATUS) and attempts < _MOST_ATTEMPTS:
             attempts += 1
             records.delete(step.name, "exit")
             machine.run(step, records, {**job, "began": time.time()})
