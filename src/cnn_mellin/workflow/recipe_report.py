@@ -18,11 +18,13 @@ from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.errors import DataError
 from cnn_mellin.report.report_page import Page, Section
 from cnn_mellin.report.result_pictures import draw_confusions, draw_curves, draw_groups, draw_rates
+from cnn_mellin.report.search_section import search_section
 from cnn_mellin.scoring.alignment import align
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
 from cnn_mellin.scoring.transcripts import read_trn
 from cnn_mellin.workflow.recipe_options import RecipeOptions, read_options
 from cnn_mellin.workflow.recipe_plan import plan_recipe
+from cnn_mellin.workflow.search_plan import study_names
 
 __all__ = ["write_report"]
 
@@ -67,6 +69,7 @@ def _page(folder: Path, options: RecipeOptions) -> Page:
         _groups(folder, systems, "speaker"),
         _confusions(folder, greedy, options),
         _example(folder, greedy, options),
+        _search(folder, options),
         _reproduction(folder, options, systems),
     ]
     about = f"Test part of {Path(options.corpus).name}: {greedy['num_utterances']} utterances of "
@@ -247,6 +250,13 @@ def _example(folder: Path, comparison: Mapping[str, Any], options: RecipeOptions
     text = "\n".join(" ".join([line[0].ljust(head), *line[1:]]).rstrip() for line in lines)
     section.folded("Alignment with what was recognised", text)
     return section
+
+
+def _search(folder: Path, options: RecipeOptions) -> Section:
+    if not options.search:
+        return Section("Search")
+    url = options.db_url or f"sqlite:///{folder.resolve() / 'search.db'}"
+    return search_section(url, study_names(options))
 
 
 def _reproduction(folder: Path, options: RecipeOptions, systems: Sequence[str]) -> Section:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cnn_mellin.workflow.recipe_options import RecipeOptions
 from cnn_mellin.workflow.recipe_step import Step
 
-__all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search"]
+__all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search", "study_names"]
 
 MASKS_FILE = "conf/start/masks.ini"
 MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
@@ -56,6 +56,12 @@ def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]
     return [*steps, search.reading("settings", f"settings-{model}-{features}", _STUDIES[-1], ("best", final), final)]
 
 
+def study_names(options: RecipeOptions) -> list[str]:
+    """Names of all studies, in the order in which they are run."""
+    systems = [(model, name) for name in options.feature_names for model in options.models]
+    return [_Search(options, *system).name(study.stage) for system in systems for study in _STUDIES]
+
+
 @dataclass(frozen=True)
 class _Search:
     options: RecipeOptions
@@ -64,7 +70,7 @@ class _Search:
 
     def study(self, study: _Study) -> list[Step]:
         """What a study begins with, its beginning and its workers."""
-        label, name, sizes = f"{self.model}-{self.features}", self._name(study.stage), self.options.sizes
+        label, name, sizes = f"{self.model}-{self.features}", self.name(study.stage), self.options.sizes
         folder = f"conf/search/{study.stage}-{label}"
         before: list[Step] = []
         read: tuple[str, ...]
@@ -116,17 +122,17 @@ class _Search:
     def reading(self, stage: str, name: str, study: _Study, command: tuple[str, ...], product: str) -> Step:
         """A step that reads a study whose workers have ended."""
         workers = range(1, self.options.sizes.num_workers + 1)
-        needs = tuple(f"{self._name(study.stage)}-run{number}" for number in workers)
+        needs = tuple(f"{self.name(study.stage)}-run{number}" for number in workers)
         return Step(name, stage, (*self._optim(study), *command), needs, (product,), light=True)
 
     def _best(self, study: _Study, earlier: str, product: str, *more: str) -> Step:
         source = next(other for other in _STUDIES if other.stage == earlier)
-        return self.reading(study.stage, f"{self._name(study.stage)}-best", source, ("best", *more, product), product)
+        return self.reading(study.stage, f"{self.name(study.stage)}-best", source, ("best", *more, product), product)
 
-    def _name(self, stage: str) -> str:
+    def name(self, stage: str) -> str:
         """As the recipe names its studies: model-mcorr-sm-fbank-81-10ms."""
         kind, size = stage.split("-")
         return f"{kind}-{self.model}-{size}-{self.features}"
 
     def _optim(self, study: _Study) -> tuple[str, ...]:
-        return ("optim", "--study-name", self._name(study.stage), self.options.db_url or "sqlite:///search.db")
+        return ("optim", "--study-name", self.name(study.stage), self.options.db_url or "sqlite:///search.db")

@@ -1,0 +1,50 @@
+import pytest
+
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.workflow.machine import LocalMachine
+from cnn_mellin.workflow.profile import read_profile
+
+
+def test_the_local_profile_runs_a_step_a_core(tmp_path):
+    profile = read_profile("local")
+    assert profile.num_jobs(3) == 3
+    assert isinstance(profile.machine(tmp_path, "cpu"), LocalMachine)
+
+
+def test_the_slurm_profile_asks_for_gpus_only_where_they_are_used(tmp_path, monkeypatch):
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    profile = read_profile("slurm")
+    assert profile.num_jobs(3) == 100
+    assert "--requeue" in profile.options
+    assert any(option.startswith("--time=") for option in profile.stages["train"])
+    assert profile.machine(tmp_path, "cuda")._gpu_options == ("--gres=gpu:1",)  # type: ignore[attr-defined]
+    assert profile.machine(tmp_path, "cpu")._gpu_options == ()  # type: ignore[attr-defined]
+
+
+def test_without_sbatch_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="there is no sbatch here; start the recipe on a login node"):
+        read_profile("slurm").machine(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("machine: sge", "machine is 'sge'; it must be local or slurm"),
+        ("job: 3", "job is no setting of a profile; the nearest known is 'jobs'"),
+        ("jobs: many", "jobs is 'many'; see the profile slurm"),
+        ("jobs: 0", "jobs is 0; it must be above 0"),
+        ("stages: {trian: []}", "stages: trian is no stage; the nearest known is 'train'"),
+        ("stages: {train: x}", "stages: train must be a list of sbatch options"),
+        ("- a", "must hold names and values"),
+        ("a: [", "is no YAML"),
+    ],
+)
+def test_wrong_profiles_are_named(tmp_path, text, why):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=why):
+        read_profile(str(path))
