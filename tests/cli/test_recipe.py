@@ -160,3 +160,18 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     for arguments in (["recipe", "status", str(tmp_path)], ["report", str(tmp_path)]):
         assert main(arguments) == 2
         assert f"{tmp_path}: holds no recipe; begin one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_told_to_stop_it_says_that_it_goes_on(corpus, tmp_path, name):
+    folder = tmp_path / "exp"
+    start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--until", "train")]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as controller:
+        while not list(folder.glob("steps/*.job")):
+            assert controller.poll() is None
+            time.sleep(0.1)
+        controller.send_signal(getattr(signal, name))
+        _, complaints = controller.communicate(timeout=60)
+    assert controller.returncode == 130
+    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"

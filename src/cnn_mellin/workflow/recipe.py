@@ -88,6 +88,7 @@ def run_recipe(
 
     Raises:
         UserError: options are wrong, or the same recipe is running.
+        KeyboardInterrupt: it was told to stop, by SIGINT or SIGTERM.
         ImportError: Snakemake is not installed (the extra `workflow`).
     """
     import filelock
@@ -147,7 +148,10 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
                     scheduling_settings=order,
                     scheduler_settings=scheduler_settings,
                 )
-            except workflow_error:
+            except workflow_error as error:
+                # told to stop, Snakemake lets running steps end, and then says no more than that not all were run
+                if run.runner.interrupted or (not run.runner.failed and "did not complete" in str(error)):
+                    raise KeyboardInterrupt from None
                 if not run.runner.failed:
                     raise
             if dry_run:

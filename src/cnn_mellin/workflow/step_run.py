@@ -15,6 +15,8 @@ from cnn_mellin.workflow.step_record import GO_ON_STATUS, StepRecords
 __all__ = ["StepFailed", "StepRunner"]
 
 _MOST_ATTEMPTS = 50
+# How a command ends that the user interrupted.
+_INTERRUPTED = 130
 
 
 class StepFailed(RuntimeError):  # noqa: N818 (what the step did)
@@ -37,6 +39,7 @@ class StepRunner:
     num_steps: int = 0
     num_ended: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
     here: LocalMachine = field(default_factory=LocalMachine)
 
     def run(self, step: Step) -> None:
@@ -66,6 +69,9 @@ class StepRunner:
             machine.run(step, records, {**job, "began": time.time()})
             status = (records.read(step.name, "exit") or {}).get("status", "it was killed or cancelled")
         records.delete(step.name, "job", "exit")
+        if status == _INTERRUPTED:
+            self.interrupted = True
+            raise StepFailed(f"{step.name}: interrupted")
         missing = records.finish(step) if status == 0 else []
         if status != 0 or missing:
             self._fail(step, f"made no {', '.join(missing)}" if missing else _ended(status), began)
