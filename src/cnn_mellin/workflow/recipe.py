@@ -17,7 +17,7 @@ from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.step_record import StepRecords
 from cnn_mellin.workflow.step_run import StepRunner
 
-__all__ = ["RecipeRun", "current_run", "run_recipe"]
+__all__ = ["RecipeRun", "current_run", "delete_unplanned_transcripts", "run_recipe"]
 
 _current: RecipeRun | None = None
 
@@ -107,16 +107,30 @@ def run_recipe(
     try:
         write_start_settings(folder, start)
         write_options(folder, options)
-        steps = steps_until(plan_recipe(options), until)
+        plan = plan_recipe(options)
+        steps = steps_until(plan, until)
         records = StepRecords(folder)
         changed = records.forget_changed(steps)
         for name in changed:
             say(f"{name}: what it made has changed or is gone")
+        if not dry_run:
+            delete_unplanned_transcripts(folder, plan, say)
         runner = StepRunner(records, machine, say)
         _execute(RecipeRun(folder, steps, runner), cores, dry_run)
     finally:
         lock.release()
     return runner.failed
+
+
+def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step], say: Callable[[str], None]) -> None:
+    """Delete transcripts of seeds and decoder settings that are no longer wanted, as `compare` would count them."""
+    planned = {folder / product for step in plan for product in step.products if product.endswith(".trn")}
+    planned = {path for path in planned if "systems" in path.relative_to(folder).parts}
+    systems = {parent for path in planned for parent in path.parents if parent.parent.name == "systems"}
+    for path in sorted(path for system in systems for path in system.rglob("*.trn")):
+        if path not in planned:
+            path.unlink()
+            say(f"{path.relative_to(folder)}: deleted, as it is no part of this recipe any more")
 
 
 def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ class StepRunner:
     failed: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     here: LocalMachine = field(default_factory=LocalMachine)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, step: Step) -> None:
         """Run a step, or wait for the job that runs it already.
@@ -111,9 +113,10 @@ class StepRunner:
         raise StepFailed(f"{step.name}: {line}")
 
     def _tell(self, step: Step, how: str, began: float) -> None:
-        self.num_ended += 1
         seconds = time.monotonic() - began
-        self.say(f"[{self.num_ended}/{self.num_steps}] {step.name}: {how} in {seconds:.0f} s")
+        with self.lock:
+            self.num_ended += 1
+            self.say(f"[{self.num_ended}/{self.num_steps}] {step.name}: {how} in {seconds:.0f} s")
 
 
 def last_lines(log: Path, count: int) -> str:
