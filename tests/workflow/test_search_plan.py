@@ -56,3 +56,10 @@ def test_a_reader_waits_for_all_workers():
         "model-mcorr-lg-raw-important",
         "model-mcorr-lg-raw-best",
     )
+
+
+def test_no_command_shows_a_password():
+    options = RecipeOptions("/corpus", "timit", search=True, db_url="postgresql://me:s3cret@host/db")
+    steps = plan_search(options, "mcorr", "raw")
+    assert all("s3cret" not in step.command for step in steps)
+    assert "postgresql://me:s3cret@host/db" in steps[0].arguments

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_mellin import __version__
 
-__all__ = ["STAGES", "Step"]
+__all__ = ["STAGES", "Step", "without_passwords"]
 
 STAGES = (
     "prep",
@@ -60,13 +61,13 @@ class Step:
 
     @property
     def command(self) -> str:
-        """What a user would type in the recipe's folder.
+        """What a user would type in the recipe's folder, the password of a database left out.
 
         >>> Step("score-a", "score", ("score", "a b.trn"), stdout="a.json").command
         "cnn-mellin score 'a b.trn' > a.json"
         """
         words = [f"$(cat {a[1:]})" if a.startswith("@") else shlex.quote(a) for a in self.arguments]
-        shown = " ".join(["cnn-mellin", *words])
+        shown = without_passwords(" ".join(["cnn-mellin", *words]))
         return f"{shown} > {shlex.quote(self.stdout)}" if self.stdout else shown
 
     def digest(self, folder: Path) -> str:
@@ -78,6 +79,15 @@ class Step:
         of_sources = [_digest_file(folder / source) for source in self.sources]
         said = (__version__, self.arguments, self.stdout, self.state, of_sources)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
+
+def without_passwords(text: str) -> str:
+    """The text, with the passwords of URLs left out.
+
+    >>> without_passwords("optim postgresql+pg8000://me:s3cret@host/db run")
+    'optim postgresql+pg8000://me:***@host/db run'
+    """
+    return re.sub(r"(://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def _digest_file(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.workflow.recipe_step import without_passwords
 from cnn_mellin.workflow.step_record import StepRecords
 
 __all__ = ["main"]
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str], stdout: Path | None) -> int:
     from cnn_mellin.cli.main import main as run_command
 
-    print(f"$ cnn-mellin {' '.join(arguments)}", file=sys.stderr, flush=True)
+    print(without_passwords(f"$ cnn-mellin {' '.join(arguments)}"), file=sys.stderr, flush=True)
     if stdout is None:
         return run_command(arguments)
     printed = io.StringIO()
