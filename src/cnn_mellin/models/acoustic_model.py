@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
 from cnn_mellin.models.windows import Windows
 
@@ -104,7 +105,7 @@ class AcousticModel(torch.nn.Module):
         hidden = self.convolve(windows.values)
         packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)
         if self.rnn is not None:
-            packed = self.rnn(packed)[0]
+            packed = packed_gru(self.rnn, packed) if is_faster(self.rnn) else self.rnn(packed)[0]
         logits = PackedSequence(self.out(packed.data), *packed[1:])
         return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
 

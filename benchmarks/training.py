@@ -1,0 +1,170 @@
+"""Training on the demonstration corpus: what an epoch costs beside its updates, and Mellin against linear models.
+
+    python benchmarks/training.py [--utterances 200] [--steps 12] [--threads 1]
+
+The same batches go through a linear and a Mellin model of the same settings in turn, update by update; medians. Then a
+whole epoch of each through `cnn_mellin.training.train`, its data, checkpoint and history included: the share of its
+time that is not forward, backward and optimizer. The corpus is synthesised first (extra demo).
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_mellin.cli.main import main as cnn_mellin
+from cnn_mellin.config import Settings
+from cnn_mellin.config.files import read_settings
+from cnn_mellin.data.batch import Batch, batch_indices, load_batch
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.models import AcousticModel
+from cnn_mellin.training import train
+from cnn_mellin.training.checkpoint import CheckpointStore
+from cnn_mellin.training.epoch import Stepper
+from cnn_mellin.training.history import EpochRecord
+from report import write_section
+
+WHOLE = 904  # training utterances of the demonstration
+CONF = Path(__file__).parents[1] / "conf" / "model"
+
+
+def settings_of(name: str) -> Settings:
+    """Those of a file in conf/model, or the defaults, which set no number of epochs."""
+    return Settings() if name == "defaults" else read_settings(CONF / f"{name}.ini")
+
+
+def with_mellin(settings: Settings, mellin: bool) -> Settings:
+    return replace(settings, model=replace(settings.model, convolutional_mellin=mellin))
+
+
+def first_batches(partition: Partition, settings: Settings, number: int) -> list[Batch]:
+    """As training draws them, without noise and masks."""
+    size = settings.data.batch_size
+    plan = batch_indices(
+        partition.num_frames, size, seed=1, epoch=1, drop_last=True, bucket_by_length=settings.data.bucket_by_length
+    )
+    return [load_batch(partition, indices) for indices in plan[:number]]
+
+
+def step_seconds(partition: Partition, num_classes: int, settings: Settings, number: int) -> tuple[float, float, int]:
+    """Median seconds of an update of the linear and of the Mellin model, and utterances in it."""
+    steppers = []
+    for mellin in (False, True):
+        torch.manual_seed(1)
+        model = AcousticModel(partition.num_coefficients, num_classes, with_mellin(settings, mellin).model)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+        steppers.append(Stepper(model.train(), optimizer, settings.training))
+    taken: list[list[float]] = [[], []]
+    for place, batch in enumerate(first_batches(partition, settings, number + 1)):
+        for stepper, times in zip(steppers, taken, strict=True):
+            began = time.perf_counter()
+            stepper(batch)
+            if place:  # the first warms up
+                times.append(time.perf_counter() - began)
+    linear, mellin_seconds = (statistics.median(times) for times in taken)
+    return linear, mellin_seconds, settings.data.batch_size
+
+
+@contextmanager
+def timed(owner: type, name: str) -> Iterator[list[float]]:
+    """Seconds of every call of a method that is made within."""
+    method, seconds = getattr(owner, name), []
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        result = method(*args, **kwargs)
+        seconds.append(time.perf_counter() - began)
+        return result
+
+    setattr(owner, name, call)
+    try:
+        yield seconds
+    finally:
+        setattr(owner, name, method)
+
+
+def outside_share(partition: Path, settings: Settings, whole: int) -> float:
+    """Share of an epoch of `whole` utterances that is not spent in updates.
+
+    Measured in the second epoch of a training on a part of them. What it spends beside updates and checkpoint grows
+    with the utterances, as the updates do; the checkpoint does not.
+    """
+    ends: list[tuple[float, int]] = []
+    training = replace(settings.training, num_epochs=2, early_stopping_threshold=0.0, seed=1)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        timed(Stepper, "__call__") as updates,
+        timed(CheckpointStore, "save") as saves,
+    ):
+
+        def note(_record: EpochRecord, _epochs: int | None) -> None:
+            ends.append((time.perf_counter(), len(updates)))
+
+        train(partition, None, Path(folder) / "model", replace(settings, training=training), report=note)
+        (begin, first), (end, last) = ends
+    number = len(open_partition(partition)) if not settings.data.subset_ids else len(settings.data.subset_ids)
+    update = sum(updates[first:last])
+    factor = whole / number
+    outside = factor * (end - begin - update - saves[-1]) + saves[-1]
+    return outside / (factor * update + outside)
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--utterances", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epoch-seconds", type=float, default=15, help="about, of the epochs of the last columns")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, data = Path(folder) / "corpus", Path(folder) / "data"
+        made = ["--quiet", "corpus", "demo", str(corpus), "--utterances", str(arguments.utterances)]
+        prepared = ["--quiet", "prep", "timit", str(corpus), str(data), "--features", "fbank-81-10ms", "--partial"]
+        for command in (made, prepared):
+            if cnn_mellin(command):
+                raise SystemExit(f"cnn-mellin {' '.join(command)} failed")
+        train_dir = data / "fbank-81-10ms" / "train"
+        partition = open_partition(train_dir)
+        num_classes = len(read_symbols(data / "fbank-81-10ms" / "ext")) + 1
+        for name in ("published-linear-as-mcorr-fbank-81-10ms", "defaults", "demo-mcorr"):
+            settings = settings_of(name)
+            linear, mellin, size = step_seconds(partition, num_classes, settings, arguments.steps)
+            few = partition.utterance_ids[: max(round(arguments.epoch_seconds * size / linear), 2 * size)]
+            part = replace(settings, data=replace(settings.data, subset_ids=list(few)))
+            shares = [outside_share(train_dir, with_mellin(part, with_it), WHOLE) for with_it in (False, True)]
+            numbers = [f"{size / linear:.1f}", f"{size / mellin:.1f}", f"{mellin / linear:.2f}"]
+            percents = [f"{100 * share:.1f} %" for share in shares]
+            rows.append("| " + " | ".join([name, str(size), *numbers, *percents]) + " |")
+            print(rows[-1], flush=True)
+    parts = [
+        "## Training",
+        f"`python benchmarks/training.py --utterances {arguments.utterances} --steps {arguments.steps} --threads "
+        f"{arguments.threads}`; torch {torch.__version__}, {platform.machine()}. {len(partition)} training utterances "
+        f"of {partition.num_frames.sum() / len(partition) / 100:.1f} s; Mellin / linear is the time of an update. The "
+        f"share outside is what an epoch of {WHOLE} utterances spends beside forward, backward and optimizer: data, "
+        "noise and masks, checkpoint, history.",
+        "| settings | batch | linear, utterances/s | Mellin, utterances/s | Mellin / linear | outside, linear | "
+        "outside, Mellin |\n|---|--:|--:|--:|--:|--:|--:|\n" + "\n".join(rows),
+    ]
+    write_section("training", "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
