@@ -211,38 +211,58 @@ def status_megabytes(name: str) -> float:
     return int(line.split()[1]) / 1024
 
 
+def timed_section(threads: int, repeats: int, drawn_shapes: Sequence[tuple[int, ...]]) -> str:
+    """All shapes on so many threads."""
+    torch.set_num_threads(threads)
+    return "\n\n".join(
+        [
+            f"### On {threads} thread" + "s" * (threads > 1),
+            "2-d, listed",
+            table(LISTED, torch.float32, repeats),
+            "2-d, drawn from the search's ranges",
+            table(drawn_shapes, torch.float32, repeats),
+            "1-d",
+            table(RAW, torch.float32, repeats),
+            "2-d, bfloat16",
+            table(LISTED, torch.bfloat16, repeats),
+        ]
+    )
+
+
 def main() -> None:
-    """Measure and write the section."""
+    """Measure and write the sections."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--drawn", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
+    parts = ["two", "one", "formulations", "memory"]
+    parser.add_argument("--part", nargs="*", choices=parts, default=parts, help="2 threads, 1, ... (default: all)")
     parser.add_argument("--peak", nargs=2, metavar=("NAME", "SHAPE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
     if arguments.peak:
         print_own_peak(arguments.peak[0], tuple(json.loads(arguments.peak[1])))
         return
-    repeats, shapes = arguments.repeats, drawn(arguments.drawn, arguments.seed)
-    parts = [
-        "## Mellin correlation against convolution",
+    repeats = arguments.repeats
+    head = (
+        "## Mellin correlation against convolution\n\n"
         f"`python benchmarks/mellin_correlation.py --repeats {repeats} --seed {arguments.seed}`; torch "
         f"{torch.__version__}, {platform.machine()}. Forward and backward, gradients of signal, kernel and bias; the "
         "columns at the right are Mellin divided by convolution, so below 1 is faster. Shapes in 2-d: (signals, "
         "channels in, channels out, frames, coefficients, kernel frames, kernel coefficients); in 1-d: (signals, "
-        "channels, samples, kernel).",
-    ]
-    for threads in (2, 1):
-        torch.set_num_threads(threads)
-        counted = f"{threads} thread" + "s" * (threads > 1)
-        parts += [f"### 2-d, listed, {counted}", table(LISTED, torch.float32, repeats)]
-        parts += [f"### 2-d, drawn from the search's ranges, {counted}", table(shapes, torch.float32, repeats)]
-        parts += [f"### 1-d, {counted}", table(RAW, torch.float32, repeats)]
-        parts += [f"### 2-d, bfloat16, {counted}", table(LISTED, torch.bfloat16, repeats)]
-    torch.set_num_threads(2)
-    parts += ["### Every formulation, 2 threads", formulation_table(repeats)]
-    parts += ["### Peak memory of forward and backward", memory_table()]
-    write_section("mellin_correlation", "\n\n".join(parts))
+        "channels, samples, kernel)."
+    )
+    write_section("mellin_correlation", head)
+    shapes = drawn(arguments.drawn, arguments.seed)
+    if "two" in arguments.part:
+        write_section("mellin_two_threads", timed_section(2, repeats, shapes))
+    if "one" in arguments.part:
+        write_section("mellin_one_thread", timed_section(1, repeats, shapes))
+    if "formulations" in arguments.part:
+        torch.set_num_threads(2)
+        write_section("mellin_formulations", f"### Every formulation, on 2 threads\n\n{formulation_table(repeats)}")
+    if "memory" in arguments.part:
+        write_section("mellin_memory", f"### Peak memory of forward and backward\n\n{memory_table()}")
 
 
 if __name__ == "__main__":
