@@ -44,7 +44,8 @@ def test_table_holds_every_seed_the_mean_and_the_untrained(undisturbed, capsys):
         assert [first, second] == pytest.approx(percents, abs=0.051)
         assert mean == pytest.approx(sum(percents) / 2, abs=0.051)
         assert untrained == pytest.approx(sum(result["untrained_per_percent"] for result in seeds) / 2, abs=0.051)
-    for named in re.findall(r": (\S+)$", printed.out, re.MULTILINE):
+    places = "corpus|features and references|models|transcripts|results|learning curves"
+    for named in re.findall(rf"^(?:{places}): (\S+)$", printed.out, re.MULTILINE):
         assert Path(named).exists()
 
 

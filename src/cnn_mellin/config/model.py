@@ -47,7 +47,7 @@ class AcousticModelConfig:
     convolutional_layers: Annotated[int, SearchRange(1, 6)] = Field(
         default=5, ge=0, description="Number of convolutional layers"
     )
-    convolutional_mellin: Annotated[bool, SearchChoices(needs="convolutional_layers")] = Field(
+    convolutional_mellin: Annotated[bool, SearchChoices(needs="convolutional_layers", by_name_only=True)] = Field(
         default=False, description="Convolutions are Mellin-linear (log time) instead of linear"
     )
     convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = Field(
@@ -63,10 +63,9 @@ class AcousticModelConfig:
     convolutional_channel_factor: Annotated[int, SearchRange(1, 2, log=True, needs="convolutional_layers")] = Field(
         default=1, ge=1, description="By how much the channels grow at a layer that is on"
     )
-    # The search draws from 1 to the number of layers + 1; the range here is for the most layers it draws.
-    convolutional_factor_schedule: Annotated[int, SearchRange(1, 7, needs="convolutional_layers")] = Field(
-        default=2, ge=1, description="Every how many layers one is on"
-    )
+    convolutional_factor_schedule: Annotated[
+        int, SearchRange(1, 7, needs="convolutional_layers", most="convolutional_layers + 1")
+    ] = Field(default=2, ge=1, description="Every how many layers one is on")
     convolutional_nonlinearity: Annotated[
         Literal["relu", "sigmoid", "tanh"],
         SearchChoices(("relu", "sigmoid", "tanh"), needs="convolutional_layers"),

@@ -18,6 +18,8 @@ class SearchRange:
         raw_factor: both ends are multiplied by it for raw audio, whose frames are single samples.
         on_raw: False where the setting means nothing for raw audio (one coefficient a frame).
         needs: another setting of the same section that must be true or above zero for this one to matter.
+        most: a sum of settings of the same section and whole numbers that bounds the draw as well, such as
+            `convolutional_layers + 1`; where one of them is not set, there is no such bound.
 
     >>> SearchRange(2, 10, raw_factor=100).bounds(raw=True)
     (200, 1000)
@@ -29,6 +31,7 @@ class SearchRange:
     raw_factor: int = 1
     on_raw: bool = True
     needs: str | None = None
+    most: str | None = None
 
     def bounds(self, *, raw: bool = False) -> tuple[float, float]:
         """Smallest and largest value, for raw audio or for features."""
@@ -38,11 +41,17 @@ class SearchRange:
 
 @dataclass(frozen=True, slots=True)
 class SearchChoices:
-    """Values that a search chooses among; `on_raw` and `needs` as in `SearchRange`."""
+    """Values that a search chooses among; `on_raw` and `needs` as in `SearchRange`.
+
+    Args:
+        choices: the values.
+        by_name_only: searched only where it is asked for by its whole name, as it decides what a study is about.
+    """
 
     choices: tuple[bool | str, ...] = (False, True)
     on_raw: bool = True
     needs: str | None = None
+    by_name_only: bool = False
 
 
 SearchSpace = SearchRange | SearchChoices

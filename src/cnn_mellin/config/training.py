@@ -56,12 +56,12 @@ class TrainingConfig:
         ge=0,
         description="Dev PER in % must fall by this much within the patience, or training ends; 0 is off",
     )
-    early_stopping_patience: Annotated[int, SearchRange(1, 30, needs="early_stopping_threshold")] = Field(
-        default=1, ge=1, description="Epochs without such a fall before training ends"
-    )
-    early_stopping_burnin: Annotated[int, SearchRange(0, 10, needs="early_stopping_threshold")] = Field(
-        default=0, ge=0, description="First epochs that early stopping does not watch"
-    )
+    early_stopping_patience: Annotated[
+        int, SearchRange(1, 30, needs="early_stopping_threshold", most="num_epochs - early_stopping_burnin")
+    ] = Field(default=1, ge=1, description="Epochs without such a fall before training ends")
+    early_stopping_burnin: Annotated[
+        int, SearchRange(0, 10, needs="early_stopping_threshold", most="num_epochs - 1")
+    ] = Field(default=0, ge=0, description="First epochs that early stopping does not watch")
     reduce_lr_threshold: Annotated[float, SearchRange(0, 1)] = Field(
         default=0.0,
         ge=0,
@@ -70,13 +70,13 @@ class TrainingConfig:
     reduce_lr_factor: Annotated[float, SearchRange(0.1, 0.5, needs="reduce_lr_threshold")] = Field(
         default=0.1, gt=0, lt=1, description="What the learning rate is multiplied by when it drops"
     )
-    reduce_lr_patience: Annotated[int, SearchRange(1, 30, needs="reduce_lr_threshold")] = Field(
-        default=1, ge=1, description="Epochs without such a fall before the rate drops"
-    )
+    reduce_lr_patience: Annotated[
+        int, SearchRange(1, 30, needs="reduce_lr_threshold", most="num_epochs - reduce_lr_burnin")
+    ] = Field(default=1, ge=1, description="Epochs without such a fall before the rate drops")
     reduce_lr_cooldown: Annotated[int, SearchRange(0, 10, needs="reduce_lr_threshold")] = Field(
         default=0, ge=0, description="Epochs after a drop that are not watched"
     )
-    reduce_lr_burnin: Annotated[int, SearchRange(0, 10, needs="reduce_lr_threshold")] = Field(
+    reduce_lr_burnin: Annotated[int, SearchRange(0, 10, needs="reduce_lr_threshold", most="num_epochs - 1")] = Field(
         default=0, ge=0, description="First epochs that are not watched"
     )
     reduce_lr_log10_epsilon: float = Field(

@@ -1,0 +1,1 @@
+"""Hyperparameter search by many machines on one database."""

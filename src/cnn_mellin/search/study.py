@@ -1,0 +1,201 @@
+"""A study in its database: made whole or not at all, and opened by its workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnn_mellin.nearest import nearest
+from cnn_mellin.search.database_url import DatabaseError, shown_url
+from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.storage import StudyDatabase
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["SAMPLERS", "OtherStudyError", "create_study", "find_study", "load_study", "make_sampler"]
+
+SAMPLERS = ("tpe", "random", "nsgaii", "gp", "qmc")
+_PLAN = "cnn_mellin"
+# Optuna's columns: names have up to 512 characters, attributes up to 64 kB on MySQL.
+_LONGEST_NAME, _LONGEST_ATTRIBUTE = 512, 60_000
+
+
+class OtherStudyError(DatabaseError):
+    """The database has a study of that name that is another."""
+
+
+def create_study(
+    database: StudyDatabase, name: str, plan: StudyPlan, first_draw: Mapping[str, Any] | None = None
+) -> bool:
+    """Make a study with all its trials, in one transaction; false where the same one is there already.
+
+    Args:
+        database: opened with `create=True`.
+        name: of the study.
+        plan: what it is.
+        first_draw: name -> value, what the first trial draws; the rest of it is left to the sampler.
+
+    Raises:
+        OtherStudyError: there is a study of that name with another plan.
+    """
+    from sqlalchemy.exc import IntegrityError
+
+    if not name or len(name) > _LONGEST_NAME:
+        raise DatabaseError(f"--study-name {name[:40]!r}: must have from 1 to {_LONGEST_NAME} characters")
+    content = json.dumps(plan.as_dict())
+    if len(content) > _LONGEST_ATTRIBUTE:
+        raise DatabaseError(
+            f"--study-name {name}: its settings take {len(content)} characters, and a database keeps "
+            f"{_LONGEST_ATTRIBUTE}; shorten [data] subset_ids by preparing a smaller partition"
+        )
+    try:
+        if database.patiently(lambda: _same_study(database, name, plan)):
+            return False
+        database.patiently(lambda: _insert(database, name, content, plan.num_trials, first_draw or {}))
+    except IntegrityError:  # another process has just made it, or this one did, and its connection was lost
+        if not database.patiently(lambda: _same_study(database, name, plan)):
+            raise
+        return False
+    return True
+
+
+def _same_study(database: StudyDatabase, name: str, plan: StudyPlan) -> bool:
+    try:
+        _, there = find_study(database, name)
+    except KeyError:
+        return False
+    differences = plan.differences(there)
+    if differences:
+        raise OtherStudyError(
+            f"--study-name {name}: {shown_url(database.url)} has a study of that name with "
+            f"{'; '.join(differences)}; choose another name, or delete it: optuna delete-study"
+        )
+    return True
+
+
+def _insert(database: StudyDatabase, name: str, content: str, num_trials: int, first_draw: Mapping[str, Any]) -> None:
+    from optuna.storages._rdb import models
+    from optuna.study import StudyDirection
+    from optuna.trial import TrialState
+    from sqlalchemy import select
+
+    trials, attributes = models.TrialModel.__table__, models.TrialSystemAttributeModel.__table__
+    with database.begin() as connection:
+        studies = models.StudyModel.__table__
+        connection.execute(studies.insert().values(study_name=name))
+        study_id = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).scalar()
+        direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MINIMIZE}
+        connection.execute(models.StudyDirectionModel.__table__.insert().values(direction))
+        plan = {"study_id": study_id, "key": _PLAN, "value_json": content}
+        connection.execute(models.StudyUserAttributeModel.__table__.insert().values(plan))
+        waiting = {"study_id": study_id, "state": TrialState.WAITING}
+        connection.execute(trials.insert(), [waiting | {"number": number} for number in range(num_trials)])
+        if first_draw:
+            first = connection.execute(
+                select(trials.c.trial_id).where(trials.c.study_id == study_id, trials.c.number == 0)
+            ).scalar()
+            fixed = {"trial_id": first, "key": "fixed_params", "value_json": json.dumps(dict(first_draw))}
+            connection.execute(attributes.insert().values(fixed))
+
+
+def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
+    """Id and plan of a study.
+
+    Raises:
+        KeyError: there is none of that name.
+        OtherStudyError: it was made by something else.
+    """
+    from optuna.storages._rdb import models
+    from sqlalchemy import select
+
+    studies, attributes = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
+    with database.begin() as connection:
+        study_id = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).scalar()
+        if study_id is None:
+            raise KeyError(name)
+        query = select(attributes.c.value_json).where(attributes.c.study_id == study_id, attributes.c.key == _PLAN)
+        content = connection.execute(query).scalar()
+    if content is None:
+        raise OtherStudyError(
+            f"--study-name {name}: {shown_url(database.url)} has a study of that name that was not made by "
+            "`optim ... init`; choose another name"
+        )
+    return int(study_id), StudyPlan.from_dict(json.loads(content))
+
+
+def load_study(database: StudyDatabase, name: str, sampler: str | None = None) -> tuple[optuna.Study, int, StudyPlan]:
+    """Optuna's study, its id and its plan.
+
+    Args:
+        database: that has it.
+        name: of the study.
+        sampler: one of SAMPLERS, for a worker; None for who only reads.
+
+    Raises:
+        DatabaseError: there is no such study.
+    """
+    import optuna
+    from optuna.storages._rdb import models
+    from sqlalchemy import select
+
+    def names() -> list[str]:
+        with database.begin() as connection:
+            return list(connection.execute(select(models.StudyModel.__table__.c.study_name)).scalars())
+
+    try:
+        study_id, plan = database.patiently(lambda: find_study(database, name))
+    except KeyError:
+        there = database.patiently(names)
+        known = nearest(name, there) if there else "it has none; begin one with `optim ... init`"
+        raise DatabaseError(f"--study-name {name}: is no study of {shown_url(database.url)}; {known}") from None
+    study = database.patiently(
+        lambda: optuna.Study(
+            name,
+            database.storage,
+            sampler=None if sampler is None else make_sampler(sampler, name),
+            pruner=make_pruner(plan),
+        )
+    )
+    return study, study_id, plan
+
+
+def make_sampler(kind: str, study_name: str) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of a kind.
+
+    Args:
+        kind: one of SAMPLERS.
+        study_name: workers of one study share one quasi-random sequence, all else is drawn anew by each worker.
+    """
+    import warnings
+
+    import optuna
+    from optuna import samplers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if kind == "random":
+            return samplers.RandomSampler()
+        if kind == "nsgaii":
+            return samplers.NSGAIISampler()
+        if kind == "gp":
+            return samplers.GPSampler()
+        if kind == "qmc":
+            seed = int.from_bytes(hashlib.sha256(study_name.encode()).digest()[:4], "little")
+            return samplers.QMCSampler(scramble=True, seed=seed, independent_sampler=samplers.RandomSampler())
+        return samplers.TPESampler(multivariate=True, constant_liar=True)
+
+
+def make_pruner(plan: StudyPlan) -> optuna.pruners.BasePruner:
+    """Optuna's pruner that a plan names."""
+    from optuna import pruners
+
+    if plan.pruner == "none":
+        return pruners.NopPruner()
+    if plan.pruner == "median":
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
+    searched = {dimension.name: int(dimension.high) for dimension in plan.dimensions}
+    most = searched.get("training.num_epochs") or plan.settings.get("training", {}).get("num_epochs")
+    return pruners.HyperbandPruner(min_resource=1, max_resource=int(most) if most else "auto", reduction_factor=3)

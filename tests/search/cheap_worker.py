@@ -1,0 +1,18 @@
+"""A worker process for tests: trials that cost nothing. python cheap_worker.py URL STUDY SECONDS"""
+
+import sys
+import time
+
+from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.storage import StudyDatabase
+from cnn_mellin.search.worker import RunningTrial, run_study
+
+
+def objective(trial: RunningTrial) -> float:
+    time.sleep(float(sys.argv[3]))
+    return float(trial.number)
+
+
+if __name__ == "__main__":
+    with StudyDatabase(resolve_database_url(sys.argv[1])) as database:
+        print(run_study(database, sys.argv[2], objective, sampler="random", max_failed_retries=1000))
