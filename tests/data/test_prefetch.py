@@ -5,8 +5,14 @@ import pytest
 from cnn_mellin.data.prefetch import prefetch
 
 
-def test_results_come_in_order():
-    assert list(prefetch(lambda x: x * x, range(20))) == [x * x for x in range(20)]
+@pytest.mark.parametrize("num_threads", [0, 1, 3])
+def test_results_come_in_order(num_threads):
+    assert list(prefetch(lambda x: x * x, range(20), num_threads)) == [x * x for x in range(20)]
+
+
+def test_three_threads_work_at_once():
+    together = threading.Barrier(3, timeout=20)
+    assert list(prefetch(lambda _: together.wait() >= 0, range(9), 3)) == [True] * 9
 
 
 def test_errors_come_in_their_place():

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
@@ -24,3 +27,28 @@ def test_selection_keeps_order_features_and_references(partition):
 def test_unknown_utterances_are_named(partition):
     with pytest.raises(DataError, match="subset_ids names what is not there: x, y"):
         select_utterances(partition, ["y", "a", "x"])
+
+
+def test_a_subset_of_a_subset_is_of_the_whole(partition):
+    chosen = select_utterances(select_utterances(partition, ["b", "c"]), ["c"])
+    assert (len(chosen), chosen.num_frames.tolist()) == (1, [3])
+    assert chosen.features_of(0).tolist() == [[2]] * 3
+
+
+def test_what_is_wrong_in_the_subset_alone_is_named(tmp_path):
+    features = np.ones((4, 1), np.float32)
+    with write_partition(tmp_path / "q", PartitionDescription(1)) as writer:
+        for name, reference in zip("xyz", ([0], [0], [7]), strict=True):
+            writer.add(name, features, reference)
+    whole = read_partition(tmp_path / "q")
+    frames = np.array(whole.features)
+    frames[6] = np.nan
+    whole = replace(whole, features=frames)
+    good = select_utterances(whole, ["x"])
+    good.check_finite()
+    good.check_classes(2)
+    bad = select_utterances(whole, ["x", "y", "z"])
+    with pytest.raises(DataError, match="utterance y, frame 2: a feature is NaN"):
+        bad.check_finite()
+    with pytest.raises(DataError, match=r"utterance z: class 7 is not in 0\.\.1"):
+        bad.check_classes(2)

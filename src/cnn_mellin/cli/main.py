@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     root.set_defaults(settings=None)
     root.add_argument("--version", action="version", version=f"cnn-mellin {__version__}")
     root.add_argument("--quiet", action="store_true", help="print results and problems alone, no progress")
-    root.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)")
+    root.add_argument("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)")
     root.add_argument("--num-threads", type=int, metavar="N", help="threads of one computation (default: torch's)")
     settings = root.add_argument_group("settings", "several files may be read, the later on top of the earlier")
     for file_format in ("ini", "json", "yaml"):

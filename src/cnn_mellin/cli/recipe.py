@@ -143,7 +143,7 @@ def _options(arguments: argparse.Namespace) -> Any:
         arguments.tiny,
         arguments.search,
         arguments.db_url,
-        arguments.device,
+        arguments.device or "cpu",
         (tiny_sizes() if arguments.tiny else RecipeSizes()).updated(_pairs(arguments.set)),
     )
 

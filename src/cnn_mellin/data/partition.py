@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,10 +109,7 @@ class Partition:
             if not finite.all():
                 frame = first + int(np.argmin(finite))
                 i = int(np.searchsorted(self.frame_offsets, frame, side="right")) - 1
-                raise DataError(
-                    f"{self.path}: utterance {self.utterance_ids[i]}, frame {frame - self.frame_offsets[i]}: "
-                    "a feature is NaN or infinite; mend its audio and prepare it again"
-                )
+                self._complain_of_features(self.utterance_ids[i], int(frame - self.frame_offsets[i]))
 
     def check_classes(self, num_symbols: int) -> None:
         """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
@@ -120,10 +117,19 @@ class Partition:
         if wrong.any():
             row = int(np.argmax(wrong))
             i = int(np.searchsorted(self.reference_offsets, row, side="right")) - 1
-            raise DataError(
-                f"{self.path}: utterance {self.utterance_ids[i]}: class {self.references[row, 0]} is not in "
-                f"0..{num_symbols - 1}, the symbols of token2id.txt"
-            )
+            self._complain_of_class(self.utterance_ids[i], int(self.references[row, 0]), num_symbols)
+
+    def _complain_of_features(self, utterance_id: str, frame: int) -> NoReturn:
+        raise DataError(
+            f"{self.path}: utterance {utterance_id}, frame {frame}: a feature is NaN or infinite; mend its audio and "
+            "prepare it again"
+        )
+
+    def _complain_of_class(self, utterance_id: str, found: int, num_symbols: int) -> NoReturn:
+        raise DataError(
+            f"{self.path}: utterance {utterance_id}: class {found} is not in 0..{num_symbols - 1}, the symbols of "
+            "token2id.txt"
+        )
 
 
 def read_partition(path: str | Path) -> Partition:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from cnn_mellin.bounded_map import bounded_map
 
 __all__ = ["prefetch"]
 
@@ -13,46 +14,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def prefetch(function: Callable[[T], R], arguments: Iterable[T], depth: int = 2) -> Iterator[R]:
-    """Results of `function` for each argument in turn, made up to `depth` ahead by a thread.
+def prefetch(function: Callable[[T], R], arguments: Iterable[T], num_threads: int = 1) -> Iterator[R]:
+    """Results of `function` for each argument in turn, made up to `num_threads` + 1 ahead.
 
-    An error in the function is raised here, in its place; the thread ends when the iterator is closed.
+    An error in the function is raised here, in its place; the threads end when the iterator is closed.
+
+    Args:
+        function: whose results do not depend on the order of its calls.
+        arguments: of the calls.
+        num_threads: that call it; with 0 it is called when its result is wanted.
 
     >>> list(prefetch(lambda x: x + 1, [1, 2, 3]))
     [2, 3, 4]
     """
-    results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(depth)
-    closed = threading.Event()
-    end = object()
-
-    def put(item: tuple[Any, BaseException | None]) -> bool:
-        while not closed.is_set():
-            try:
-                results.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for argument in arguments:
-                if not put((function(argument), None)):
-                    return
-            put((end, None))
-        except BaseException as error:  # noqa: BLE001 (raised again by the consumer)
-            put((end, error))
-
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            result, error = results.get()
-            if error is not None:
-                raise error
-            if result is end:
-                return
-            yield result
-    finally:
-        closed.set()
-        thread.join()
+    if num_threads == 0:
+        yield from map(function, arguments)
+        return
+    with ThreadPoolExecutor(num_threads, thread_name_prefix="prefetch") as pool:
+        yield from bounded_map(pool, function, arguments, num_threads + 2)

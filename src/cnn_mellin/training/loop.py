@@ -98,8 +98,8 @@ class _BegunEpoch:
 
 
 def train(
-    train_dir: str | Path,
-    dev_dir: str | Path | None,
+    train_dir: str | Path | Partition,
+    dev_dir: str | Path | Partition | None,
     model_dir: str | Path,
     settings: Settings | None = None,
     *,
@@ -108,6 +108,7 @@ def train(
     say: Callable[[str], None] = lambda _line: None,
     stop: Callable[[], bool] = lambda: False,
     compiled: bool = False,
+    num_data_workers: int = 1,
 ) -> TrainingResult:
     """Train a model, or go on with the training that the folder holds.
 
@@ -115,7 +116,8 @@ def train(
     interrupted: what is random is drawn from streams named by seed, epoch and utterance.
 
     Args:
-        train_dir, dev_dir: partitions; without a dev partition the training loss decides on stopping and on the best.
+        train_dir, dev_dir: partitions or their folders; without a dev partition the training loss decides on stopping
+            and on the best.
         model_dir: folder for the model, made where it is not there.
         settings: all of them; the defaults train nothing, as they set neither epochs nor early stopping.
         device: where to compute.
@@ -124,6 +126,7 @@ def train(
         say: called with lines that the user should see.
         stop: asked after each update whether to save and leave.
         compiled: compile the convolutional layers: faster after some minutes, equal up to rounding.
+        num_data_workers: threads that prepare batches ahead; their number changes no result.
 
     Raises:
         TrainingInterrupted: `stop` said so; the same call goes on with the next batch.
@@ -151,7 +154,7 @@ def train(
             leftover.unlink()
         description = _describe(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
-        run = _Run(model_dir, description, training_data, dev_data, torch.device(device))
+        run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)
         if compiled:
             run.model.compile_convolutions()
         resumed_from = run.progress.epoch
@@ -180,7 +183,9 @@ class _Run:
         training_data: Partition,
         dev_data: Partition | None,
         device: torch.device,
+        num_data_workers: int,
     ) -> None:
+        self._num_data_workers = num_data_workers
         self.folder, self.description = folder, description
         self.training_data, self.dev_data = training_data, dev_data
         self.settings = description.as_settings()
@@ -280,7 +285,7 @@ class _Run:
             batch.features, batch.lengths = augment(batch.features, batch.lengths, draws)
             return batch
 
-        return prefetch(prepare, plan)
+        return prefetch(prepare, plan, self._num_data_workers)
 
     def _save(self) -> None:
         keep_all = not self.settings.training.keep_last_and_best_only
@@ -315,8 +320,9 @@ class _Run:
         write_history(self.folder / "history.csv", self.progress.records)
 
 
-def _open(path: str | Path, settings: Settings, like: Partition | None = None) -> Partition:
-    partition = open_partition(path)
+def _open(given: str | Path | Partition, settings: Settings, like: Partition | None = None) -> Partition:
+    partition = given if isinstance(given, Partition) else open_partition(given)
+    path = partition.path
     if settings.data.subset_ids and like is None:
         partition = select_utterances(partition, settings.data.subset_ids)
     if not len(partition):
@@ -365,7 +371,7 @@ def _scale(partition: Partition) -> list[float]:
     total = np.zeros(partition.num_coefficients)
     for i in range(len(partition)):
         total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
-    mean = total / max(len(partition.features), 1)
+    mean = total / max(int(partition.num_frames.sum()), 1)
     return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
 
 
