@@ -22,6 +22,7 @@ _COMMANDS = (
     "prep",
     "data",
     "train",
+    "optim",
     "logits",
     "export",
     "decode",

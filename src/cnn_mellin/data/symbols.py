@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.errors import DataError
+from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.nearest import nearest
 
-__all__ = ["read_symbols", "write_symbols"]
+__all__ = ["class_of_end", "read_symbols", "write_symbols"]
 
 
 def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
@@ -44,3 +45,19 @@ def read_symbols(ext_dir: str | Path) -> list[str]:
     if not symbol_of or sorted(symbol_of) != list(range(len(symbol_of))):
         raise DataError(f"{path}: classes must be 0, 1, 2, ... without a gap; found {sorted(symbol_of)[:5]} ...")
     return [symbol_of[i] for i in range(len(symbol_of))]
+
+
+def class_of_end(symbol: str | None, symbols: Sequence[str]) -> int | None:
+    """The class of the symbol that [data] sos or eos puts around references, or None where none is put.
+
+    Raises:
+        SettingsError: it is no symbol of the corpus.
+
+    >>> class_of_end("b", ["a", "b"])
+    1
+    """
+    if symbol is None:
+        return None
+    if symbol not in symbols:
+        raise SettingsError(f"[data] sos or eos = {symbol}: is no symbol of token2id.txt; {nearest(symbol, symbols)}")
+    return list(symbols).index(symbol)

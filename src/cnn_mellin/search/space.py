@@ -39,6 +39,17 @@ class Dimension:
     log: bool = False
     most: str | None = None
 
+    def __str__(self) -> str:
+        """As a user reads it.
+
+        >>> str(Dimension("model.window_size", (), 2, 10, whole=True))
+        'model.window_size: from 2 to 10'
+        """
+        if self.choices:
+            return f"{self.name}: {', '.join(map(str, self.choices))}"
+        most = "" if self.most is None else f", at most {self.most}"
+        return f"{self.name}: from {self.low:g} to {self.high:g}{' (log)' if self.log else ''}{most}"
+
     def as_dict(self) -> dict[str, Any]:
         """Values that JSON keeps."""
         return asdict(self) | {"choices": list(self.choices)}

@@ -15,7 +15,7 @@ from cnn_mellin.search.storage import StudyDatabase
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["SAMPLERS", "OtherStudyError", "create_study", "find_study", "load_study", "make_sampler"]
+__all__ = ["SAMPLERS", "OtherStudyError", "create_study", "find_study", "load_study", "make_sampler", "study_names"]
 
 SAMPLERS = ("tpe", "random", "nsgaii", "gp", "qmc")
 _PLAN = "cnn_mellin"
@@ -138,17 +138,11 @@ def load_study(database: StudyDatabase, name: str, sampler: str | None = None) -
         DatabaseError: there is no such study.
     """
     import optuna
-    from optuna.storages._rdb import models
-    from sqlalchemy import select
-
-    def names() -> list[str]:
-        with database.begin() as connection:
-            return list(connection.execute(select(models.StudyModel.__table__.c.study_name)).scalars())
 
     try:
         study_id, plan = database.patiently(lambda: find_study(database, name))
     except KeyError:
-        there = database.patiently(names)
+        there = study_names(database)
         known = nearest(name, there) if there else "it has none; begin one with `optim ... init`"
         raise DatabaseError(f"--study-name {name}: is no study of {shown_url(database.url)}; {known}") from None
     study = database.patiently(
@@ -160,6 +154,21 @@ def load_study(database: StudyDatabase, name: str, sampler: str | None = None) -
         )
     )
     return study, study_id, plan
+
+
+def study_names(database: StudyDatabase) -> list[str]:
+    """Names of the studies of a database that `create_study` made, in the order in which they were made."""
+    from optuna.storages._rdb import models
+    from sqlalchemy import select
+
+    def names() -> list[str]:
+        studies, attributes = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
+        query = select(studies.c.study_name).join(attributes, attributes.c.study_id == studies.c.study_id)
+        query = query.where(attributes.c.key == _PLAN).order_by(studies.c.study_id)
+        with database.begin() as connection:
+            return list(connection.execute(query).scalars())
+
+    return database.patiently(names)
 
 
 def make_sampler(kind: str, study_name: str) -> optuna.samplers.BaseSampler:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cnn_mellin.atomic import atomic_file
 
-__all__ = ["EpochRecord", "write_history"]
+__all__ = ["EpochRecord", "read_history", "write_history"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,17 @@ def write_history(path: Path, records: list[EpochRecord]) -> None:
         return
     with atomic_file(path) as file:
         file.write(text.getvalue())
+
+
+def read_history(path: Path) -> list[EpochRecord]:
+    """The records of a file that `write_history` wrote; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            EpochRecord(**{field.name: _KINDS[str(field.type)](row[field.name]) for field in fields(EpochRecord)})
+            for row in csv.DictReader(file)
+        ]
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float}

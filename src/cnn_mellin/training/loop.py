@@ -20,13 +20,12 @@ from cnn_mellin.data.batch import Batch, batch_indices, load_batch
 from cnn_mellin.data.partition import Partition
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.data.symbols import class_of_end, read_symbols
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.layers.augmentation import augment, draw_augmentation
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.windows import window_lengths
-from cnn_mellin.nearest import nearest
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
 from cnn_mellin.training.dropout_stream import dropout_stream
@@ -47,7 +46,9 @@ from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.schedule import Schedule, rate_factor
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["OtherTrainingError", "TrainingResult", "train"]
+__all__ = ["NO_END", "OtherTrainingError", "TrainingResult", "train"]
+
+NO_END = "[training] num_epochs is unset and early stopping is off: training would never end; set either"
 
 
 class OtherTrainingError(SettingsError):
@@ -137,9 +138,7 @@ def train(
     """
     settings = settings or Settings()
     if settings.training.num_epochs is None and not settings.training.early_stopping_threshold:
-        raise SettingsError(
-            "[training] num_epochs is unset and early stopping is off: training would never end; set either"
-        )
+        raise SettingsError(NO_END)
     training_data = _open(train_dir, settings)
     dev_data = None if dev_dir is None else _open(dev_dir, settings, training_data)
     symbols = read_symbols(training_data.path.parent / "ext")
@@ -269,7 +268,8 @@ class _Run:
         )
 
     def _prepared(self, plan: list[list[int]], epoch: int) -> Iterator[Batch]:
-        ends = [_class(name, self.description.symbols) for name in (self.settings.data.sos, self.settings.data.eos)]
+        data, symbols = self.settings.data, self.description.symbols
+        ends = [class_of_end(name, symbols) for name in (data.sos, data.eos)]
 
         def prepare(indices: Sequence[int]) -> Batch:
             batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
@@ -343,7 +343,7 @@ def _describe(
     if seed is None:
         seed = secrets.randbits(32) if old is None else old.seed
     for name in (settings.data.sos, settings.data.eos):
-        _class(name, symbols)
+        class_of_end(name, symbols)
     new = ModelDescription(
         settings.as_dict(),
         seed,
@@ -373,14 +373,6 @@ def _scale(partition: Partition) -> list[float]:
         total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
     mean = total / max(int(partition.num_frames.sum()), 1)
     return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
-
-
-def _class(symbol: str | None, symbols: Sequence[str]) -> int | None:
-    if symbol is None:
-        return None
-    if symbol not in symbols:
-        raise SettingsError(f"[data] sos or eos = {symbol}: is no symbol of token2id.txt; {nearest(symbol, symbols)}")
-    return list(symbols).index(symbol)
 
 
 def _name_left_out(partition: Partition, description: ModelDescription, say: Callable[[str], None]) -> None:

@@ -1,0 +1,62 @@
+"""A partition in two parts that share no speaker."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.errors import DataError
+
+__all__ = ["SpeakerSplit", "split_by_speaker"]
+
+
+@dataclass(frozen=True)
+class SpeakerSplit:
+    """What `split_by_speaker` returns.
+
+    Args:
+        train, dev: the two parts.
+        dev_speakers: those of the second.
+    """
+
+    train: Partition
+    dev: Partition
+    dev_speakers: list[str]
+
+
+def split_by_speaker(partition: Partition, speaker_of: Mapping[str, str], dev_proportion: float) -> SpeakerSplit:
+    """Part a partition so that no speaker is in both parts; always in the same way.
+
+    Speakers are taken in the order of a hash of their names, until the second part has as many utterances as is
+    nearest to what is asked for (one speaker at least, and one is left).
+
+    Args:
+        partition: to be parted.
+        speaker_of: utterance -> speaker; utterances that it does not have are each a speaker of their own.
+        dev_proportion: of the utterances that go into the second part, between 0 and 1.
+
+    Raises:
+        DataError: there is one speaker alone.
+    """
+    of_speaker: dict[str, list[str]] = {}
+    for utterance_id in partition.utterance_ids:
+        of_speaker.setdefault(speaker_of.get(utterance_id, utterance_id), []).append(utterance_id)
+    if len(of_speaker) < 2:
+        raise DataError(f"{partition.path}: has one speaker alone; two parts without a common speaker take at least 2")
+    order = sorted(of_speaker, key=lambda speaker: hashlib.sha256(speaker.encode()).hexdigest())
+    wanted, taken = dev_proportion * len(partition), len(of_speaker[order[0]])
+    number = 1
+    for speaker in order[1:-1]:
+        more = len(of_speaker[speaker])
+        if abs(taken + more - wanted) > abs(taken - wanted):
+            break
+        taken, number = taken + more, number + 1
+    dev_speakers = order[:number]
+    dev_ids = {name for speaker in dev_speakers for name in of_speaker[speaker]}
+    train_ids = [name for name in partition.utterance_ids if name not in dev_ids]
+    return SpeakerSplit(
+        select_utterances(partition, train_ids), select_utterances(partition, sorted(dev_ids)), dev_speakers
+    )

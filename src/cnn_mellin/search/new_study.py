@@ -1,0 +1,104 @@
+"""The plan of a new study, made from what the user asks for and checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnn_mellin.config.settings import Settings
+from cnn_mellin.data.symbols import class_of_end
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, PRUNERS, StudyPlan
+from cnn_mellin.search.space import choose_dimensions, nearest_draw
+from cnn_mellin.search.study_data import StudyData, open_study_data
+from cnn_mellin.training.loop import NO_END
+from cnn_mellin.training.model_folder import current_versions
+
+__all__ = ["plan_study", "start_draw"]
+
+
+def plan_study(
+    settings: Settings,
+    train_dir: str | Path,
+    *,
+    whitelist: Sequence[str] | None = None,
+    blacklist: Sequence[str] | None = None,
+    dev_proportion: float = 0.1,
+    num_trials: int = DEFAULT_NUM_TRIALS,
+    pruner: str = "hyperband",
+    num_data_workers: int = 0,
+    mem_limit_bytes: int | None = None,
+    device: str = "cpu",
+    warn: Callable[[str], None] = lambda _line: None,
+) -> tuple[StudyPlan, StudyData]:
+    """The plan of a study on a partition, and what its trials train on.
+
+    Args:
+        settings: where the search starts; what is not searched keeps its value.
+        train_dir: the partition.
+        whitelist, blacklist: as in `choose_dimensions`.
+        dev_proportion: of the utterances that decide on results; speakers are in one part alone.
+        num_trials: that are to be completed or pruned.
+        pruner: one of `plan.PRUNERS`.
+        num_data_workers: threads that prepare a training's batches.
+        mem_limit_bytes: trials whose training takes more memory are pruned before it; None is no limit.
+        device: where workers compute, unless they are told otherwise; it need not be there now.
+        warn: called with a line for every setting that leaves the search because it cannot matter.
+
+    Raises:
+        SettingsError, DataError: an argument, a setting or the partition breaks a rule.
+    """
+    _check_numbers(dev_proportion, num_trials, num_data_workers, mem_limit_bytes)
+    if pruner not in PRUNERS:
+        raise SettingsError(f"--pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    _check_device(device)
+    data = open_study_data(train_dir, dev_proportion, settings.data.subset_ids)
+    for symbol in (settings.data.sos, settings.data.eos):
+        class_of_end(symbol, data.symbols)
+    raw = data.train.num_coefficients == 1
+    dimensions = choose_dimensions(settings, raw=raw, whitelist=whitelist, blacklist=blacklist, warn=warn)
+    training, searched = settings.training, {dimension.name for dimension in dimensions}
+    ends = training.num_epochs is not None or training.early_stopping_threshold
+    if not ends and not searched & {"training.num_epochs", "training.early_stopping_threshold"}:
+        raise SettingsError(NO_END)
+    plan = StudyPlan(
+        settings=settings.as_dict(),
+        dimensions=tuple(dimensions),
+        num_trials=num_trials,
+        pruner=pruner,
+        train_dir=str(Path(train_dir).resolve()),
+        train_digest=data.digest,
+        dev_proportion=dev_proportion,
+        num_data_workers=num_data_workers,
+        mem_limit_bytes=mem_limit_bytes,
+        device=device,
+        versions=current_versions(),
+    )
+    return plan, data
+
+
+def start_draw(plan: StudyPlan) -> dict[str, Any]:
+    """What the first trial draws: the settings where the search starts, as far as they lie in its ranges."""
+    return nearest_draw(plan.start(), plan.dimensions)
+
+
+def _check_numbers(dev_proportion: float, num_trials: int, num_data_workers: int, mem_limit_bytes: int | None) -> None:
+    if not 0 < dev_proportion < 1:
+        raise SettingsError(f"--dev-proportion {dev_proportion}: must lie between 0 and 1, such as 0.1")
+    if num_trials < 1:
+        raise SettingsError(f"--num-trials {num_trials}: must be at least 1")
+    if num_data_workers < 0:
+        raise SettingsError(f"--num-data-workers {num_data_workers}: must be 0 or more")
+    if mem_limit_bytes is not None and mem_limit_bytes < 1:
+        raise SettingsError(f"--mem-limit-bytes {mem_limit_bytes}: must be at least 1; leave it out for no limit")
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SettingsError(f"--device {device}: is none ({reason}); try cpu or cuda") from None

@@ -1,0 +1,119 @@
+"""Where a study stands."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.search.best_settings import completed_trials
+from cnn_mellin.search.plan import StudyPlan
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["StudyStatus", "status_table", "study_status"]
+
+# Beats of a worker that is alive are not older than so many intervals; speed is that of the last so many trials.
+_GRACE, _RECENT = 4, 20
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """What `study_status` returns.
+
+    Args:
+        study_name: of the study.
+        num_trials, num_completed, num_pruned, num_waiting: trials.
+        num_running, num_dead: trials whose workers give a sign of life, or do not.
+        lowest: of the completed trials' dev PER in percent, and which trial it is; None without any.
+        trial_s: median time of the trials that ended last; None before the first.
+    """
+
+    study_name: str
+    num_trials: int
+    num_completed: int
+    num_pruned: int
+    num_waiting: int
+    num_running: int
+    num_dead: int
+    lowest: tuple[float, int] | None
+    trial_s: float | None
+
+    @property
+    def num_left(self) -> int:
+        """Trials that have not ended."""
+        return self.num_trials - self.num_completed - self.num_pruned
+
+    @property
+    def trials_per_hour(self) -> float | None:
+        """With the workers that are alive now."""
+        return 3600 * self.num_running / self.trial_s if self.trial_s else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Time to the end with the workers that are alive now; None where it cannot be told."""
+        if not self.num_left:
+            return 0.0
+        return self.num_left * self.trial_s / self.num_running if self.trial_s and self.num_running else None
+
+
+def study_status(
+    study_name: str,
+    plan: StudyPlan,
+    trials: Sequence[FrozenTrial],
+    beats: Mapping[int, tuple[datetime, float, str]],
+) -> StudyStatus:
+    """Where a study stands.
+
+    Args:
+        study_name: of the study.
+        plan: of the study.
+        trials: of the study.
+        beats: of `TrialQueue.beats`.
+    """
+    states = [trial.state.name for trial in trials]
+    dead = sum(age_s > _GRACE * plan.heartbeat_s for _, age_s, _ in beats.values())
+    done = completed_trials(trials)
+    lowest = min(((trial.value, trial.number) for trial in done if trial.value is not None), default=None)
+    ended = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED") and trial.datetime_complete]
+    ended.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+    seconds = [trial.duration.total_seconds() for trial in ended[-_RECENT:] if trial.duration is not None]
+    return StudyStatus(
+        study_name,
+        plan.num_trials,
+        states.count("COMPLETE"),
+        states.count("PRUNED"),
+        states.count("WAITING"),
+        states.count("RUNNING") - dead,
+        dead,
+        lowest,
+        statistics.median(seconds) if seconds else None,
+    )
+
+
+def status_table(studies: Sequence[StudyStatus]) -> str:
+    """A table of studies, a line each."""
+    header = ["study", "trials", "complete", "pruned", "running", "dead", "waiting", "lowest dev PER %"]
+    rows = []
+    for study in studies:
+        lowest = "" if study.lowest is None else f"{study.lowest[0]:.2f} (trial {study.lowest[1]})"
+        counts = (study.num_trials, study.num_completed, study.num_pruned, study.num_running, study.num_dead)
+        hourly = "" if study.trials_per_hour is None or not study.num_left else f"{study.trials_per_hour:.1f}"
+        rows.append(
+            [study.study_name, *map(str, counts), str(study.num_waiting), lowest, hourly, _duration(study.left_s)]
+        )
+    return format_table([*header, "trials/h", "time left"], rows)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds == 0:
+        return "done"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

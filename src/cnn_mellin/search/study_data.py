@@ -1,0 +1,67 @@
+"""The utterances of a study: those that trials train on, and those that decide on their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.speaker_split import split_by_speaker
+from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.errors import DataError
+from cnn_mellin.scoring.speakers import read_speakers
+
+__all__ = ["StudyData", "open_study_data"]
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What `open_study_data` returns.
+
+    Args:
+        train, dev: the two parts.
+        symbols: of the corpus.
+        digest: of the whole partition's content.
+        described: what was done, for the user.
+    """
+
+    train: Partition
+    dev: Partition
+    symbols: list[str]
+    digest: str
+    described: str
+
+
+def open_study_data(train_dir: str | Path, dev_proportion: float, subset_ids: Sequence[str] = ()) -> StudyData:
+    """Open a partition, check it, and part it by speaker where `ext/utt2spk` beside it names them.
+
+    Args:
+        train_dir: the partition.
+        dev_proportion: of its utterances that decide on results.
+        subset_ids: if there are any, only these utterances are used.
+
+    Raises:
+        DataError: it is damaged, cannot be parted, or holds features or classes that cannot be trained on.
+    """
+    whole = open_partition(train_dir)
+    used = select_utterances(whole, subset_ids) if subset_ids else whole
+    if len(used) < 2:
+        raise DataError(f"{train_dir}: holds {len(used)} utterances; a search takes some to train and some to decide")
+    ext = whole.path.parent / "ext"
+    symbols = read_symbols(ext)
+    used.check_finite()
+    used.check_classes(len(symbols))
+    speaker_of = read_speakers(ext / "utt2spk") if (ext / "utt2spk").exists() else {}
+    known = all(name in speaker_of for name in used.utterance_ids)
+    split = split_by_speaker(used, speaker_of if known else {}, dev_proportion)
+    by = f"{len(split.dev_speakers)} speakers" if known else f"no known speaker ({ext}/utt2spk does not name them)"
+    return StudyData(
+        split.train,
+        split.dev,
+        symbols,
+        whole.digest,
+        f"{train_dir}: {len(split.train)} utterances train, {len(split.dev)} of {by} decide",
+    )

@@ -1,0 +1,39 @@
+import pytest
+
+from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.speaker_split import split_by_speaker
+from cnn_mellin.errors import DataError
+
+
+@pytest.fixture
+def partition(tmp_path):
+    with write_partition(tmp_path / "p", PartitionDescription(1)) as writer:
+        for i in range(60):
+            writer.add(f"u{i:02d}", [[i]], [0])
+    return read_partition(tmp_path / "p")
+
+
+@pytest.mark.parametrize("proportion", [0.01, 0.1, 0.3, 0.99])
+def test_parts_share_no_speaker_and_have_the_nearest_size(partition, proportion):
+    speaker_of = {name: f"s{i % 20}" for i, name in enumerate(partition.utterance_ids)}
+    split = split_by_speaker(partition, speaker_of, proportion)
+    ids = [split.train.utterance_ids, split.dev.utterance_ids]
+    assert sorted(ids[0] + ids[1]) == partition.utterance_ids
+    speakers = [{speaker_of[name] for name in part} for part in ids]
+    assert speakers[1] == set(split.dev_speakers)
+    assert not speakers[0] & speakers[1]
+    assert len(split.dev) == min(max(3, 3 * round(proportion * 20)), 57)
+    assert split.dev.features_of(0).tolist() == [[int(split.dev.utterance_ids[0][1:])]]
+
+
+def test_the_split_is_the_same_each_time_and_depends_on_names_alone(partition):
+    first = split_by_speaker(partition, {}, 0.2)
+    second = split_by_speaker(partition, dict.fromkeys(["elsewhere"], "s"), 0.2)
+    assert first.dev.utterance_ids == second.dev.utterance_ids
+    assert len(first.dev) == 12
+    assert first.dev.digest == second.dev.digest != first.train.digest
+
+
+def test_one_speaker_cannot_be_parted(partition):
+    with pytest.raises(DataError, match="has one speaker alone"):
+        split_by_speaker(partition, dict.fromkeys(partition.utterance_ids, "s"), 0.2)
