@@ -1,7 +1,7 @@
 #!/bin/sh
 # System packages that the tests use: Debian's sctk (sclite and sc_stats, the scoring tests' oracle), g++ and cmake
-# (they build kenlm, the language models' oracle), Slurm (the recipe's jobs) and Chromium (its report). Installed by apt
-# when root; otherwise named, and what needs them is skipped.
+# (they build kenlm, the language models' oracle), PostgreSQL and MariaDB (the searches), Slurm (the recipe's jobs) and
+# Chromium (its report). Installed by apt when root; otherwise named, and what needs them is skipped.
 set -eu
 
 wanted=""
@@ -9,6 +9,9 @@ command -v sclite >/dev/null || command -v sctk >/dev/null || wanted="$wanted sc
 command -v g++ >/dev/null || wanted="$wanted g++"
 command -v cmake >/dev/null || wanted="$wanted cmake"
 command -v chromium >/dev/null || wanted="$wanted chromium"
+# Servers that the tests start themselves, each with a folder, a user and a port of its own.
+command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || wanted="$wanted postgresql"
+command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || wanted="$wanted mariadb-server"
 # A cluster of one node, which the tests start themselves; its programs lie where only root looks.
 for package in slurmctld slurmd munge; do
     [ -x "/usr/sbin/$package" ] || [ -x "/usr/sbin/${package}d" ] || wanted="$wanted $package"

@@ -1,22 +1,42 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_SOURCE = Path(__file__).parent / "corpora" / "synthetic_timit.py"
+_HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def synthetic_timit() -> Callable[..., Path]:
     """`synthetic_timit(folder, full=False, lower=False, ...)` writes a tree of TIMIT's shape."""
-    specification = importlib.util.spec_from_file_location("synthetic_timit", _SOURCE)
+    write: Callable[..., Path] = _module(_HERE / "corpora" / "synthetic_timit.py").write_synthetic_timit
+    return write
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Any]:
+    """A PostgreSQL of `database_servers.py`: `new_database(name)` gives a URL, `url(name, driver=)` another form."""
+    servers = _module(_HERE / "database_servers.py")
+    with servers.running(servers.PostgreSQL) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Any]:
+    """A MariaDB of `database_servers.py`: `new_database(name)` gives a URL."""
+    servers = _module(_HERE / "database_servers.py")
+    with servers.running(servers.MariaDB) as server:
+        yield server
+
+
+def _module(path: Path) -> Any:
+    specification = importlib.util.spec_from_file_location(path.stem, path)
     assert specification is not None
     assert specification.loader is not None
-    module: Any = importlib.util.module_from_spec(specification)
+    module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    write: Callable[..., Path] = module.write_synthetic_timit
-    return write
+    return module

@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from cnn_mellin.search.study import OtherStudyError, create_study, load_study
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial, RunSummary, run_study
 
 WORKER = Path(__file__).with_name("cheap_worker.py")
+BACKENDS = ["sqlite", "postgresql", "postgresql+pg8000", "mariadb"]
 
 
 def plan_of(num_trials: int, heartbeat_s: float = 1.0, pruner: str = "none") -> StudyPlan:
@@ -29,8 +32,24 @@ def plan_of(num_trials: int, heartbeat_s: float = 1.0, pruner: str = "none") -> 
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(tmp_path) -> Iterator[StudyDatabase]:
     with StudyDatabase(resolve_database_url(f"sqlite:///{tmp_path}/study.db"), create=True) as opened:
+        yield opened
+
+
+def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """URL of a new database."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/study.db"
+    server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
+    made: str = server.new_database("cheap")
+    return server.url("cheap", "pg8000") if kind == "postgresql+pg8000" else made
+
+
+@contextmanager
+def begun(url: str, num_trials: int) -> Iterator[StudyDatabase]:
+    with StudyDatabase(resolve_database_url(url), create=True) as opened:
+        create_study(opened, "cheap", plan_of(num_trials))
         yield opened
 
 
@@ -42,36 +61,64 @@ def states(database: StudyDatabase) -> list[str]:
     return [trial.state.name for trial in trials]
 
 
-def start(database: StudyDatabase, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, str(WORKER), f"sqlite:///{database.url.database}", "cheap", str(seconds)]
+def start(url: str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WORKER), url, "cheap", str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-@pytest.mark.slow
-def test_eight_workers_end_each_trial_once(database):
-    create_study(database, "cheap", plan_of(200))
-    workers = [start(database, 0.01) for _ in range(8)]
-    printed = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 8, printed
-    assert states(database) == ["COMPLETE"] * 200
-    done = [int(text.split("num_completed=")[1].split(",")[0]) for text in printed]
-    assert sum(done) == 200
-
-
-@pytest.mark.slow
-def test_killed_workers_lose_no_trial_and_double_none(database):
-    create_study(database, "cheap", plan_of(40))
-    chance = random.Random(1)
-    workers = [start(database, 0.2) for _ in range(4)]
-    for _ in range(4):
-        time.sleep(1.5)
-        victim = workers.pop(chance.randrange(len(workers)))
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.communicate()
-        workers.append(start(database, 0.2))
+def wait_for(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
+    """What each printed; none may have failed."""
     printed = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * len(workers), printed
-    assert states(database) == ["COMPLETE"] * 40
+    return printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_eight_workers_end_each_trial_once(kind, request, tmp_path):
+    url = url_of(kind, request, tmp_path)
+    with begun(url, 200) as database:
+        printed = wait_for([start(url, 0.01) for _ in range(8)])
+        assert states(database) == ["COMPLETE"] * 200
+    assert sum(int(text.split("num_completed=")[1].split(",")[0]) for text in printed) == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_worker_killed_every_second_loses_no_trial_and_doubles_none(kind, request, tmp_path):
+    url = url_of(kind, request, tmp_path)
+    chance, killed = random.Random(1), 0
+    with begun(url, 200) as database:
+        workers = [start(url, 0.2) for _ in range(8)]
+        while sum(state == "COMPLETE" for state in states(database)) < 150:
+            time.sleep(1.0)
+            victim = workers.pop(chance.randrange(len(workers)))
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.communicate()
+            killed += 1
+            workers.append(start(url, 0.2))
+        wait_for(workers)
+        assert states(database) == ["COMPLETE"] * 200
+    assert killed >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "sqlite"])
+def test_a_database_that_restarts_in_the_middle_loses_no_trial_and_doubles_none(kind, request, tmp_path):
+    url = url_of(kind, request, tmp_path)
+    server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
+    with begun(url, 200) as database:
+        workers = [start(url, 0.1) for _ in range(8)]
+        for kill in (False, True):
+            before = done = states(database).count("COMPLETE")
+            while done < before + 40:
+                time.sleep(0.2)
+                done = database.patiently(partial(states, database)).count("COMPLETE")
+            server.stop(kill=kill)
+            time.sleep(1.0)
+            server.start()
+        wait_for(workers)
+        assert database.patiently(partial(states, database)) == ["COMPLETE"] * 200
 
 
 def run(database: StudyDatabase, objective: Callable[[RunningTrial], float], **keywords: object) -> RunSummary:
