@@ -22,27 +22,12 @@ def correlate(
     """Signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none -> (N, O, T', F')."""
     walk = _Walk(signal, kernel, geometry)
     weights = walk.weights(kernel)
-    sum_type = torch.promote_types(signal.dtype, torch.float32)
-    start = signal.new_zeros(len(kernel), dtype=sum_type) if bias is None else bias.to(sum_type)
     shape = (len(signal), len(kernel), geometry.output_length, geometry.output_width)
     order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
     out = torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)
     lengths = walk.piece_lengths(len(signal))
     for piece, target in zip(signal.split(lengths), out.split(lengths), strict=True):
-        rows = walk.padded(channels_last(piece))
-        total: torch.Tensor | None = None
-        for group, weight in zip(walk.groups, weights, strict=True):
-            whole = total is None and group.number == geometry.output_length
-            part = walk.convolve(walk.gathered(rows, group), weight, bias if whole else None, group)
-            if whole:
-                total = part.to(sum_type)
-                continue
-            if total is None:
-                total = start.expand(len(piece), *shape[2:], len(kernel)).contiguous()
-            walk.frames_of(total, group).add_(part)
-        if total is None:
-            total = start.expand(len(piece), *shape[2:], len(kernel)).contiguous()
-        _give(total.to(signal.dtype), target)
+        _give(_correlate_piece(piece, bias, walk, weights).to(signal.dtype), target)
     return out
 
 
@@ -63,37 +48,88 @@ def gradients(
     lengths = walk.piece_lengths(len(signal))
     begin = 0
     for piece, given in zip(signal.split(lengths), gradient.split(lengths), strict=True):
-        above = channels_last(given)
-        if bias_sum is not None:
-            bias_sum += above.flatten(0, 2).sum(0, dtype=sum_type)
-        if needed[0] or needed[1]:
-            rows = walk.padded(channels_last(piece))
-            total: torch.Tensor | None = None
-            for group, weight in zip(walk.groups, weights, strict=True):
-                parts, weight_gradient = walk.pull_back(
-                    walk.frames_of(above, group), walk.gathered(rows, group), weight, group, needed
-                )
-                if kernel_sum is not None:
-                    walk.add_to_kernel(kernel_sum, weight_gradient, group)
-                if parts is None:
-                    continue
-                if total is None and len(group.slices) == 1 and group.slices[0].number == geometry.signal_length:
-                    total = parts[:, :, :, 0].to(sum_type)
-                    continue
-                if total is None:
-                    total = torch.zeros_like(rows, dtype=sum_type)
-                for place, taps in enumerate(group.slices):
-                    end = taps.first + taps.step * (taps.number - 1) + 1
-                    total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, place]
-            if signal_gradient is not None:
-                total = torch.zeros_like(rows) if total is None else total
-                _give(walk.unpadded(total).to(signal.dtype), signal_gradient[begin : begin + len(piece)])
+        below = _pull_back_piece(given, piece, needed[0], kernel_sum, bias_sum, walk, weights)
+        if signal_gradient is not None and below is not None:
+            _give(below.to(signal.dtype), signal_gradient[begin : begin + len(piece)])
+        del below
         begin += len(piece)
     return (
         signal_gradient,
         None if kernel_sum is None else kernel_sum.to(kernel.dtype),
         None if bias_sum is None else bias_sum.to(kernel.dtype),
     )
+
+
+# A piece is a function of its own, and parts are deleted as soon as they are added: what the next one needs is then
+# found where the last one was, in the caches, and no memory goes back to the system in between.
+
+
+def _correlate_piece(
+    piece: torch.Tensor, bias: torch.Tensor | None, walk: _Walk, weights: list[torch.Tensor]
+) -> torch.Tensor:
+    """The outputs of a piece of the signal, (N, T', F', O)."""
+    sum_type = torch.promote_types(piece.dtype, torch.float32)
+    rows = walk.padded(channels_last(piece))
+    total: torch.Tensor | None = None
+    for place, (group, weight) in enumerate(zip(walk.groups, weights, strict=True)):
+        whole = place == 0 and walk.first_is_whole
+        part = walk.convolve(walk.gathered(rows, group), weight, bias if whole else None, group)
+        if whole:
+            total = part.to(sum_type)
+        else:
+            total = walk.start(rows, bias, sum_type) if total is None else total
+            walk.frames_of(total, group).add_(part)
+        del part
+    return walk.start(rows, bias, sum_type) if total is None else total
+
+
+def _pull_back_piece(
+    given: torch.Tensor,
+    piece: torch.Tensor,
+    signal_needed: bool,
+    kernel_sum: torch.Tensor | None,
+    bias_sum: torch.Tensor | None,
+    walk: _Walk,
+    weights: list[torch.Tensor],
+) -> torch.Tensor | None:
+    """The gradient of a piece of the signal, (N, T, F, C); those of kernel and bias are added to their sums."""
+    sum_type = torch.promote_types(piece.dtype, torch.float32)
+    above = channels_last(given)
+    convolved = signal_needed or kernel_sum is not None
+    # A convolution that reaches all outputs sums their gradients on its way.
+    summed_on_the_way = convolved and walk.first_is_whole and piece.dtype == sum_type
+    if bias_sum is not None and not summed_on_the_way:
+        bias_sum += above.flatten(0, 2).sum(0, dtype=sum_type)
+    if not convolved:
+        return None
+    rows = walk.padded(channels_last(piece))
+    total: torch.Tensor | None = None
+    for place, (group, weight) in enumerate(zip(walk.groups, weights, strict=True)):
+        bias_taken = bias_sum is not None and summed_on_the_way and place == 0
+        parts, of_weight, of_bias = walk.pull_back(
+            walk.frames_of(above, group),
+            walk.gathered(rows, group),
+            weight,
+            group,
+            (signal_needed, kernel_sum is not None, bias_taken),
+        )
+        if bias_sum is not None and of_bias is not None:
+            bias_sum += of_bias
+        if kernel_sum is not None and of_weight is not None:
+            walk.add_to_kernel(kernel_sum, of_weight, group)
+        if parts is None:
+            continue
+        if total is None and len(group.slices) == 1 and group.slices[0].number == walk.geometry.signal_length:
+            total = parts[:, :, :, 0].to(sum_type)
+        else:
+            total = torch.zeros_like(rows, dtype=sum_type) if total is None else total
+            for of_slice, taps in enumerate(group.slices):
+                end = taps.first + taps.step * (taps.number - 1) + 1
+                total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, of_slice]
+        del parts
+    if not signal_needed:
+        return None
+    return walk.unpadded(torch.zeros_like(rows) if total is None else total)
 
 
 class _Walk:
@@ -114,6 +150,7 @@ class _Walk:
         self.pointwise = pointwise
         if pointwise and signal.dtype == torch.float32:
             self.convolution = ([1, 1], [0, 0], [2, 1])
+        self.first_is_whole = bool(self.groups) and self.groups[0].number == geometry.output_length
         self.buffers: dict[object, torch.Tensor] = {}
 
     def piece_lengths(self, number: int) -> list[int]:
@@ -128,6 +165,12 @@ class _Walk:
             frames = torch.stack([kernel[:, :, taps.kernel_frame] for taps in group.slices], 1)  # (O, slices, C, W)
             joined.append(frames.flatten(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last))
         return joined
+
+    def start(self, rows: torch.Tensor, bias: torch.Tensor | None, sum_type: torch.dtype) -> torch.Tensor:
+        """The bias, or zeros, for every output, (N, T', F', O)."""
+        values = rows.new_zeros(self.kernel[0], dtype=sum_type) if bias is None else bias.to(sum_type)
+        shape = (len(rows), self.geometry.output_length, self.geometry.output_width, self.kernel[0])
+        return values.expand(shape).contiguous()
 
     def padded(self, rows: torch.Tensor) -> torch.Tensor:
         if not self.left and not self.right:
@@ -170,26 +213,26 @@ class _Walk:
         read: torch.Tensor,
         weight: torch.Tensor,
         group: SliceGroup,
-        needed: tuple[bool, ...],
-    ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Gradients of what a group read, (N, M, F, slices, C), and of its weight."""
+        needed: tuple[bool, bool, bool],
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """Gradients of what a group read, (N, M, F, slices, C), of its weight and of a bias, those that are needed."""
         stride, padding, dilation = self.convolution
-        below, of_weight, _ = torch.ops.aten.convolution_backward(
+        below, of_weight, of_bias = torch.ops.aten.convolution_backward(
             self._image(above.contiguous()),
             self._image(read),
             weight,
-            None,
+            [len(weight)] if needed[2] else None,
             stride,
             padding,
             dilation,
             False,
             [0, 0],
             1,
-            [needed[0], needed[1], False],
+            list(needed),
         )
-        if not needed[0]:
-            return None, of_weight
-        return below.permute(0, 2, 3, 1).reshape(*read.shape[:3], len(group.slices), self.signal[1]), of_weight
+        if needed[0]:
+            below = below.permute(0, 2, 3, 1).reshape(*read.shape[:3], len(group.slices), self.signal[1])
+        return below, of_weight, of_bias
 
     def add_to_kernel(self, total: torch.Tensor, of_weight: torch.Tensor, group: SliceGroup) -> None:
         frames = of_weight.squeeze(2).unflatten(1, (len(group.slices), self.signal[1]))
