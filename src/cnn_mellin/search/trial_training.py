@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from cnn_mellin.config.settings import Settings
+from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
-from cnn_mellin.search.worker import HandBack, RunningTrial
+from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial
 from cnn_mellin.training.history import EpochRecord, read_history
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.loop import OtherTrainingError, TrainingResult, train
@@ -60,6 +61,8 @@ class TrialTraining:
         """
         settings = self.settings_of(trial)
         with self._folder(trial) as folder:
+            if not (folder / "model.json").exists():
+                self._check_memory(settings)
             try:
                 return self._train(trial, settings, folder)
             except OtherTrainingError as error:
@@ -76,6 +79,18 @@ class TrialTraining:
             if getattr(trial.settings, section).seed is None:
                 sections[section] = {"seed": seed}
         return trial.settings.updated(sections, "trial")
+
+    def _check_memory(self, settings: Settings) -> None:
+        limit = self._plan.mem_limit_bytes
+        if limit is None:
+            return
+        if not can_measure_memory(self._device):
+            self._say(f"the memory limit is not watched: {self._device.type} does not tell the memory of a step here")
+            return
+        data = self._data
+        need = measure_memory_need(settings, data.train, len(data.symbols), self._device, limit_bytes=limit)
+        if need.num_bytes > limit:
+            raise Pruned(f"it needs {need}; the limit is {limit / 2**30:.2f} GiB")
 
     @contextmanager
     def _folder(self, trial: RunningTrial) -> Iterator[Path]:

@@ -46,7 +46,7 @@ from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.schedule import Schedule, rate_factor
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["NO_END", "OtherTrainingError", "TrainingResult", "train"]
+__all__ = ["NO_END", "OtherTrainingError", "TrainingResult", "make_optimizer", "train"]
 
 NO_END = "[training] num_epochs is unset and early stopping is off: training would never end; set either"
 
@@ -189,7 +189,7 @@ class _Run:
         self.training_data, self.dev_data = training_data, dev_data
         self.settings = description.as_settings()
         self.model = build_model(description).to(device)
-        self.optimizer = _optimizer(self.model, self.settings)
+        self.optimizer = make_optimizer(self.model, self.settings)
         self.stepper = Stepper(self.model, self.optimizer, self.settings.training)
         self.schedule = Schedule(self.settings.training)
         self.store: CheckpointStore = checkpoint_store(folder, description)
@@ -390,7 +390,8 @@ def _name_left_out(partition: Partition, description: ModelDescription, say: Cal
         )
 
 
-def _optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
+def make_optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
+    """The optimizer that settings name, over a model's weights."""
     rate = settings.training.learning_rate
     if settings.training.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), lr=rate)

@@ -1,0 +1,134 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cnn_mellin.config import Settings
+from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.search.memory_guard import MemoryNeed, can_measure_memory, measure_memory_need
+from cnn_mellin.search.new_study import plan_study
+from cnn_mellin.search.trial_training import TrialTraining
+from cnn_mellin.search.worker import Pruned
+
+DEVICES = [
+    pytest.param(
+        "cpu",
+        marks=pytest.mark.skipif(
+            not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing"
+        ),
+    ),
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
+]
+SECTIONS: dict[str, dict[str, Any]] = {
+    "model": {"recurrent_size": 64, "recurrent_layers": 1, "convolutional_layers": 2, "window_stride": 1},
+    "training": {"num_epochs": 1, "max_shift_proportion": 0.1},
+    "data": {"batch_size": 8},
+}
+
+# One epoch of one batch, all of whose utterances are as long as the longest, in a process of its own.
+_TRUE_PEAK = """
+import json, resource, sys
+import torch
+from cnn_mellin.config import Settings
+from cnn_mellin.training import train
+torch.set_num_threads(1)
+folder, settings = sys.argv[1], Settings().updated(json.loads(sys.argv[2]))
+small = settings.updated({"model": {"convolutional_initial_channels": 1, "recurrent_size": 1}})
+train(f"{folder}/short", None, f"{folder}/m0", small)
+for line in open("/proc/self/status"):
+    if line.startswith("VmRSS:"):
+        before = int(line.split()[1])
+train(f"{folder}/train", None, f"{folder}/m1", settings)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def write(path: Path, num_utterances: int, num_frames: int, num_coefficients: int = 40) -> Partition:
+    write_symbols(path.parent / "ext", ["aa", "sil"])
+    stream = np.random.default_rng(1)
+    with write_partition(path, PartitionDescription(num_coefficients, 10.0, "toy")) as writer:
+        for i in range(num_utterances):
+            writer.add(f"u{i:02d}", stream.uniform(0, 5, (num_frames, num_coefficients)), [0, 1] * 20)
+    return read_partition(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mellin", [False, True])
+@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+def test_the_figure_is_that_of_a_training_in_a_process_of_its_own(tmp_path, mellin):
+    sections = {**SECTIONS, "model": {**SECTIONS["model"], "convolutional_mellin": mellin}}
+    sections["training"] = {"num_epochs": 1, "max_shift_proportion": 0.0}
+    partition = write(tmp_path / "train", 8, 500)
+    write(tmp_path / "short", 2, 60)
+    need = measure_memory_need(Settings().updated(sections), partition, 2)
+    command = [sys.executable, "-c", _TRUE_PEAK, str(tmp_path), json.dumps(sections)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    true = int(done.stdout.split()[-1])
+    assert true > 300 * 2**20  # large enough for what the libraries take not to matter
+    assert 0.85 < need.num_bytes / true < 1.15, (need, true / 2**20)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_need_is_of_the_longest_utterance_with_all_its_shifts_and_a_full_batch(tmp_path, device):
+    partition = write(tmp_path / "train", 12, 100)
+    settings = Settings().updated(SECTIONS)
+    small = measure_memory_need(settings, partition, 2, device)
+    assert (small.num_utterances, small.num_frames, small.exactness) == (8, 120, "")
+    large = measure_memory_need(settings.updated({"data": {"batch_size": 12}}), partition, 2, device)
+    assert large.num_bytes > 1.2 * small.num_bytes
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_far_over_the_limit_the_full_batch_is_not_tried(tmp_path, device):
+    partition = write(tmp_path / "train", 8, 400)
+    settings = Settings().updated(SECTIONS)
+    exact = measure_memory_need(settings, partition, 2, device).num_bytes
+    assert measure_memory_need(settings, partition, 2, device, limit_bytes=2 * exact).exactness == ""
+    need = measure_memory_need(settings, partition, 2, device, limit_bytes=int(exact / 2.5))
+    assert need.exactness in ("about ", "more than ")
+    assert need.num_bytes > exact / 2.5
+    assert measure_memory_need(settings, partition, 2, device, limit_bytes=1 << 20).exactness == "more than "
+
+
+@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+def test_what_no_machine_has_is_over_the_limit_and_the_process_goes_on(tmp_path):
+    partition = write(tmp_path / "train", 8, 400)
+    huge = Settings().updated({**SECTIONS, "model": {**SECTIONS["model"], "convolutional_initial_channels": 60000}})
+    need = measure_memory_need(huge, partition, 2, limit_bytes=2**30)
+    assert need.exactness == "more than "
+    assert need.num_bytes >= 2**30
+    torch.zeros(2**28)  # 1 GiB: the limit is as it was
+
+
+@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+def test_a_trial_over_the_limit_is_pruned_before_training_with_the_figure(tmp_path):
+    write(tmp_path / "train", 12, 300)
+    settings = Settings().updated(SECTIONS)
+    plan, data = plan_study(
+        settings, tmp_path / "train", whitelist=["model.window_size"], mem_limit_bytes=50 * 2**20, dev_proportion=0.2
+    )
+
+    class Trial:
+        number, settings = 0, plan.start()
+
+    objective = TrialTraining("s", plan, data, model_dir=tmp_path / "m")
+    trial: Any = Trial()
+    with pytest.raises(Pruned, match=r"it needs .*iB for a batch of 8 utterances of 360 frames; the limit is 0.05 GiB"):
+        objective(trial)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_device_that_tells_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="device is meta; memory can be measured on CUDA, and on a CPU under Linux"):
+        measure_memory_need(Settings(), write(tmp_path / "train", 2, 20), 2, "meta")
+
+
+def test_texts():
+    assert str(MemoryNeed(300 * 2**20, 8, 50, "about ")) == "about 300 MiB for a batch of 8 utterances of 50 frames"
