@@ -43,7 +43,11 @@ def test_the_setting_that_decides_is_first_also_where_its_range_varies(plan, eva
     assert found == setting_importances("s", plan, trials_of(plan, 60), evaluator)
 
 
-def test_equal_results_say_nothing(plan):
+def test_where_all_results_are_equal_nothing_matters(plan):
     trials = [trial for trial in trials_of(plan, 3)[:1] for _ in range(2)]
-    with pytest.raises(DatabaseError, match="has 2 completed trials with 1 different results"):
-        setting_importances("s", plan, trials)
+    assert setting_importances("s", plan, trials) == [(name, 0.0) for name in sorted(NAMES)]
+
+
+def test_one_trial_is_too_few(plan):
+    with pytest.raises(DatabaseError, match="has 1 completed trials of 1"):
+        setting_importances("s", plan, trials_of(plan, 1))

@@ -19,7 +19,7 @@ from cnn_mellin.search.database_url import resolve_database_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import OtherStudyError, create_study, load_study
+from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial, RunSummary, run_study
 
 WORKER = Path(__file__).with_name("cheap_worker.py")
@@ -142,6 +142,24 @@ def test_the_first_trial_draws_what_it_is_told(database):
 
     run(database, objective)
     assert drawn[0] == 3
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_draws_the_same_for_studies_of_the_same_name(tmp_path, sampler):
+    drawn: list[list[object]] = []
+    for number in range(2):
+        with StudyDatabase(resolve_database_url(f"sqlite:///{tmp_path}/{number}.db"), create=True) as database:
+            create_study(database, "cheap", plan_of(4))
+            params: list[object] = []
+
+            def objective(trial: RunningTrial, params: list[object] = params) -> float:
+                params.append(trial.params)
+                return float(trial.number)
+
+            run_study(database, "cheap", objective, sampler=sampler)
+            drawn.append(params)
+    assert drawn[0] == drawn[1]
+    assert len({repr(params) for params in drawn[0]}) > 1
 
 
 def test_a_pruned_trial_counts_and_says_why(database):

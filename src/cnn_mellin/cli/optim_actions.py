@@ -152,6 +152,8 @@ def important(arguments: argparse.Namespace) -> int:
                 f"--threshold {arguments.threshold:g}: no setting reaches it; the most important is "
                 f"{found[0][0]} with {found[0][1]:.3f}"
             )
+        if found[0][1] == 0:
+            _warn(f"{name}: all completed trials have the same result, so that no setting matters more than another")
         _write(arguments.out, "".join(f"{re.escape(setting)}\n" for setting, _ in kept))
         if not arguments.quiet:
             evaluator = EVALUATORS[arguments.evaluator]

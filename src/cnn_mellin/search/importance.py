@@ -25,6 +25,8 @@ def setting_importances(
 ) -> list[tuple[str, float]]:
     """Searched settings with their parts of the results' variance, the largest first; always the same ones.
 
+    Where all results are equal nothing matters: all parts are zero, and the settings are in the order of their names.
+
     Args:
         study_name: of the study.
         plan: of the study.
@@ -32,18 +34,19 @@ def setting_importances(
         evaluator: one of EVALUATORS; what is random in it has a fixed seed.
 
     Raises:
-        DatabaseError: trials are too few, or all results are equal.
+        DatabaseError: fewer than two trials are completed.
     """
     import optuna
     from optuna.importance import get_param_importances
 
     done = completed_trials(trials)
-    num_different = len({trial.value for trial in done})
-    if num_different < 2:
+    if len(done) < 2:
         raise DatabaseError(
-            f"--study-name {study_name}: has {len(done)} completed trials with {num_different} different results; "
-            "importances take at least 2, and many to be believed"
+            f"--study-name {study_name}: has {len(done)} completed trials of {len(trials)}; importances take at least "
+            "2, and many to be believed"
         )
+    if len({trial.value for trial in done}) == 1:
+        return sorted((dimension.name, 0.0) for dimension in plan.dimensions)
     # Ranges that other settings bound differ between trials, and Optuna would leave them out: all get the whole range.
     spaces = {dimension.name: dimension.distribution() for dimension in plan.dimensions}
     alike = optuna.create_study(direction="minimize")

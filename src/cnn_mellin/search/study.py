@@ -171,30 +171,39 @@ def study_names(database: StudyDatabase) -> list[str]:
     return database.patiently(names)
 
 
-def make_sampler(kind: str, study_name: str) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of a kind.
+def make_sampler(kind: str, study_name: str, trial_number: int = 0) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of a kind, for one trial.
+
+    What is random in it has a seed from the study's name and the trial's number: the same trial of a study of that
+    name draws the same values where the sampler does not look at other trials, whichever worker it is.
 
     Args:
         kind: one of SAMPLERS.
-        study_name: workers of one study share one quasi-random sequence, all else is drawn anew by each worker.
+        study_name: of the study.
+        trial_number: of the trial, from 0.
     """
     import warnings
 
     import optuna
     from optuna import samplers
 
+    seed = _seed(study_name, trial_number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if kind == "random":
-            return samplers.RandomSampler()
+            return samplers.RandomSampler(seed=seed)
         if kind == "nsgaii":
-            return samplers.NSGAIISampler()
+            return samplers.NSGAIISampler(seed=seed)
         if kind == "gp":
-            return samplers.GPSampler()
-        if kind == "qmc":
-            seed = int.from_bytes(hashlib.sha256(study_name.encode()).digest()[:4], "little")
-            return samplers.QMCSampler(scramble=True, seed=seed, independent_sampler=samplers.RandomSampler())
-        return samplers.TPESampler(multivariate=True, constant_liar=True)
+            return samplers.GPSampler(seed=seed)
+        if kind == "qmc":  # all workers share one sequence
+            independent = samplers.RandomSampler(seed=seed)
+            return samplers.QMCSampler(scramble=True, seed=_seed(study_name), independent_sampler=independent)
+        return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+
+
+def _seed(*names: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:4], "little")
 
 
 def make_pruner(plan: StudyPlan) -> optuna.pruners.BasePruner:

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.config.settings import Settings
@@ -16,7 +17,7 @@ from cnn_mellin.search.heartbeat import Heartbeat
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import draw, settings_of_draw
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import load_study
+from cnn_mellin.search.study import load_study, make_sampler
 from cnn_mellin.search.trial_queue import TrialQueue, worker_name
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def run_study(
 
     summary = RunSummary()
     with Heartbeat(database, queue, plan.heartbeat_s, max_failed_retries, say) as heartbeat:
-        worker = _Worker(database, queue, heartbeat, _claiming(study, queue), plan, objective, told, max_failed_retries)
+        claiming = _claiming(study, partial(make_sampler, sampler, name))
+        worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries)
         while not told():
             try:
                 trial_id = queue.claim()
@@ -209,8 +211,8 @@ class _Worker:
         return trial, {dimension.name: kept[dimension.name] for dimension in self.plan.dimensions}
 
 
-def _claiming(study: optuna.Study, queue: TrialQueue) -> Any:
-    """The same study, whose trials are those of the queue."""
+def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.BaseSampler]) -> Any:
+    """The same study, whose trials are those of the queue, each with a sampler of its own."""
     import optuna
 
     class ClaimingStudy(optuna.Study):
@@ -218,6 +220,7 @@ def _claiming(study: optuna.Study, queue: TrialQueue) -> Any:
 
         def ask_for(self, trial_id: int) -> optuna.Trial:
             self.claimed = trial_id
+            self.sampler = sampler_of(self._storage.get_trial_number_from_id(trial_id))
             self.get_trials(deepcopy=False)  # so that Optuna's cache knows the trial
             return self.ask()
 

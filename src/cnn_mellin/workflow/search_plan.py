@@ -14,6 +14,8 @@ MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
 """Masks as wide as proportions allow: their widths are not searched for."""
 
 _ALL_TRAINING = ("training.*", "data.*", "model.convolutional_mellin")
+# Models stay as small as they begin.
+_TINY = ("model.recurrent_.*", "model.convolutional_(layers|initial_channels|channel_factor)", "model.window_stride")
 _NO_MODEL = ("model.*", "training.max_.*_mask", "training.num_epochs", "training.early_.*")
 
 
@@ -76,7 +78,10 @@ class _Search:
         read: tuple[str, ...]
         chosen: tuple[str, ...]
         if study.stage == "model-sm":
-            read, chosen = (f"conf/start/{label}.ini",), ("--blacklist", *_ALL_TRAINING)
+            read, chosen = (
+                (f"conf/start/{label}.ini",),
+                ("--blacklist", *_ALL_TRAINING, *(_TINY if self.options.tiny else ())),
+            )
         elif study.stage == "train-sm":
             read, chosen = (f"{folder}.ini", MASKS_FILE), ("--blacklist", *_NO_MODEL)
             before = [self._best(study, "model-sm", f"{folder}.ini")]
@@ -92,7 +97,7 @@ class _Search:
         limits: tuple[str, ...] = ("--num-data-workers", str(sizes.num_data_workers), "--mem-limit-bytes")
         limits += (str(getattr(sizes, f"mem_limit_bytes_{study.size}")),)
         limits += ("--num-trials", str(getattr(sizes, f"num_trials_{study.size}")))
-        pruner = ("--pruner", "none") if study.stage == "model-sm" else ()
+        pruner = ("--pruner", "none") if study.stage == "model-sm" or self.options.tiny else ()
         read_options = tuple(word for path in read for word in ("--read-ini", path))
         init = Step(
             f"{name}-init",
