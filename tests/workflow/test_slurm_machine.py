@@ -19,7 +19,8 @@ from cnn_mellin.workflow.step_run import StepFailed, StepRunner
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
 PROFILE = "machine: slurm\njobs: 4\npoll_s: 0.5\noptions: [--cpus-per-task=1, --requeue]\n"
-SMALL = ["--tiny", "--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=1", "num_epochs=1", "--seeds", "1"]
+SMALL = ["--tiny", "--seeds", "1", "--search", "--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=1"]
+SMALL += ["num_epochs=1", "num_trials_sm=3", "num_trials_lg=2", "num_trials_md=2"]
 
 
 def step(name: str, *arguments: str, **more) -> Step:
@@ -98,12 +99,15 @@ def table(folder: Path) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(slurm, small_corpus, tmp_path, capsys):
+@pytest.mark.timeout(900)
+def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
+    slurm, postgresql_server, small_corpus, tmp_path, capsys
+):
     profile = tmp_path / "profile.yaml"
     profile.write_text(PROFILE)
     cluster, local = tmp_path / "cluster", tmp_path / "local"
-    on_cluster = arguments(small_corpus, cluster, "--profile", str(profile))
+    url = postgresql_server.new_database("recipe")
+    on_cluster = arguments(small_corpus, cluster, "--profile", str(profile), "--db-url", url)
     records = StepRecords(cluster)
     command = [sys.executable, "-m", "cnn_mellin.cli.main", *on_cluster]
 
@@ -115,16 +119,16 @@ def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(s
         return str((records.read(job, "job") or {})["id"])
 
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as controller:
-        wait_for("train-mcorr-fbank-81-10ms-seed1")
-        cancelled = wait_for("train-lcorr-fbank-81-10ms-seed1")
+        wait_for("model-mcorr-sm-fbank-81-10ms-run1")
+        cancelled = wait_for("model-lcorr-sm-fbank-81-10ms-run1")
         subprocess.run(["scancel", cancelled], check=True)
         controller.send_signal(signal.SIGKILL)
     capsys.readouterr()
     assert main(on_cluster) == 0
     printed = capsys.readouterr().out
-    assert "train-mcorr-fbank-81-10ms-seed1" in printed
+    assert "model-mcorr-sm-fbank-81-10ms-run1" in printed
     # the job that went on was waited for, not submitted again: its log has one command
-    log = records.log("train-mcorr-fbank-81-10ms-seed1").read_text()
+    log = records.log("model-mcorr-sm-fbank-81-10ms-run1").read_text()
     assert log.count("$ cnn-mellin") == 1
     assert main(["recipe", "status", str(cluster)]) == 0
     assert "failed" in capsys.readouterr().out
