@@ -2,18 +2,19 @@
 
 On CUDA the figure is torch's own. On a CPU it is the process's: the peak of its resident memory during the step, which
 Linux counts anew when asked to, beyond what is resident before (after all that was freed is given back). Both are of
-tensors as they lie in memory, with what the libraries take besides.
+tensors as they lie in memory, with what the libraries take besides. docs/decisions/0006-memory-guard.md says why so.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from cnn_mellin.config.settings import Settings
@@ -24,11 +25,13 @@ from cnn_mellin.training.epoch import Stepper
 from cnn_mellin.training.loop import make_optimizer
 from cnn_mellin.training.memory_shortage import TrainingMemoryError, naming_memory_shortage
 
-__all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need"]
+__all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need", "memory_size"]
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # A step may take this much of the limit before it is stopped; and it is not tried where it would surely take as much.
-_HARD_LIMIT, _SURELY_OVER = 1.5, 1.5
+_HARD_LIMIT, _SURELY_OVER = 1.5, 1.3
+_ROOM = 64 * 2**20
+_LARGEST_IN_HEAP = 2**25 - 2**13  # glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what it adds to a block
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,17 @@ class MemoryNeed:
         >>> str(MemoryNeed(3 * 2**30, 16, 778))
         '3.00 GiB for a batch of 16 utterances of 778 frames'
         """
-        size = f"{self.num_bytes / 2**30:.2f} GiB" if self.num_bytes >= 2**30 else f"{self.num_bytes / 2**20:.0f} MiB"
-        return f"{self.exactness}{size} for a batch of {self.num_utterances} utterances of {self.num_frames} frames"
+        batch = f"a batch of {self.num_utterances} utterances of {self.num_frames} frames"
+        return f"{self.exactness}{memory_size(self.num_bytes)} for {batch}"
+
+
+def memory_size(num_bytes: int) -> str:
+    """Bytes as a user reads them.
+
+    >>> memory_size(6 * 2**30), memory_size(50 * 2**20)
+    ('6.00 GiB', '50 MiB')
+    """
+    return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
 
 
 def can_measure_memory(device: torch.device) -> bool:
@@ -72,8 +84,10 @@ def measure_memory_need(
 ) -> MemoryNeed:
     """The peak memory of a forward pass, a backward pass and an update, with a full batch of the longest utterance.
 
-    With a limit, batches of one and two utterances come first: where the full batch would need far more than the limit,
-    it is not tried. On a CPU no step may take much more than the limit, so that no worker is killed by its system.
+    It is that of a later step of a training, when gradients and the optimizer's state are there. With a limit, batches
+    of one and two utterances come first: where the full batch would need far more than the limit, it is not tried. On a
+    CPU no step may take much more than the limit, so that no worker is killed by its system. The states of torch's
+    random streams are left as they were.
 
     Args:
         settings: of the training.
@@ -88,103 +102,144 @@ def measure_memory_need(
     device = torch.device(device)
     if not can_measure_memory(device):
         raise ValueError(f"device is {device}; memory can be measured on CUDA, and on a CPU under Linux")
-    step = _Step(settings, partition, num_symbols, device, limit_bytes)
-    full = min(settings.data.batch_size, len(partition))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # whoever trains draws as without us
+        return _measure(_Step(settings, partition, num_symbols, device), limit_bytes)
+
+
+def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
+    full = step.full
+    step.warm_up()  # what the libraries load at first use is not the training's
+    most = None if limit_bytes is None else int(_HARD_LIMIT * limit_bytes)
+    memory = _Memory(step.device)
     try:
-        step.peak(1)  # what the libraries load at first use is not the training's
-        if limit_bytes is None or full <= 2:
-            return step.need(step.peak(full), full)
-        one, two = step.peak(1), step.peak(2)
-        about = one + (full - 1) * max(two - one, 0)
-        if about > _SURELY_OVER * limit_bytes:
-            return step.need(about, full, "about ")
-        return step.need(step.peak(full), full)
+        with _at_most(most, step.device), _naming_any_shortage(most):
+            step.build()
+            if limit_bytes is None or full <= 2:
+                return step.need(memory.peak_of(lambda: step.run(full)))
+            one = memory.peak_of(lambda: step.run(1))
+            if one > limit_bytes:
+                return step.need(one, "more than ")
+            if full * one > limit_bytes:
+                two = memory.peak_of(lambda: step.run(2))
+                about = one + (full - 1) * max(two - one, 0)
+                if about > _SURELY_OVER * limit_bytes:
+                    return step.need(about, "about ")
+            return step.need(memory.peak_of(lambda: step.run(full)))
     except TrainingMemoryError:
-        reached = max(step.reached, int(limit_bytes or 0))
-        return step.need(reached, full, "more than ")
+        # No less than the limit: what could not be had would have gone beyond it, by how much is not known.
+        return step.need(max(memory.highest, (limit_bytes or 0) + 1), "more than ")
+    finally:
+        step.clear()
+        memory.settle()
 
 
 class _Step:
-    """One step of a training, of any number of its longest utterances."""
+    """A step of a training, of any number of its longest utterances."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        partition: Partition,
-        num_symbols: int,
-        device: torch.device,
-        limit_bytes: int | None,
-    ) -> None:
-        self._settings, self._device, self._limit = settings, device, limit_bytes
-        self._num_coefficients, self._num_symbols = partition.num_coefficients, num_symbols
+    def __init__(self, settings: Settings, partition: Partition, num_symbols: int, device: torch.device) -> None:
+        self.device = device
+        self._settings, self._num_coefficients, self._num_symbols = settings, partition.num_coefficients, num_symbols
         longest = int(partition.num_frames.max())
         self.num_frames = longest + 2 * int(settings.training.max_shift_proportion * longest)
-        self._num_labels = max(len(partition.reference_of(i)) for i in range(len(partition)))
-        self.reached = 0
+        ends = sum(end is not None for end in (settings.data.sos, settings.data.eos))
+        self._num_labels = int(np.diff(partition.reference_offsets).max()) + ends
+        self.full = min(settings.data.batch_size, len(partition))
+        self._stepper: Stepper | None = None
 
-    def need(self, num_bytes: int, num_utterances: int, exactness: str = "") -> MemoryNeed:
-        return MemoryNeed(num_bytes, num_utterances, self.num_frames, exactness)
+    def need(self, num_bytes: int, exactness: str = "") -> MemoryNeed:
+        return MemoryNeed(num_bytes, self.full, self.num_frames, exactness)
 
-    def peak(self, num_utterances: int) -> int:
-        """Peak bytes of the model, its optimizer and a step of so many utterances."""
-        most = None if self._limit is None else int(_HARD_LIMIT * self._limit)
-        with _peak_memory(self._device) as peak, _at_most(most, self._device), naming_memory_shortage("a step"):
-            self._run(num_utterances)
-        self.reached = max(self.reached, peak.num_bytes)
-        return peak.num_bytes
+    def warm_up(self) -> None:
+        """Make a step of a model of the same kind and the least size."""
+        # Once it was freed, glibc keeps blocks up to 32 MiB in its heap, as it does from a training's second step on.
+        torch.empty(_LARGEST_IN_HEAP, dtype=torch.uint8)
+        model = self._settings.model
+        least = {
+            "convolutional_layers": min(model.convolutional_layers, 1),
+            "convolutional_initial_channels": 1,
+            "recurrent_layers": min(model.recurrent_layers, 1),
+            "recurrent_size": 1,
+        }
+        stepper = self._new_stepper(self._settings.updated({"model": least}))
+        stepper(self._batch(2, min(self.num_frames, 2 * model.window_size)))
 
-    def _run(self, num_utterances: int) -> None:
-        training = self._settings.training
-        scale = torch.ones(self._num_coefficients) if self._settings.data.scale_features else None
+    def build(self) -> None:
+        """Make the model, and its gradients and the optimizer's state: from its second step on, a training has both."""
+        self._stepper = self._new_stepper(self._settings)
+        self._stepper(self._batch(1, 1))
+
+    def run(self, num_utterances: int) -> None:
+        """Make a step."""
+        assert self._stepper is not None
+        self._stepper(self._batch(num_utterances, self.num_frames))
+
+    def clear(self) -> None:
+        """Let go of the model."""
+        self._stepper = None
+
+    def _new_stepper(self, settings: Settings) -> Stepper:
+        training = settings.training
         model = AcousticModel(
             self._num_coefficients,
             self._num_symbols + 1,
-            self._settings.model,
+            settings.model,
             dropout_prob=training.dropout_prob,
             convolutional_dropout_2d=training.convolutional_dropout_2d,
-            feature_scale=scale,
-        ).to(self._device)
-        stepper = Stepper(model.train(), make_optimizer(model, self._settings), training)
+            feature_scale=torch.ones(self._num_coefficients) if settings.data.scale_features else None,
+        ).to(self.device)
+        return Stepper(model.train(), make_optimizer(model, settings), training)
+
+    def _batch(self, num_utterances: int, num_frames: int) -> Batch:
         batch = Batch(
             [str(i) for i in range(num_utterances)],
-            torch.rand(num_utterances, self.num_frames, self._num_coefficients),
-            torch.full((num_utterances,), self.num_frames),
+            torch.rand(num_utterances, num_frames, self._num_coefficients),
+            torch.full((num_utterances,), num_frames),
             torch.zeros(num_utterances * self._num_labels, dtype=torch.int64),
             torch.full((num_utterances,), self._num_labels),
         )
-        stepper(batch.to(self._device))
+        return batch.to(self.device)
+
+
+class _Memory:
+    """The memory of a device that is taken beyond what was taken when this was made.
+
+    Args:
+        device: whose.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self.highest = device, 0
+        self.settle()
+        self._before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
+
+    def peak_of(self, call: Callable[[], None]) -> int:
+        """The most bytes that are taken at any time of a call."""
+        self.settle()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            _RESET.write_text("5")  # the peak of resident memory is counted from now on
+        try:
+            call()
+        finally:
+            self.highest = max(self.highest, self._peak() - self._before)
+        return self._peak() - self._before
+
+    def settle(self) -> None:
+        """Give back what is free."""
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        else:
+            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+            if trim is not None:
+                trim(0)
+
+    def _peak(self) -> int:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-
-
-@dataclass
-class _Peak:
-    num_bytes: int = 0
-
-
-@contextmanager
-def _peak_memory(device: torch.device) -> Iterator[_Peak]:
-    """How much more memory than before is taken at most within the block."""
-    peak = _Peak()
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        try:
-            yield peak
-        finally:
-            peak.num_bytes = torch.cuda.max_memory_allocated(device) - before
-        return
-    _give_back()
-    _RESET.write_text("5")  # the peak of resident memory is counted from now on
-    before = _resident("VmRSS")
-    try:
-        yield peak
-    finally:
-        peak.num_bytes = _resident("VmHWM") - before
-        gc.collect()
-        _give_back()
+            return int(torch.cuda.max_memory_allocated(self._device))
+        return _resident("VmHWM")
 
 
 def _resident(name: str) -> int:
@@ -195,11 +250,16 @@ def _resident(name: str) -> int:
     raise RuntimeError(f"{_STATUS} has no line {name}")
 
 
-def _give_back() -> None:
-    """Let the C library return freed memory to the system, so that the next step takes it anew."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
+@contextmanager
+def _naming_any_shortage(most: int | None) -> Iterator[None]:
+    """Raise a shortage of memory as a TrainingMemoryError, in oneDNN's words as well where allocations are bounded."""
+    with naming_memory_shortage("a step"):
+        try:
+            yield
+        except RuntimeError as error:
+            if most is not None and "primitive" in str(error):
+                raise MemoryError(str(error)) from None
+            raise
 
 
 @contextmanager
@@ -211,7 +271,8 @@ def _at_most(more_bytes: int | None, device: torch.device) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    lowered = _resident("VmData") + more_bytes
+    # What the C library keeps for itself counts as data, but threads that are to begin need some.
+    lowered = max(_resident("RssAnon") + more_bytes, _resident("VmData") + _ROOM)
     if soft != resource.RLIM_INFINITY:
         lowered = min(lowered, soft)
     resource.setrlimit(resource.RLIMIT_DATA, (lowered, hard))

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from cnn_mellin.config.settings import Settings
-from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need
+from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need, memory_size
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial
@@ -90,7 +90,7 @@ class TrialTraining:
         data = self._data
         need = measure_memory_need(settings, data.train, len(data.symbols), self._device, limit_bytes=limit)
         if need.num_bytes > limit:
-            raise Pruned(f"it needs {need}; the limit is {limit / 2**30:.2f} GiB")
+            raise Pruned(f"it needs {need}; the limit is {memory_size(limit)}")
 
     @contextmanager
     def _folder(self, trial: RunningTrial) -> Iterator[Path]:
