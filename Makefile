@@ -25,7 +25,7 @@ check: $(VENV)/.dev
 	$(TEST) -m "not slow"
 
 bench: $(VENV)/.dev
-	for part in features mellin_correlation training prefix_beam_search; do $(BIN)/python benchmarks/$$part.py || exit 1; done
+	for part in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$part.py || exit 1; done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \

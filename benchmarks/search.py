@@ -1,0 +1,140 @@
+"""What a search costs beside its trainings, and how long a worker takes to start.
+
+    python benchmarks/search.py [--finished 1000] [--trials 20] [--url NAME=URL ...]
+
+Each trial claims, draws, reports 30 epochs, asks the pruner after each, and ends; the training itself takes no time.
+The study has `--finished` trials that have ended. Databases besides SQLite are given by URL, and must be empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from cnn_mellin.config import Settings
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.space import choose_dimensions
+from cnn_mellin.search.storage import StudyDatabase
+from cnn_mellin.search.study import create_study
+from cnn_mellin.search.worker import Pruned, RunningTrial, run_study
+from report import write_section
+
+EPOCHS, TRIAL_S = 30, 60.0
+SAMPLERS = ("random", "tpe")
+
+
+def trial_costs(url: str, sampler: str, finished: int, trials: int) -> list[float]:
+    """Seconds of each trial, the search's part alone, after so many have ended."""
+    dimensions = tuple(choose_dimensions(Settings(), blacklist=["data.*"]))
+    plan = StudyPlan(Settings().as_dict(), dimensions, finished + trials, "hyperband")
+    with StudyDatabase(resolve_database_url(url), create=True) as database:
+        create_study(database, sampler, plan)
+        run_study(database, sampler, quick, sampler="random", stop=counted(finished))
+        ends: list[float] = []
+
+        def objective(trial: RunningTrial) -> float:
+            try:
+                for epoch in range(1, EPOCHS + 1):
+                    trial.report(epoch, 90.0 / epoch + trial.number % 7)
+            except Pruned:  # all trials are to pay for all epochs
+                for later in range(epoch + 1, EPOCHS + 1):
+                    trial.report(later, 90.0 / later, may_prune=False)
+            return float(trial.number % 7)
+
+        def say(_line: str) -> None:  # called once a trial has ended
+            ends.append(time.perf_counter())
+
+        began = time.perf_counter()
+        run_study(database, sampler, objective, sampler=sampler, say=say)
+    return [later - earlier for earlier, later in zip([began, *ends], ends, strict=False)]
+
+
+def quick(trial: RunningTrial) -> float:
+    return float(trial.number % 7)
+
+
+def counted(number: int) -> Callable[[], bool]:
+    """Says stop after so many calls that begin a trial."""
+    asked = iter(range(number))
+    return lambda: next(asked, None) is None
+
+
+def start_seconds(repeats: int) -> tuple[float, float]:
+    """Median seconds of a worker whose study has no trial left, and of one more `--version`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, stream = Path(name), np.random.default_rng(1)
+        write_symbols(folder / "ext", [f"p{i}" for i in range(48)])
+        with write_partition(folder / "train", PartitionDescription(81, 10.0, "toy")) as writer:
+            for i in range(1000):
+                writer.add(f"u{i:04d}", stream.uniform(0, 5, (300, 81)), stream.integers(0, 48, 40))
+        url, program = f"sqlite:///{folder}/s.db", [sys.executable, "-m", "cnn_mellin.cli.main"]
+        (folder / "s.ini").write_text("[training]\nnum_epochs = 1\n")
+        init = [*program, "--read-ini", str(folder / "s.ini"), "optim", url, "init", str(folder / "train")]
+        subprocess.run([*init, "--num-trials", "1"], check=True, capture_output=True)
+        study = optuna.load_study(study_name="optim", storage=url)
+        study.tell(study.ask(), 1.0)
+        times: list[list[float]] = [[], []]
+        for _ in range(repeats):
+            for place, words in enumerate((["optim", url, "run"], ["--version"])):
+                began = time.perf_counter()
+                subprocess.run([*program, *words], check=True, capture_output=True)
+                times[place].append(time.perf_counter() - began)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--finished", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--url", nargs="*", default=[], metavar="NAME=URL")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for given in [f"SQLite=sqlite:///{folder}/s.db", *arguments.url]:
+            name, _, url = given.partition("=")
+            for sampler in SAMPLERS:
+                costs = trial_costs(url, sampler, arguments.finished, arguments.trials)
+                median = statistics.median(costs)
+                rows.append(f"| {name} | {sampler} | {median:.2f} | {median / TRIAL_S:.1%} |")
+                print(rows[-1], flush=True)
+    worker, version = start_seconds(arguments.repeats)
+    write_section(
+        "search",
+        "\n".join(
+            [
+                "## Searches",
+                "",
+                f"What a trial costs beside its training, in a study of {arguments.finished} trials that have ended: "
+                f"claim, draw all settings, report {EPOCHS} epochs and ask the hyperband pruner after each, end. Medians "
+                f"of {arguments.trials} trials; {platform.machine()}, Python {platform.python_version()}, Optuna "
+                f"{optuna.__version__}; servers on the same machine.",
+                "",
+                "| database | sampler | seconds a trial | of a trial of 60 s |",
+                "|---|---|---:|---:|",
+                *rows,
+                "",
+                f"`cnn-mellin optim run` with a partition of 1,000 utterances and no trial left takes {worker:.1f} s "
+                f"from start to end (median of {arguments.repeats}; `cnn-mellin --version` takes {version:.2f} s).",
+            ]
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
