@@ -121,9 +121,9 @@ def main() -> None:
                 "## Searches",
                 "",
                 f"What a trial costs beside its training, in a study of {arguments.finished} trials that have ended: "
-                f"claim, draw all settings, report {EPOCHS} epochs and ask the hyperband pruner after each, end. Medians "
-                f"of {arguments.trials} trials; {platform.machine()}, Python {platform.python_version()}, Optuna "
-                f"{optuna.__version__}; servers on the same machine.",
+                f"claim, draw all settings, report {EPOCHS} epochs and ask the hyperband pruner after each, end. "
+                f"Medians of {arguments.trials} trials; {platform.machine()}, Python {platform.python_version()}, "
+                f"Optuna {optuna.__version__}; servers on the same machine.",
                 "",
                 "| database | sampler | seconds a trial | of a trial of 60 s |",
                 "|---|---|---:|---:|",

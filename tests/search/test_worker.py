@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from cnn_mellin.config import Settings
 
@@ -21,6 +22,7 @@ from cnn_mellin.search.space import choose_dimensions
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial, RunSummary, run_study
+from cnn_mellin.training.memory_shortage import naming_memory_shortage
 
 WORKER = Path(__file__).with_name("cheap_worker.py")
 BACKENDS = ["sqlite", "postgresql", "postgresql+pg8000", "mariadb"]
@@ -175,6 +177,33 @@ def test_a_pruned_trial_counts_and_says_why(database):
     assert states(database) == ["PRUNED", "COMPLETE"]
     study, _, _ = load_study(database, "cheap")
     assert study.trials[0].user_attrs["reason"] == "it needs 7 GB, the limit is 6"
+
+
+def test_a_training_that_runs_out_of_memory_is_pruned_and_the_worker_goes_on(database):
+    create_study(database, "cheap", plan_of(2))
+
+    def objective(trial: RunningTrial) -> float:
+        if trial.number == 0:
+            with naming_memory_shortage("epoch 1"):
+                torch.empty(1 << 60)
+        return float(trial.number)
+
+    summary = run(database, objective)
+    assert (summary.num_completed, summary.num_pruned, summary.num_failed) == (1, 1, 0)
+    study, _, _ = load_study(database, "cheap")
+    assert "epoch 1: out of memory" in study.trials[0].user_attrs["reason"]
+
+
+def test_when_the_time_is_over_the_trial_is_handed_back(database):
+    create_study(database, "cheap", plan_of(1))
+
+    def objective(trial: RunningTrial) -> float:
+        while not trial.should_stop():
+            time.sleep(0.01)
+        raise HandBack
+
+    assert run(database, objective, timeout_s=0.2).stopped
+    assert states(database) == ["WAITING"]
 
 
 def test_a_failing_trial_is_tried_again_with_the_same_draw_and_then_given_up(database):

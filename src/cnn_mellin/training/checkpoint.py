@@ -14,7 +14,7 @@ import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -37,6 +37,29 @@ class Checkpoint:
     epoch: int
     model: dict[str, torch.Tensor]
     training: dict[str, Any]
+
+
+class _HashingFile(io.RawIOBase):
+    """Passes bytes on and takes their checksum: a checkpoint is never in memory a second time.
+
+    Args:
+        file: to pass them on to.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        self.digest.update(content)
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 class CheckpointStore:
@@ -83,11 +106,15 @@ class CheckpointStore:
         self._replace_list(self._entries, self.best_epoch, {"epoch": checkpoint.epoch, "files": files})
 
     def _write(self, name: str, state: dict[str, Any]) -> str:
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
         with atomic_file(self.folder / name, "wb") as file:
-            file.write(buffer.getbuffer())
-        return hashlib.sha256(buffer.getbuffer()).hexdigest()
+            hashing = _HashingFile(file)
+            try:
+                torch.save(state, cast(IO[bytes], hashing))
+            except RuntimeError:  # torch complains of what is missing, not of why
+                if hashing.error is None:
+                    raise
+                raise hashing.error from None
+        return hashing.digest.hexdigest()
 
     def _replace_list(
         self, entries: list[dict[str, Any]], best_epoch: int | None, within: dict[str, Any] | None
