@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +27,8 @@ from cnn_mellin.training.memory_shortage import TrainingMemoryError, naming_memo
 __all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need", "memory_size"]
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-# A step may take this much of the limit before it is stopped; and it is not tried where it would surely take as much.
-_HARD_LIMIT, _SURELY_OVER = 1.5, 1.3
-_ROOM = 64 * 2**20
+# Steps that would surely take so much of the limit are not tried; the first has such a part of the longest utterance.
+_SURELY_OVER, _SHORT = 1.3, 0.125
 _LARGEST_IN_HEAP = 2**25 - 2**13  # glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what it adds to a block
 
 
@@ -84,9 +82,9 @@ def measure_memory_need(
 ) -> MemoryNeed:
     """The peak memory of a forward pass, a backward pass and an update, with a full batch of the longest utterance.
 
-    It is that of a later step of a training, when gradients and the optimizer's state are there. With a limit, batches
-    of one and two utterances come first: where the full batch would need far more than the limit, it is not tried. On a
-    CPU no step may take much more than the limit, so that no worker is killed by its system. The states of torch's
+    It is that of a later step of a training, when gradients and the optimizer's state are there. With a limit, weights
+    are counted before any are made, and a part of an utterance, one and two utterances come before the full batch: what
+    would need far more than the limit is not tried, so that no worker is killed by its system. The states of torch's
     random streams are left as they were.
 
     Args:
@@ -108,21 +106,25 @@ def measure_memory_need(
 
 def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
     full = step.full
+    if limit_bytes is not None and step.lasting_bytes > limit_bytes:
+        return step.need(step.lasting_bytes, "more than ")
     step.warm_up()  # what the libraries load at first use is not the training's
-    most = None if limit_bytes is None else int(_HARD_LIMIT * limit_bytes)
     memory = _Memory(step.device)
     try:
-        with _at_most(most, step.device), _naming_any_shortage(most):
-            step.build()
-            if limit_bytes is None or full <= 2:
+        with naming_memory_shortage("a step"):
+            fixed = memory.peak_of(step.build)
+            if limit_bytes is None:
                 return step.need(memory.peak_of(lambda: step.run(full)))
+            over = _SURELY_OVER * limit_bytes
+            # Steps grow as long as the next one will not be far over the limit.
+            short = memory.peak_of(lambda: step.run(1, _SHORT))
+            if fixed + (short - fixed) / _SHORT > over:
+                return step.need(int(fixed + full * (short - fixed) / _SHORT), "about ")
             one = memory.peak_of(lambda: step.run(1))
-            if one > limit_bytes:
-                return step.need(one, "more than ")
-            if full * one > limit_bytes:
+            if full > 2 and full * one > limit_bytes:
                 two = memory.peak_of(lambda: step.run(2))
                 about = one + (full - 1) * max(two - one, 0)
-                if about > _SURELY_OVER * limit_bytes:
+                if about > over:
                     return step.need(about, "about ")
             return step.need(memory.peak_of(lambda: step.run(full)))
     except TrainingMemoryError:
@@ -168,26 +170,36 @@ class _Step:
         self._stepper = self._new_stepper(self._settings)
         self._stepper(self._batch(1, 1))
 
-    def run(self, num_utterances: int) -> None:
-        """Make a step."""
+    @property
+    def lasting_bytes(self) -> int:
+        """Weights, their gradients and the optimizer's state, which a training has from its second step on."""
+        with torch.device("meta"):  # no memory is taken
+            model = self._new_model(self._settings)
+        weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        return weights * (2 + {"adam": 2, "rms": 1, "sgd": 0}[self._settings.training.optimizer])
+
+    def run(self, num_utterances: int, part: float = 1.0) -> None:
+        """Make a step, of utterances that are so large a part of the longest."""
         assert self._stepper is not None
-        self._stepper(self._batch(num_utterances, self.num_frames))
+        self._stepper(self._batch(num_utterances, max(1, round(part * self.num_frames))))
 
     def clear(self) -> None:
         """Let go of the model."""
         self._stepper = None
 
     def _new_stepper(self, settings: Settings) -> Stepper:
-        training = settings.training
-        model = AcousticModel(
+        model = self._new_model(settings).to(self.device)
+        return Stepper(model.train(), make_optimizer(model, settings), settings.training)
+
+    def _new_model(self, settings: Settings) -> AcousticModel:
+        return AcousticModel(
             self._num_coefficients,
             self._num_symbols + 1,
             settings.model,
-            dropout_prob=training.dropout_prob,
-            convolutional_dropout_2d=training.convolutional_dropout_2d,
+            dropout_prob=settings.training.dropout_prob,
+            convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
             feature_scale=torch.ones(self._num_coefficients) if settings.data.scale_features else None,
-        ).to(self.device)
-        return Stepper(model.train(), make_optimizer(model, settings), training)
+        )
 
     def _batch(self, num_utterances: int, num_frames: int) -> Batch:
         batch = Batch(
@@ -248,35 +260,3 @@ def _resident(name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"{_STATUS} has no line {name}")
-
-
-@contextmanager
-def _naming_any_shortage(most: int | None) -> Iterator[None]:
-    """Raise a shortage of memory as a TrainingMemoryError, in oneDNN's words as well where allocations are bounded."""
-    with naming_memory_shortage("a step"):
-        try:
-            yield
-        except RuntimeError as error:
-            if most is not None and "primitive" in str(error):
-                raise MemoryError(str(error)) from None
-            raise
-
-
-@contextmanager
-def _at_most(more_bytes: int | None, device: torch.device) -> Iterator[None]:
-    """Let allocations fail within the block that would take the process's memory beyond so much more than now."""
-    if more_bytes is None or device.type != "cpu":
-        yield
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    # What the C library keeps for itself counts as data, but threads that are to begin need some.
-    lowered = max(_resident("RssAnon") + more_bytes, _resident("VmData") + _ROOM)
-    if soft != resource.RLIM_INFINITY:
-        lowered = min(lowered, soft)
-    resource.setrlimit(resource.RLIMIT_DATA, (lowered, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -169,7 +169,8 @@ def _opened(text: str, options: dict[str, Any], create: bool) -> optuna.storages
         try:
             return optuna.storages.RDBStorage(text, options, skip_table_creation=not create)
         except sqlalchemy.exc.DBAPIError as error:
-            if attempt == attempts - 1 or "exist" not in str(error) and "uplicate" not in str(error):
+            beaten = isinstance(error, sqlalchemy.exc.IntegrityError)
+            if attempt == attempts - 1 or not (beaten or "exist" in str(error) or "uplicate" in str(error)):
                 raise
             time.sleep(random.random())
     raise AssertionError("not reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -145,6 +146,7 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
         quiet={quietness.ALL}, enable_file_logging=False, skip_plugin_handlers=True, log_level_override=logging.CRITICAL
     )
     _current = run
+    path = sys.path[:]  # Snakemake puts the Snakefile's folder there, whose modules are not meant to be seen so
     try:
         with snakemake_api(output) as api:
             workflow = api.workflow(
@@ -173,4 +175,5 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
     finally:
         run.runner.machine.stop()
         run.runner.here.stop()
+        sys.path[:] = path
         _current = None
