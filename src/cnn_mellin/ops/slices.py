@@ -71,8 +71,8 @@ def _correlate_piece(
     sum_type = torch.promote_types(piece.dtype, torch.float32)
     rows = walk.padded(channels_last(piece))
     total: torch.Tensor | None = None
-    for place, (group, weight) in enumerate(zip(walk.groups, weights, strict=True)):
-        whole = place == 0 and walk.first_is_whole
+    for group, weight in zip(walk.groups, weights, strict=True):
+        whole = total is None and group.number == walk.geometry.output_length
         part = walk.convolve(walk.gathered(rows, group), weight, bias if whole else None, group)
         if whole:
             total = part.to(sum_type)
@@ -95,26 +95,17 @@ def _pull_back_piece(
     """The gradient of a piece of the signal, (N, T, F, C); those of kernel and bias are added to their sums."""
     sum_type = torch.promote_types(piece.dtype, torch.float32)
     above = channels_last(given)
-    convolved = signal_needed or kernel_sum is not None
-    # A convolution that reaches all outputs sums their gradients on its way.
-    summed_on_the_way = convolved and walk.first_is_whole and piece.dtype == sum_type
-    if bias_sum is not None and not summed_on_the_way:
+    if bias_sum is not None:
         bias_sum += above.flatten(0, 2).sum(0, dtype=sum_type)
-    if not convolved:
+    if not signal_needed and kernel_sum is None:
         return None
     rows = walk.padded(channels_last(piece))
     total: torch.Tensor | None = None
-    for place, (group, weight) in enumerate(zip(walk.groups, weights, strict=True)):
-        bias_taken = bias_sum is not None and summed_on_the_way and place == 0
-        parts, of_weight, of_bias = walk.pull_back(
-            walk.frames_of(above, group),
-            walk.gathered(rows, group),
-            weight,
-            group,
-            (signal_needed, kernel_sum is not None, bias_taken),
+    needed = (signal_needed, kernel_sum is not None)
+    for group, weight in zip(walk.groups, weights, strict=True):
+        parts, of_weight = walk.pull_back(
+            walk.frames_of(above, group), walk.gathered(rows, group), weight, group, needed
         )
-        if bias_sum is not None and of_bias is not None:
-            bias_sum += of_bias
         if kernel_sum is not None and of_weight is not None:
             walk.add_to_kernel(kernel_sum, of_weight, group)
         if parts is None:
@@ -123,9 +114,9 @@ def _pull_back_piece(
             total = parts[:, :, :, 0].to(sum_type)
         else:
             total = torch.zeros_like(rows, dtype=sum_type) if total is None else total
-            for of_slice, taps in enumerate(group.slices):
+            for place, taps in enumerate(group.slices):
                 end = taps.first + taps.step * (taps.number - 1) + 1
-                total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, of_slice]
+                total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, place]
         del parts
     if not signal_needed:
         return None
@@ -150,7 +141,6 @@ class _Walk:
         self.pointwise = pointwise
         if pointwise and signal.dtype == torch.float32:
             self.convolution = ([1, 1], [0, 0], [2, 1])
-        self.first_is_whole = bool(self.groups) and self.groups[0].number == geometry.output_length
         self.buffers: dict[object, torch.Tensor] = {}
 
     def piece_lengths(self, number: int) -> list[int]:
@@ -213,26 +203,26 @@ class _Walk:
         read: torch.Tensor,
         weight: torch.Tensor,
         group: SliceGroup,
-        needed: tuple[bool, bool, bool],
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """Gradients of what a group read, (N, M, F, slices, C), of its weight and of a bias, those that are needed."""
+        needed: tuple[bool, bool],
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Gradients of what a group read, (N, M, F, slices, C), and of its weight, those that are needed."""
         stride, padding, dilation = self.convolution
-        below, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        below, of_weight, _ = torch.ops.aten.convolution_backward(
             self._image(above.contiguous()),
             self._image(read),
             weight,
-            [len(weight)] if needed[2] else None,
+            None,
             stride,
             padding,
             dilation,
             False,
             [0, 0],
             1,
-            list(needed),
+            [*needed, False],
         )
         if needed[0]:
             below = below.permute(0, 2, 3, 1).reshape(*read.shape[:3], len(group.slices), self.signal[1])
-        return below, of_weight, of_bias
+        return below, of_weight
 
     def add_to_kernel(self, total: torch.Tensor, of_weight: torch.Tensor, group: SliceGroup) -> None:
         frames = of_weight.squeeze(2).unflatten(1, (len(group.slices), self.signal[1]))
