@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -30,6 +31,8 @@ class DatabaseServer:
     name = ""
     programs: tuple[str, ...] = ()
     user = ""
+    pid_file = ""
+    gentle, harsh = signal.SIGTERM, signal.SIGKILL
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +61,8 @@ class DatabaseServer:
         """Stop, as an administrator does or as a power cut does."""
         if self._process is None:
             return
-        self._signal(kill)
+        number = int((self.folder / self.pid_file).read_text().split()[0])
+        os.kill(number, self.harsh if kill else self.gentle)
         self._process.wait(timeout=_WAIT_S)
         self._process = None
 
@@ -96,9 +100,6 @@ class DatabaseServer:
     def _client(self, statement: str) -> list[str]:
         raise NotImplementedError
 
-    def _signal(self, kill: bool) -> None:
-        raise NotImplementedError
-
     def _answers(self) -> bool:
         return subprocess.run(self._client("SELECT 1"), capture_output=True, check=False).returncode == 0
 
@@ -118,6 +119,7 @@ class PostgreSQL(DatabaseServer):
     """PostgreSQL; all who come from this machine are let in, but for the role `guarded`, which has a password."""
 
     name, user = "PostgreSQL", "postgres"
+    pid_file, gentle, harsh = "data/postmaster.pid", signal.SIGINT, signal.SIGQUIT
     programs = ("initdb", "postgres", "psql")
 
     def url(self, database: str, driver: str = "psycopg", user: str = "postgres") -> str:
@@ -138,15 +140,12 @@ class PostgreSQL(DatabaseServer):
         where = ["-h", str(self.folder / "socket"), "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
         return [program("psql"), "-X", "-q", "-t", "-A", *where, "-c", statement]
 
-    def _signal(self, kill: bool) -> None:
-        first_line = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
-        subprocess.run(["kill", "-QUIT" if kill else "-INT", first_line], check=False)
-
 
 class MariaDB(DatabaseServer):
     """MariaDB; `defaults_file` holds what its clients need, as a user's ~/.my.cnf does."""
 
     name, user = "MariaDB", "mysql"
+    pid_file, gentle, harsh = "pid", signal.SIGTERM, signal.SIGKILL
     programs = ("mariadb-install-db", "mariadbd", "mariadb")
 
     @property
@@ -173,10 +172,6 @@ class MariaDB(DatabaseServer):
 
     def _client(self, statement: str) -> list[str]:
         return [program("mariadb"), f"--defaults-file={self.defaults_file}", "-N", "-e", statement]
-
-    def _signal(self, kill: bool) -> None:
-        number = (self.folder / "pid").read_text().strip()
-        subprocess.run(["kill", "-KILL" if kill else "-TERM", number], check=False)
 
 
 @contextmanager

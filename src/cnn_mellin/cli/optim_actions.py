@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             say(line)
 
-    with StopSignals() as signals, _opened(arguments) as (database, name, plan, _):
+    with StopSignals() as signals, _database(arguments) as (database, name):
+        _, _, plan = load_study(database, name)
         device = compute_device(arguments, plan.device)
         place = arguments.train_dir or plan.train_dir
         data = open_study_data(place, plan.dev_proportion, plan.start().data.subset_ids)
@@ -121,17 +122,17 @@ def best(arguments: argparse.Namespace) -> int:
     from cnn_mellin.search.best_settings import best_settings, best_trial, independent_best_settings
 
     file_format = arguments.force_type or _SUFFIXES.get(Path(arguments.out).suffix.lower(), "ini")
-    with _opened(arguments) as (_, name, plan, trials):
-        found = best_trial(name, trials)
-        if arguments.independent:
-            settings = independent_best_settings(name, plan, trials)
-            said = "each setting by itself at its lowest median"
-        else:
-            settings = best_settings(name, plan, trials)
-            said = f"those of trial {found.number}, dev PER {found.value:.2f} %"
-        _write(arguments.out, format_settings(settings, file_format))
-        if not arguments.quiet:
-            print(f"{name}: best settings: {said}", file=sys.stderr)
+    name, plan, trials = _read(arguments)
+    found = best_trial(name, trials)
+    if arguments.independent:
+        settings = independent_best_settings(name, plan, trials)
+        said = "each setting by itself at its lowest median"
+    else:
+        settings = best_settings(name, plan, trials)
+        said = f"those of trial {found.number}, dev PER {found.value:.2f} %"
+    _write(arguments.out, format_settings(settings, file_format))
+    if not arguments.quiet:
+        print(f"{name}: best settings: {said}", file=sys.stderr)
     return 0
 
 
@@ -144,22 +145,22 @@ def important(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--top-k {arguments.top_k}: must be at least 1")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise SettingsError(f"--threshold {arguments.threshold:g}: must lie from 0 to 1")
-    with _opened(arguments) as (_, name, plan, trials):
-        found = setting_importances(name, plan, trials, arguments.evaluator)
-        kept = [pair for pair in found if pair[1] >= (arguments.threshold or 0)][: arguments.top_k]
-        if not kept:
-            raise SettingsError(
-                f"--threshold {arguments.threshold:g}: no setting reaches it; the most important is "
-                f"{found[0][0]} with {found[0][1]:.3f}"
-            )
-        if found[0][1] == 0:
-            _warn(f"{name}: all completed trials have the same result, so that no setting matters more than another")
-        _write(arguments.out, "".join(f"{re.escape(setting)}\n" for setting, _ in kept))
-        if not arguments.quiet:
-            evaluator = EVALUATORS[arguments.evaluator]
-            print(f"{name}: {evaluator} over {len(completed_trials(trials))} completed trials", file=sys.stderr)
-            for setting, value in kept:
-                print(f"  {value:.3f}  {setting}", file=sys.stderr)
+    name, plan, trials = _read(arguments)
+    found = setting_importances(name, plan, trials, arguments.evaluator)
+    kept = [pair for pair in found if pair[1] >= (arguments.threshold or 0)][: arguments.top_k]
+    if not kept:
+        raise SettingsError(
+            f"--threshold {arguments.threshold:g}: no setting reaches it; the most important is "
+            f"{found[0][0]} with {found[0][1]:.3f}"
+        )
+    if found[0][1] == 0:
+        _warn(f"{name}: all completed trials have the same result, so that no setting matters more than another")
+    _write(arguments.out, "".join(f"{re.escape(setting)}\n" for setting, _ in kept))
+    if not arguments.quiet:
+        evaluator = EVALUATORS[arguments.evaluator]
+        print(f"{name}: {evaluator} over {len(completed_trials(trials))} completed trials", file=sys.stderr)
+        for setting, value in kept:
+            print(f"  {value:.3f}  {setting}", file=sys.stderr)
     return 0
 
 
@@ -186,8 +187,8 @@ def plot(arguments: argparse.Namespace) -> int:
     except ImportError:
         raise SettingsError("optim plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
 
-    with _opened(arguments) as (_, name, plan, trials):
-        draw_study(name, plan, trials, arguments.out_dir)
+    name, plan, trials = _read(arguments)
+    draw_study(name, plan, trials, arguments.out_dir)
     print(f"{arguments.out_dir / 'index.html'}: pictures of {name}")
     return 0
 
@@ -196,19 +197,23 @@ def export(arguments: argparse.Namespace) -> int:
     """Write all trials as CSV."""
     from cnn_mellin.search.trial_table import trials_as_csv
 
-    with _opened(arguments) as (_, _name, plan, trials):
-        _write(arguments.out, trials_as_csv(plan, trials))
+    _, plan, trials = _read(arguments)
+    _write(arguments.out, trials_as_csv(plan, trials))
     return 0
 
 
 @contextmanager
-def _opened(arguments: argparse.Namespace) -> Iterator[tuple[StudyDatabase, str, StudyPlan, Sequence[FrozenTrial]]]:
-    """A study that is there: its database, name, plan and trials."""
+def _database(arguments: argparse.Namespace) -> Iterator[tuple[StudyDatabase, str]]:
+    """The database, and the name of the study that is meant."""
     with StudyDatabase(resolve_database_url(arguments.db_url), say=_warn) as database:
-        name = arguments.study_name or _only_study(database)
+        yield database, arguments.study_name or _only_study(database)
+
+
+def _read(arguments: argparse.Namespace) -> tuple[str, StudyPlan, Sequence[FrozenTrial]]:
+    """Name, plan and trials of the study that is meant."""
+    with _database(arguments) as (database, name):
         study, _, plan = load_study(database, name)
-        trials = database.patiently(lambda: study.get_trials(deepcopy=False))
-        yield database, name, plan, trials
+        return name, plan, database.patiently(lambda: study.get_trials(deepcopy=False))
 
 
 def _only_study(database: StudyDatabase) -> str:

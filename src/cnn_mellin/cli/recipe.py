@@ -97,8 +97,6 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.workflow.profile import read_profile
     from cnn_mellin.workflow.recipe import run_recipe
 
-    if options.search and importlib.util.find_spec("cnn_mellin.cli.optim") is None:
-        raise UserError("--search: this version has no searches (cnn-mellin optim); give settings with --settings")
     profile = read_profile(arguments.profile)
     failed = run_recipe(
         options,

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.report.report_page import Page, Section
-from cnn_mellin.search.best_settings import best_trial, completed_trials
+from cnn_mellin.search.best_settings import best_trial, completed_trials, trial_value
 from cnn_mellin.search.importance import setting_importances
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import Dimension
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from optuna.trial import FrozenTrial
 
-__all__ = ["draw_study"]
+__all__ = ["draw_history", "draw_study"]
 
 _DOT, _LINE = "#5b9bd5", "#0b5394"
 _BEST_PART = 0.25
@@ -46,7 +46,7 @@ def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], 
     """
     best = best_trial(study_name, trials)
     done = completed_trials(trials)
-    values = [trial.value or 0.0 for trial in done]
+    values = [trial_value(trial) for trial in done]
     pictures = {"history": (_history(done), "Each completed trial a dot; the lowest so far a line.")}
     section = Section("Importances")
     if len(set(values)) > 1:
@@ -86,13 +86,18 @@ def _history(done: Sequence[FrozenTrial]) -> Figure:
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     numbers = [trial.number for trial in done]
-    values = [trial.value or 0.0 for trial in done]
+    values = [trial_value(trial) for trial in done]
+    draw_history(axes, numbers, values)
+    return figure
+
+
+def draw_history(axes: Axes, numbers: Sequence[int], values: Sequence[float]) -> None:
+    """Draw values against trials' numbers, each a dot, and the lowest so far as a line."""
     axes.plot(numbers, values, ".", color=_DOT)
     axes.step(numbers, np.minimum.accumulate(values), where="post", color=_LINE)
     axes.set(xlabel="trial", ylabel="dev PER, %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _plain(axes)
-    return figure
 
 
 def _importances(found: Sequence[tuple[str, float]]) -> Figure:
@@ -112,7 +117,7 @@ def _slices(dimensions: Sequence[Dimension], done: Sequence[FrozenTrial]) -> Fig
     rows = math.ceil(len(dimensions) / columns)
     figure = Figure(figsize=(2.7 * columns, 2.3 * rows), layout="constrained")
     all_axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    values = [trial.value or 0.0 for trial in done]
+    values = [trial_value(trial) for trial in done]
     for axes, dimension in zip(all_axes, dimensions, strict=False):
         places = [_place(dimension, trial.params[dimension.name]) for trial in done]
         axes.scatter(places, values, s=12, c=[trial.number for trial in done], cmap="Blues", edgecolors=_LINE, lw=0.3)
@@ -146,7 +151,7 @@ def _show_range(axes: Axes, dimension: Dimension) -> None:
 def _parallel(dimensions: Sequence[Dimension], done: Sequence[FrozenTrial]) -> Figure:
     figure = Figure(figsize=(max(6.0, 0.8 * len(dimensions) + 2), 4.6), layout="constrained")
     axes = figure.subplots()
-    order = sorted(done, key=lambda trial: -(trial.value or 0.0))  # the best are drawn last, above the others
+    order = sorted(done, key=lambda trial: -trial_value(trial))  # the best are drawn last, above the others
     num_best = max(1, round(_BEST_PART * len(order)))
     for rank, trial in enumerate(order):
         heights = [_height(dimension, trial.params[dimension.name]) for dimension in dimensions]

@@ -84,20 +84,16 @@ def _draw_histories(studies: Sequence[Any]) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    from cnn_mellin.report.search_pictures import draw_history
+
     columns = min(len(studies), 2)
     rows = math.ceil(len(studies) / columns)
     figure = Figure(figsize=(4.7 * columns, 2.6 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, study in zip(axes, studies, strict=False):
         numbers, values = zip(*_values(study), strict=True)
-        lowest = [min(values[: i + 1]) for i in range(len(values))]
-        axis.plot(numbers, values, ".", color="#5b9bd5")
-        axis.step(numbers, lowest, where="post", color="#0b5394")
+        draw_history(axis, numbers, values)
         axis.set_title(study.study_name, fontsize=9)
-        axis.set(xlabel="trial", ylabel="dev PER, %")
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.xaxis.get_major_locator().set_params(integer=True)
     for axis in axes[len(studies) :]:
         axis.set_visible(False)
     out = io.BytesIO()

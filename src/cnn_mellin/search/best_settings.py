@@ -15,7 +15,7 @@ from cnn_mellin.search.space import Dimension, settings_of_draw
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["best_settings", "best_trial", "completed_trials", "independent_best_settings"]
+__all__ = ["best_settings", "best_trial", "completed_trials", "independent_best_settings", "trial_value"]
 
 # Values of a range are compared in at most so many groups of neighbours, of at least so many trials.
 _MOST_GROUPS, _FEWEST_TRIALS = 8, 5
@@ -24,7 +24,7 @@ _MOST_GROUPS, _FEWEST_TRIALS = 8, 5
 def completed_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that were trained to their end, in the order of their numbers."""
     done = [trial for trial in trials if trial.state.name == "COMPLETE" and trial.value is not None]
-    return sorted((trial for trial in done if math.isfinite(_value(trial))), key=lambda trial: trial.number)
+    return sorted((trial for trial in done if math.isfinite(trial_value(trial))), key=lambda trial: trial.number)
 
 
 def best_trial(study_name: str, trials: Sequence[FrozenTrial]) -> FrozenTrial:
@@ -39,7 +39,7 @@ def best_trial(study_name: str, trials: Sequence[FrozenTrial]) -> FrozenTrial:
             f"--study-name {study_name}: has no completed trial yet ({len(trials)} in all); "
             "`optim ... status` tells what runs, `optim ... run` goes on"
         )
-    return min(done, key=lambda trial: (_value(trial), trial.number))
+    return min(done, key=lambda trial: (trial_value(trial), trial.number))
 
 
 def best_settings(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial]) -> Settings:
@@ -59,7 +59,7 @@ def independent_best_settings(study_name: str, plan: StudyPlan, trials: Sequence
     done = completed_trials(trials)
     values: dict[str, Any] = {}
     for dimension in plan.dimensions:
-        drawn = [(trial.params[dimension.name], _value(trial)) for trial in done]
+        drawn = [(trial.params[dimension.name], trial_value(trial)) for trial in done]
         values[dimension.name] = _lowest_median(dimension, drawn)
         if not dimension.choices:
             high = dimension.high_of(settings_of_draw(plan.start(), values)) if dimension.most else dimension.high
@@ -91,6 +91,7 @@ def _neighbours(pairs: Sequence[tuple[Any, float]]) -> list[list[tuple[Any, floa
     return groups
 
 
-def _value(trial: FrozenTrial) -> float:
+def trial_value(trial: FrozenTrial) -> float:
+    """The value of a completed trial."""
     assert trial.value is not None
     return trial.value

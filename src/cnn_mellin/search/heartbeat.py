@@ -11,10 +11,10 @@ from types import TracebackType
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.trial_queue import TrialQueue
 
-__all__ = ["BeatWatch", "Heartbeat"]
+__all__ = ["GRACE", "BeatWatch", "Heartbeat"]
 
 # A last beat is old after so many intervals, and waited for in vain during so many.
-_GRACE, _WATCHED = 4, 2
+GRACE, _WATCHED = 4, 2
 
 
 class BeatWatch:
@@ -32,7 +32,7 @@ class BeatWatch:
     """
 
     def __init__(self, interval_s: float) -> None:
-        self._grace_s, self._watched_s = _GRACE * interval_s, _WATCHED * interval_s
+        self._grace_s, self._watched_s = GRACE * interval_s, _WATCHED * interval_s
         self._first_seen: dict[int, tuple[datetime, float]] = {}
 
     def forget(self) -> None:

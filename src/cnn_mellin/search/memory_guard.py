@@ -23,6 +23,7 @@ from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.epoch import Stepper
 from cnn_mellin.training.loop import make_optimizer
 from cnn_mellin.training.memory_shortage import TrainingMemoryError, naming_memory_shortage
+from cnn_mellin.training.model_folder import new_model
 
 __all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need", "memory_size"]
 
@@ -192,14 +193,8 @@ class _Step:
         return Stepper(model.train(), make_optimizer(model, settings), settings.training)
 
     def _new_model(self, settings: Settings) -> AcousticModel:
-        return AcousticModel(
-            self._num_coefficients,
-            self._num_symbols + 1,
-            settings.model,
-            dropout_prob=settings.training.dropout_prob,
-            convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
-            feature_scale=torch.ones(self._num_coefficients) if settings.data.scale_features else None,
-        )
+        scale = torch.ones(self._num_coefficients) if settings.data.scale_features else None
+        return new_model(settings, self._num_coefficients, self._num_symbols, scale)
 
     def _batch(self, num_utterances: int, num_frames: int) -> Batch:
         batch = Batch(
@@ -234,8 +229,9 @@ class _Memory:
         try:
             call()
         finally:
-            self.highest = max(self.highest, self._peak() - self._before)
-        return self._peak() - self._before
+            peak = self._peak() - self._before
+            self.highest = max(self.highest, peak)
+        return peak
 
     def settle(self) -> None:
         """Give back what is free."""

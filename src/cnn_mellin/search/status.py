@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnn_mellin.scoring.text_table import format_table
 from cnn_mellin.search.best_settings import completed_trials
+from cnn_mellin.search.heartbeat import GRACE
 from cnn_mellin.search.plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyStatus", "status_table", "study_status"]
 
-# Beats of a worker that is alive are not older than so many intervals; speed is that of the last so many trials.
-_GRACE, _RECENT = 4, 20
+# Speed is that of the last so many trials.
+_RECENT = 20
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def study_status(
         beats: of `TrialQueue.beats`.
     """
     states = [trial.state.name for trial in trials]
-    dead = sum(age_s > _GRACE * plan.heartbeat_s for _, age_s, _ in beats.values())
+    dead = sum(age_s > GRACE * plan.heartbeat_s for _, age_s, _ in beats.values())
     done = completed_trials(trials)
     lowest = min(((trial.value, trial.number) for trial in done if trial.value is not None), default=None)
     ended = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED") and trial.datetime_complete]

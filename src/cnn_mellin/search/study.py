@@ -126,13 +126,12 @@ def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
     return int(study_id), StudyPlan.from_dict(json.loads(content))
 
 
-def load_study(database: StudyDatabase, name: str, sampler: str | None = None) -> tuple[optuna.Study, int, StudyPlan]:
+def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, StudyPlan]:
     """Optuna's study, its id and its plan.
 
     Args:
         database: that has it.
         name: of the study.
-        sampler: one of SAMPLERS, for a worker; None for who only reads.
 
     Raises:
         DatabaseError: there is no such study.
@@ -145,14 +144,7 @@ def load_study(database: StudyDatabase, name: str, sampler: str | None = None) -
         there = study_names(database)
         known = nearest(name, there) if there else "it has none; begin one with `optim ... init`"
         raise DatabaseError(f"--study-name {name}: is no study of {shown_url(database.url)}; {known}") from None
-    study = database.patiently(
-        lambda: optuna.Study(
-            name,
-            database.storage,
-            sampler=None if sampler is None else make_sampler(sampler, name),
-            pruner=make_pruner(plan),
-        )
-    )
+    study = database.patiently(lambda: optuna.Study(name, database.storage, pruner=make_pruner(plan)))
     return study, study_id, plan
 
 
@@ -171,7 +163,7 @@ def study_names(database: StudyDatabase) -> list[str]:
     return database.patiently(names)
 
 
-def make_sampler(kind: str, study_name: str, trial_number: int = 0) -> optuna.samplers.BaseSampler:
+def make_sampler(kind: str, study_name: str, trial_number: int) -> optuna.samplers.BaseSampler:
     """Optuna's sampler of a kind, for one trial.
 
     What is random in it has a seed from the study's name and the trial's number: the same trial of a study of that

@@ -119,7 +119,7 @@ def run_study(
     """
     import optuna
 
-    study, study_id, plan = load_study(database, name, sampler)
+    study, study_id, plan = load_study(database, name)
     database.patient_for(_PATIENCE_S)
     queue = TrialQueue(database, study_id, worker_name())
     began = time.monotonic()
@@ -227,7 +227,7 @@ def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.B
         def _pop_waiting_trial_id(self) -> int | None:
             return self.claimed
 
-    return ClaimingStudy(study.study_name, study._storage, sampler=study.sampler, pruner=study.pruner)
+    return ClaimingStudy(study.study_name, study._storage, pruner=study.pruner)
 
 
 def _prunes(trial: optuna.Trial) -> bool:

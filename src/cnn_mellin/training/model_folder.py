@@ -117,14 +117,28 @@ def read_description(folder: str | Path) -> ModelDescription:
 
 def build_model(description: ModelDescription) -> AcousticModel:
     """The model with its initial weights."""
-    settings = description.as_settings()
+    scale = torch.tensor(description.scale) if description.scale else None
+    return new_model(description.as_settings(), description.num_features, len(description.symbols), scale)
+
+
+def new_model(
+    settings: Settings, num_features: int, num_symbols: int, feature_scale: torch.Tensor | None = None
+) -> AcousticModel:
+    """The model of some settings, with its initial weights.
+
+    Args:
+        settings: those of the model, and the training's dropout.
+        num_features: coefficients of a frame.
+        num_symbols: of the corpus; the blank comes on top.
+        feature_scale: (num_features,), as in `AcousticModel`.
+    """
     return AcousticModel(
-        description.num_features,
-        len(description.symbols) + 1,
+        num_features,
+        num_symbols + 1,
         settings.model,
         dropout_prob=settings.training.dropout_prob,
         convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
-        feature_scale=torch.tensor(description.scale) if description.scale else None,
+        feature_scale=feature_scale,
     )
 
 

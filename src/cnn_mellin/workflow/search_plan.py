@@ -78,10 +78,9 @@ class _Search:
         read: tuple[str, ...]
         chosen: tuple[str, ...]
         if study.stage == "model-sm":
-            read, chosen = (
-                (f"conf/start/{label}.ini",),
-                ("--blacklist", *_ALL_TRAINING, *(_TINY if self.options.tiny else ())),
-            )
+            read, chosen = (f"conf/start/{label}.ini",), ("--blacklist", *_ALL_TRAINING)
+            if self.options.tiny:
+                chosen += _TINY
         elif study.stage == "train-sm":
             read, chosen = (f"{folder}.ini", MASKS_FILE), ("--blacklist", *_NO_MODEL)
             before = [self._best(study, "model-sm", f"{folder}.ini")]
