@@ -31,7 +31,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \
 	$(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable ".[demo,report]"
+	$(INSTALL) --editable ".[demo]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo scripts/test_packages.sh

@@ -1,43 +1,62 @@
-import warnings
-
 import pytest
 
+from cnn_mellin.config import Settings
 from cnn_mellin.report.report_page import Page
 from cnn_mellin.report.search_section import search_section
 
-optuna = pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
+pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
+
+from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.space import choose_dimensions
+from cnn_mellin.search.storage import StudyDatabase
+from cnn_mellin.search.study import create_study
+from cnn_mellin.search.worker import RunningTrial, run_study
+
+NAMES = ["model.window_size", "model.window_stride", "model.recurrent_layers"]
 
 
 @pytest.fixture
 def url(tmp_path) -> str:
-    """A database with a study in which one of two settings matters."""
+    """A database with a study in which one of three settings matters, and one that was not begun."""
     place = f"sqlite:///{tmp_path}/search.db"
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(storage=place, study_name="model-mcorr-sm", sampler=optuna.samplers.RandomSampler(0))
+    dimensions = tuple(choose_dimensions(Settings(), whitelist=NAMES))
+    plan = StudyPlan(Settings().as_dict(), dimensions, num_trials=12)
 
-    def objective(trial) -> float:
-        return 20 + trial.suggest_float("model.a", 0, 10) + 0.01 * trial.suggest_float("model.b", 0, 1)
+    def objective(trial: RunningTrial) -> float:
+        return 20 + float(trial.params[NAMES[1]]) + 0.01 * float(trial.params[NAMES[0]])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        study.optimize(objective, n_trials=12)
+    with StudyDatabase(resolve_database_url(place), create=True) as database:
+        create_study(database, "model-mcorr-sm", plan, {})
+        create_study(database, "model-mcorr-lg", plan, {})
+        run_study(database, "model-mcorr-sm", objective, sampler="random")
     return place
 
 
 def test_history_best_and_importances_are_shown(url):
-    best = optuna.load_study(storage=url, study_name="model-mcorr-sm").best_value
-    page = Page("t", "a", [], [search_section(url, ["model-mcorr-sm", "train-mcorr-sm"])])
+    page = Page("t", "a", [], [search_section(url, ["model-mcorr-sm", "model-mcorr-lg", "train-mcorr-sm"])])
     text = page.markdown()
-    assert f"| model-mcorr-sm |       12 |      0 |      0 |            {best:.2f} |" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| model-mcorr-sm "))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:4] == ["12", "0", "0"]
+    assert 20 < float(cells[4]) < 30
+    assert "| model-mcorr-lg |        0 |      0 |      0 |                – |" in text
     assert "train-mcorr-sm" not in text
-    rows = [line.split("|")[1].strip() for line in text.splitlines() if "model.a" in line or "model.b" in line]
-    assert rows == ["model.a", "model.b"]
+    first = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| model.")]
+    assert first[0] == NAMES[1]
+    assert set(first) == set(NAMES)
     assert page.html().count("<img ") == 1
 
 
+def test_a_url_from_the_environment_is_read_as_searches_read_it(url, monkeypatch):
+    monkeypatch.setenv("STUDIES", url)
+    assert not search_section("env:STUDIES", ["model-mcorr-sm"]).empty
+
+
 def test_a_database_that_is_away_is_said(tmp_path):
-    section = search_section(f"sqlite:///{tmp_path}/none/search.db", ["a"])
-    assert "The searches' database cannot be read now (StorageInternalError)." in Page("", "", [], [section]).markdown()
+    section = search_section(f"sqlite:///{tmp_path}/search.db", ["a"])
+    text = Page("", "", [], [section]).markdown()
+    assert f"The searches' database cannot be read now: sqlite:///{tmp_path}/search.db: there is no such file" in text
 
 
 def test_without_studies_there_is_no_section():

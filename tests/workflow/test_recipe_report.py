@@ -12,7 +12,7 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.training.history import EpochRecord, write_history
 from cnn_mellin.workflow.recipe_options import RecipeOptions, tiny_sizes, write_options
-from cnn_mellin.workflow.recipe_report import write_report
+from cnn_mellin.workflow.recipe_report import results_text, write_report
 
 pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
 
@@ -32,8 +32,8 @@ def recipe(small_corpus, tmp_path_factory) -> Path:
     for model, every in (("lcorr", 3), ("mcorr", 6)):
         system = f"{model}-{NAME}"
         for seed in (1, 2):
-            for place in (f"{system}-greedy/seed{seed}/test", f"{system}-trigram/seed{seed}/test"):
-                write(folder / "systems" / f"{place}.trn", lines["test"], every + seed)
+            write(folder / "systems" / f"{system}-greedy/seed{seed}/test.trn", lines["test"], every + seed)
+            write(folder / "systems" / f"{system}-trigram/seed{seed}/test.trn", lines["test"], every + seed + 4)
             write(folder / "systems" / f"{system}-trigram/seed{seed}/dev.trn", lines["dev"], every + seed)
             records = [EpochRecord(i, 1e-3, 3 / i, 90 / i - seed, 0, 0, 10.0, 1.0) for i in range(1, 6)]
             path = folder / "models" / system / f"seed{seed}"
@@ -47,10 +47,14 @@ def recipe(small_corpus, tmp_path_factory) -> Path:
         (folder / "scores" / f"{system}-speed.json").write_text(json.dumps(scored))
         files = [str(folder / "systems" / f"{system}-greedy" / f"seed{seed}" / "test.trn") for seed in (1, 2)]
         save(folder / "scores" / f"{system}.json", ["score", str(ext / "test.ref.trn"), *files, "--per-phone"])
-    for decoder in ("greedy", "trigram"):
-        systems = [str(folder / "systems" / f"{model}-{NAME}-{decoder}") for model in ("lcorr", "mcorr")]
+    decoders, models = ("greedy", "trigram"), ("lcorr", "mcorr")
+    compared = {decoder: [f"{model}-{NAME}-{decoder}" for model in models] for decoder in decoders}
+    compared |= {f"search-{model}-{NAME}": [f"{model}-{NAME}-{d}" for d in decoders] for model in models}
+    for what, names in compared.items():
+        systems = [str(folder / "systems" / name) for name in names]
         arguments = ["compare", *systems, "--references", str(ext), "--replications", "100"]
-        save(folder / "comparison" / f"{decoder}.json", arguments)
+        save(folder / "comparison" / f"{what}.json", arguments)
+    write(folder / "untrained" / f"mcorr-{NAME}.trn", lines["test"], 1)
     (folder / "conf" / "final").mkdir(parents=True)
     (folder / "conf" / "final" / f"mcorr-{NAME}.ini").write_text("[model]\nwindow_size = 3\n# no setting\n")
     assert data.is_dir()
@@ -90,6 +94,7 @@ def test_the_page_says_first_which_model_errs_least_and_holds_all_it_needs(recip
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     for title in (
         "Results",
+        "Language model",
         "Speaking rate",
         "Learning curves",
         "By phone",
@@ -108,6 +113,33 @@ def test_the_page_says_first_which_model_errs_least_and_holds_all_it_needs(recip
     assert "cnn-mellin --device cpu" in page
     assert "window_size = 3" in page
     assert "# no setting" not in page
+
+
+def cells(text: str, title: str) -> dict[str, dict[str, str]]:
+    """The first table below a title, by its first column and its header."""
+    lines = text.partition(title)[2].split("\n\n")
+    table = next(block for block in lines if block.startswith("|")).splitlines()
+    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+
+
+def test_results_show_each_seed_the_untrained_and_what_the_language_model_brings(recipe):
+    text = results_text(recipe)
+    table = cells(text, "Greedy search, no language model:")
+    for model in ("lcorr", "mcorr"):
+        scored = json.loads((recipe / "scores" / f"{model}-{NAME}.json").read_text())
+        percents = [row["percent"] for seed in scored for row in seed["rates"] if row["group"] == "total"]
+        row = table[f"{model}-{NAME}"]
+        assert [row["seed 1"], row["seed 2"]] == [f"{percent:.2f}" for percent in percents]
+    assert table[f"lcorr-{NAME}"]["untrained"] == "–"
+    assert float(table[f"mcorr-{NAME}"]["untrained"]) > 90
+    gain = cells(text, "## Language model")
+    for model in ("lcorr", "mcorr"):
+        row = gain[f"{model}-{NAME}"]
+        assert row["greedy"] == table[f"{model}-{NAME}"]["mean PER %"]
+        assert float(row["points"]) == pytest.approx(float(row["trigram"]) - float(row["greedy"]), abs=0.011)
+        assert float(row["points"]) < -5
+    assert "speakers no permutation p is below" in text
 
 
 def test_the_same_results_give_the_same_bytes(recipe):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 from typing import Any
 
 __all__ = ["add_parser"]
+
+_CORPUS_SEED = 1
 
 
 def add_parser(subparsers: Any) -> None:
@@ -13,33 +17,40 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="from nothing to a table of phone error rates",
-        description="Synthesise a corpus, prepare it, train linear (lcorr) and Mellin (mcorr) models, recognise voices "
-        "they have never heard, and print the phone error rates. Takes some minutes; a run that was interrupted goes "
-        "on where it was, and a second one does only what is missing or has changed.",
+        description="Synthesise a corpus, and run the recipe on it (cnn-mellin recipe DIR/corpus DIR --tiny): train "
+        "linear (lcorr) and Mellin (mcorr) models, recognise voices they have never heard, print the phone error "
+        "rates, and write a page of tables and pictures. Takes some minutes; a run that was interrupted goes on where "
+        "it was, and a second one does only what is missing or has changed.",
     )
     parser.add_argument("directory", metavar="DIR", nargs="?", default="demo", help="where to (default: demo)")
-    parser.add_argument("--utterances", type=int, metavar="N", help="size of the corpus")
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="of the trainings (default: 1 2)")
-    parser.add_argument("--epochs", type=int, metavar="E", help="of each training")
+    parser.add_argument("--utterances", type=int, metavar="N", default=1500, help="of the corpus (default: 1500)")
+    parser.add_argument("--seeds", type=int, metavar="N", default=2, help="trainings of each model (default: 2)")
+    parser.add_argument("--epochs", type=int, metavar="E", help="of each training (default: what its settings say)")
     parser.add_argument("--jobs", type=int, metavar="J", help="processes at once (default: one a core)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demonstration and print its table."""
-    from cnn_mellin.workflow.demo import DemoOptions, run_demo
+    """Make the corpus, run the recipe, and say where all lies."""
+    from cnn_mellin.cli.main import main
+    from cnn_mellin.cli.recipe import check_installed
+    from cnn_mellin.corpora.demo import make_demo_corpus
 
-    chosen = {
-        "num_utterances": arguments.utterances,
-        "seeds": arguments.seeds,
-        "num_epochs": arguments.epochs,
-        "jobs": arguments.jobs,
-    }
-    options = DemoOptions(quiet=arguments.quiet, **{name: value for name, value in chosen.items() if value is not None})
-    result = run_demo(arguments.directory, options)
-    print("Phone error rate (39 phones, greedy search, no language model, every silence scored) on unseen voices:\n")
-    print(result.table + "\n")
-    print(f"With a trigram of the training phones, weight chosen on dev:\n\n{result.comparison}\n")
-    for what, path in result.paths.items():
-        print(f"{what}: {path}")
-    return 0
+    check_installed()
+    folder = Path(arguments.directory)
+    corpus = folder / "corpus"
+    folder.mkdir(parents=True, exist_ok=True)
+    make_demo_corpus(corpus, arguments.utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
+    command = ["recipe", str(corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]
+    if arguments.epochs is not None:
+        command += ["--set", f"num_epochs={arguments.epochs}"]
+    if arguments.jobs is not None:
+        command += ["--cores", str(arguments.jobs)]
+    if not arguments.quiet:
+        print(f"$ cnn-mellin {shlex.join(command)}", flush=True)
+    status = main(["--quiet", *command] if arguments.quiet else command)
+    if status == 0:
+        places = {"corpus": corpus, "features and references": folder / "data", "models": folder / "models"}
+        for what, path in (places | {"transcripts": folder / "systems", "logs": folder / "logs"}).items():
+            print(f"{what}: {path}")
+    return status

@@ -13,7 +13,7 @@ from typing import Any
 
 from cnn_mellin.errors import SettingsError, UserError
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "check_installed"]
 
 _DESCRIPTION = """\
 From a corpus to a report of how linear (lcorr) and Mellin (mcorr) models compare: prepare it, search for settings if
@@ -21,7 +21,7 @@ wanted, train every model with every seed, decode, score, compare, and draw. All
 
   cnn-mellin recipe TIMIT exp/timit --cores 4               the published settings, 20 seeds
   cnn-mellin --device cuda recipe TIMIT exp/timit --profile slurm
-  cnn-mellin recipe DEMO exp/demo --tiny                    a demonstration in minutes
+  cnn-mellin recipe DEMO exp/demo --tiny                    small models, in minutes: make demo is this
   cnn-mellin recipe status exp/timit                        what is done, running, failed and left
 
 Each step is one cnn-mellin command, run in EXP; --dry-run lists them. The same command goes on after whatever has
@@ -92,21 +92,23 @@ def run(arguments: argparse.Namespace) -> int:
         print(recipe_status(arguments.exp))
         return 0
     options = _options(arguments)
-    if importlib.util.find_spec("snakemake") is None:
-        raise UserError("recipe: needs Snakemake; install it: pip install 'cnn-mellin[workflow,report]'")
+    check_installed()
     from cnn_mellin.workflow.profile import read_profile
     from cnn_mellin.workflow.recipe import run_recipe
+    from cnn_mellin.workflow.recipe_display import RecipeDisplay
+    from cnn_mellin.workflow.recipe_report import results_text
 
     profile = read_profile(arguments.profile)
-    failed = run_recipe(
-        options,
-        arguments.exp,
-        machine=profile.machine(Path(arguments.exp), options.device),
-        cores=profile.num_jobs(_cores()) if arguments.cores is None else arguments.cores,
-        until=arguments.until,
-        dry_run=arguments.dry_run,
-        say=lambda line: None if arguments.quiet and not arguments.dry_run else print(line, flush=True),
-    )
+    with RecipeDisplay(arguments.exp, quiet=arguments.quiet and not arguments.dry_run) as display:
+        failed = run_recipe(
+            options,
+            arguments.exp,
+            machine=profile.machine(Path(arguments.exp), options.device),
+            cores=profile.num_jobs(_cores()) if arguments.cores is None else arguments.cores,
+            until=arguments.until,
+            dry_run=arguments.dry_run,
+            say=display.say,
+        )
     if failed:
         again = "mend what is wrong, and the same command goes on"
         print(f"cnn-mellin: {len(failed)} steps failed; {again}:", file=sys.stderr)
@@ -114,9 +116,22 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"  {name}: {why} ({arguments.exp}/logs/{name}.log)", file=sys.stderr)
         return 1
     if not arguments.dry_run:
-        page = Path(arguments.exp) / "report.html"
-        print(page if page.exists() and arguments.until in (None, "report") else f"{arguments.exp}: up to date")
+        if arguments.until in (None, "report"):
+            print(f"{results_text(arguments.exp)}\npage with all tables and pictures: {arguments.exp}/report.html")
+        else:
+            print(f"{arguments.exp}: up to date as far as {arguments.until}")
     return 0
+
+
+def check_installed() -> None:
+    """That what runs the recipe is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    for name in ("snakemake", "matplotlib"):
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"recipe: needs {name}; install it: pip install 'cnn-mellin[workflow,report]'")
 
 
 def _options(arguments: argparse.Namespace) -> Any:

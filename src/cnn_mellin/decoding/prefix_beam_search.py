@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _Ints = npt.NDArray[np.int64]
 _Hashes = npt.NDArray[np.uint64]
 
 # Candidates (prefixes times classes) that one step weighs at once: what the caches hold.
-_MOST_CANDIDATES = 65536
+_MOST_CANDIDATES = 131072
 
 # Candidates of a whole search from which on it is shared among processes: it then takes some 40 ms alone. Below that,
 # half of it takes hardly less than all, and the first search also waits 15 ms for the fork.
@@ -141,8 +142,11 @@ class _Share:
 
 def _search_share(share: _Share) -> list[list[tuple[list[int], float]]]:
     """Search all utterances of a share, as many at once as the caches hold."""
-    size = max(_MOST_CANDIDATES // (share.width * share.logits.shape[2]), 1)
-    return [best for i in range(0, len(share.logits), size) for best in _search(share, slice(i, i + size))]
+    most = max(_MOST_CANDIDATES // (share.width * share.logits.shape[2]), 1)
+    number = -(-len(share.logits) // most)
+    # pieces alike in size, as a frame of a small one takes hardly less time than one of a large one
+    ends = [len(share.logits) * i // max(number, 1) for i in range(number + 1)]
+    return [best for i, j in pairwise(ends) for best in _search(share, slice(i, j))]
 
 
 def _search(share: _Share, chosen: slice) -> list[list[tuple[list[int], float]]]:
@@ -211,7 +215,7 @@ class _Beam:
         utterances, slots = self._places
         shape = (self.num_running, self._width)
         parents = self._parents[slots]
-        self._children = np.flatnonzero(parents < self._size)
+        self._children = (parents < self._size).nonzero()[0]
         self._reached_at = parents[self._children] * self._num_classes + self._last[self._children]
         self._running_last_at = self._last_at[slots].reshape(shape)
         self._running_own_at = self._own_at[slots].reshape(shape)
@@ -252,7 +256,7 @@ class _Beam:
             least = np.partition(candidates.reshape(self.num_running, -1), place, axis=1)[:, place]
             better &= candidates >= least[:, None, None]
         if count:
-            self._enter(np.flatnonzero(better))
+            self._enter(better.reshape(-1).nonzero()[0])
 
     def _enter(self, better: _Ints) -> None:
         """Let the best candidates take the slots of worse prefixes.
@@ -263,7 +267,8 @@ class _Beam:
         _, _, total = self._running
         flat = self._flat_candidates
         n, width = total.shape
-        counts = np.diff(np.searchsorted(better, self._bounds))
+        ends = better.searchsorted(self._bounds)
+        counts = ends[1:] - ends[:-1]
         most = int(counts.max())
         present = np.arange(most) < counts[:, None]
         pool = np.full((n, width + most), -np.inf)
@@ -277,7 +282,7 @@ class _Beam:
         entering = better[kept[:, width:][present]]
         if not len(entering):
             return
-        slots = np.flatnonzero(~kept[:, :width])
+        slots = (~kept[:, :width]).reshape(-1).nonzero()[0]
         scores = flat[entering]
         sources, classes = np.divmod(entering, self._num_classes)
         for values, new in zip(self._running, (-np.inf, scores, scores), strict=True):
@@ -305,7 +310,7 @@ class _Beam:
         self._parents[left[self._parents]] = self._size
         self._parents[slots] = np.where(left[sources], self._size, sources)
         families = self._parent_hashes.reshape(-1, self._width)[utterances]
-        found, slot = np.divmod(np.flatnonzero(families == new_hashes[:, None]), self._width)
+        found, slot = np.divmod((families == new_hashes[:, None]).reshape(-1).nonzero()[0], self._width)
         self._parents[utterances[found] * self._width + slot] = slots[found]
 
     def best(self, num_best: int) -> list[list[tuple[list[int], float]]]:

@@ -92,12 +92,8 @@ def tiny_sizes() -> RecipeSizes:
         top_k_lg=2,
         top_k_md=2,
         search_epochs=1,
-        num_epochs=2,
-        beam_widths=(4,),
-        lm_betas=(0.2, 0.4),
         speaking_rates=(0.8, 1.0, 1.25),
         num_data_workers=0,
-        replications=200,
     )
 
 

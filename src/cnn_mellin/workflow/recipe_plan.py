@@ -178,7 +178,9 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
     search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *(f"{beta:g}" for beta in sizes.lm_betas))
     greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
     single = len(settings) == 1
+    untrained = ("untrained", f"{data}/test", f"untrained/{model}-{name}.trn", ("--epoch", "0"))
     for what, partition, out, more in (
+        *((untrained,) if seed == 1 else ()),
         ("test", f"{data}/test", f"{greedy}/test.trn", ()),
         ("speed", f"speed/{name}/test", f"speed/systems/{model}-{name}/seed{seed}/test.trn", ()),
         ("trigram-dev", f"{data}/dev", f"{trigram}/dev.trn" if single else trigram, search),
@@ -224,22 +226,30 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
                     light=True,
                 )
             )
-    for decoder in DECODERS:
-        kinds = ("test",) if decoder == "greedy" else ("trigram-dev", "trigram-test")
+    labels = [f"{model}-{name}" for model, name in systems]
+    compared = [(decoder, [(label, decoder) for label in labels]) for decoder in DECODERS]
+    compared += [(f"search-{label}", [(label, decoder) for decoder in DECODERS]) for label in labels]
+    for what, pairs in compared:
+        kinds = {"greedy": ("test",), "trigram": ("trigram-dev", "trigram-test")}
         ext = f"data/{options.feature_names[0]}/ext"
-        folders = [f"systems/{model}-{name}-{decoder}" for model, name in systems]
+        folders = [f"systems/{label}-{decoder}" for label, decoder in pairs]
         chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
         steps.append(
             Step(
-                f"compare-{decoder}",
+                f"compare-{what}",
                 "compare",
                 ("compare", *folders, *chosen, "--replications", str(options.sizes.replications)),
-                needs=tuple(f"decode-{m}-{n}-seed{seed}-{k}" for m, n in systems for seed in seeds for k in kinds),
-                products=(f"comparison/{decoder}.json",),
-                stdout=f"comparison/{decoder}.json",
+                needs=tuple(
+                    f"decode-{label}-seed{seed}-{kind}"
+                    for label, decoder in pairs
+                    for seed in seeds
+                    for kind in kinds[decoder]
+                ),
+                products=(f"comparison/{what}.json",),
+                stdout=f"comparison/{what}.json",
                 light=True,
             )
         )
-    results = tuple(step.name for step in steps)
+    results = (*(step.name for step in steps), *(f"decode-{label}-seed1-untrained" for label in labels))
     report = Step("report", "report", ("report", "."), results, ("report.html", "report.md"), light=True)
     return [*steps, report]

@@ -20,18 +20,24 @@ from cnn_mellin.report.report_page import Page, Section
 from cnn_mellin.report.result_pictures import draw_confusions, draw_curves, draw_groups, draw_rates
 from cnn_mellin.report.search_section import search_section
 from cnn_mellin.scoring.alignment import align
+from cnn_mellin.scoring.holm import holm
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
 from cnn_mellin.scoring.transcripts import read_trn
 from cnn_mellin.workflow.recipe_options import RecipeOptions, read_options
 from cnn_mellin.workflow.recipe_plan import plan_recipe
 from cnn_mellin.workflow.search_plan import study_names
 
-__all__ = ["write_report"]
+__all__ = ["results_text", "write_report"]
 
 _DECODERS = {
     "greedy": "greedy search, no language model",
     "trigram": "prefix search with a trigram, settings chosen on dev",
 }
+_TITLE = "Linear and Mellin models: phone error rates"
+# So few speakers have too few permutations for a p-value of less than about 0.05.
+_FEW_SPEAKERS = 6
+# Systems of more seeds have no column for each.
+_MOST_SINGLY = 5
 _PACKAGES = ("cnn-mellin", "torch", "numpy", "scipy", "optuna", "snakemake", "matplotlib")
 
 
@@ -43,12 +49,7 @@ def write_report(folder: str | Path) -> list[Path]:
         ImportError: matplotlib is not installed (the extra `report`).
     """
     folder = Path(folder)
-    options = read_options(folder)
-    if not (folder / "comparison" / "greedy.json").exists():
-        raise DataError(
-            f"{folder}: has no comparison yet; run the recipe to its end: cnn-mellin recipe status {folder}"
-        )
-    page = _page(folder, options)
+    page = _page(folder, read_options(folder))
     paths = [folder / "report.html", folder / "report.md"]
     for path, text in zip(paths, (page.html(), page.markdown()), strict=True):
         with atomic_file(path) as file:
@@ -56,13 +57,45 @@ def write_report(folder: str | Path) -> list[Path]:
     return paths
 
 
-def _page(folder: Path, options: RecipeOptions) -> Page:
+def results_text(folder: str | Path) -> str:
+    """The results of a recipe as Markdown: tables, and how sure the differences are.
+
+    Raises:
+        DataError: the folder holds no recipe, or one that has compared nothing yet.
+    """
+    folder = Path(folder)
+    options = read_options(folder)
+    comparisons = _comparisons(folder)
+    sections = [_results(folder, comparisons, options), _gain(folder, _systems(options))]
+    return Page(_TITLE, _about(comparisons, options), _answer(comparisons), sections).markdown()
+
+
+def _comparisons(folder: Path) -> dict[str, Any]:
     comparisons = {name: _json(folder / "comparison" / f"{name}.json") for name in _DECODERS}
-    comparisons = {name: found for name, found in comparisons.items() if found is not None}
+    if comparisons["greedy"] is None:
+        raise DataError(
+            f"{folder}: has no comparison yet; run the recipe to its end: cnn-mellin recipe status {folder}"
+        )
+    return {name: found for name, found in comparisons.items() if found is not None}
+
+
+def _systems(options: RecipeOptions) -> list[str]:
+    return [f"{model}-{name}" for name in options.feature_names for model in options.models]
+
+
+def _about(comparisons: Mapping[str, Any], options: RecipeOptions) -> str:
     greedy = comparisons["greedy"]
-    systems = [f"{model}-{name}" for name in options.feature_names for model in options.models]
+    about = f"Test part of {Path(options.corpus).name}: {greedy['num_utterances']} utterances of "
+    about += f"{greedy['num_speakers']} speakers, {greedy['num_phones']} phones. Trained {options.num_seeds} times "
+    return about + f"each; every silence scored (convention {greedy['convention']})."
+
+
+def _page(folder: Path, options: RecipeOptions) -> Page:
+    comparisons, systems = _comparisons(folder), _systems(options)
+    greedy = comparisons["greedy"]
     sections = [
-        _results(comparisons),
+        _results(folder, comparisons, options),
+        _gain(folder, systems),
         _rates(folder, systems),
         _curves(folder, systems, options.num_seeds),
         _groups(folder, systems, "phone"),
@@ -72,10 +105,7 @@ def _page(folder: Path, options: RecipeOptions) -> Page:
         _search(folder, options),
         _reproduction(folder, options, systems),
     ]
-    about = f"Test part of {Path(options.corpus).name}: {greedy['num_utterances']} utterances of "
-    about += f"{greedy['num_speakers']} speakers, {greedy['num_phones']} phones. Trained {options.num_seeds} times "
-    about += f"each; every silence scored (convention {greedy['convention']})."
-    return Page("Linear and Mellin models: phone error rates", about, _answer(comparisons), sections)
+    return Page(_TITLE, _about(comparisons, options), _answer(comparisons), sections)
 
 
 def _answer(comparisons: Mapping[str, Any]) -> list[str]:
@@ -97,8 +127,10 @@ def _answer(comparisons: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _results(comparisons: Mapping[str, Any]) -> Section:
+def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOptions) -> Section:
     section = Section("Results")
+    each = max(len(summary["values"]) for c in comparisons.values() for summary in c["systems"].values())
+    singly = range(1, each + 1) if 1 < each <= _MOST_SINGLY else ()
     for name, comparison in comparisons.items():
         section.text(f"{_DECODERS[name].capitalize()}:")
         rows = []
@@ -106,11 +138,14 @@ def _results(comparisons: Mapping[str, Any]) -> Section:
         for system, summary in systems.items():
             sd = "–" if summary["sd"] is None else f"{summary['sd']:.2f}"
             spread = [f"{summary[key]:.2f}" for key in ("median", "minimum", "maximum")]
-            setting = comparison["choices"][system]["setting"] or "–"
+            setting = comparison["choices"][system]["setting"]
             seeds = str(len(summary["values"]))
-            rows.append([_plain(system, name), f"{summary['mean']:.2f}", sd, *spread, seeds, setting])
+            percents = [f"{summary['values'][seed - 1]:.2f}" for seed in singly]
+            rows.append([_plain(system, name), f"{summary['mean']:.2f}", sd, *spread, seeds, *percents])
+            rows[-1].append(setting if name == "trigram" else _number(_untrained_percent(folder, system, options)))
         best = min(range(len(rows)), key=lambda i: float(rows[i][1]))
-        section.table(["system", "mean PER %", "sd", "median", "best", "worst", "seeds", "setting"], rows, best=best)
+        header = ["system", "mean PER %", "sd", "median", "best", "worst", "seeds", *(f"seed {s}" for s in singly)]
+        section.table([*header, "setting" if name == "trigram" else "untrained"], rows, best=best)
         rows = []
         for pair in comparison["pairs"]:
             bootstrap = pair["bootstrap"]
@@ -120,11 +155,47 @@ def _results(comparisons: Mapping[str, Any]) -> Section:
             rows.append([label, f"{bootstrap['difference']:+.2f}", interval, *tests])
         if rows:
             section.table(["difference", "points", "95 % interval", "permutation p", "MAPSSWE p"], rows)
-    section.text(
-        "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
-        "segments between the median seeds. Both p-values have Holm's correction for all pairs."
-    )
+    section.text(_about_tests(next(iter(comparisons.values()))["num_speakers"]))
     return section
+
+
+def _about_tests(num_speakers: int) -> str:
+    said = "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
+    said += "segments between the median seeds. Both p-values have Holm's correction for all pairs."
+    if num_speakers <= _FEW_SPEAKERS:
+        least = 2 / 2**num_speakers
+        said += (
+            f" With {num_speakers} speakers no permutation p is below {least:.2g}, whatever the difference: compare "
+        )
+        said += "on more of them."
+    return said
+
+
+def _gain(folder: Path, systems: Sequence[str]) -> Section:
+    """What prefix search with the language model brings each system."""
+    section = Section("Language model")
+    found = {system: _json(folder / "comparison" / f"search-{system}.json") for system in systems}
+    found = {system: compared for system, compared in found.items() if compared is not None}
+    pairs = [compared["pairs"][0] for compared in found.values()]
+    tests = [holm([pair[key] for pair in pairs]) for key in ("permutation_p", "matched_pairs_p_holm")]
+    rows = []
+    for (system, compared), pair, *p_values in zip(found.items(), pairs, *tests, strict=True):
+        means = [compared["systems"][f"{system}-{decoder}"]["mean"] for decoder in _DECODERS]
+        bootstrap = pair["bootstrap"]
+        interval = f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"
+        row = [system, *(f"{mean:.2f}" for mean in means), f"{means[1] - means[0]:+.2f}", interval]
+        rows.append([*row, *(_p(p) for p in p_values)])
+    if rows:
+        header = ["system", "greedy", "trigram", "points", "95 % interval", "permutation p", "MAPSSWE p"]
+        section.table(header, rows)
+        section.text("Trigram: prefix search with the language model of the training phones, settings chosen on dev.")
+    return section
+
+
+def _untrained_percent(folder: Path, system: str, options: RecipeOptions) -> float | None:
+    """Phone error rate of a system's first model before it was trained, None where that was not decoded."""
+    path = folder / "untrained" / f"{_plain(system, 'greedy')}.trn"
+    return phone_error_rate(*_transcripts(folder, path, options)).percent if path.exists() else None
 
 
 def _rates(folder: Path, systems: Sequence[str]) -> Section:
@@ -297,6 +368,10 @@ def _percent(row: Mapping[str, Any]) -> float:
 
 def _plain(system: str, decoder: str) -> str:
     return system.removesuffix(f"-{decoder}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _p(value: float) -> str:

@@ -1,0 +1,81 @@
+"""What a recipe shows while it runs: a line a step that ended, and on a terminal what is running below them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from cnn_mellin.workflow.step_record import StepRecords
+from cnn_mellin.workflow.step_run import last_lines
+
+__all__ = ["RecipeDisplay", "running_line"]
+
+_EVERY_S, _LOOKS_AT_ONE = 0.5, 4
+
+
+class RecipeDisplay:
+    """Shows lines, and below them what is running, from the records of the recipe.
+
+    Args:
+        folder: of the recipe.
+        quiet: show nothing.
+    """
+
+    def __init__(self, folder: str | Path, *, quiet: bool = False) -> None:
+        self._records = StepRecords(Path(folder))
+        self._quiet = quiet
+        self._terminal = not quiet and sys.stdout.isatty()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="recipe display", daemon=True)
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+        if not self._quiet:
+            with self._lock:
+                self._clear()
+                print(line, flush=True)
+
+    def __enter__(self) -> RecipeDisplay:
+        if self._terminal:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        if self._terminal:
+            self._thread.join()
+            with self._lock:
+                self._clear()
+
+    def _watch(self) -> None:
+        looks = 0
+        while not self._ended.wait(_EVERY_S):
+            line = running_line(self._records, looks // _LOOKS_AT_ONE)
+            looks += 1
+            with self._lock:
+                self._clear()
+                print(line[: shutil.get_terminal_size().columns - 1], end="", flush=True)
+
+    def _clear(self) -> None:
+        if self._terminal:
+            print("\r\x1b[2K", end="")
+
+
+def running_line(records: StepRecords, turn: int = 0) -> str:
+    """How many steps are done and running, and the last line of the log of one of those.
+
+    Args:
+        records: of the recipe.
+        turn: which of those that are running, over and over.
+    """
+    steps = records.folder / "steps"
+    running = sorted(path.stem for path in steps.glob("*.job") if not path.with_suffix(".exit").exists())
+    line = f"{len(list(steps.glob('*.done')))} steps done, {len(running)} running"
+    if not running:
+        return line
+    name = running[turn % len(running)]
+    return f"{line}; {name}: {last_lines(records.log(name), 1) or 'begins'}"
