@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--utterances", type=int, default=64, help="in a batch (default: 64)")
     parser.add_argument("--others", type=int, default=4, help="utterances that are decoded one by one (default: 4)")
-    parser.add_argument("--loads", type=int, nargs="+", default=[64, 192], help="utterances for two processes")
+    parser.add_argument("--loads", type=int, nargs="+", default=[64, 192, 400], help="utterances for two processes")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--patience", type=float, default=15.0, metavar="SECONDS", help="to wait for rounds on two cores (default: 15)"

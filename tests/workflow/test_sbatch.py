@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import read_partition
 
 ROOT = Path(__file__).parents[2]
@@ -97,3 +98,34 @@ def test_a_training_told_that_its_time_is_over_saves_and_goes_on(project, small_
     assert "epoch 1/" not in text
     subprocess.run(["scancel", again], check=True)
     wait(again, "CANCELLED")
+
+
+@pytest.mark.slow
+def test_workers_of_a_study_are_an_array_of_jobs(project, postgresql_server, small_corpus):
+    url = postgresql_server.new_database("workers")
+    base = str(ROOT / "conf" / "model" / "demo-lcorr.ini")
+    (project / "a.ini").write_text("[training]\nnum_epochs = 1\n")
+    assert main(["--quiet", "prep", "timit", str(small_corpus), "data", "--partial"]) == 0
+    study = ["optim", "--study-name", "small", url]
+    init = [
+        "init",
+        "data/fbank-81-10ms/train",
+        "--whitelist",
+        "model.window_size",
+        "--num-trials",
+        "5",
+        "--pruner",
+        "none",
+    ]
+    assert main(["--read-ini", base, "--read-ini", "a.ini", *study, *init]) == 0
+    job = submit("--array=1-2", "scripts/cnn_mellin.slrm", *study, "run", "--sampler", "random")
+    for task in (1, 2):
+        assert wait(f"{job}_{task}", "COMPLETED", "FAILED") == "COMPLETED"
+    assert len(list((project / "exp" / "logs").glob("cnn-mellin-*.log"))) == 2
+    listed = subprocess.run(
+        ["optuna", "trials", "--study-name", "small", "--storage", url, "-f", "yaml"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.count("state: COMPLETE") == 5

@@ -126,12 +126,15 @@ def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
     capsys.readouterr()
     assert main(on_cluster) == 0
     printed = capsys.readouterr().out
-    assert "model-mcorr-sm-fbank-81-10ms-run1" in printed
+    for waited_for_or_anew in ("model-mcorr-sm-fbank-81-10ms-run1", "model-lcorr-sm-fbank-81-10ms-run1"):
+        assert f"] {waited_for_or_anew}: done in " in printed
     # the job that went on was waited for, not submitted again: its log has one command
     log = records.log("model-mcorr-sm-fbank-81-10ms-run1").read_text()
     assert log.count("$ cnn-mellin") == 1
     assert main(["recipe", "status", str(cluster)]) == 0
-    assert "failed" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert {row[0] for row in rows} >= {"prep", "model-sm", "model-lg", "train-sm", "train-md", "train", "report"}
+    assert all(row[2:5] == ["-", "-", "-"] for row in rows)
     assert main(arguments(small_corpus, local)) == 0
     assert table(cluster) == table(local)
-    assert len(table(local)) == 2
+    assert len(table(local)) == 4
