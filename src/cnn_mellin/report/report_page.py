@@ -14,7 +14,7 @@ __all__ = ["Page", "Section"]
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1f2430; background: #fff;
-  max-width: 60rem; margin: 2.5rem auto 5rem; padding: 0 1.25rem; }
+  max-width: 65rem; margin: 2.5rem auto 5rem; padding: 0 1.25rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 3rem 0 .5rem; padding-top: .6rem; border-top: 1px solid #e3e6ec; }
 p { margin: .5rem 0; max-width: 46rem; }

@@ -229,11 +229,11 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
     labels = [f"{model}-{name}" for model, name in systems]
     compared = [(decoder, [(label, decoder) for label in labels]) for decoder in DECODERS]
     compared += [(f"search-{label}", [(label, decoder) for decoder in DECODERS]) for label in labels]
+    kinds = {"greedy": ("test",), "trigram": ("trigram-dev", "trigram-test")}
+    ext = f"data/{options.feature_names[0]}/ext"
+    chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
     for what, pairs in compared:
-        kinds = {"greedy": ("test",), "trigram": ("trigram-dev", "trigram-test")}
-        ext = f"data/{options.feature_names[0]}/ext"
         folders = [f"systems/{label}-{decoder}" for label, decoder in pairs]
-        chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
         steps.append(
             Step(
                 f"compare-{what}",

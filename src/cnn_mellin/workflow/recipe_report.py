@@ -148,26 +148,27 @@ def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOption
         section.table([*header, "setting" if name == "trigram" else "untrained"], rows, best=best)
         rows = []
         for pair in comparison["pairs"]:
-            bootstrap = pair["bootstrap"]
-            interval = f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"
             tests = [_p(pair[key]) for key in ("permutation_p_holm", "matched_pairs_p_holm")]
             label = f"{_plain(pair['second'], name)} − {_plain(pair['first'], name)}"
-            rows.append([label, f"{bootstrap['difference']:+.2f}", interval, *tests])
+            rows.append([label, *_difference(pair), *tests])
         if rows:
             section.table(["difference", "points", "95 % interval", "permutation p", "MAPSSWE p"], rows)
     section.text(_about_tests(next(iter(comparisons.values()))["num_speakers"]))
     return section
 
 
+def _difference(pair: Mapping[str, Any]) -> list[str]:
+    """Points between two systems, and their interval."""
+    bootstrap = pair["bootstrap"]
+    return [f"{bootstrap['difference']:+.2f}", f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"]
+
+
 def _about_tests(num_speakers: int) -> str:
     said = "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
     said += "segments between the median seeds. Both p-values have Holm's correction for all pairs."
     if num_speakers <= _FEW_SPEAKERS:
-        least = 2 / 2**num_speakers
-        said += (
-            f" With {num_speakers} speakers no permutation p is below {least:.2g}, whatever the difference: compare "
-        )
-        said += "on more of them."
+        said += f" With {num_speakers} speakers no permutation p is below {2 / 2**num_speakers:.2g}, whatever the "
+        said += "difference: compare on more of them."
     return said
 
 
@@ -181,10 +182,7 @@ def _gain(folder: Path, systems: Sequence[str]) -> Section:
     rows = []
     for (system, compared), pair, *p_values in zip(found.items(), pairs, *tests, strict=True):
         means = [compared["systems"][f"{system}-{decoder}"]["mean"] for decoder in _DECODERS]
-        bootstrap = pair["bootstrap"]
-        interval = f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"
-        row = [system, *(f"{mean:.2f}" for mean in means), f"{means[1] - means[0]:+.2f}", interval]
-        rows.append([*row, *(_p(p) for p in p_values)])
+        rows.append([system, *(f"{mean:.2f}" for mean in means), *_difference(pair), *(_p(p) for p in p_values)])
     if rows:
         header = ["system", "greedy", "trigram", "points", "95 % interval", "permutation p", "MAPSSWE p"]
         section.table(header, rows)
