@@ -220,6 +220,26 @@ def test_a_failing_trial_is_tried_again_with_the_same_draw_and_then_given_up(dat
     assert states(database) == ["PRUNED"]
 
 
+def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(database):
+    create_study(database, "cheap", plan_of(8))
+    tried = []
+
+    def on_a_broken_machine(trial: RunningTrial) -> float:
+        tried.append(trial.number)
+        if trial.number == 1:
+            return 1.0
+        raise RuntimeError("the GPU has fallen off the bus")
+
+    summary = run(database, on_a_broken_machine)
+    assert tried == [0, 1, 0, 2, 3, 4, 5], "five different trials, counted anew after one that ended well"
+    assert summary.gave_up
+    assert states(database) == ["WAITING", "COMPLETE"] + ["WAITING"] * 6
+
+    summary = run(database, lambda trial: float(trial.number))
+    assert not summary.gave_up
+    assert states(database) == ["COMPLETE"] * 8
+
+
 def test_who_is_told_to_stop_hands_its_trial_back(database):
     create_study(database, "cheap", plan_of(2))
 

@@ -113,6 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
     if signals.received is not None:
         print(f"cnn-mellin: {signals.received}: left the study; the same command goes on", file=sys.stderr)
         return EXIT_STATUS
+    if summary.gave_up:
+        print(
+            f"cnn-mellin: {name}: several trials failed here one after another (the reasons are above), so this worker "
+            "leaves the others to other machines; the same command goes on",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,15 @@ class TrialQueue:
         self._values: Table = models.TrialValueModel.__table__
         self._finite = models.TrialValueModel.TrialValueType.FINITE
 
-    def claim(self) -> int | None:
-        """Take a waiting trial; its id, or None where none waits."""
-        return self._database.patiently(self._claim)
+    def claim(self, rather_not: Collection[int] = ()) -> int | None:
+        """Take a waiting trial; its id, or None where none waits.
 
-    def _claim(self) -> int | None:
+        Args:
+            rather_not: trials that are taken only where no other waits.
+        """
+        return self._database.patiently(lambda: self._claim(sorted(rather_not)))
+
+    def _claim(self, rather_not: Sequence[int]) -> int | None:
         from optuna.trial import TrialState
         from sqlalchemy import select
 
@@ -71,7 +75,7 @@ class TrialQueue:
             .where(user.c.key == WORKER, user.c.value_json == json.dumps(self.worker))
         )
         waiting = select(trials.c.trial_id).where(*of_study, trials.c.state == TrialState.WAITING)
-        waiting = waiting.order_by(trials.c.trial_id).limit(_CANDIDATES)
+        waiting = waiting.order_by(trials.c.trial_id.in_(rather_not), trials.c.trial_id).limit(_CANDIDATES)
         while True:
             with self._database.begin() as connection:
                 # Where the connection was lost during a commit, nobody said that the trial had been taken.

@@ -6,7 +6,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ __all__ = ["HandBack", "Pruned", "RunSummary", "RunningTrial", "run_study"]
 
 # For how long a worker waits for a database that is away, once it has begun.
 _PATIENCE_S = 900.0
+# As many different trials that fail one after another are the machine's fault, not theirs.
+_MOST_FAILURES_IN_A_ROW = 5
 
 
 class Pruned(Exception):  # noqa: N818 (nothing went wrong)
@@ -44,6 +46,7 @@ class RunSummary:
     Args:
         num_completed, num_pruned, num_failed: trials that it ended, and attempts that failed.
         stopped: it left because it was told to.
+        gave_up: it left because five different trials failed here, one after another.
         others: trials that other workers were running when it left.
     """
 
@@ -51,6 +54,7 @@ class RunSummary:
     num_pruned: int = 0
     num_failed: int = 0
     stopped: bool = False
+    gave_up: bool = False
     others: int = 0
 
 
@@ -101,8 +105,9 @@ def run_study(
 ) -> RunSummary:
     """Run trials of a study until none is left for this worker.
 
-    Any number of workers may run at once. Trials whose worker dies are done again with the same draw; a worker leaves
-    once no trial waits and those that run have all given a sign of life since.
+    Any number of workers may run at once. Trials whose worker dies are done again with the same draw. A worker leaves
+    once no trial waits and those that run have all given a sign of life since; or once five different trials have
+    failed one after another, as others may have better luck with them.
 
     Args:
         database: that has the study.
@@ -133,12 +138,15 @@ def run_study(
         worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries)
         while not told():
             try:
-                trial_id = queue.claim()
+                trial_id = queue.claim(worker.failed_in_a_row)
                 if trial_id is None:
                     if _others_live(heartbeat, queue, database, plan.heartbeat_s, told, summary):
                         return summary
                     continue
                 worker.run(trial_id, summary, say)
+                if len(worker.failed_in_a_row) >= _MOST_FAILURES_IN_A_ROW:
+                    summary.gave_up = True
+                    return summary
             except optuna.exceptions.UpdateFinishedTrialError:
                 say("a trial was ended by something else; going on with the next")
     summary.stopped = True
@@ -155,6 +163,7 @@ class _Worker:
     objective: Callable[[RunningTrial], float]
     told: Callable[[], bool]
     max_failed_retries: int
+    failed_in_a_row: set[int] = field(default_factory=set)
 
     def run(self, trial_id: int, summary: RunSummary, say: Callable[[str], None]) -> None:
         """Run a trial that this worker has claimed."""
@@ -167,6 +176,7 @@ class _Worker:
             running = RunningTrial(self.database, trial, settings_of_draw(start, values), self._should_stop)
             running.params = values
             value = float(self.objective(running))
+            self.failed_in_a_row.clear()
             if self.queue.end(trial_id, value):
                 summary.num_completed += 1
                 say(f"{name}: {value:.4g}")
@@ -175,6 +185,7 @@ class _Worker:
         except (Pruned, UserError) as error:
             if isinstance(error, DatabaseError):
                 raise
+            self.failed_in_a_row.clear()
             if self.queue.end(trial_id, None, str(error)):
                 summary.num_pruned += 1
                 say(f"{name}: pruned: {error}")
@@ -191,6 +202,7 @@ class _Worker:
             say(f"{name}: failed ({reason})\n{traceback.format_exc()}")
             self.queue.hand_back(trial_id, died=True, max_retries=self.max_failed_retries, reason=reason)
             summary.num_failed += 1
+            self.failed_in_a_row.add(trial_id)
         finally:
             self.heartbeat.beat_for(None)
 
