@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,53 @@ def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
     with pytest.raises(StepFailed, match="bad: ended with status 2: cnn-mellin: nowhere: there is no such folder"):
         runner.run(step("bad", "data", "info", "nowhere"))
     assert not records.path("bad", "done").exists()
+
+
+def test_steps_that_are_ready_together_are_tasks_of_one_array(slurm, records):
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    steps = [step(f"s{i}", "data", "info", f"nowhere{i}") for i in range(3)]
+    steps.append(step("other", "--print-ini", stdout="out.ini", products=("out.ini",)))
+
+    def run(each: Step) -> str:
+        try:
+            runner.run(each)
+        except StepFailed as failed:
+            return str(failed)
+        return "done"
+
+    with ThreadPoolExecutor(4) as threads:
+        ended = list(threads.map(run, steps))
+    there_is_none = [f"s{i}: ended with status 2: cnn-mellin: nowhere{i}: there is no such folder" for i in range(3)]
+    assert [line[: len(wanted)] for line, wanted in zip(ended, [*there_is_none, "done"], strict=True)] == [
+        *there_is_none,
+        "done",
+    ]
+    (array,) = (records.folder / "logs" / "arrays").iterdir()
+    assert {link.readlink().stem for link in array.iterdir()} == {"s0", "s1", "s2", "other"}
+
+
+def test_a_task_of_an_array_is_found_again_and_not_submitted_twice(slurm, records):
+    steps = [step(f"s{i}", "--print-ini", stdout=f"{i}.ini", products=(f"{i}.ini",)) for i in range(2)]
+    submits = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
+    with ThreadPoolExecutor(2) as threads:
+        ids = [threads.submit(submits._submissions.ask, each) for each in steps]
+    array, _, task = ids[1].result().partition("_")
+    assert ids[0].result() == f"{array}_{1 - int(task)}"
+    another = SlurmMachine(records.folder, poll_s=0.3)  # of a recipe that was killed before it had written the ids
+    assert [another._submitted(each) for each in steps] == [each.result() for each in ids]
+    subprocess.run(["scancel", ids[1].result()], check=True)
+    assert another._submitted(steps[1]) is None
+    assert another._submitted(steps[0]) == ids[0].result()
+    subprocess.run(["scancel", array], check=True)
+
+
+def test_without_arrays_each_step_is_a_job(slurm, records):
+    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3, arrays=False)
+    with ThreadPoolExecutor(2) as threads:
+        ids = list(threads.map(machine._submissions.ask, [step(f"s{i}", "--print-ini") for i in range(2)]))
+    assert all(each.isdigit() for each in ids)
+    assert ids[0] != ids[1]
+    subprocess.run(["scancel", *ids], check=True)
 
 
 @pytest.mark.timeout(60)

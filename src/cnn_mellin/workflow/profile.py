@@ -29,6 +29,7 @@ class Profile:
         options: of sbatch, for all jobs.
         gpu_options: of sbatch, for jobs that compute models where the device is not the CPU.
         stages: stage -> more options.
+        arrays: whether jobs that want the same are submitted as arrays.
     """
 
     machine_name: str = "local"
@@ -38,6 +39,7 @@ class Profile:
     options: Sequence[str] = ()
     gpu_options: Sequence[str] = ()
     stages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    arrays: bool = True
 
     def machine(self, folder: Path, device: str) -> Machine:
         """The machine for a recipe.
@@ -51,7 +53,7 @@ class Profile:
         from cnn_mellin.workflow.slurm_machine import SlurmMachine
 
         gpu_options = () if device == "cpu" else self.gpu_options
-        return SlurmMachine(folder, self.options, gpu_options, self.stages, self.poll_s)
+        return SlurmMachine(folder, self.options, gpu_options, self.stages, self.poll_s, self.arrays)
 
     def num_jobs(self, cores: int) -> int:
         """Steps at once."""
@@ -85,13 +87,13 @@ def read_profile(name: str) -> Profile:
 
 def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
     kinds: dict[str, Any] = {"machine": str, "jobs": int, "threads": int, "poll_s": (int, float), "options": list}
-    kinds |= {"gpu_options": list, "stages": dict}
+    kinds |= {"gpu_options": list, "stages": dict, "arrays": bool}
     for name, value in content.items():
         if name not in kinds:
             raise SettingsError(f"{path}: {name} is no setting of a profile; {nearest(str(name), kinds)}")
-        if not isinstance(value, kinds[name]) or isinstance(value, bool):
+        if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool):
             raise SettingsError(f"{path}: {name} is {value!r}; see the profile slurm for what it must be")
-        if isinstance(value, int | float) and value <= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
             raise SettingsError(f"{path}: {name} is {value}; it must be above 0")
     machine = content.get("machine", "local")
     if machine not in ("local", "slurm"):
@@ -102,7 +104,7 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
             raise SettingsError(f"{path}: stages: {stage} is no stage; {nearest(str(stage), STAGES)}")
         if not isinstance(options, list):
             raise SettingsError(f"{path}: stages: {stage} must be a list of sbatch options")
-    rest = {name: content[name] for name in ("jobs", "threads", "poll_s") if name in content}
+    rest = {name: content[name] for name in ("jobs", "threads", "poll_s", "arrays") if name in content}
     return Profile(
         machine,
         options=tuple(map(str, content.get("options", ()))),

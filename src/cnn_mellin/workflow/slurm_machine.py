@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.workflow.gathered import Gathered
 from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.step_record import GO_ON_STATUS, StepRecords
 
@@ -28,6 +29,8 @@ _ALIVE |= {"RESIZING", "STAGE_OUT", "SIGNALING", "STOPPED", "SPECIAL_EXIT", "PRE
 # For how long what a node wrote may take to be seen here.
 _FILE_SYSTEM_S = 30.0
 _PATIENCE_S = 600.0
+# Steps that become ready within this time are submitted together.
+_GATHER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,12 @@ class _Job:
 
 
 class SlurmMachine:
-    """Submits each step as a job, and looks at `squeue` until it has ended.
+    """Submits steps as jobs, and looks at `squeue` until they have ended.
 
-    How a job ended is known from a file that its process leaves: `sacct`, which many clusters lack, is not asked. A job
-    is found again by its name, which holds the recipe's folder, so that a recipe that was killed goes on with jobs that
-    it had submitted, and submits none twice.
+    Steps that become ready together and want the same of the cluster are the tasks of an array, others are jobs of
+    their own. How a job ended is known from a file that its process leaves: `sacct`, which many clusters lack, is not
+    asked. A job is found again by its name, which holds the recipe's folder, so that a recipe that was killed goes on
+    with jobs that it had submitted, and submits none twice.
 
     Args:
         folder: of the recipe, on a file system that all nodes share.
@@ -55,6 +59,7 @@ class SlurmMachine:
         gpu_options: of sbatch, for jobs that compute models.
         stages: stage -> more options.
         poll_s: seconds between two looks at squeue.
+        arrays: whether to submit arrays.
 
     Raises:
         SettingsError: there is no `sbatch` here.
@@ -67,11 +72,13 @@ class SlurmMachine:
         gpu_options: Sequence[str] = (),
         stages: Mapping[str, Sequence[str]] | None = None,
         poll_s: float = 10.0,
+        arrays: bool = True,
     ) -> None:
         if shutil.which("sbatch") is None or shutil.which("squeue") is None:
             raise SettingsError("--profile slurm: there is no sbatch here; start the recipe on a login node")
         self._options, self._gpu_options, self._stages = options, gpu_options, stages or {}
-        self._poll_s = poll_s
+        self._poll_s, self._records, self._arrays = poll_s, StepRecords(folder.resolve()), arrays
+        self._submissions: Gathered[Step, str] = Gathered(self._submit, self._options_for, _GATHER_S)
         self._suffix = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
         self._lock = threading.Lock()
         self._jobs: dict[str, _Job] = {}
@@ -80,9 +87,9 @@ class SlurmMachine:
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> None:
         """Submit a step, and wait for its end."""
         records.write(step.name, "job", {**job, "machine": "slurm"})
-        submitted = self._named(self._name(step))
+        submitted = self._submitted(step)
         if submitted is None:
-            submitted = self._submit(step, records)
+            submitted = self._submissions.ask(step)
         records.write(step.name, "job", {**job, "machine": "slurm", "id": submitted})
         while self._alive(submitted):
             if records.path(step.name, "exit").exists() and not self._put_back(submitted, step, records):
@@ -101,33 +108,61 @@ class SlurmMachine:
     def stop(self) -> None:
         """Leave jobs as they are: they go on, and the next run of the recipe finds them."""
 
-    def _name(self, step: Step) -> str:
-        return f"{step.name}-{self._suffix}"
+    def _options_for(self, step: Step) -> tuple[str, ...]:
+        """What a step wants of the cluster."""
+        return (*self._options, *self._stages.get(step.stage, ()), *(self._gpu_options if step.heavy else ()))
 
-    def _submit(self, step: Step, records: StepRecords) -> str:
-        log = records.log(step.name)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        options = ["--parsable", f"--job-name={self._name(step)}", f"--output={log}", "--open-mode=append"]
-        options += [f"--chdir={records.folder}", *self._options, *self._stages.get(step.stage, ())]
-        options += self._gpu_options if step.heavy else ()
-        process = [sys.executable, "-m", "cnn_mellin.workflow.step_process", str(records.folder), step.name]
+    def _submit(self, steps: Sequence[Step]) -> list[str]:
+        """Submit steps that want the same, together where that is possible; returns the ids of their jobs."""
+        if len(steps) == 1 or not self._arrays:
+            return [self._sbatch(f"{step.name}-{self._suffix}", [step], self._records.log(step.name)) for step in steps]
+        names = "\n".join(step.name for step in steps)
+        name = f"{steps[0].stage}-{hashlib.sha256(names.encode()).hexdigest()[:8]}-{self._suffix}"
+        logs = self._array_logs(name)
+        logs.mkdir(parents=True, exist_ok=True)
+        for task, step in enumerate(steps):  # which step a task is, also for later runs; and where its log lies
+            link = logs / str(task)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("..", "..", self._records.log(step.name).name))
+        job_id = self._sbatch(name, steps, logs / "%a", f"--array=0-{len(steps) - 1}")
+        return [f"{job_id}_{task}" for task in range(len(steps))]
+
+    def _sbatch(self, name: str, steps: Sequence[Step], log: Path, *more: str) -> str:
+        folder = self._records.folder
+        self._records.log(steps[0].name).parent.mkdir(parents=True, exist_ok=True)
+        options = ["--parsable", f"--job-name={name}", f"--output={log}", "--open-mode=append"]
+        options += [f"--chdir={folder}", *self._options_for(steps[0]), *more]
+        process = [sys.executable, "-m", "cnn_mellin.workflow.step_process", str(folder)]
         # The process takes the shell's place, so that the cluster's signals reach it.
-        script = f'#!/bin/sh\nexport OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"\nexec {shlex.join(process)}\n'
+        script = (
+            "#!/bin/sh\n"
+            'export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"\n'
+            f"set -- {shlex.join(step.name for step in steps)}\n"
+            'shift "${SLURM_ARRAY_TASK_ID:-0}"\n'
+            f'exec {shlex.join(process)} "$1"\n'
+        )
         done = subprocess.run(["sbatch", *options], input=script, text=True, capture_output=True, check=False)
         if done.returncode:
-            raise UserError(f"{step.name}: sbatch refused it: {' '.join(done.stderr.split())}")
-        job_id = done.stdout.strip().split(";")[0]
+            raise UserError(f"{steps[0].name}: sbatch refused it: {' '.join(done.stderr.split())}")
         with self._lock:
-            self._jobs[job_id] = _Job(job_id, self._name(step), "PENDING")
             self._looked_at = float("-inf")
-        return job_id
+        return done.stdout.strip().split(";")[0]
 
-    def _named(self, name: str) -> str | None:
-        """The job of a name that waits or runs."""
+    def _array_logs(self, name: str) -> Path:
+        """For each task of an array, a link to the log of its step."""
+        return self._records.folder / "logs" / "arrays" / name
+
+    def _submitted(self, step: Step) -> str | None:
+        """The job of a step that waits or runs."""
         with self._lock:
             self._looked_at = float("-inf")
-        jobs = [job for job in self._look().values() if job.name == name and job.alive and job.state != "COMPLETING"]
-        return jobs[0].job_id if jobs else None
+        log = self._records.log(step.name).name
+        for job in self._look().values():
+            if job.alive and job.state != "COMPLETING":
+                link = self._array_logs(job.name) / job.job_id.rpartition("_")[2]
+                if job.name == f"{step.name}-{self._suffix}" or (link.is_symlink() and link.readlink().name == log):
+                    return job.job_id
+        return None
 
     def _put_back(self, job_id: str, step: Step, records: StepRecords) -> bool:
         """Whether a job whose command was told to stop was put back into the queue, to go on later."""
@@ -166,7 +201,7 @@ class SlurmMachine:
 
     def _squeue(self) -> dict[str, _Job]:
         user = os.environ.get("USER") or getpass.getuser()
-        command = ["squeue", "--noheader", "--states=all", f"--user={user}", "--format=%i|%T|%j"]
+        command = ["squeue", "--noheader", "--array", "--states=all", f"--user={user}", "--format=%i|%T|%j"]
         began = time.monotonic()
         while True:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
