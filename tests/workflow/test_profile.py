@@ -36,6 +36,8 @@ def test_without_sbatch_the_remedy_is_named(tmp_path, monkeypatch):
         ("machine: sge", "machine is 'sge'; it must be local or slurm"),
         ("job: 3", "job is no setting of a profile; the nearest known is 'jobs'"),
         ("jobs: many", "jobs is 'many'; see the profile slurm"),
+        ("arrays: 1", "arrays is 1; see the profile slurm"),
+        ("jobs: true", "jobs is True; see the profile slurm"),
         ("jobs: 0", "jobs is 0; it must be above 0"),
         ("stages: {trian: []}", "stages: trian is no stage; the nearest known is 'train'"),
         ("stages: {train: x}", "stages: train must be a list of sbatch options"),
