@@ -103,7 +103,7 @@ def _correlate_at_once(
     signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
 ) -> torch.Tensor:
     """`correlate` by one product a signal."""
-    weight = _spread(kernel, geometry).flatten(0, 1).flatten(1).expand(len(signal), -1, -1)
+    weight = _spread(kernel, geometry).expand(len(signal), -1, -1)
     frames = signal.transpose(1, 2).flatten(1, 2)
     if bias is None:
         out = torch.bmm(weight, frames)
@@ -124,7 +124,7 @@ def _gradients_at_once(
     above = gradient.flatten(1, 2)  # (N, O T', F)
     of_signal = of_kernel = of_bias = None
     if needed[0]:
-        weight = _spread(kernel, geometry).flatten(0, 1).flatten(1).t().expand(len(signal), -1, -1)
+        weight = _spread(kernel, geometry).t().expand(len(signal), -1, -1)
         of_signal = torch.bmm(weight, above).view(len(signal), *signal.shape[2:0:-1], -1).transpose(1, 2)
     if needed[1]:
         frames = signal.transpose(1, 2).flatten(1, 2)
@@ -141,11 +141,11 @@ def _gradients_at_once(
 
 
 def _spread(kernel: torch.Tensor, geometry: Geometry) -> torch.Tensor:
-    """The kernel's values for each pair of an output and an input frame, (O, T', T, C), zero where there is no tap."""
+    """The kernel's values for each pair of an output and an input frame, (O T', T C), zero where there is no tap."""
     spread = kernel.new_zeros(len(kernel), geometry.output_length, geometry.signal_length, kernel.size(1))
     for output_frame, taps in enumerate(frame_taps(*geometry.along_time)):
         spread[:, output_frame, list(taps.input_frames)] = kernel[:, :, list(taps.kernel_frames), 0].transpose(1, 2)
-    return spread
+    return spread.flatten(0, 1).flatten(1)
 
 
 class _Columns:
