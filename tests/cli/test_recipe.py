@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -169,7 +170,10 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
 def test_told_to_stop_it_says_that_it_goes_on(corpus, tmp_path, name):
     folder = tmp_path / "exp"
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--until", "train")]
-    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as controller:
+    # What a shell starts in the background ignores SIGINT, and so would the recipe.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(start, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as controller:
         while not list(folder.glob("steps/*.job")):
             assert controller.poll() is None
             time.sleep(0.1)
