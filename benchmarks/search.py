@@ -1,9 +1,10 @@
 """What a search costs beside its trainings, and how long a worker takes to start.
 
-    python benchmarks/search.py [--finished 1000] [--trials 20] [--url NAME=URL ...]
+    python benchmarks/search.py [--finished 200] [--trials 20] [--url NAME=URL ...]
 
 Each trial claims, draws, reports 30 epochs, asks the pruner after each, and ends; the training itself takes no time.
-The study has `--finished` trials that have ended. Databases besides SQLite are given by URL, and must be empty.
+The study has `--finished` trials that have ended. PostgreSQL and MariaDB are started for the purpose where they are
+installed, on loopback, as the tests start them. Others are given by URL, and must be empty.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,21 @@ def counted(number: int) -> Callable[[], bool]:
     return lambda: next(asked, None) is None
 
 
+@contextmanager
+def own_servers() -> Iterator[list[str]]:
+    """NAME=URL of a new database of each server that is installed."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tests.database_servers import MariaDB, PostgreSQL, program
+
+    kinds = [kind for kind in (PostgreSQL, MariaDB) if all(program(name) != name for name in kind.programs)]
+    with ExitStack() as stack:
+        servers = []
+        for kind in kinds:
+            servers.append(kind())
+            stack.callback(servers[-1].remove)
+        yield [f"{server.name}={server.new_database('benchmark')}" for server in servers]
+
+
 def start_seconds(repeats: int) -> tuple[float, float]:
     """Median seconds of a worker whose study has no trial left, and of one more `--version`."""
     with tempfile.TemporaryDirectory() as name:
@@ -98,15 +115,15 @@ def start_seconds(repeats: int) -> tuple[float, float]:
 def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--finished", type=int, default=1000)
+    parser.add_argument("--finished", type=int, default=200)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--url", nargs="*", default=[], metavar="NAME=URL")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for given in [f"SQLite=sqlite:///{folder}/s.db", *arguments.url]:
+    with tempfile.TemporaryDirectory() as folder, own_servers() as started:
+        for given in [f"SQLite=sqlite:///{folder}/s.db", *started, *arguments.url]:
             name, _, url = given.partition("=")
             for sampler in SAMPLERS:
                 costs = trial_costs(url, sampler, arguments.finished, arguments.trials)

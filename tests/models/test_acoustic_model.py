@@ -112,13 +112,13 @@ def test_weights_depend_on_the_seed_alone_and_leave_torchs_stream():
 def test_dropout_drops_channels_or_coefficients(whole):
     config = small(convolutional_layers=1, convolutional_initial_channels=40, recurrent_layers=0)
     model = AcousticModel(9, 6, config, dropout_prob=0.5, convolutional_dropout_2d=whole)
-    dropped = model._drop(torch.ones(8, 40, 4, 9))
+    dropped = model._activate(torch.ones(8, 40, 4, 9))
     channels = dropped.flatten(2)
     uniform = (channels == channels[..., :1]).all(2)
     assert uniform.all() if whole else not uniform.any()
     assert 0.4 < float((dropped == 0).float().mean()) < 0.6
     model.eval()
-    assert torch.equal(model._drop(torch.ones(2, 40, 4, 9)), torch.ones(2, 40, 4, 9))
+    assert torch.equal(model._activate(torch.ones(2, 40, 4, 9)), torch.ones(2, 40, 4, 9))
 
 
 def test_feature_scale_divides_and_is_kept():

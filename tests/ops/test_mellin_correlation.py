@@ -70,6 +70,26 @@ def test_choice_follows_from_the_shapes():
     assert formulation(1, geometry, "cuda") == "frames"
 
 
+@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_outputs_may_be_changed_in_place(channels, width, formulated_as):
+    signal = torch.randn(2, channels, 6, 5, requires_grad=True)
+    kernel = torch.randn(3, channels, 4, width, requires_grad=True)
+    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    expected = torch.autograd.grad(out.relu().sum(), [signal, kernel])
+    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    found = torch.autograd.grad(out.relu_().sum(), [signal, kernel])
+    assert all(map(torch.equal, found, expected))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_1d_outputs_may_be_changed_in_place(channels):
+    signal, kernel = torch.randn(2, channels, 30, requires_grad=True), torch.randn(3, channels, 4)
+    out = mellin_correlate_1d(signal, kernel, output_length=30).relu_()
+    assert torch.equal(out, mellin_correlate_1d(signal, kernel, output_length=30).relu())
+
+
 def test_golden_values():
     # By hand: out[t] = k[0] x[t] + k[1] x[2 t + 1], t from 0, as far as x reaches.
     signal, kernel = torch.tensor([[[1.0, 10.0, 100.0, 1000.0]]]), torch.tensor([[[2.0, 3.0]]])

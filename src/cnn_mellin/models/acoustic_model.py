@@ -11,13 +11,14 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
 from cnn_mellin.models.windows import Windows
 
 __all__ = ["AcousticModel"]
 
-_NONLINEARITIES = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+_NONLINEARITIES = {"relu": torch.relu_, "sigmoid": torch.sigmoid_, "tanh": torch.tanh_}
 
 
 class AcousticModel(torch.nn.Module):
@@ -135,10 +136,14 @@ class AcousticModel(torch.nn.Module):
             hidden = convolution(hidden)
             if not raw and hidden.size(3) > out_freq:
                 hidden = hidden.narrow(3, 0, out_freq)
-            hidden = self._drop(self._nonlinearity(hidden))
+            hidden = self._activate(hidden)
         return hidden.sum(2).flatten(1)
 
-    def _drop(self, hidden: torch.Tensor) -> torch.Tensor:
+    def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Nonlinearity and dropout; `hidden` is a layer's output, whose memory is taken."""
+        if not self.convolutional_dropout_2d and self.config.convolutional_nonlinearity == "relu":
+            return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0)
+        hidden = self._nonlinearity(hidden)
         if not self.convolutional_dropout_2d:
             return torch.nn.functional.dropout(hidden, self.dropout_prob, self.training)
         whole_channels = torch.nn.functional.dropout1d if hidden.dim() == 3 else torch.nn.functional.dropout2d

@@ -105,11 +105,15 @@ def _correlate_at_once(
     """`correlate` by one product a signal."""
     weight = _spread(kernel, geometry).expand(len(signal), -1, -1)
     frames = signal.transpose(1, 2).flatten(1, 2)
+    # Autograd forbids changing an output in place where it is a view: the product is written into it instead.
+    out = signal.new_empty(len(signal), len(kernel), geometry.output_length, geometry.output_width)
+    rows = out.view(len(signal), -1, geometry.output_width)
     if bias is None:
-        out = torch.bmm(weight, frames)
+        torch.bmm(weight, frames, out=rows)
     else:
-        out = torch.baddbmm(bias.repeat_interleave(geometry.output_length).view(1, -1, 1), weight, frames)
-    return out.unflatten(1, (len(kernel), geometry.output_length))
+        start = bias.repeat_interleave(geometry.output_length).view(1, -1, 1)
+        torch.baddbmm(start, weight, frames, out=rows)
+    return out
 
 
 def _gradients_at_once(
