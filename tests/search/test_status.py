@@ -41,11 +41,20 @@ def test_counts_dead_workers_rate_and_time_left(plan):
     assert (found.num_completed, found.num_pruned, found.num_waiting) == (3, 1, 5)
     assert (found.num_running, found.num_dead) == (2, 1)
     assert found.lowest == (28.0, 2)
-    assert found.trial_s == 150  # median of 60, 120, 180, 240
+    assert found.trial_s == 150  # mean of 60, 120, 180, 240
     assert found.trials_per_hour == 48
     assert found.left_s == 8 * 150 / 2
     line = status_table([found]).splitlines()[1]
     assert line.split() == "s 12 3 1 2 1 5 28.00 (trial 2) 48.0 10 min".split()
+
+
+def test_trials_that_were_pruned_at_once_are_not_taken_for_all(plan):
+    ended = trials()[:4]
+    for trial in ended[:3]:
+        trial.datetime_complete = BEGAN + timedelta(seconds=2)
+    found = study_status("s", plan, ended + trials()[4:], beats(3, 12, 90))
+    assert found.trial_s == (2 + 2 + 2 + 240) / 4
+    assert found.left_s == 8 * found.trial_s / 2
 
 
 def test_without_workers_nobody_knows_when_it_ends(plan):

@@ -31,7 +31,8 @@ class StudyStatus:
         num_trials, num_completed, num_pruned, num_waiting: trials.
         num_running, num_dead: trials whose workers give a sign of life, or do not.
         lowest: of the completed trials' dev PER in percent, and which trial it is; None without any.
-        trial_s: median time of the trials that ended last; None before the first.
+        trial_s: mean time of the trials that ended last, those that were pruned before training too; None before the
+            first.
     """
 
     study_name: str
@@ -92,7 +93,7 @@ def study_status(
         states.count("RUNNING") - dead,
         dead,
         lowest,
-        statistics.median(seconds) if seconds else None,
+        statistics.fmean(seconds) if seconds else None,
     )
 
 
