@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,9 @@ def test_best_is_pure_settings_and_no_worse_than_the_start(data, capsys, tmp_pat
     assert optim(data, "best", "-", name="whole") == 0
     printed = capsys.readouterr()
     (tmp_path / "printed.ini").write_text(printed.out)
-    assert "dev PER" in printed.err
+    assert re.search(
+        r"those of trial \d, dev PER \d+\.\d\d % \(trial 0, where the search began: \d+\.\d\d %\)", printed.err
+    )
     assert optim(data, "best", str(tmp_path / "best.yaml"), name="whole") == 0
     assert read_settings(tmp_path / "printed.ini") == read_settings(tmp_path / "best.yaml")
     capsys.readouterr()

@@ -126,7 +126,13 @@ def run(arguments: argparse.Namespace) -> int:
 def best(arguments: argparse.Namespace) -> int:
     """Write the best settings."""
     from cnn_mellin.config import format_settings
-    from cnn_mellin.search.best_settings import best_settings, best_trial, independent_best_settings
+    from cnn_mellin.search.best_settings import (
+        best_settings,
+        best_trial,
+        completed_trials,
+        independent_best_settings,
+        trial_value,
+    )
 
     file_format = arguments.force_type or _SUFFIXES.get(Path(arguments.out).suffix.lower(), "ini")
     name, plan, trials = _read(arguments)
@@ -139,7 +145,9 @@ def best(arguments: argparse.Namespace) -> int:
         said = f"those of trial {found.number}, dev PER {found.value:.2f} %"
     _write(arguments.out, format_settings(settings, file_format))
     if not arguments.quiet:
-        print(f"{name}: best settings: {said}", file=sys.stderr)
+        first = completed_trials(trials)[0]
+        began = f" (trial 0, where the search began: {trial_value(first):.2f} %)" if first.number == 0 else ""
+        print(f"{name}: best settings: {said}{began}", file=sys.stderr)
     return 0
 
 
