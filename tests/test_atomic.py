@@ -21,6 +21,15 @@ def test_file_is_not_there_until_the_block_ends(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match="the folder does not exist; make it first") as caught,
+        atomic_file(tmp_path / "new" / "a.txt"),
+    ):
+        pass
+    assert caught.value.filename == str(tmp_path / "new")
+
+
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -21,6 +22,9 @@ def atomic_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         path: final name; the folder must exist.
         mode: `w` for text in UTF-8, `wb` for bytes.
 
+    Raises:
+        FileNotFoundError: there is no such folder.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_file(Path(folder) / "a.txt") as file:
@@ -29,6 +33,8 @@ def atomic_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     'whole'
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder does not exist; make it first", str(path.parent))
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     try:
         with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:

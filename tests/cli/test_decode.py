@@ -49,6 +49,11 @@ def test_one_setting_is_one_file(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam.trn", "greedy.trn"]
 
 
+def test_folders_of_the_output_are_made(trained, tmp_path):
+    assert decode(trained, tmp_path / "new" / "seed1" / "dev.trn") == 0
+    assert (tmp_path / "new" / "seed1" / "dev.trn").exists()
+
+
 def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
     options = ["--beam-width", "2", "8", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
     assert decode(trained, tmp_path / "out", *options) == 0

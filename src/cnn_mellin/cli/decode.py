@@ -60,14 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     if any(setting.lm_weight for setting in settings):
         arpa = arguments.lm or partition.path.parent / "ext" / "lm.arpa.gz"
         language_model = NgramModel.from_arpa(arpa, symbols)
+    single = len(settings) == 1
+    (arguments.out.parent if single else arguments.out).mkdir(parents=True, exist_ok=True)
     batches = []
     with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet) as progress:
         for batch in source.batches:
             batches.append(batch)
             progress.update(len(batch[0]))
-    single = len(settings) == 1
-    if not single:
-        arguments.out.mkdir(parents=True, exist_ok=True)
     for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single):
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
