@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A whole small search: many small models, then larger ones with the settings that mattered, then whether it was worth it.
 #
-#   examples/small_search.sh [FOLDER]   # under an hour on two cores; killed, the same command goes on where it was
+#   examples/small_search.sh [FOLDER]   # three quarters of an hour on two cores; killed, the same command goes on where it was
 #
 # The best of many trials is also the luckiest. So the settings that were found, and those at the start, are trained anew
 # with seeds of their own, and compared on voices that had no part in the search.
@@ -59,7 +59,6 @@ cnn-mellin optim --study-name large "$url" plot pictures
 train() { # SETTINGS SEED
   local model=models/$1/seed$2
   cnn-mellin --quiet --read-ini "$1.ini" train $data/train $data/dev "$model" --seed "$2"
-  cnn-mellin --quiet decode "$model" $data/dev "systems/$1/seed$2/dev.trn"
   cnn-mellin --quiet decode "$model" $data/test "systems/$1/seed$2/test.trn"
 }
 for ((seed = 1; seed <= num_seeds; seed++)); do
@@ -68,4 +67,4 @@ for ((seed = 1; seed <= num_seeds; seed++)); do
   train found "$seed"
   wait "$start"
 done
-cnn-mellin compare systems/start systems/found --references data/fbank-81-10ms/ext --utt2spk data/fbank-81-10ms/ext/utt2spk --part test
+cnn-mellin compare systems/start systems/found --references $data/ext --utt2spk $data/ext/utt2spk
