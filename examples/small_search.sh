@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A whole small search: many small models, then larger ones with the settings that mattered, then whether it was worth it.
 #
-#   examples/small_search.sh [FOLDER]   # three quarters of an hour on two cores; killed, the same command goes on where it was
+#   examples/small_search.sh [FOLDER]   # three quarters of an hour on two cores; killed, the same command goes on
 #
 # The best of many trials is also the luckiest. So the settings that were found, and those at the start, are trained anew
 # with seeds of their own, and compared on voices that had no part in the search.
@@ -14,10 +14,8 @@ export OMP_NUM_THREADS=1 # small models train fastest on one thread each
 num_workers=2 num_trials_sm=${NUM_TRIALS_SM:-80} num_trials_lg=${NUM_TRIALS_LG:-24} num_seeds=${NUM_SEEDS:-5}
 url=${DB_URL:-sqlite:///search.db} data=data/fbank-81-10ms
 
-if [[ ! -d $data ]]; then
-  cnn-mellin corpus demo corpus --utterances "${UTTERANCES:-1500}"
-  cnn-mellin prep timit corpus data --features fbank-81-10ms --partial
-fi
+cnn-mellin corpus demo corpus --utterances "${UTTERANCES:-1500}"
+cnn-mellin prep timit corpus data --features fbank-81-10ms --partial
 
 # The demonstration's settings, but with warm-up and small gradients: larger models than its own would learn nothing with
 # one seed and everything with the next, and a search would take that for a difference between settings.
