@@ -28,7 +28,7 @@ from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
 from cnn_mellin.ops.mellin_correlation import Formulation
 from report import write_section
 
-FORMULATIONS: list[Formulation] = ["slices", "products", "frames", "groups", "spread"]
+FORMULATIONS: list[Formulation] = ["slices", "spectra", "products", "frames", "groups", "spread"]
 # signals, channels in and out, frames, coefficients, kernel in time and frequency
 LISTED: list[tuple[int, ...]] = [
     (750, 27, 27, 4, 81, 6, 10),

@@ -64,7 +64,13 @@ def step_seconds(partition: Partition, num_classes: int, settings: Settings, num
     steppers = []
     for mellin in (False, True):
         torch.manual_seed(1)
-        model = AcousticModel(partition.num_coefficients, num_classes, with_mellin(settings, mellin).model)
+        model = AcousticModel(
+            partition.num_coefficients,
+            num_classes,
+            with_mellin(settings, mellin).model,
+            dropout_prob=settings.training.dropout_prob,
+            convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
+        )
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
         steppers.append(Stepper(model.train(), optimizer, settings.training))
     taken: list[list[float]] = [[], []]

@@ -12,8 +12,8 @@ DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups", "spread", "slices", "products"]
-NUM_CASES, NUM_BLOCKS = 2400, 24
+FORMULATIONS: list[Formulation] = ["frames", "groups", "spread", "slices", "products", "spectra", "planes"]
+NUM_CASES, NUM_BLOCKS = 3360, 24
 
 
 def draw(chance: random.Random) -> tuple[list[tuple[int, ...]], dict]:
@@ -39,9 +39,13 @@ def test_values_and_gradients_equal_the_reference(block):
     torch.manual_seed(block)
     for case in range(NUM_CASES // NUM_BLOCKS):
         shapes, keywords = draw(chance)
+        formulated_as = FORMULATIONS[case % len(FORMULATIONS)]
+        if formulated_as == "planes":  # for kernels of one coefficient
+            shapes[1] = (*shapes[1][:3], 1)
+            keywords |= {"stride": 1, "padding": (0, 0)}
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
-        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=FORMULATIONS[case % 5])
+        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
         if not expected.requires_grad:
@@ -65,15 +69,24 @@ def test_1d_equals_its_reference(seed):
 
 def test_choice_follows_from_the_shapes():
     geometry = Geometry(5, 3, 1, 1, 2, 5, 1, 1, (1, 1), 81)
-    assert [formulation(channels, geometry) for channels in (1, 2)] == ["products", "slices"]
-    assert [formulation(1, geometry._replace(output_length=length)) for length in (16, 17)] == ["products", "slices"]
-    assert formulation(1, geometry, "cuda") == "frames"
+    assert [formulation((8, channels, 3, 2), 81, geometry) for channels in (1, 2)] == ["products", "slices"]
+    longer = [geometry._replace(output_length=length) for length in (16, 17)]
+    assert [formulation((8, 1, 3, 2), 81, each) for each in longer] == ["products", "slices"]
+    longer = [geometry._replace(signal_length=length, output_length=length) for length in (16, 17)]
+    assert [formulation((27, 27, 3, 9), 81, each) for each in longer] == ["spectra", "slices"]
+    assert [formulation((27, 27, 3, width), 81, geometry) for width in (1, 2, 9)] == ["slices", "slices", "spectra"]
+    unpadded = geometry._replace(padding=(0, 0))
+    assert [formulation((27, channels, 3, 1), 81, unpadded) for channels in (1, 27)] == ["planes", "planes"]
+    assert formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "slices"
+    assert formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "slices"
+    assert formulation((8, 1, 3, 2), 81, geometry, "cuda") == "frames"
 
 
 @pytest.mark.parametrize("formulated_as", FORMULATIONS)
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_outputs_may_be_changed_in_place(channels, width, formulated_as):
+    width = 1 if formulated_as == "planes" else width
     signal = torch.randn(2, channels, 6, 5, requires_grad=True)
     kernel = torch.randn(3, channels, 4, width, requires_grad=True)
     out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
@@ -103,7 +116,8 @@ def test_golden_values():
 def test_gradcheck_and_gradgradcheck(formulated_as):
     torch.manual_seed(1)
     signal = torch.randn(2, 2, 6, 5, dtype=torch.float64, requires_grad=True)
-    kernel = torch.randn(3, 2, 3, 2, dtype=torch.float64, requires_grad=True)
+    width, stride, padding = (1, 1, (0, 0)) if formulated_as == "planes" else (2, 2, (1, 2))
+    kernel = torch.randn(3, 2, 3, width, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
 
     def correlate(*inputs: torch.Tensor) -> torch.Tensor:
@@ -112,8 +126,8 @@ def test_gradcheck_and_gradgradcheck(formulated_as):
             kernel_offset=2,
             input_dilation=3,
             output_length=8,
-            stride=2,
-            padding=(1, 2),
+            stride=stride,
+            padding=padding,
             formulated_as=formulated_as,
         )
 
@@ -161,6 +175,7 @@ def test_whole_dilation_of_the_signal_becomes_a_shift_in_log_time():
         ({"stride": 0}, "stride is 0; it must be at least 1"),
         ({"dilation": 0}, "dilation is 0; it must be at least 1"),
         ({"padding": (0, -1)}, "padding is -1; it must be at least 0"),
+        ({"formulated_as": "planes"}, "formulated_as is planes, but kernel has 2 coefficients"),
     ],
 )
 def test_wrong_arguments_are_named(keywords, message):

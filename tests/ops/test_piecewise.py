@@ -8,24 +8,37 @@ from cnn_mellin.ops.mellin_correlation import Formulation
 from cnn_mellin.ops.reference import reference_correlate_2d
 
 KEYWORDS: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8, "stride": 2, "padding": (1, 2)}
-FORMULATIONS: list[Formulation] = ["slices", "products"]
+POINTWISE: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8}
+FORMULATIONS: list[Formulation] = ["slices", "products", "spectra", "planes"]
+
+
+def drawn(width: int) -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    shapes = [(5, 2, 6, 7), (3, 2, 4, width), (3,)]
+    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+@pytest.fixture(params=FORMULATIONS)
+def case(request):
+    """A formulation, signal, kernel and bias for it, and keywords."""
+    pointwise = request.param == "planes"
+    return request.param, drawn(1 if pointwise else 3), POINTWISE if pointwise else KEYWORDS
 
 
 @pytest.fixture
 def inputs():
-    torch.manual_seed(1)
-    shapes = [(5, 2, 6, 7), (3, 2, 4, 3), (3,)]
-    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    return drawn(3)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
-def test_transformations_equal_those_of_the_reference(inputs, formulated_as):
+def test_transformations_equal_those_of_the_reference(case):
+    formulated_as, inputs, keywords = case
+
     def correlate(*tensors):
-        return mellin_linear_correlate_2d(*tensors, **KEYWORDS, formulated_as=formulated_as)
+        return mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
 
     def reference(*tensors):
-        return reference_correlate_2d(*tensors, **KEYWORDS)
+        return reference_correlate_2d(*tensors, **keywords)
 
     tensors = tuple(tensor.detach() for tensor in inputs)
     tangents = tuple(torch.randn_like(tensor) for tensor in tensors)
@@ -50,32 +63,35 @@ def test_transformations_equal_those_of_the_reference(inputs, formulated_as):
     assert torch.allclose(hessian.flatten(0, 3).flatten(1), hessian.flatten(0, 3).flatten(1).T)
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
 @pytest.mark.parametrize("needed", [(True, False, False), (False, True, False), (False, False, True)])
-def test_only_the_gradients_that_are_needed_are_given(inputs, formulated_as, needed):
+def test_only_the_gradients_that_are_needed_are_given(case, needed):
+    formulated_as, inputs, keywords = case
     tensors = [tensor.detach().requires_grad_(needs) for tensor, needs in zip(inputs, needed, strict=True)]
-    out = mellin_linear_correlate_2d(*tensors, **KEYWORDS, formulated_as=formulated_as)
+    out = mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
     gradients = torch.autograd.grad(out.square().sum(), [tensor for tensor in tensors if tensor.requires_grad])
-    expected = torch.autograd.grad(reference_correlate_2d(*inputs, **KEYWORDS).square().sum(), inputs)
+    expected = torch.autograd.grad(reference_correlate_2d(*inputs, **keywords).square().sum(), inputs)
     assert torch.allclose(gradients[0], expected[needed.index(True)])
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
-def test_a_batch_of_many_pieces_equals_one(inputs, formulated_as, monkeypatch):
-    whole = mellin_linear_correlate_2d(*inputs, **KEYWORDS, formulated_as=formulated_as)
+def test_a_batch_of_many_pieces_equals_one(case, monkeypatch):
+    formulated_as, inputs, keywords = case
+    whole = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
     wanted = torch.autograd.grad(whole.square().sum(), inputs)
     monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_A_PIECE", 300)  # two signals, two, one
-    parts = mellin_linear_correlate_2d(*inputs, **KEYWORDS, formulated_as=formulated_as)
+    monkeypatch.setattr("cnn_mellin.ops.spectra._SIGNALS_A_PIECE", 2)
+    parts = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
     assert torch.allclose(parts, whole)
     for found, expected in zip(torch.autograd.grad(parts.square().sum(), inputs), wanted, strict=True):
         assert torch.allclose(found, expected)
 
 
-def test_channels_last_in_is_channels_last_out(inputs):
-    signal, kernel, bias = inputs
+def test_channels_last_in_is_channels_last_out(case):
+    formulated_as, (signal, kernel, bias), keywords = case
+    if formulated_as == "products":  # for one channel, which has a single order
+        formulated_as = None
     stored = signal.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-    out = mellin_linear_correlate_2d(stored, kernel, bias, **KEYWORDS)
-    expected = mellin_linear_correlate_2d(signal, kernel, bias, **KEYWORDS)
+    out = mellin_linear_correlate_2d(stored, kernel, bias, **keywords, formulated_as=formulated_as)
+    expected = mellin_linear_correlate_2d(signal, kernel, bias, **keywords)
     assert out.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(out, expected)
     (gradient,) = torch.autograd.grad(out.square().sum(), stored)
@@ -83,18 +99,20 @@ def test_channels_last_in_is_channels_last_out(inputs):
     assert torch.allclose(gradient, *torch.autograd.grad(expected.square().sum(), signal))
 
 
+@pytest.mark.parametrize("width", [1, 3, 9])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_autocast_computes_in_its_type_and_gives_gradients_of_the_parameters_type(channels):
+def test_autocast_computes_in_its_type_and_gives_gradients_of_the_parameters_type(channels, width):
     torch.manual_seed(1)
     signal = torch.randn(4, channels, 6, 9, requires_grad=True)
-    kernel = torch.randn(5, channels, 3, 3, requires_grad=True)
+    kernel = torch.randn(5, channels, 3, width, requires_grad=True)
+    padding = (width // 2, width // 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, padding=(1, 1))
+        out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, padding=padding)
     assert out.dtype == torch.bfloat16
     gradients = torch.autograd.grad(out.float().square().sum(), (signal, kernel))
-    expected = reference_correlate_2d(signal, kernel, input_dilation=2, padding=(1, 1))
+    expected = reference_correlate_2d(signal, kernel, input_dilation=2, padding=padding)
     wanted = torch.autograd.grad(expected.square().sum(), (signal, kernel))
-    assert torch.allclose(out.float(), expected, atol=0.2)
+    assert torch.allclose(out.float(), expected, atol=0.2 if width < 9 else 0.4)
     for found, exact in zip(gradients, wanted, strict=True):
         assert found.dtype == torch.float32
         assert (found - exact).norm() < 0.02 * exact.norm()

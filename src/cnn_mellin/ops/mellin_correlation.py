@@ -1,8 +1,9 @@
 """The Mellin correlation, 1-d and 2-d (linear in frequency), by fast formulations that give the same numbers.
 
-On a CPU, the batch goes through in pieces (`piecewise`): by `slices` of frames, or by matrix `products` for a single
-input channel. Elsewhere, for gradients of gradients, and under torch.compile,
-torch.export and torch.jit, plain torch operations do it (`plain_formulations`):
+On a CPU, the batch goes through in pieces (`piecewise`): by `planes` for kernels of one coefficient, as in 1-d, by
+matrix `products` for a single input channel, by `spectra` for wide kernels, else by `slices` of frames. Elsewhere, for
+gradients of gradients, and under torch.compile, torch.export and torch.jit, plain torch operations do it
+(`plain_formulations`):
 
 - `frames`: an output frame at a time. The input frames that it reads are laid side by side as channels, and one
   convolution along frequency does all its taps: no product with a zero is ever made. For few output frames.
@@ -17,38 +18,57 @@ Which is used follows from the shapes and the device alone (`formulation`), and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
 
+from cnn_mellin.ops import spectra
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.lengths import check_mellin_arguments, mellin_valid_length
-from cnn_mellin.ops.piecewise import correlate_piecewise
+from cnn_mellin.ops.piecewise import autocast_type, correlate_piecewise
 from cnn_mellin.ops.plain_formulations import PlainFormulation, correlate_plainly, plain_formulation
 
 __all__ = ["Formulation", "formulation", "mellin_correlate_1d", "mellin_linear_correlate_2d"]
 
-Formulation = Literal["frames", "groups", "products", "slices", "spread"]
+Formulation = Literal["frames", "groups", "planes", "products", "slices", "spectra", "spread"]
 
 # A product an output frame pays for acoustic models' windows, not for the hundreds of samples of raw audio.
 _MOST_PRODUCTS = 16
 
 
-def formulation(channels: int, geometry: Geometry, device: str = "cpu") -> Formulation:
+def formulation(
+    kernel: Sequence[int],
+    coefficients: int,
+    geometry: Geometry,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Formulation:
     """The formulation used, outside torch.compile and the like.
 
     Args:
-        channels: of the signal.
+        kernel: its shape, (O, C, K, W).
+        coefficients: of the signal, F.
         geometry: of the correlation.
         device: its type.
+        dtype: in which it is computed. `spectra` needs single precision, where convolutions may gain from less.
 
     >>> geometry = Geometry(10, 3, 1, 1, 2, 10, 1, 1, (1, 1), 81)
-    >>> formulation(27, geometry), formulation(1, geometry), formulation(27, geometry, "cuda")
-    ('slices', 'products', 'frames')
+    >>> [formulation((27, channels, 3, 3), 81, geometry) for channels in (1, 27)]
+    ['products', 'slices']
+    >>> formulation((27, 27, 3, 9), 81, geometry), formulation((27, 27, 3, 3), 81, geometry, "cuda")
+    ('spectra', 'frames')
+    >>> formulation((27, 27, 3, 1), 81, geometry._replace(padding=(0, 0)))
+    'planes'
     """
     if device != "cpu":
         return plain_formulation(*geometry.along_time)
-    return "products" if channels == 1 and geometry.output_length <= _MOST_PRODUCTS else "slices"
+    if _is_pointwise(kernel, geometry):
+        return "planes"
+    if kernel[1] == 1 and geometry.output_length <= _MOST_PRODUCTS:
+        return "products"
+    wide = dtype in (torch.float32, torch.float64) and spectra.pays(kernel, coefficients, geometry)
+    return "spectra" if wide else "slices"
 
 
 def mellin_correlate_1d(
@@ -125,7 +145,7 @@ def mellin_linear_correlate_2d(
         (N, O, output_length, F') with F' = (F + left + right - dilation (W - 1) - 1) // stride + 1.
 
     Raises:
-        ValueError: shapes do not fit, or an argument is too small.
+        ValueError: shapes do not fit, or an argument is too small, or a formulation is not for them.
 
     >>> mellin_linear_correlate_2d(torch.ones(1, 1, 4, 3), torch.ones(1, 1, 2, 2)).tolist()
     [[[[4.0, 4.0], [4.0, 4.0]]]]
@@ -166,10 +186,18 @@ def mellin_linear_correlate_2d(
         return out if bias is None else out + bias.view(-1, 1, 1)
     if formulated_as is None:
         plainly = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        formulated_as = formulation(signal.size(1), geometry, "" if plainly else signal.device.type)
-    if formulated_as in ("products", "slices"):
+        device = "" if plainly else signal.device.type
+        formulated_as = formulation(kernel.shape, signal.size(3), geometry, device, autocast_type(signal))
+    if formulated_as == "planes" and not _is_pointwise(kernel.shape, geometry):
+        width = f"kernel has {kernel.size(3)} coefficients, stride is {stride}, padding {padding}"
+        raise ValueError(f"formulated_as is planes, but {width}; it is for kernels of 1, stride 1, padding (0, 0)")
+    if formulated_as in ("planes", "products", "slices", "spectra"):
         return correlate_piecewise(signal, kernel, bias, geometry, formulated_as)
     return correlate_plainly(signal, kernel, bias, geometry, cast(PlainFormulation, formulated_as))
+
+
+def _is_pointwise(kernel: Sequence[int], geometry: Geometry) -> bool:
+    return (kernel[3], geometry.stride, geometry.padding) == (1, 1, (0, 0))
 
 
 def _check_shapes(

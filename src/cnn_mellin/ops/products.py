@@ -2,9 +2,6 @@
 
 The positions of the kernel along frequency are laid side by side: columns (T, C W, N F'). An output frame is the
 kernel frames that it has, (O, taps C W), times the columns of the input frames that they read.
-
-A kernel of one coefficient needs no columns, and all output frames of a signal are one product: the kernel is spread
-over the pairs of output and input frames, (O T', T C), as multiplying by zeros takes less time than moving the outputs.
 """
 
 from __future__ import annotations
@@ -17,16 +14,11 @@ from cnn_mellin.ops.index_plan import FrameTaps, frame_taps
 
 __all__ = ["correlate", "gradients"]
 
-# Pairs of more frames than these would mostly be zeros.
-_MOST_FRAMES = 16
-
 
 def correlate(
     signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
 ) -> torch.Tensor:
     """Signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none -> (N, O, T', F')."""
-    if _is_one_product(kernel, geometry):
-        return _correlate_at_once(signal, kernel, bias, geometry)
     columns = _Columns(signal, kernel, geometry)
     frames = frame_taps(*geometry.along_time)
     weights = [_weight(kernel, taps) for taps in frames]
@@ -57,8 +49,6 @@ def gradients(
     needed: tuple[bool, ...],
 ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
     """Gradients of signal, kernel and bias, of those that are needed, from that of the output."""
-    if _is_one_product(kernel, geometry):
-        return _gradients_at_once(gradient, signal, kernel, geometry, needed)
     columns = _Columns(signal, kernel, geometry)
     frames = frame_taps(*geometry.along_time)
     weights = [_weight(kernel, taps) for taps in frames]
@@ -92,64 +82,6 @@ def gradients(
         _kernel_gradient(kernel, frames, weight_sums) if needed[1] else None,
         bias_sum.to(kernel.dtype) if needed[2] else None,
     )
-
-
-def _is_one_product(kernel: torch.Tensor, geometry: Geometry) -> bool:
-    along_frequency = (kernel.size(3), geometry.stride, geometry.padding)
-    return along_frequency == (1, 1, (0, 0)) and geometry.signal_length <= _MOST_FRAMES
-
-
-def _correlate_at_once(
-    signal: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
-) -> torch.Tensor:
-    """`correlate` by one product a signal."""
-    weight = _spread(kernel, geometry).expand(len(signal), -1, -1)
-    frames = signal.transpose(1, 2).flatten(1, 2)
-    # Autograd forbids changing an output in place where it is a view: the product is written into it instead.
-    out = signal.new_empty(len(signal), len(kernel), geometry.output_length, geometry.output_width)
-    rows = out.view(len(signal), -1, geometry.output_width)
-    if bias is None:
-        torch.bmm(weight, frames, out=rows)
-    else:
-        start = bias.repeat_interleave(geometry.output_length).view(1, -1, 1)
-        torch.baddbmm(start, weight, frames, out=rows)
-    return out
-
-
-def _gradients_at_once(
-    gradient: torch.Tensor,
-    signal: torch.Tensor,
-    kernel: torch.Tensor,
-    geometry: Geometry,
-    needed: tuple[bool, ...],
-) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-    """`gradients` by one product a signal."""
-    sum_type = torch.promote_types(signal.dtype, torch.float32)
-    above = gradient.flatten(1, 2)  # (N, O T', F)
-    of_signal = of_kernel = of_bias = None
-    if needed[0]:
-        weight = _spread(kernel, geometry).t().expand(len(signal), -1, -1)
-        of_signal = torch.bmm(weight, above).view(len(signal), *signal.shape[2:0:-1], -1).transpose(1, 2)
-    if needed[1]:
-        frames = signal.transpose(1, 2).flatten(1, 2)
-        pairs = torch.bmm(above, frames.transpose(1, 2)).sum(0, dtype=sum_type)
-        pairs = pairs.view(len(kernel), geometry.output_length, signal.size(2), signal.size(1))
-        total = torch.zeros_like(kernel, dtype=sum_type)
-        for output_frame, taps in enumerate(frame_taps(*geometry.along_time)):
-            read = pairs[:, output_frame, list(taps.input_frames)]  # (O, taps, C)
-            total[:, :, list(taps.kernel_frames), 0] += read.transpose(1, 2)
-        of_kernel = total.to(kernel.dtype)
-    if needed[2]:
-        of_bias = gradient.sum((0, 2, 3), dtype=sum_type).to(kernel.dtype)
-    return of_signal, of_kernel, of_bias
-
-
-def _spread(kernel: torch.Tensor, geometry: Geometry) -> torch.Tensor:
-    """The kernel's values for each pair of an output and an input frame, (O T', T C), zero where there is no tap."""
-    spread = kernel.new_zeros(len(kernel), geometry.output_length, geometry.signal_length, kernel.size(1))
-    for output_frame, taps in enumerate(frame_taps(*geometry.along_time)):
-        spread[:, output_frame, list(taps.input_frames)] = kernel[:, :, list(taps.kernel_frames), 0].transpose(1, 2)
-    return spread.flatten(0, 1).flatten(1)
 
 
 class _Columns:

@@ -1,7 +1,7 @@
 """Correlation of a piece of the batch by strided slices of frames, one for each kernel frame, channels last.
 
-Rows of a piece are (N, T, F, C). A group of kernel frames reads its slices side by side, (N, M, F, slices x C), and one
-convolution along frequency gives (N, M, F', O), which is added to the output frames of the group.
+Rows of a piece are (N, T, F, C). What a kernel frame reads, (N, M, F, C), gives (N, M, F', O) by one convolution along
+frequency, which is added to its output frames.
 """
 
 from __future__ import annotations
@@ -103,21 +103,18 @@ def _pull_back_piece(
     total: torch.Tensor | None = None
     needed = (signal_needed, kernel_sum is not None)
     for group, weight in zip(walk.groups, weights, strict=True):
-        parts, of_weight = walk.pull_back(
-            walk.frames_of(above, group), walk.gathered(rows, group), weight, group, needed
-        )
+        (taps,) = group.slices
+        part, of_weight = walk.pull_back(walk.frames_of(above, group), walk.gathered(rows, group), weight, needed)
         if kernel_sum is not None and of_weight is not None:
-            walk.add_to_kernel(kernel_sum, of_weight, group)
-        if parts is None:
+            kernel_sum[:, :, taps.kernel_frame] += of_weight.squeeze(2)
+        if part is None:
             continue
-        if total is None and len(group.slices) == 1 and group.slices[0].number == walk.geometry.signal_length:
-            total = parts[:, :, :, 0].to(sum_type)
+        if total is None and taps.number == walk.geometry.signal_length:
+            total = part.to(sum_type)
         else:
             total = torch.zeros_like(rows, dtype=sum_type) if total is None else total
-            for place, taps in enumerate(group.slices):
-                end = taps.first + taps.step * (taps.number - 1) + 1
-                total[:, taps.first : end : taps.step] += parts[:, : taps.number, :, place]
-        del parts
+            _strided(total, taps.first, taps.step, taps.number).add_(part)
+        del part
     if not signal_needed:
         return None
     return walk.unpadded(torch.zeros_like(rows) if total is None else total)
@@ -132,16 +129,9 @@ class _Walk:
         left, right = geometry.padding
         self.inner = min(left, right)  # the convolution pads both sides alike; a buffer holds what is left
         self.left, self.right = left - self.inner, right - self.inner
-        # Along time alone, products are small, and copies and sums are what takes long.
-        pointwise = kernel.size(3) == 1 and geometry.stride == 1 and geometry.padding == (0, 0)
-        self.groups = slice_groups(*geometry.along_time, pointwise and signal.size(3) == 1)
+        self.groups = slice_groups(*geometry.along_time, joined=False)
         self.convolution = ([1, geometry.stride], [0, self.inner], [1, geometry.dilation])
-        # A dilation along an axis of one frame changes nothing, but with it torch leaves pointwise convolutions to
-        # oneDNN also for few signals on one thread, which is twice as fast as its own.
-        self.pointwise = pointwise
-        if pointwise and signal.dtype == torch.float32:
-            self.convolution = ([1, 1], [0, 0], [2, 1])
-        self.buffers: dict[object, torch.Tensor] = {}
+        self.buffers: dict[int, torch.Tensor] = {}  # zeros left and right, by the number of signals
 
     def piece_lengths(self, number: int) -> list[int]:
         inside = self.signal[2] * self.signal[3] * self.signal[1]
@@ -149,12 +139,9 @@ class _Walk:
         return piece_lengths(number, max(inside, outside))
 
     def weights(self, kernel: torch.Tensor) -> list[torch.Tensor]:
-        """A group's kernel frames side by side, (O, slices x C, 1, W), channels last."""
-        joined = []
-        for group in self.groups:
-            frames = torch.stack([kernel[:, :, taps.kernel_frame] for taps in group.slices], 1)  # (O, slices, C, W)
-            joined.append(frames.flatten(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last))
-        return joined
+        """A group's kernel frame, (O, C, 1, W), channels last."""
+        frames = [kernel[:, :, group.slices[0].kernel_frame].unsqueeze(2) for group in self.groups]
+        return [frame.contiguous(memory_format=torch.channels_last) for frame in frames]
 
     def start(self, rows: torch.Tensor, bias: torch.Tensor | None, sum_type: torch.dtype) -> torch.Tensor:
         """The bias, or zeros, for every output, (N, T', F', O)."""
@@ -166,9 +153,10 @@ class _Walk:
         if not self.left and not self.right:
             return rows
         number, frames, coefficients, channels = rows.shape
-        buffer = self._buffer(rows, (number, frames, coefficients + self.left + self.right, channels))
-        self.unpadded(buffer).copy_(rows)
-        return buffer
+        if number not in self.buffers:
+            self.buffers[number] = rows.new_zeros(number, frames, coefficients + self.left + self.right, channels)
+        self.unpadded(self.buffers[number]).copy_(rows)
+        return self.buffers[number]
 
     def unpadded(self, rows: torch.Tensor) -> torch.Tensor:
         if not self.left and not self.right:
@@ -176,15 +164,9 @@ class _Walk:
         return rows[:, :, self.left : rows.size(2) - self.right]
 
     def gathered(self, rows: torch.Tensor, group: SliceGroup) -> torch.Tensor:
-        """What a group reads, (N, M, F, slices x C)."""
-        first = group.slices[0]
-        if len(group.slices) == 1:
-            return _strided(rows, first.first, first.step, first.number).contiguous()
-        number, _, coefficients, channels = rows.shape
-        buffer = self._buffer(rows, (number, group.number, coefficients, len(group.slices), channels), group)
-        for place, taps in enumerate(group.slices):
-            buffer[:, : taps.number, :, place] = _strided(rows, taps.first, taps.step, taps.number)
-        return buffer.flatten(3)
+        """What a group reads, (N, M, F, C)."""
+        (taps,) = group.slices
+        return _strided(rows, taps.first, taps.step, taps.number).contiguous()
 
     def frames_of(self, rows: torch.Tensor, group: SliceGroup) -> torch.Tensor:
         """The output frames of a group, (N, M, F', O), a view."""
@@ -194,22 +176,17 @@ class _Walk:
         self, read: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, group: SliceGroup
     ) -> torch.Tensor:
         stride, padding, dilation = self.convolution
-        out = torch.nn.functional.conv2d(self._image(read), weight, bias, stride, padding, dilation)
+        out = torch.nn.functional.conv2d(_image(read), weight, bias, stride, padding, dilation)
         return out.permute(0, 2, 3, 1).reshape(len(read), group.number, self.geometry.output_width, len(weight))
 
     def pull_back(
-        self,
-        above: torch.Tensor,
-        read: torch.Tensor,
-        weight: torch.Tensor,
-        group: SliceGroup,
-        needed: tuple[bool, bool],
+        self, above: torch.Tensor, read: torch.Tensor, weight: torch.Tensor, needed: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Gradients of what a group read, (N, M, F, slices, C), and of its weight, those that are needed."""
+        """Gradients of what a group read, (N, M, F, C), and of its weight, those that are needed."""
         stride, padding, dilation = self.convolution
         below, of_weight, _ = torch.ops.aten.convolution_backward(
-            self._image(above.contiguous()),
-            self._image(read),
+            _image(above.contiguous()),
+            _image(read),
             weight,
             None,
             stride,
@@ -220,28 +197,13 @@ class _Walk:
             1,
             [*needed, False],
         )
-        if needed[0]:
-            below = below.permute(0, 2, 3, 1).reshape(*read.shape[:3], len(group.slices), self.signal[1])
-        return below, of_weight
+        return below.permute(0, 2, 3, 1).reshape(read.shape) if needed[0] else None, of_weight
 
-    def add_to_kernel(self, total: torch.Tensor, of_weight: torch.Tensor, group: SliceGroup) -> None:
-        frames = of_weight.squeeze(2).unflatten(1, (len(group.slices), self.signal[1]))
-        for place, taps in enumerate(group.slices):
-            total[:, :, taps.kernel_frame] += frames[:, place]
 
-    def _image(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows (N, M, F, C) as a channels-last image of height 1: (N M, C, 1, F), or (N, C, 1, M F) if pointwise."""
-        number, frames, coefficients, channels = rows.shape
-        if self.pointwise:
-            return rows.view(number, 1, frames * coefficients, channels).permute(0, 3, 1, 2)
-        return rows.view(number * frames, 1, coefficients, channels).permute(0, 3, 1, 2)
-
-    def _buffer(self, rows: torch.Tensor, shape: tuple[int, ...], group: SliceGroup | None = None) -> torch.Tensor:
-        """Zeros at first; where they are written, they are written in each piece."""
-        key = (group, shape)
-        if key not in self.buffers:
-            self.buffers[key] = rows.new_zeros(shape)
-        return self.buffers[key]
+def _image(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (N, M, F, C) as a channels-last image of height 1, (N M, C, 1, F)."""
+    number, frames, coefficients, channels = rows.shape
+    return rows.view(number * frames, 1, coefficients, channels).permute(0, 3, 1, 2)
 
 
 def _strided(rows: torch.Tensor, first: int, step: int, number: int) -> torch.Tensor:
