@@ -1,9 +1,10 @@
 """Forward and backward of Mellin layers against torch's convolutions of the same kernel and output size.
 
-All are timed in turns in one run, so that what else the machine does meets all of them; medians. The convolution is the
-faster of torch's `padding="same"` and symmetric padding of half the kernel (a frame or coefficient more for even ones).
-Peak memory is that of a process of its own for each, above what it has before forward: what forward and backward take
-beside signal, kernel and incoming gradient.
+All are timed in turns in one run, so that what else the machine does meets all of them; medians. Each shape has a
+process of its own, so that it finds no memory that others left. The convolution is the faster of torch's
+`padding="same"` and symmetric padding of half the kernel (a frame or coefficient more for even ones). Peak memory is
+that of a process of its own for each, above what it has before: what forward and backward take beside signal, kernel
+and incoming gradient.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import random
 import statistics
@@ -21,6 +23,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -136,23 +139,47 @@ def steps_1d(
     return [lambda: same(signal), lambda: half(signal), *ours], gradient
 
 
-def compare(shape: tuple[int, ...], dtype: torch.dtype, repeats: int) -> list[tuple[float, float]]:
+# A program whose memory is kept when it is freed: the system gives and zeroes no new memory for every result.
+KEPT = {"MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_MMAP_THRESHOLD_": "8000000000"}
+
+
+def compare(shape: tuple[int, ...], how: Timing) -> list[tuple[float, float]]:
     """Forward and backward of the faster convolution, then of the Mellin correlation as it chooses."""
-    steps, gradient = (steps_2d if len(shape) == 7 else steps_1d)(shape, dtype, [None])
+    call = [sys.executable, __file__, "--one", json.dumps(shape), how.dtype, str(how.threads), str(how.repeats)]
+    environment = os.environ | (KEPT if how.kept else {})
+    result = subprocess.run(call, check=True, capture_output=True, text=True, env=environment)
+    found: list[tuple[float, float]] = json.loads(result.stdout)
+    return found
+
+
+def print_one(shape: tuple[int, ...], dtype: str, threads: int, repeats: int) -> None:
+    """What `compare` runs."""
+    torch.set_num_threads(threads)
+    steps, gradient = (steps_2d if len(shape) == 7 else steps_1d)(shape, getattr(torch, dtype), [None])
     first, second, ours = alternate([timed(step, gradient) for step in steps], repeats)
-    return [min(first, second, key=sum), ours]
+    print(json.dumps([min(first, second, key=sum), ours]))
 
 
-def table(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, repeats: int) -> str:
+class Timing(NamedTuple):
+    """How shapes are timed."""
+
+    threads: int
+    repeats: int
+    dtype: str = "float32"
+    kept: bool = False
+
+
+def table(shapes: Sequence[tuple[int, ...]], how: Timing) -> str:
     """Markdown rows, and the geometric mean of the ratios."""
     lines = ["| shape | convolution ms | Mellin ms | forward | backward | total |", "|---|--:|--:|--:|--:|--:|"]
     ratios = []
     for shape in shapes:
-        (forward, backward), (our_forward, our_backward) = compare(shape, dtype, repeats)
+        (forward, backward), (our_forward, our_backward) = compare(shape, how)
         ratios.append((our_forward + our_backward) / (forward + backward))
         parts = [f"{our_forward / forward:.2f}", f"{our_backward / backward:.2f}", f"{ratios[-1]:.2f}"]
         totals = [f"{forward + backward:.0f}", f"{our_forward + our_backward:.0f}"]
         lines.append("| " + " | ".join([str(shape), *totals, *parts]) + " |")
+        print(lines[-1], flush=True)
     mean = math.exp(statistics.fmean(map(math.log, ratios)))
     lines.append(f"\nGeometric mean of the totals {mean:.2f}, largest {max(ratios):.2f}.")
     return "\n".join(lines)
@@ -162,7 +189,8 @@ def formulation_table(repeats: int) -> str:
     """Forward, backward, total and peak memory of each formulation, divided by those of the convolution."""
     lines = ["| shape | formulation | forward | backward | total | memory |", "|---|---|--:|--:|--:|--:|"]
     for shape in LISTED:
-        formulations = [name for name in FORMULATIONS if name != "products" or shape[1] == 1]
+        left_out = "spectra" if shape[1] == 1 else "products"
+        formulations = [name for name in FORMULATIONS if name != left_out]
         steps, gradient = steps_2d(shape, torch.float32, formulations)
         first, second, *ours = alternate([timed(step, gradient) for step in steps], repeats)
         linear = min(first, second, key=sum)
@@ -213,18 +241,20 @@ def status_megabytes(name: str) -> float:
 
 def timed_section(threads: int, repeats: int, drawn_shapes: Sequence[tuple[int, ...]]) -> str:
     """All shapes on so many threads."""
-    torch.set_num_threads(threads)
+    how = Timing(threads, repeats)
     return "\n\n".join(
         [
             f"### On {threads} thread" + "s" * (threads > 1),
             "2-d, listed",
-            table(LISTED, torch.float32, repeats),
+            table(LISTED, how),
             "2-d, drawn from the search's ranges",
-            table(drawn_shapes, torch.float32, repeats),
+            table(drawn_shapes, how),
             "1-d",
-            table(RAW, torch.float32, repeats),
+            table(RAW, how),
+            f"1-d, in a program that keeps the memory that it frees ({' '.join(f'{k}={v}' for k, v in KEPT.items())})",
+            table(RAW, how._replace(kept=True)),
             "2-d, bfloat16",
-            table(LISTED, torch.bfloat16, repeats),
+            table(LISTED, how._replace(dtype="bfloat16")),
         ]
     )
 
@@ -237,18 +267,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parts = ["two", "one", "formulations", "memory"]
     parser.add_argument("--part", nargs="*", choices=parts, default=parts, help="2 threads, 1, ... (default: all)")
+    parser.add_argument("--one", nargs=4, metavar=("SHAPE", "DTYPE", "THREADS", "REPEATS"), help=argparse.SUPPRESS)
     parser.add_argument("--peak", nargs=2, metavar=("NAME", "SHAPE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
     if arguments.peak:
         print_own_peak(arguments.peak[0], tuple(json.loads(arguments.peak[1])))
         return
+    if arguments.one:
+        shape, dtype, threads, times = arguments.one
+        print_one(tuple(json.loads(shape)), dtype, int(threads), int(times))
+        return
     repeats = arguments.repeats
     head = (
         "## Mellin correlation against convolution\n\n"
         f"`python benchmarks/mellin_correlation.py --repeats {repeats} --seed {arguments.seed}`; torch "
         f"{torch.__version__}, {platform.machine()}. Forward and backward, gradients of signal, kernel and bias; the "
-        "columns at the right are Mellin divided by convolution, so below 1 is faster. Shapes in 2-d: (signals, "
+        "columns at the right are Mellin divided by convolution, so below 1 is faster. Each shape in a process of its "
+        "own. Shapes in 2-d: (signals, "
         "channels in, channels out, frames, coefficients, kernel frames, kernel coefficients); in 1-d: (signals, "
         "channels, samples, kernel)."
     )

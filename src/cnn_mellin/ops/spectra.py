@@ -27,7 +27,7 @@ _MOST_FRAMES = 16
 # What takes how long, where a multiplication of `slices` takes 1: one of the transforms, one of the products, what else
 # is done for a transformed number; and what `slices` copies and adds for a number of signal or output. Fitted to times
 # of 15 shapes from the search's ranges.
-_TRANSFORM, _PRODUCT, _TRANSFORMED, _SLICED = 1.0, 2.0, 36, 77
+_TRANSFORM, _PRODUCT, _TRANSFORMED, _SLICED = 1.1, 2.2, 40, 77
 
 
 def correlate(
