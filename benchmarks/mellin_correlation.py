@@ -143,6 +143,15 @@ def steps_1d(
 KEPT = {"MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_MMAP_THRESHOLD_": "8000000000"}
 
 
+class Timing(NamedTuple):
+    """How shapes are timed."""
+
+    threads: int
+    repeats: int
+    dtype: str = "float32"
+    kept: bool = False
+
+
 def compare(shape: tuple[int, ...], how: Timing) -> list[tuple[float, float]]:
     """Forward and backward of the faster convolution, then of the Mellin correlation as it chooses."""
     call = [sys.executable, __file__, "--one", json.dumps(shape), how.dtype, str(how.threads), str(how.repeats)]
@@ -158,15 +167,6 @@ def print_one(shape: tuple[int, ...], dtype: str, threads: int, repeats: int) ->
     steps, gradient = (steps_2d if len(shape) == 7 else steps_1d)(shape, getattr(torch, dtype), [None])
     first, second, ours = alternate([timed(step, gradient) for step in steps], repeats)
     print(json.dumps([min(first, second, key=sum), ours]))
-
-
-class Timing(NamedTuple):
-    """How shapes are timed."""
-
-    threads: int
-    repeats: int
-    dtype: str = "float32"
-    kept: bool = False
 
 
 def table(shapes: Sequence[tuple[int, ...]], how: Timing) -> str:

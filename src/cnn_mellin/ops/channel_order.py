@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["channels_first", "channels_last", "is_channels_last", "transposed"]
+__all__ = ["channels_first", "channels_last", "contiguous", "empty_as", "is_channels_last", "transposed"]
 
 
 def transposed(matrices: torch.Tensor) -> torch.Tensor:
@@ -57,3 +57,24 @@ def channels_first(tensor: torch.Tensor) -> torch.Tensor:
     """
     number, frames, coefficients, channels = tensor.shape
     return transposed(tensor.view(number, frames * coefficients, channels)).view(number, channels, frames, coefficients)
+
+
+def contiguous(tensor: torch.Tensor) -> torch.Tensor:
+    """(N, C, T, F) contiguous, in whatever order it lies in memory.
+
+    >>> stored = torch.arange(8).view(1, 2, 2, 2).contiguous(memory_format=torch.channels_last)
+    >>> contiguous(stored).is_contiguous(), contiguous(stored).flatten().tolist()
+    (True, [0, 1, 2, 3, 4, 5, 6, 7])
+    """
+    return channels_first(tensor.permute(0, 2, 3, 1)) if is_channels_last(tensor) else tensor.contiguous()
+
+
+def empty_as(signal: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Memory for numbers of a signal's type, in the order in which the signal lies.
+
+    >>> signal = torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    >>> is_channels_last(empty_as(signal, (2, 7, 4, 5))), is_channels_last(empty_as(signal.contiguous(), (2, 7, 4, 5)))
+    (True, False)
+    """
+    order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
+    return torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)

@@ -18,7 +18,6 @@ Which is used follows from the shapes and the device alone (`formulation`), and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
@@ -38,7 +37,7 @@ _MOST_PRODUCTS = 16
 
 
 def formulation(
-    kernel: Sequence[int],
+    kernel: tuple[int, ...],
     coefficients: int,
     geometry: Geometry,
     device: str = "cpu",
@@ -196,7 +195,7 @@ def mellin_linear_correlate_2d(
     return correlate_plainly(signal, kernel, bias, geometry, cast(PlainFormulation, formulated_as))
 
 
-def _is_pointwise(kernel: Sequence[int], geometry: Geometry) -> bool:
+def _is_pointwise(kernel: tuple[int, ...], geometry: Geometry) -> bool:
     return (kernel[3], geometry.stride, geometry.padding) == (1, 1, (0, 0))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from cnn_mellin.ops.batch_pieces import piece_lengths
-from cnn_mellin.ops.channel_order import channels_first, is_channels_last
+from cnn_mellin.ops.channel_order import contiguous, empty_as
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.index_plan import Slice, SliceGroup, slice_groups
 
@@ -23,9 +23,7 @@ def correlate(
     """Signal (N, C, T, F), kernel (O, C, K, 1), bias (O,) or none -> (N, O, T', F)."""
     walk = _Walk(signal, kernel, geometry)
     weights = [walk.weight(kernel, group) for group in walk.groups]
-    shape = (len(signal), len(kernel), geometry.output_length, geometry.output_width)
-    order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
-    out = torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)
+    out = empty_as(signal, (len(signal), len(kernel), geometry.output_length, geometry.output_width))
     for piece, target in zip(signal.split(walk.lengths), out.split(walk.lengths), strict=True):
         rows, total = walk.contiguous(piece), walk.total(target)
         begun = False  # whether every output has a value
@@ -140,8 +138,7 @@ class _Walk:
         return buffer
 
     def contiguous(self, piece: torch.Tensor) -> torch.Tensor:
-        ordered = channels_first(piece.permute(0, 2, 3, 1)) if is_channels_last(piece) else piece.contiguous()
-        return ordered.to(self.dtype)
+        return contiguous(piece).to(self.dtype)
 
     def total(self, target: torch.Tensor) -> torch.Tensor:
         """Where a piece is added up: the memory that it is for, if that is possible."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from cnn_mellin.ops.batch_pieces import piece_lengths
-from cnn_mellin.ops.channel_order import channels_first, channels_last, is_channels_last
+from cnn_mellin.ops.channel_order import channels_first, channels_last, empty_as, is_channels_last
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.index_plan import SliceGroup, slice_groups
 
@@ -22,9 +22,7 @@ def correlate(
     """Signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none -> (N, O, T', F')."""
     walk = _Walk(signal, kernel, geometry)
     weights = walk.weights(kernel)
-    shape = (len(signal), len(kernel), geometry.output_length, geometry.output_width)
-    order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
-    out = torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)
+    out = empty_as(signal, (len(signal), len(kernel), geometry.output_length, geometry.output_width))
     lengths = walk.piece_lengths(len(signal))
     for piece, target in zip(signal.split(lengths), out.split(lengths), strict=True):
         _give(_correlate_piece(piece, bias, walk, weights).to(signal.dtype), target)

@@ -7,14 +7,13 @@ Rounding errors are those of a transform: relative to the largest numbers of a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from cnn_mellin.ops.channel_order import is_channels_last
+from cnn_mellin.ops.channel_order import contiguous, empty_as
 from cnn_mellin.ops.fourier import Axis, collected, num_products, spread, transforms
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.index_plan import frame_taps
+from cnn_mellin.ops.shape_cache import cached_by_shape
 
 __all__ = ["correlate", "gradients", "pays"]
 
@@ -36,9 +35,7 @@ def correlate(
     """Signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none -> (N, O, T', F')."""
     walk = _Walk(signal, kernel, geometry)
     weights = walk.transformed(kernel)
-    shape = (len(signal), len(kernel), geometry.output_length, geometry.output_width)
-    order = torch.channels_last if is_channels_last(signal) else torch.contiguous_format
-    out = torch.empty(shape, dtype=signal.dtype, device=signal.device, memory_format=order)
+    out = empty_as(signal, (len(signal), len(kernel), geometry.output_length, geometry.output_width))
     start = None if bias is None else walk.matrices.constant * bias
     for piece, target in zip(signal.split(walk.piece_length), out.split(walk.piece_length), strict=True):
         read = walk.below(piece)
@@ -61,9 +58,9 @@ def gradients(
     """Gradients of signal, kernel and bias, of those that are needed, from that of the output."""
     walk = _Walk(signal, kernel, geometry)
     weights = walk.transformed(kernel).transpose(2, 3) if needed[0] else None
-    weight_sums = walk.zeros(*walk.weight_shape) if needed[1] else None
+    weight_sums = walk.matrices.kernel.new_zeros(walk.weight_shape) if needed[1] else None
     signal_gradient = torch.empty_like(signal) if needed[0] else None
-    bias_sum = walk.zeros(len(kernel)) if needed[2] else None
+    bias_sum = walk.matrices.kernel.new_zeros(len(kernel)) if needed[2] else None
     begin = 0
     for piece, above in zip(signal.split(walk.piece_length), gradient.split(walk.piece_length), strict=True):
         if bias_sum is not None:
@@ -87,7 +84,8 @@ def gradients(
     )
 
 
-def pays(kernel: Sequence[int], coefficients: int, geometry: Geometry) -> bool:
+@cached_by_shape
+def pays(kernel: tuple[int, ...], coefficients: int, geometry: Geometry) -> bool:
     """Whether this takes less time than `slices`.
 
     Args:
@@ -124,13 +122,7 @@ class _Walk:
         self.sides = {"below": (signal.size(2), channels), "above": (geometry.output_length, outputs)}
         largest = max(number * size for number, size in self.sides.values())
         self.piece_length = max(min(_SIGNALS_A_PIECE, _NUMBERS_A_PIECE // (self.rows * largest)), 1)
-        # The taps of each output frame, as its input and kernel frames; those of each input frame, output and kernel.
-        self.frames: list[list[tuple[int, int]]] = []
-        self.readers: list[list[tuple[int, int]]] = [[] for _ in range(signal.size(2))]
-        for output_frame, taps in enumerate(frame_taps(*geometry.along_time)):
-            self.frames.append(list(zip(taps.input_frames, taps.kernel_frames, strict=True)))
-            for input_frame, kernel_frame in self.frames[-1]:
-                self.readers[input_frame].append((output_frame, kernel_frame))
+        self.frames, self.readers = _taps_both_ways(geometry)
         self.buffers: dict[tuple[str, int], torch.Tensor] = {}
 
     def below(self, piece: torch.Tensor) -> torch.Tensor:
@@ -145,11 +137,8 @@ class _Walk:
         key = (side, number)
         if key not in self.buffers:
             frames, channels = self.sides[side]
-            self.buffers[key] = self.zeros(frames, self.rows, number, channels)
+            self.buffers[key] = self.matrices.kernel.new_empty(frames, self.rows, number, channels)
         return self.buffers[key]
-
-    def zeros(self, *shape: int) -> torch.Tensor:
-        return torch.zeros(shape, dtype=self.dtype, device=self.matrices.kernel.device)
 
     def transformed(self, kernel: torch.Tensor) -> torch.Tensor:
         """Transforms of the kernel's frames, (K, R, C, O)."""
@@ -164,7 +153,7 @@ class _Walk:
     def write(self, products: torch.Tensor, matrix: torch.Tensor, target: torch.Tensor) -> None:
         """Frames of products, (T, R, n, C), to the numbers that they stand for, (n, C, T, F)."""
         direct = target.dtype == self.dtype and target.is_contiguous()
-        rows = target if direct else self.zeros(*target.shape)
+        rows = target if direct else products.new_empty(target.shape)
         for frame, product in enumerate(products):
             columns = collected(product, self.period).flatten(1).t()
             torch.mm(columns, matrix, out=rows[:, :, frame].flatten(0, 1))
@@ -172,11 +161,27 @@ class _Walk:
             target.copy_(rows)
 
     def _along_frequency(self, piece: torch.Tensor, matrix: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        piece = piece.to(self.dtype).contiguous()
+        piece = contiguous(piece).to(self.dtype)
         for frame, products in enumerate(target):
             torch.mm(matrix, piece[:, :, frame].flatten(0, 1).t(), out=products[: self.period].flatten(1))
             spread(products, self.period)
         return target
+
+
+_Taps = tuple[tuple[tuple[int, int], ...], ...]
+
+
+@cached_by_shape
+def _taps_both_ways(geometry: Geometry) -> tuple[_Taps, _Taps]:
+    """The taps of each output frame (input and kernel frames), and those of each input frame (output and kernel)."""
+    frames = [
+        tuple(zip(taps.input_frames, taps.kernel_frames, strict=True)) for taps in frame_taps(*geometry.along_time)
+    ]
+    readers: list[list[tuple[int, int]]] = [[] for _ in range(geometry.signal_length)]
+    for output_frame, taps in enumerate(frames):
+        for input_frame, kernel_frame in taps:
+            readers[input_frame].append((output_frame, kernel_frame))
+    return tuple(frames), tuple(map(tuple, readers))
 
 
 def _sum(total: torch.Tensor, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -190,6 +195,6 @@ def _sum(total: torch.Tensor, pairs: list[tuple[torch.Tensor, torch.Tensor]]) ->
             torch.bmm(left, right, out=total)
 
 
-def _axis(kernel: Sequence[int], coefficients: int, geometry: Geometry) -> Axis:
+def _axis(kernel: tuple[int, ...], coefficients: int, geometry: Geometry) -> Axis:
     along = (geometry.stride, geometry.dilation, geometry.padding[0])
     return Axis(coefficients, kernel[3], geometry.output_width, *along)
