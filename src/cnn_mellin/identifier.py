@@ -1,0 +1,62 @@
+"""The one rule for identifiers: of utterances, speakers, partitions and studies.
+
+Identifiers become file names (`feat/NAME.pt`), stand in brackets in trn files, begin lines of tables, and are shown on
+terminals and in pictures.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cnn_mellin.errors import DataError, UserError
+
+__all__ = ["MAX_IDENTIFIER_BYTES", "RULE", "identifier_fault", "require_identifier"]
+
+MAX_IDENTIFIER_BYTES = 200  # file systems allow 255, of which suffixes and temporary names take some
+RULE = (
+    f"an identifier has 1 to {MAX_IDENTIFIER_BYTES} bytes of printable characters, no white space, bracket or slash, "
+    "and no dot or semicolon at its start"
+)
+_SEPARATORS = re.compile(r"[()/\\\s]")
+
+
+def identifier_fault(name: str) -> str | None:
+    r"""What is wrong with an identifier, as a phrase, or None.
+
+    >>> identifier_fault("mary-1"), identifier_fault("mary 1"), identifier_fault("mary\x00")
+    (None, "has ' '", "has '\\x00', which cannot be printed")
+    """
+    if not name:
+        return "is empty"
+    separator = _SEPARATORS.search(name)
+    if separator is not None:
+        return f"has {separator[0]!r}"
+    hidden = next((character for character in name if not character.isprintable()), None)
+    if hidden is not None:
+        return f"has {hidden!r}, which cannot be printed"
+    if name[0] in ".;":
+        return f"begins with {name[0]!r}"
+    num_bytes = len(name.encode())
+    return f"has {num_bytes} bytes" if num_bytes > MAX_IDENTIFIER_BYTES else None
+
+
+def require_identifier(name: str, what: str, where: str = "", error: type[UserError] = DataError) -> str:
+    """The identifier, if it keeps the rule.
+
+    Args:
+        name: the identifier.
+        what: kind of thing that it names, such as "utterance".
+        where: place of the name, for messages, such as "ref.trn:3".
+        error: type to raise, which takes one line.
+
+    Raises:
+        UserError: it breaks the rule; of the type `error`.
+
+    >>> require_identifier("mary-1", "speaker")
+    'mary-1'
+    """
+    fault = identifier_fault(name)
+    if fault is not None:
+        shown = ascii(name if len(name) <= 60 else name[:60] + "...")
+        raise error(f"{where + ': ' if where else ''}{what} {shown} {fault}; {RULE}; rename it")
+    return name

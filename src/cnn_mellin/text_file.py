@@ -1,0 +1,171 @@
+"""Text files in: one way to open them, whoever wrote them, and never more of them than can be meant.
+
+Every text that the package reads comes through here, so that a byte-order mark, Windows' line ends, bytes that are not
+UTF-8, a file that is far too large, deep nesting and a compressed file that grows a thousandfold are one line each.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cnn_mellin.errors import CorpusError, DataError, UserError
+
+__all__ = ["parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
+
+MAX_TEXT_BYTES = 1 << 30
+MAX_SETTINGS_BYTES = 16 << 20  # of JSON and YAML, which take many times their size once they are parsed
+_MAX_GROWTH = 100  # text shrinks four to ten times under gzip; a file made to fill the memory a thousand times
+_CHUNK_BYTES = 1 << 20
+
+
+def read_text(
+    path: str | Path,
+    error: type[UserError] = DataError,
+    *,
+    expected: str = "",
+    max_bytes: int = MAX_TEXT_BYTES,
+    compressed: bool = False,
+) -> str:
+    r"""Text of a file in UTF-8, without a byte-order mark.
+
+    Args:
+        path: the file.
+        error: raised with one line about what is wrong.
+        expected: description of the content, for messages, such as "lines 'utterance speaker'".
+        max_bytes: size above which the file is refused.
+        compressed: also read files that gzip compressed.
+
+    Raises:
+        UserError: the file cannot be read, is too large, or is not UTF-8; of the type `error`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "a.txt").write_bytes(b"\xef\xbb\xbfhello\r\n")
+    ...     read_text(folder + "/a.txt")
+    'hello\r\n'
+    """
+    remedy = f"; expected {expected}" if expected else ""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        _fail(error, path, None, f"does not exist{remedy}")
+    except OSError as reason:
+        _fail(error, path, None, f"cannot be read ({reason.strerror}){remedy}")
+    if len(content) > max_bytes:
+        _fail(error, path, None, f"is larger than {max_bytes / 1e6:.0f} MB; is it the right file?{remedy}")
+    if compressed and content[:2] == b"\x1f\x8b":
+        content = _decompressed(content, path, error, max_bytes)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        line = content[: reason.start].count(b"\n") + 1
+        why = f"is not UTF-8 text (byte 0x{content[reason.start]:02x}); convert it (iconv -t utf-8)"
+        _fail(error, path, line, f"{why}{remedy}")
+
+
+def read_lines(path: str | Path, error: type[UserError] = DataError, **how: Any) -> list[str]:
+    """Lines of a file, as `read_text` reads it and `split_lines` splits it; the keywords are those of `read_text`."""
+    return split_lines(read_text(path, error, **how))
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Lines that end in a line feed, or in Windows' carriage return and line feed, and nothing else.
+
+    `str.splitlines` also splits at characters that may stand within a line, such as a form feed.
+
+    >>> split_lines("a\r\nb\x0cc\n")
+    ['a', 'b\x0cc']
+    """
+    lines = re.split(r"\r?\n", text)
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def read_json(path: str | Path, error: type[UserError] = DataError, *, expected: str = "") -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        UserError: as `read_text`, or the file holds no JSON object.
+    """
+    content = parse_json(read_text(path, error, expected=expected, max_bytes=MAX_SETTINGS_BYTES), path, error)
+    if not isinstance(content, dict):
+        _fail(error, path, None, f"holds a JSON {type(content).__name__}; expected an object of names and values")
+    return content
+
+
+def parse_json(text: str, source: str | Path, error: type[UserError] = DataError) -> Any:
+    """Value of a JSON text.
+
+    Args:
+        text: to parse.
+        source: name of its file, for messages.
+        error: raised with one line about what is wrong.
+
+    >>> parse_json('{"a": 1, "a": 2}', "a.json")
+    Traceback (most recent call last):
+    ...
+    cnn_mellin.errors.DataError: a.json: is not JSON (duplicate name 'a')
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except ValueError as reason:
+        _fail(error, source, None, f"is not JSON ({reason})")
+    except RecursionError:
+        _fail(error, source, None, "is nested too deeply; expected JSON of a few levels")
+
+
+def parse_yaml(text: str, source: str | Path, error: type[UserError] = DataError) -> Any:
+    """Value of a YAML text, which must do without anchors and aliases; the arguments are those of `parse_json`."""
+    import yaml
+
+    try:
+        # Aliases let a few lines stand for more values than fit into memory.
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + 1
+                _fail(error, source, line, f"alias *{token.value}: aliases are not read; write the value out")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as reason:
+        _fail(error, source, None, f"is not YAML ({' '.join(str(reason).split())})")
+    except RecursionError:
+        _fail(error, source, None, "is nested too deeply; expected YAML of a few levels")
+    except ValueError as reason:  # such as the date 2026-99-99
+        _fail(error, source, None, f"is not YAML ({reason})")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"duplicate name {name!r}")
+        content[name] = value
+    return content
+
+
+def _decompressed(content: bytes, path: str | Path, error: type[UserError], max_bytes: int) -> bytes:
+    most = min(max_bytes, _MAX_GROWTH * len(content) + _CHUNK_BYTES)
+    whole = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                whole += chunk
+                if len(whole) > most:
+                    growth = f"grows from {len(content)} bytes to more than {most}"
+                    _fail(error, path, None, f"{growth}, as no text does; decompress it to see what it holds")
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        _fail(error, path, None, "is not a whole gzip file; write it again")
+    return bytes(whole)
+
+
+def _fail(error: type[UserError], path: str | Path, line: int | None, why: str) -> NoReturn:
+    place = os.fspath(path)
+    if issubclass(error, CorpusError):
+        raise CorpusError(place, line, why) from None
+    raise error(f"{place}: {why}" if line is None else f"{place}:{line}: {why}") from None
