@@ -53,6 +53,27 @@ def test_text_shows_systems_choice_and_tests(folder: Path, capsys: pytest.Captur
     assert [float(value) for value in difference[5:]] == pytest.approx([1, 0, 0, 0, 0], abs=0.02)
 
 
+def test_speakers_are_those_of_utt2spk_beside_the_references(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"s{i % 8}-test{i}" for i in range(24)]
+    (folder / "ext" / "utt2spk").write_text("".join(f"{name} only\n" for name in names))
+    assert run(folder / "lcorr", folder / "mcorr", "--references", folder / "ext") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("test: 24 utterances of 1 speakers")
+    assert lines[7].split()[4:6] == ["-", "-"]
+    assert lines[9] == "one speaker: no interval, and no permutation p below 1; compare on more speakers"
+    (folder / "other").write_text("".join(f"{name} {name}\n" for name in names))
+    run(folder / "lcorr", folder / "mcorr", "--references", folder / "ext", "--utt2spk", folder / "other")
+    assert "of 24 speakers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("table_format", ["text", "csv", "latex", "markdown", "json"])
+def test_one_training_each_is_said(folder: Path, capsys: pytest.CaptureFixture[str], table_format: str) -> None:
+    systems = [folder / name / "1" for name in ("lcorr", "mcorr")]
+    run(*systems, "--references", folder / "ext", "--format", table_format)
+    printed = capsys.readouterr().out
+    assert "neither the interval nor a p-value covers how much trainings vary" in printed
+
+
 def test_json_holds_every_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder / "lcorr", folder / "mcorr", "--references", folder / "ext", "--format", "json")
     result = json.loads(capsys.readouterr().out)

@@ -71,6 +71,20 @@ def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
         assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
 
 
+def test_times_need_a_known_distance_of_frames(tmp_path, capsys):
+    with write_partition(tmp_path / "dev", PartitionDescription(4)) as writer:
+        writer.add("u", np.ones((4, 4)), [])
+    logits = [(["u"], 20 * torch.eye(3)[[2, 0, 0, 2]][None], torch.tensor([4]))]
+    write_logits(tmp_path / "logits", logits, ["aa", "b"])
+    words = ["--quiet", "decode", str(tmp_path / "logits"), str(tmp_path / "dev"), str(tmp_path / "o.trn")]
+    assert main([*words, "--ctm"]) == 2
+    assert "dev does not say how far apart its frames are; give --frame-shift-ms MS" in capsys.readouterr().err
+    assert not (tmp_path / "o.trn").exists()
+    assert main(words) == 0
+    assert main([*words, "--ctm", "--frame-shift-ms", "2"]) == 0
+    assert (tmp_path / "o.ctm").read_text().split()[2:] == ["0.002", "0.004", "aa"]
+
+
 def test_untrained_weights_can_be_decoded(trained, tmp_path):
     assert decode(trained, tmp_path / "a.trn", "--epoch", "0") == 0
 
@@ -85,6 +99,10 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--beam-width", "4", "--num-best", "5"], "--num-best 5: must lie in 1..4, the narrowest beam"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa"),
+        (["--beam-width", "4", "--lm", "none.arpa"], "--lm none.arpa has no weight; give --lm-beta above 0"),
+        (["--lm", "none.arpa"], "--lm none.arpa has no weight"),
+        (["--ctm", "--frame-shift-ms", "0"], "--frame-shift-ms 0.0: must be above 0"),
+        (["--ctm", "--frame-shift-ms", "5"], "--frame-shift-ms 5: "),
         (["--epoch", "9"], "no checkpoint of epoch 9; there are: 1"),
     ],
 )

@@ -74,6 +74,16 @@ def test_speakers_from_a_file(files: tuple[Path, Path], capsys: pytest.CaptureFi
     assert "anna" in capsys.readouterr().out
 
 
+def test_speakers_are_those_of_utt2spk_beside_the_references(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files[0].parent / "utt2spk").write_text("f1-a anna\nm1-b bert\n")
+    run(*files, "--per-speaker")
+    printed = capsys.readouterr().out
+    assert "anna" in printed
+    assert "f1 " not in printed
+
+
 def test_mismatch_names_both_files(files: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "other.trn").write_text("sil (f1-a)\n")
     with pytest.raises(DataError, match=r"other.trn against .*ref.trn: 1 utterances are missing from the hypotheses"):

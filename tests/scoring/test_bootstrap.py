@@ -31,6 +31,7 @@ def test_one_seed_and_a_speaker_an_utterance_agree_with_kaldialign() -> None:
     assert ours.probability_of_improvement == pytest.approx(theirs["p_s2_improv_over_s1"], abs=0.02)
     nothing = SpeakerErrors(errors[0].speakers, errors[0].num_phones, np.zeros_like(errors[0].errors))
     alone = bootstrap_difference(nothing, errors[0])
+    assert alone.standard_error is not None
     assert 1.96 * alone.standard_error == pytest.approx(100 * theirs["system1"]["ci95"], rel=0.05)
     assert alone.difference == pytest.approx(100 * theirs["system1"]["wer"], abs=0.1)
     assert alone.low == pytest.approx(100 * theirs["system1"]["ci95min"], abs=0.15)
@@ -64,10 +65,19 @@ def test_exchange_turns_the_sign_and_the_seed_decides_the_draws() -> None:
     )
     there, back = bootstrap_difference(first, second), bootstrap_difference(second, first)
     assert back.difference == -there.difference
+    assert there.high is not None
+    assert there.probability_of_improvement is not None
     assert back.low == pytest.approx(-there.high)
     assert back.probability_of_improvement == pytest.approx(1 - there.probability_of_improvement)
     assert bootstrap_difference(first, second) == there
     assert bootstrap_difference(first, second, seed=1) != there
+
+
+def test_one_speaker_gives_no_interval() -> None:
+    first, second = (SpeakerErrors(("a",), np.array([10]), np.array([[errors], [errors + 1]])) for errors in (3, 1))
+    result = bootstrap_difference(first, second)
+    assert result.difference == pytest.approx(-20)
+    assert (result.low, result.high, result.standard_error, result.probability_of_improvement) == (None,) * 4
 
 
 def test_wrong_arguments_are_named() -> None:

@@ -32,13 +32,37 @@ def test_all_seeds_and_all_pairs_are_compared() -> None:
         expected = result.systems[pair.second].mean - result.systems[pair.first].mean
         assert pair.bootstrap.difference == pytest.approx(expected)
     bad_good, _, good_alike = result.pairs
+    assert bad_good.bootstrap.high is not None
     assert bad_good.bootstrap.high < 0
+    assert bad_good.bootstrap.probability_of_improvement is not None
     assert bad_good.bootstrap.probability_of_improvement > 0.99
     assert bad_good.permutation_p_holm < 0.05 < good_alike.permutation_p_holm
     assert [pair.permutation_p_holm for pair in result.pairs] == holm([pair.permutation_p for pair in result.pairs])
     middle = sorted(range(3), key=lambda i: result.systems["bad"].values[i])[1]
     lower = min(range(2), key=lambda i: result.systems["good"].values[i])
     assert bad_good.matched_pairs == mapsswe(references, systems["bad"][middle], systems["good"][lower])
+
+
+def compared(num_speakers: int, seeds: dict[str, int]) -> list[str]:
+    references = {f"s{i}-u": ["a", "b"] for i in range(num_speakers)}
+    systems = {name: [references] * count for name, count in seeds.items()}
+    speakers = {name: name.partition("-")[0] for name in references}
+    return compare_systems(references, systems, speakers, replications=10).caveats
+
+
+def test_caveats_say_what_intervals_and_p_values_do_not_cover() -> None:
+    one, *_ = compared(1, {"A": 2, "B": 2})
+    assert one == "one speaker: no interval, and no permutation p below 1; compare on more speakers"
+    few, *_ = compared(5, {"A": 2, "B": 2})
+    assert few.startswith("5 speakers: no permutation p is below 0.062, however large the difference")
+    single, averaged = compared(6, {"A": 1, "B": 2})
+    assert single.startswith(
+        "one training each of A: neither the interval nor a p-value covers how much trainings vary"
+    )
+    assert averaged.startswith("p-values hold for these trainings")
+    (both,) = compared(6, {"A": 1, "B": 1})
+    assert both.startswith("one training each of A, B: ")
+    assert compared(6, {"A": 1}) == []
 
 
 def test_one_system_has_no_pair_and_mismatches_are_refused() -> None:

@@ -12,7 +12,7 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.training.history import EpochRecord, write_history
 from cnn_mellin.workflow.recipe_options import RecipeOptions, tiny_sizes, write_options
-from cnn_mellin.workflow.recipe_report import results_text, write_report
+from cnn_mellin.workflow.recipe_report import _answer, results_text, write_report
 
 pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
 
@@ -115,6 +115,13 @@ def test_the_page_says_first_which_model_errs_least_and_holds_all_it_needs(recip
     assert "# no setting" not in page
 
 
+def test_a_tie_has_no_winner():
+    systems = {f"{model}-a-greedy": {"mean": mean} for model, mean in (("lcorr", 20.001), ("mcorr", 20.0))}
+    assert _answer({"greedy": {"systems": systems, "pairs": []}}) == [
+        "Greedy search: mcorr-a and lcorr-a have the same phone error rate, 20.00 %."
+    ]
+
+
 def cells(text: str, title: str) -> dict[str, dict[str, str]]:
     """The first table below a title, by its first column and its header."""
     lines = text.partition(title)[2].split("\n\n")
@@ -139,7 +146,7 @@ def test_results_show_each_seed_the_untrained_and_what_the_language_model_brings
         assert row["greedy"] == table[f"{model}-{NAME}"]["mean PER %"]
         assert float(row["points"]) == pytest.approx(float(row["trigram"]) - float(row["greedy"]), abs=0.011)
         assert float(row["points"]) < -2
-    assert "speakers no permutation p is below" in text
+    assert "One speaker: no interval, and no permutation p below 1; compare on more speakers." in text
 
 
 def test_the_same_results_give_the_same_bytes(recipe):

@@ -39,6 +39,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="trn file, or a folder for several settings")
     add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
     parser.add_argument("--ctm", action="store_true", help="write times of the best, beside each trn file, as .ctm")
+    parser.add_argument(
+        "--frame-shift-ms",
+        type=float,
+        metavar="MS",
+        help="milliseconds between the partition's frames, for --ctm where the data do not say (tensor files)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -52,10 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.utterance_names import name_utterances
 
     settings = decoder_settings(arguments)
+    shift = arguments.frame_shift_ms
+    if shift is not None and not 0 < shift < float("inf"):
+        raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
     device = compute_device(arguments)
     read = _from_logits if (Path(arguments.model_dir) / "partition.json").exists() else _from_model
     source = read(arguments, device)
-    partition, symbols, frame_s = source.partition, source.symbols, source.frame_s
+    partition, symbols = source.partition, source.symbols
+    frame_s = _frame_s(arguments, source) if arguments.ctm else 0.0
     language_model = None
     if any(setting.lm_weight for setting in settings):
         arpa = arguments.lm or partition.path.parent / "ext" / "lm.arpa.gz"
@@ -80,12 +90,33 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """What is decoded: a partition, the symbols of its classes, seconds of an output frame, and its logits."""
+    """A partition to decode.
+
+    Args:
+        partition: the utterances.
+        symbols: symbols of the classes, without the blank.
+        frame_shift_ms: milliseconds between input frames; None where neither data nor model say.
+        stride: input frames per output frame.
+        batches: utterance ids, logits and lengths.
+    """
 
     partition: Partition
     symbols: Sequence[str]
-    frame_s: float
+    frame_shift_ms: float | None
+    stride: int
     batches: Iterator[Batch]
+
+
+def _frame_s(arguments: argparse.Namespace, source: _Source) -> float:
+    """Seconds from an output frame to the next."""
+    known, given = source.frame_shift_ms, arguments.frame_shift_ms
+    if known is None and given is None:
+        raise SettingsError(
+            f"--ctm: {source.partition.path} does not say how far apart its frames are; give --frame-shift-ms MS"
+        )
+    if None not in (known, given) and known != given:
+        raise SettingsError(f"--frame-shift-ms {given:g}: {source.partition.path} has {known:g}; leave the option out")
+    return source.stride * float(known or given) / 1000
 
 
 def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Source:
@@ -104,7 +135,7 @@ def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Sourc
             other = "of" if what == "lacks" else "that are not in"
             listed = name_utterances(sorted(names))
             raise DataError(f"{arguments.model_dir}: {what} {len(names)} utterances {other} {partition.path}: {listed}")
-    return _Source(partition, logits.symbols, (logits.frame_shift_ms or 10.0) / 1000, logits.batches())
+    return _Source(partition, logits.symbols, logits.frame_shift_ms, 1, logits.batches())
 
 
 def _from_model(arguments: argparse.Namespace, device: torch.device) -> _Source:
@@ -122,8 +153,8 @@ def _from_model(arguments: argparse.Namespace, device: torch.device) -> _Source:
         )
     partition.check_finite()
     stride = description.as_settings().model.window_stride
-    frame_s = stride * (partition.description.frame_shift_ms or description.frame_shift_ms or 10.0) / 1000
-    return _Source(partition, description.symbols, frame_s, partition_logits(model, partition))
+    shift = partition.description.frame_shift_ms or description.frame_shift_ms
+    return _Source(partition, description.symbols, shift, stride, partition_logits(model, partition))
 
 
 def _write(

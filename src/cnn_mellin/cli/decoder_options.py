@@ -64,9 +64,16 @@ def decoder_settings(arguments: argparse.Namespace) -> list[DecoderSetting]:
     if not 1 <= arguments.num_best <= widest:
         rule = f"must lie in 1..{widest}, the narrowest beam" if arguments.beam_width else "needs --beam-width above 1"
         raise SettingsError(f"--num-best {arguments.num_best}: {rule}")
+    if arguments.lm and not any(arguments.lm_beta):
+        raise SettingsError(
+            f"--lm and --lm-beta belong together: --lm {arguments.lm} has no weight; give --lm-beta above 0, or leave "
+            "--lm out"
+        )
     if not arguments.beam_width:
-        if any(arguments.lm_beta) or arguments.lm:
-            raise SettingsError("--lm and --lm-beta need --beam-width: a greedy search takes no language model")
+        if any(arguments.lm_beta):
+            raise SettingsError(
+                "--lm and --lm-beta need --beam-width: a greedy search takes no language model; give --beam-width 16"
+            )
         return [DecoderSetting()]
     pairs = [(width, weight) for width in arguments.beam_width for weight in arguments.lm_beta]
     return [DecoderSetting(width, weight) for width, weight in dict.fromkeys(pairs)]

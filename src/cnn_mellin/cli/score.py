@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, and print the result."""
     from cnn_mellin.report.score_table import ScoredFile, score_text
     from cnn_mellin.scoring import CONVENTIONS, phone_error_rate
-    from cnn_mellin.scoring.speakers import read_speakers, speakers_from_names
+    from cnn_mellin.scoring.speakers import speakers_of
     from cnn_mellin.scoring.transcripts import read_phones
 
     _check(arguments)
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     references = read_phones(arguments.reference, fold=fold)
     speaker_of: dict[str, str] = {}
     if arguments.per_speaker:
-        speaker_of = read_speakers(arguments.utt2spk) if arguments.utt2spk else speakers_from_names(references)
+        speaker_of = speakers_of(references, arguments.reference.parent, arguments.utt2spk)
     conventions = CONVENTIONS if arguments.convention == "all" else (arguments.convention,)
     scored: list[ScoredFile] = []
     for path in arguments.hypothesis:

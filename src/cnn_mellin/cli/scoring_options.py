@@ -30,6 +30,7 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, several: bool) -> No
         "--utt2spk",
         type=Path,
         metavar="FILE",
-        help="lines 'utterance speaker' (default: the speaker is what an utterance's name has before the first '-')",
+        help="lines 'utterance speaker' (default: utt2spk beside the references; where there is none, the speaker is "
+        "the part of an utterance's name before its first '-')",
     )
     parser.add_argument("--format", choices=TABLE_FORMATS, default="text", help="of the output (default: text)")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from cnn_mellin.scoring.folder_comparison import FolderComparison
-from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.scoring.text_table import format_line, format_table
 
 __all__ = ["comparison_text"]
 
@@ -54,17 +54,21 @@ def _tables(result: FolderComparison, text_format: Literal["text", "csv", "latex
         bootstrap = pair.bootstrap
         tests = (pair.permutation_p, pair.permutation_p_holm, pair.matched_pairs.p_value, pair.matched_pairs_p_holm)
         row = [f"{pair.second} - {pair.first}", f"{bootstrap.difference:+.2f}"]
-        row += [f"{bootstrap.low:+.2f}..{bootstrap.high:+.2f}", f"{bootstrap.probability_of_improvement:.3f}"]
+        if bootstrap.low is None or bootstrap.high is None or bootstrap.probability_of_improvement is None:
+            row += ["-", "-"]
+        else:
+            row += [f"{bootstrap.low:+.2f}..{bootstrap.high:+.2f}", f"{bootstrap.probability_of_improvement:.3f}"]
         rows.append([*row, *(f"{p:.4f}" for p in tests)])
     header = ["difference", "points", "95 % interval", "P(improved)", "permutation p", "Holm", "MAPSSWE p", "Holm"]
     if rows:
         tables.append(format_table(header, rows, text_format))
     remarks = [(name, line) for name, lines in compared.remarks.items() for line in lines]
     if text_format == "csv":
+        tables += [format_table(["caveat"], [[line] for line in compared.caveats], "csv")] if compared.caveats else []
         return "\n\n".join([*tables, *([format_table(["system", "remark"], remarks, "csv")] if remarks else [])])
-    comment = "% " if text_format == "latex" else ""
-    tables.insert(0, comment + about)
-    if remarks:
+    tables.insert(0, format_line(about, text_format))
+    lines = [*compared.caveats, *(f"{name}: {line}" for name, line in remarks)]
+    if lines:
         between = "\n\n" if text_format == "markdown" else "\n"
-        tables.append(between.join(f"{comment}{name}: {line}" for name, line in remarks))
+        tables.append(between.join(format_line(line, text_format) for line in lines))
     return "\n\n".join(tables)

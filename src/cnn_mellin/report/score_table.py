@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
-from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.scoring.text_table import format_line, format_table
 
 __all__ = ["ScoredFile", "score_text"]
 
@@ -78,8 +78,8 @@ def _blocks(
     file: ScoredFile, text_format: Literal["text", "latex", "markdown"], worst: int, with_matrix: bool
 ) -> Iterator[str]:
     """What stands between blank lines."""
-    remark = "% " if text_format == "latex" else ""
-    yield f"{remark}{file.path} ({file.result.convention}, {len(file.result.utterances)} utterances)"
+    about = f"{file.path} ({file.result.convention}, {len(file.result.utterances)} utterances)"
+    yield format_line(about, text_format)
     rows = [
         [name or group, f"{counts.percent:.2f}", *map(str, _numbers(counts)[1:])] for group, name, counts in file.rows
     ]
@@ -91,7 +91,7 @@ def _blocks(
     if confusions:
         lines.append("worst: " + ", ".join(f"{r or '(ins)'} > {h or '(del)'} {n}" for r, h, n in confusions))
     if lines:
-        yield ("\n\n" if text_format == "markdown" else "\n").join(remark + line for line in lines)
+        yield ("\n\n" if text_format == "markdown" else "\n").join(format_line(line, text_format) for line in lines)
 
 
 def _numbers(counts: ErrorCounts) -> tuple[float, int, int, int, int]:

@@ -17,16 +17,18 @@ class BootstrapDifference:
 
     Args:
         difference: rate of the second less that of the first, in points of percent; negative: the second is better.
-        low, high: 95 % interval of it, from the percentiles of the replications.
-        standard_error: standard deviation of the replications.
-        probability_of_improvement: share of replications in which the second is better; equal ones count half.
+        low, high: 95 % interval of it, from the percentiles of the replications; None with one speaker, whose
+            errors say nothing about another's.
+        standard_error: standard deviation of the replications; None with one speaker.
+        probability_of_improvement: share of replications in which the second is better, equal ones counted half; None
+            with one speaker.
     """
 
     difference: float
-    low: float
-    high: float
-    standard_error: float
-    probability_of_improvement: float
+    low: float | None
+    high: float | None
+    standard_error: float | None
+    probability_of_improvement: float | None
 
 
 def bootstrap_difference(
@@ -54,6 +56,8 @@ def bootstrap_difference(
         raise ValueError(f"replications is {replications}; it must be at least 1")
     generator = np.random.default_rng(seed)
     num_speakers = len(first.speakers)
+    if num_speakers < 2:
+        return BootstrapDifference(second.percent - first.percent, None, None, None, None)
     # how often each speaker is drawn, (replications, S)
     speakers = generator.multinomial(num_speakers, np.full(num_speakers, 1 / num_speakers), size=replications)
     num_phones = speakers @ first.num_phones

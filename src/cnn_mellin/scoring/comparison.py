@@ -19,6 +19,8 @@ __all__ = ["Comparison", "PairComparison", "compare_systems"]
 
 # utterance -> phones
 _Transcripts = Mapping[str, Sequence[str]]
+# Significance, as it is usually asked for.
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Comparison:
         pairs: every system with every later one.
         remarks: lines on what is empty or never spoken, of the systems that have such; all seeds share a line, or a
             line begins with the number of its seed in the list.
+        caveats: lines on what the intervals and p-values of the pairs do not cover; none without pairs.
     """
 
     convention: Convention
@@ -63,6 +66,7 @@ class Comparison:
     systems: dict[str, SeedSummary]
     pairs: list[PairComparison]
     remarks: dict[str, list[str]]
+    caveats: list[str]
 
 
 def compare_systems(
@@ -125,8 +129,37 @@ def compare_systems(
         )
     ]
     any_system = next(iter(errors.values()))
-    num_phones = int(any_system.num_phones.sum())
-    return Comparison(convention, len(references), len(any_system.speakers), num_phones, summaries, compared, remarks)
+    return Comparison(
+        convention=convention,
+        num_utterances=len(references),
+        num_speakers=len(any_system.speakers),
+        num_phones=int(any_system.num_phones.sum()),
+        systems=summaries,
+        pairs=compared,
+        remarks=remarks,
+        caveats=_caveats(summaries, len(any_system.speakers)) if pairs else [],
+    )
+
+
+def _caveats(systems: Mapping[str, SeedSummary], num_speakers: int) -> list[str]:
+    caveats = []
+    if num_speakers == 1:
+        caveats.append("one speaker: no interval, and no permutation p below 1; compare on more speakers")
+    elif 2 / 2**num_speakers > _LEVEL:
+        lowest = f"no permutation p is below {2 / 2**num_speakers:.2g}, however large the difference"
+        caveats.append(f"{num_speakers} speakers: {lowest}; compare on more speakers")
+    single = [name for name, summary in systems.items() if len(summary.values) == 1]
+    if single:
+        caveats.append(
+            f"one training each of {', '.join(single)}: neither the interval nor a p-value covers how much trainings "
+            "vary, and another seed may reverse the difference; train several seeds"
+        )
+    if len(single) < len(systems):
+        caveats.append(
+            "p-values hold for these trainings: the permutation averages over seeds and MAPSSWE takes the median ones; "
+            "only the interval covers how much trainings vary"
+        )
+    return caveats
 
 
 def _remarks(results: Sequence[PhoneErrorRate]) -> list[str]:

@@ -11,7 +11,7 @@ from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.scoring.comparison import Comparison, compare_systems
 from cnn_mellin.scoring.convention import Convention
 from cnn_mellin.scoring.setting_choice import choose_setting
-from cnn_mellin.scoring.speakers import read_speakers, speakers_from_names
+from cnn_mellin.scoring.speakers import speakers_of
 from cnn_mellin.scoring.system_folder import SystemFolder
 from cnn_mellin.scoring.transcripts import read_phones
 from cnn_mellin.utterance_names import name_utterances
@@ -70,7 +70,7 @@ def compare_folders(
         choose_on: part to choose settings on.
         convention: of scoring silence.
         fold: fold TIMIT's phones to 39 first.
-        utt2spk: lines 'utterance speaker'; by default the speaker is what a name has before its first '-'.
+        utt2spk: file of lines 'utterance speaker'; by default as `speakers_of` finds them.
         replications: draws of the bootstrap.
         seed: of the draws.
 
@@ -92,7 +92,7 @@ def compare_folders(
         for file in folder.settings(part)[setting].values():
             hypotheses[name].append(read(file))
             _check_utterances(file, hypotheses[name][-1], reported)
-    speaker_of = read_speakers(utt2spk) if utt2spk else speakers_from_names(reported)
+    speaker_of = speakers_of(reported, references, utt2spk)
     try:
         result = compare_systems(reported, hypotheses, speaker_of, convention, replications=replications, seed=seed)
     except ValueError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cnn_mellin.errors import DataError
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["read_speakers", "speakers_from_names"]
+__all__ = ["read_speakers", "speakers_from_names", "speakers_of"]
 
 
 def speakers_from_names(utterance_ids: Iterable[str]) -> dict[str, str]:
@@ -28,6 +28,22 @@ def speakers_from_names(utterance_ids: Iterable[str]) -> dict[str, str]:
             f"{name_utterances(nameless)}; name the speakers in a file with lines 'utterance speaker'"
         )
     return {name: name.partition("-")[0] for name in utterance_ids}
+
+
+def speakers_of(utterance_ids: Iterable[str], folder: Path, utt2spk: Path | None = None) -> dict[str, str]:
+    """Utterance -> speaker, by a file or by the names of the utterances.
+
+    Args:
+        utterance_ids: utterances whose speakers are wanted.
+        folder: folder of the references, whose `utt2spk` is read where there is one and no other file is given.
+        utt2spk: file with lines `utterance speaker`.
+
+    Raises:
+        DataError: as `read_speakers` and `speakers_from_names`.
+    """
+    if utt2spk is None and (folder / "utt2spk").exists():
+        utt2spk = folder / "utt2spk"
+    return read_speakers(utt2spk) if utt2spk else speakers_from_names(utterance_ids)
 
 
 def read_speakers(path: str | Path) -> dict[str, str]:

@@ -34,8 +34,6 @@ _DECODERS = {
     "trigram": "prefix search with a trigram, settings chosen on dev",
 }
 _TITLE = "Linear and Mellin models: phone error rates"
-# So few speakers have too few permutations for a p-value of less than about 0.05.
-_FEW_SPEAKERS = 6
 # Systems of more seeds have no column for each.
 _MOST_SINGLY = 5
 _PACKAGES = ("cnn-mellin", "torch", "numpy", "scipy", "optuna", "snakemake", "matplotlib")
@@ -114,8 +112,13 @@ def _answer(comparisons: Mapping[str, Any]) -> list[str]:
     for name, comparison in comparisons.items():
         ranked = sorted(comparison["systems"], key=lambda system: comparison["systems"][system]["mean"])
         best = ranked[0]
-        text = f"{_DECODERS[name].split(',')[0].capitalize()}: {_plain(best, name)} has the lowest phone error rate, "
-        text += f"{comparison['systems'][best]['mean']:.1f} %"
+        text = f"{_DECODERS[name].split(',')[0].capitalize()}: "
+        tied = [system for system in ranked if _mean(comparison, system) == _mean(comparison, best)]
+        if len(tied) > 1:
+            names = " and ".join(_plain(system, name) for system in tied)
+            said.append(f"{text}{names} have the same phone error rate, {_mean(comparison, best)} %.")
+            continue
+        text += f"{_plain(best, name)} has the lowest phone error rate, {comparison['systems'][best]['mean']:.1f} %"
         pair = next((p for p in comparison["pairs"] if {p["first"], p["second"]} == set(ranked[:2])), None)
         if pair is not None:
             difference = abs(pair["bootstrap"]["difference"])
@@ -125,6 +128,11 @@ def _answer(comparisons: Mapping[str, Any]) -> list[str]:
             text += f"; {difference:.1f} points below {_plain(ranked[1], name)}, {sure} (p {equal}{_p(p_value)})"
         said.append(text + ".")
     return said
+
+
+def _mean(comparison: Mapping[str, Any], system: str) -> str:
+    """Mean phone error rate of a system in percent, as tables show it: systems that differ by less are equal."""
+    return f"{comparison['systems'][system]['mean']:.2f}"
 
 
 def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOptions) -> Section:
@@ -143,9 +151,11 @@ def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOption
             percents = [f"{summary['values'][seed - 1]:.2f}" for seed in singly]
             rows.append([_plain(system, name), f"{summary['mean']:.2f}", sd, *spread, seeds, *percents])
             rows[-1].append(setting if name == "trigram" else _number(_untrained_percent(folder, system, options)))
-        best = min(range(len(rows)), key=lambda i: float(rows[i][1]))
+        lowest = min(float(row[1]) for row in rows)
+        best = [i for i, row in enumerate(rows) if float(row[1]) == lowest]
         header = ["system", "mean PER %", "sd", "median", "best", "worst", "seeds", *(f"seed {s}" for s in singly)]
-        section.table([*header, "setting" if name == "trigram" else "untrained"], rows, best=best)
+        header.append("setting" if name == "trigram" else "untrained")
+        section.table(header, rows, best=best[0] if len(best) == 1 else None)
         rows = []
         for pair in comparison["pairs"]:
             tests = [_p(pair[key]) for key in ("permutation_p_holm", "matched_pairs_p_holm")]
@@ -153,23 +163,20 @@ def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOption
             rows.append([label, *_difference(pair), *tests])
         if rows:
             section.table(["difference", "points", "95 % interval", "permutation p", "MAPSSWE p"], rows)
-    section.text(_about_tests(next(iter(comparisons.values()))["num_speakers"]))
+    section.text(
+        "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
+        "segments between the median seeds. Both p-values have Holm's correction for all pairs."
+    )
+    for caveat in dict.fromkeys(line for comparison in comparisons.values() for line in comparison.get("caveats", [])):
+        section.text(f"{caveat[0].upper()}{caveat[1:]}.")
     return section
 
 
 def _difference(pair: Mapping[str, Any]) -> list[str]:
     """Points between two systems, and their interval."""
     bootstrap = pair["bootstrap"]
-    return [f"{bootstrap['difference']:+.2f}", f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"]
-
-
-def _about_tests(num_speakers: int) -> str:
-    said = "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
-    said += "segments between the median seeds. Both p-values have Holm's correction for all pairs."
-    if num_speakers <= _FEW_SPEAKERS:
-        said += f" With {num_speakers} speakers no permutation p is below {2 / 2**num_speakers:.2g}, whatever the "
-        said += "difference: compare on more of them."
-    return said
+    interval = "–" if bootstrap["low"] is None else f"{bootstrap['low']:+.2f} to {bootstrap['high']:+.2f}"
+    return [f"{bootstrap['difference']:+.2f}", interval]
 
 
 def _gain(folder: Path, systems: Sequence[str]) -> Section:
