@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from cnn_mellin.ops.reference import reference_correlate_1d
 from cnn_mellin.ops.tap_table import linear_tap_table, mellin_tap_table
 
 
-def marked(num_frames: int, kernel_length: int, **offsets: int) -> list[dict[int, int]]:
+def marked(num_frames: int, kernel_length: int, **offsets: Any) -> list[dict[int, int]]:
     """Kernel row -> frame of each output, found by correlating one kernel row with frames that carry their number."""
     outputs: list[dict[int, int]] = []
     signal = torch.arange(1.0, num_frames + 1, dtype=torch.float64).view(1, 1, -1)

@@ -112,7 +112,8 @@ def mellin_tap_table(
     # Outputs past the support meet nothing, and a caller may ask for any number of them.
     supported = min(length, mellin_support_length(num_frames, **offsets))
     outputs: list[tuple[Tap, ...]] = []
-    for taken in frame_taps(num_frames, kernel_length, *offsets.values(), supported):
+    taps = frame_taps(num_frames, kernel_length, output_offset, kernel_offset, input_dilation, supported)
+    for taken in taps:
         pairs = zip(taken.kernel_frames, taken.input_frames, strict=True)
         outputs.append(tuple(Tap(k, frame, Fraction(k + kernel_offset, input_dilation)) for k, frame in pairs))
     return TapTable(num_frames, kernel_length, (*outputs, *((),) * (length - supported)))
