@@ -80,6 +80,24 @@ def test_one_speaker_gives_no_interval() -> None:
     assert (result.low, result.high, result.standard_error, result.probability_of_improvement) == (None,) * 4
 
 
+def test_paired_seeds_take_away_what_trainings_share() -> None:
+    generator = np.random.default_rng(0)
+    names, num_phones = tuple(f"s{i:02}" for i in range(20)), np.full(20, 100)
+    shared = generator.integers(20, 60, size=(8, 1))
+    first, second = (
+        SpeakerErrors(names, num_phones, shared + generator.integers(0, 5, size=(8, 20)) + more) for more in (0, 1)
+    )
+    paired = bootstrap_difference(first, second, paired_seeds=True)
+    unpaired = bootstrap_difference(first, second)
+    assert paired.standard_error is not None
+    assert unpaired.standard_error is not None
+    assert paired.difference == unpaired.difference
+    assert paired.standard_error < unpaired.standard_error / 5
+    fewer = SpeakerErrors(names, num_phones, second.errors[:7])
+    with pytest.raises(ValueError, match="have 8 and 7 seeds; paired systems need the same number"):
+        bootstrap_difference(first, fewer, paired_seeds=True)
+
+
 def test_wrong_arguments_are_named() -> None:
     errors = SpeakerErrors(("a",), np.array([10]), np.array([[3]]))
     with pytest.raises(ValueError, match="replications is 0; it must be at least 1"):

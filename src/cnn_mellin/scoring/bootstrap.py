@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn_mellin.scoring.speaker_errors import SpeakerErrors, check_comparable
 
@@ -32,19 +33,26 @@ class BootstrapDifference:
 
 
 def bootstrap_difference(
-    first: SpeakerErrors, second: SpeakerErrors, *, replications: int = 10000, seed: int = 0
+    first: SpeakerErrors,
+    second: SpeakerErrors,
+    *,
+    replications: int = 10000,
+    seed: int = 0,
+    paired_seeds: bool = False,
 ) -> BootstrapDifference:
-    """Draw speakers (the same for both) and seeds (of each system its own) with replacement, again and again.
+    """Draw speakers (the same for both systems) and seeds with replacement, many times.
 
-    Speakers are drawn whole, since errors of one are alike (Peng and Liu, 2019).
+    Speakers are drawn whole, since the errors of one speaker are alike (Peng and Liu, 2019).
 
     Args:
         first, second: errors on the same references.
-        replications: draws.
-        seed: of the draws; the same one gives the same numbers.
+        replications: number of draws.
+        seed: seed of the draws; the same one gives the same numbers.
+        paired_seeds: draw the same seeds for both systems, whose trainings with one seed share what is random (order of
+            the data, augmentation); otherwise each system has draws of its own.
 
     Raises:
-        ValueError: the references differ, or there are no replications.
+        ValueError: the references differ, there are no replications, or paired systems differ in their number of seeds.
 
     >>> first = SpeakerErrors(("a", "b"), np.array([10, 10]), np.array([[5, 4], [5, 6]]))
     >>> second = SpeakerErrors(("a", "b"), np.array([10, 10]), np.array([[1, 2]]))
@@ -61,10 +69,14 @@ def bootstrap_difference(
     # how often each speaker is drawn, (replications, S)
     speakers = generator.multinomial(num_speakers, np.full(num_speakers, 1 / num_speakers), size=replications)
     num_phones = speakers @ first.num_phones
-    rates = []
+    if paired_seeds and len(first.errors) != len(second.errors):
+        counts = f"{len(first.errors)} and {len(second.errors)}"
+        raise ValueError(f"first and second have {counts} seeds; paired systems need the same number")
+    rates: list[NDArray[np.float64]] = []
     for system in (first, second):
         num_seeds = len(system.errors)
-        seeds = generator.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=replications) / num_seeds
+        if not (rates and paired_seeds):
+            seeds = generator.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=replications) / num_seeds
         rates.append(100.0 * (seeds @ system.errors * speakers).sum(axis=1) / np.maximum(num_phones, 1))
     differences = rates[1] - rates[0]
     low, high = np.percentile(differences, [2.5, 97.5])
