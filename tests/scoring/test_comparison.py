@@ -43,6 +43,20 @@ def test_all_seeds_and_all_pairs_are_compared() -> None:
     assert bad_good.matched_pairs == mapsswe(references, systems["bad"][middle], systems["good"][lower])
 
 
+def test_seeds_of_the_same_names_are_drawn_together() -> None:
+    references = {f"s{i}-u": ["a"] * 20 for i in range(8)}
+    speakers = {name: name.partition("-")[0] for name in references}
+
+    def system(rates: list[int], more: int) -> list[dict[str, list[str]]]:
+        return [{name: ["b"] * (rate + more) + ["a"] * (20 - rate - more) for name in references} for rate in rates]
+
+    systems = {"A": system([2, 8, 12, 5], 0), "B": system([2, 8, 12, 5], 1)}
+    paired = {"A": ["1", "2", "3", "4"], "B": ["1", "2", "3", "4"]}
+    for names, expected in ((paired, True), (paired | {"B": ["5", "6", "7", "8"]}, False), (None, False)):
+        (pair,) = compare_systems(references, systems, speakers, seed_names=names, replications=500).pairs
+        assert (pair.bootstrap.low == pair.bootstrap.high == pytest.approx(5)) == expected
+
+
 def compared(num_speakers: int, seeds: dict[str, int]) -> list[str]:
     references = {f"s{i}-u": ["a", "b"] for i in range(num_speakers)}
     systems = {name: [references] * count for name, count in seeds.items()}
@@ -56,10 +70,8 @@ def test_caveats_say_what_intervals_and_p_values_do_not_cover() -> None:
     few, *_ = compared(5, {"A": 2, "B": 2})
     assert few.startswith("5 speakers: no permutation p is below 0.062, however large the difference")
     single, averaged = compared(6, {"A": 1, "B": 2})
-    assert single.startswith(
-        "one training each of A: neither the interval nor a p-value covers how much trainings vary"
-    )
-    assert averaged.startswith("p-values hold for these trainings")
+    assert single.startswith("one training each of A: the interval does not cover how much trainings vary")
+    assert averaged.startswith("permutation p and MAPSSWE p hold for these trainings")
     (both,) = compared(6, {"A": 1, "B": 1})
     assert both.startswith("one training each of A, B: ")
     assert compared(6, {"A": 1}) == []

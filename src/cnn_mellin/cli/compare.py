@@ -18,9 +18,10 @@ def add_parser(subparsers: Any) -> None:
         help="compare systems over seeds and speakers, with tests of significance",
         description="Each SYSTEM is a folder of transcripts SEED/PART.trn, or SEED/PART.SETTING.trn where several "
         "settings of the decoder were tried; the setting with the lowest mean rate on the development part is the one "
-        "reported. Differences come with a bootstrap over speakers and seeds, a paired permutation test over "
-        "speakers, and the matched pairs test of NIST's sc_stats (MAPSSWE) between the median seeds; p-values are also "
-        "given with Holm's correction for all pairs.",
+        "reported. Differences come with a bootstrap over speakers and seeds (the same seeds for both systems where "
+        "their names are the same), a paired permutation test over speakers, a permutation test over trainings, and "
+        "the matched pairs test of NIST's sc_stats (MAPSSWE) between the median seeds; p-values are also given with "
+        "Holm's correction for all pairs.",
     )
     parser.add_argument("system", type=Path, nargs="+", metavar="SYSTEM", help="folder of transcripts of one system")
     parser.add_argument(

@@ -52,14 +52,16 @@ def _tables(result: FolderComparison, text_format: Literal["text", "csv", "latex
     rows = []
     for pair in compared.pairs:
         bootstrap = pair.bootstrap
-        tests = (pair.permutation_p, pair.permutation_p_holm, pair.matched_pairs.p_value, pair.matched_pairs_p_holm)
+        tests = [(pair.permutation_p, pair.permutation_p_holm), (pair.training_p, pair.training_p_holm)]
+        tests.append((pair.matched_pairs.p_value, pair.matched_pairs_p_holm))
         row = [f"{pair.second} - {pair.first}", f"{bootstrap.difference:+.2f}"]
         if bootstrap.low is None or bootstrap.high is None or bootstrap.probability_of_improvement is None:
             row += ["-", "-"]
         else:
             row += [f"{bootstrap.low:+.2f}..{bootstrap.high:+.2f}", f"{bootstrap.probability_of_improvement:.3f}"]
-        rows.append([*row, *(f"{p:.4f}" for p in tests)])
-    header = ["difference", "points", "95 % interval", "P(improved)", "permutation p", "Holm", "MAPSSWE p", "Holm"]
+        rows.append([*row, *(f"{p:.4f}" for test in tests for p in test)])
+    header = ["difference", "points", "95 % interval", "P(improved)"]
+    header += [name for test in ("permutation p", "trainings p", "MAPSSWE p") for name in (test, "Holm")]
     if rows:
         tables.append(format_table(header, rows, text_format))
     remarks = [(name, line) for name, lines in compared.remarks.items() for line in lines]

@@ -14,6 +14,7 @@ from cnn_mellin.scoring.permutation import paired_permutation
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 from cnn_mellin.scoring.seed_summary import SeedSummary
 from cnn_mellin.scoring.speaker_errors import SpeakerErrors
+from cnn_mellin.scoring.training_permutation import training_permutation
 
 __all__ = ["Comparison", "PairComparison", "compare_systems"]
 
@@ -32,6 +33,8 @@ class PairComparison:
         bootstrap: over speakers and seeds, of the second's rate less the first's.
         permutation_p: paired permutation over speakers, two-sided.
         permutation_p_holm: the same, corrected for all pairs compared.
+        training_p: permutation over trainings, two-sided.
+        training_p_holm: the same, corrected for all pairs compared.
         matched_pairs: MAPSSWE between the median seeds of both (the lower of two middle ones).
         matched_pairs_p_holm: its p-value, corrected for all pairs compared.
     """
@@ -41,6 +44,8 @@ class PairComparison:
     bootstrap: BootstrapDifference
     permutation_p: float
     permutation_p_holm: float
+    training_p: float
+    training_p_holm: float
     matched_pairs: MatchedPairs
     matched_pairs_p_holm: float
 
@@ -75,6 +80,7 @@ def compare_systems(
     speaker_of: Mapping[str, str],
     convention: Convention = "kaldi",
     *,
+    seed_names: Mapping[str, Sequence[str]] | None = None,
     replications: int = 10000,
     seed: int = 0,
 ) -> Comparison:
@@ -85,6 +91,7 @@ def compare_systems(
         systems: name -> hypotheses of each of its seeds.
         speaker_of: utterance -> speaker.
         convention: of scoring silence.
+        seed_names: name -> names of its seeds; the bootstrap draws the same seeds for two systems that have the same.
         replications: of the bootstrap; ten times as many permutations are drawn.
         seed: of the draws.
 
@@ -111,23 +118,29 @@ def compare_systems(
         ranked = sorted(range(len(results)), key=lambda i: results[i].percent)
         median_run[name] = seeds[ranked[(len(ranked) - 1) // 2]]
     pairs = list(combinations(systems, 2))
-    permuted = [paired_permutation(errors[a], errors[b], permutations=10 * replications, seed=seed) for a, b in pairs]
+    draws = {"permutations": 10 * replications, "seed": seed}
+    over_speakers = [paired_permutation(errors[a], errors[b], **draws) for a, b in pairs]
+    over_trainings = [training_permutation(errors[a], errors[b], **draws) for a, b in pairs]
     matched = [mapsswe(references, median_run[a], median_run[b], convention) for a, b in pairs]
-    corrected = zip(holm(permuted), holm([result.p_value for result in matched]), strict=True)
-    compared = [
-        PairComparison(
-            first=a,
-            second=b,
-            bootstrap=bootstrap_difference(errors[a], errors[b], replications=replications, seed=seed),
-            permutation_p=permutation_p,
-            permutation_p_holm=permutation_p_holm,
-            matched_pairs=matched_pairs,
-            matched_pairs_p_holm=matched_pairs_p_holm,
+    corrected = [holm(p) for p in (over_speakers, over_trainings, [result.p_value for result in matched])]
+    compared = []
+    for i, (a, b) in enumerate(pairs):
+        paired = seed_names is not None and list(seed_names[a]) == list(seed_names[b])
+        compared.append(
+            PairComparison(
+                first=a,
+                second=b,
+                bootstrap=bootstrap_difference(
+                    errors[a], errors[b], replications=replications, seed=seed, paired_seeds=paired
+                ),
+                permutation_p=over_speakers[i],
+                permutation_p_holm=corrected[0][i],
+                training_p=over_trainings[i],
+                training_p_holm=corrected[1][i],
+                matched_pairs=matched[i],
+                matched_pairs_p_holm=corrected[2][i],
+            )
         )
-        for (a, b), permutation_p, matched_pairs, (permutation_p_holm, matched_pairs_p_holm) in zip(
-            pairs, permuted, matched, corrected, strict=True
-        )
-    ]
     any_system = next(iter(errors.values()))
     return Comparison(
         convention=convention,
@@ -151,13 +164,13 @@ def _caveats(systems: Mapping[str, SeedSummary], num_speakers: int) -> list[str]
     single = [name for name, summary in systems.items() if len(summary.values) == 1]
     if single:
         caveats.append(
-            f"one training each of {', '.join(single)}: neither the interval nor a p-value covers how much trainings "
-            "vary, and another seed may reverse the difference; train several seeds"
+            f"one training each of {', '.join(single)}: the interval does not cover how much trainings vary, and "
+            "another seed may reverse the difference; train several seeds"
         )
     if len(single) < len(systems):
         caveats.append(
-            "p-values hold for these trainings: the permutation averages over seeds and MAPSSWE takes the median ones; "
-            "only the interval covers how much trainings vary"
+            "permutation p and MAPSSWE p hold for these trainings, as they average over the seeds or take the median "
+            "ones; the interval and trainings p cover how much trainings vary"
         )
     return caveats
 

@@ -81,6 +81,7 @@ def compare_folders(
     read = partial(read_phones, fold=fold)
     reported = read(references / f"{part}.ref.trn")
     hypotheses: dict[str, list[dict[str, list[str]]]] = {}
+    seed_names: dict[str, list[str]] = {}
     choices = {}
     for name, path in zip(_names(systems), systems, strict=True):
         folder = SystemFolder.read(path)
@@ -89,12 +90,21 @@ def compare_folders(
         )
         choices[name] = ChosenSetting(setting, percent)
         hypotheses[name] = []
+        seed_names[name] = list(folder.settings(part)[setting])
         for file in folder.settings(part)[setting].values():
             hypotheses[name].append(read(file))
             _check_utterances(file, hypotheses[name][-1], reported)
     speaker_of = speakers_of(reported, references, utt2spk)
     try:
-        result = compare_systems(reported, hypotheses, speaker_of, convention, replications=replications, seed=seed)
+        result = compare_systems(
+            reported,
+            hypotheses,
+            speaker_of,
+            convention,
+            seed_names=seed_names,
+            replications=replications,
+            seed=seed,
+        )
     except ValueError as error:
         raise DataError(f"{references / part}.ref.trn: {error}") from None
     return FolderComparison(part, choose_on, choices, result)

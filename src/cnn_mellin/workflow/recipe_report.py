@@ -34,6 +34,7 @@ _DECODERS = {
     "trigram": "prefix search with a trigram, settings chosen on dev",
 }
 _TITLE = "Linear and Mellin models: phone error rates"
+_TESTS = ("permutation p", "trainings p", "MAPSSWE p")
 # Systems of more seeds have no column for each.
 _MOST_SINGLY = 5
 _PACKAGES = ("cnn-mellin", "torch", "numpy", "scipy", "optuna", "snakemake", "matplotlib")
@@ -122,7 +123,7 @@ def _answer(comparisons: Mapping[str, Any]) -> list[str]:
         pair = next((p for p in comparison["pairs"] if {p["first"], p["second"]} == set(ranked[:2])), None)
         if pair is not None:
             difference = abs(pair["bootstrap"]["difference"])
-            p_value = pair["permutation_p_holm"]
+            p_value = max(pair["permutation_p_holm"], pair["training_p_holm"])
             sure = "more than chance explains" if p_value < 0.05 else "not shown to be more than chance"
             equal = "" if p_value < 0.001 else "= "
             text += f"; {difference:.1f} points below {_plain(ranked[1], name)}, {sure} (p {equal}{_p(p_value)})"
@@ -158,14 +159,15 @@ def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOption
         section.table(header, rows, best=best[0] if len(best) == 1 else None)
         rows = []
         for pair in comparison["pairs"]:
-            tests = [_p(pair[key]) for key in ("permutation_p_holm", "matched_pairs_p_holm")]
+            tests = [_p(pair[f"{test}_p_holm"]) for test in ("permutation", "training", "matched_pairs")]
             label = f"{_plain(pair['second'], name)} − {_plain(pair['first'], name)}"
             rows.append([label, *_difference(pair), *tests])
         if rows:
-            section.table(["difference", "points", "95 % interval", "permutation p", "MAPSSWE p"], rows)
+            section.table(["difference", "points", "95 % interval", *_TESTS], rows)
     section.text(
-        "Intervals: bootstrap over speakers and seeds. Permutation: paired over speakers. MAPSSWE: matched pairs of "
-        "segments between the median seeds. Both p-values have Holm's correction for all pairs."
+        "Intervals: bootstrap over speakers and paired seeds. Permutation: paired over speakers. Trainings: permutation "
+        "of whole trainings between the systems. MAPSSWE: matched pairs of segments between the median seeds. All "
+        "p-values have Holm's correction for all pairs."
     )
     for caveat in dict.fromkeys(line for comparison in comparisons.values() for line in comparison.get("caveats", [])):
         section.text(f"{caveat[0].upper()}{caveat[1:]}.")
@@ -185,13 +187,13 @@ def _gain(folder: Path, systems: Sequence[str]) -> Section:
     found = {system: _json(folder / "comparison" / f"search-{system}.json") for system in systems}
     found = {system: compared for system, compared in found.items() if compared is not None}
     pairs = [compared["pairs"][0] for compared in found.values()]
-    tests = [holm([pair[key] for pair in pairs]) for key in ("permutation_p", "matched_pairs_p_holm")]
+    tests = [holm([pair[key] for pair in pairs]) for key in ("permutation_p", "training_p", "matched_pairs_p_holm")]
     rows = []
     for (system, compared), pair, *p_values in zip(found.items(), pairs, *tests, strict=True):
         means = [compared["systems"][f"{system}-{decoder}"]["mean"] for decoder in _DECODERS]
         rows.append([system, *(f"{mean:.2f}" for mean in means), *_difference(pair), *(_p(p) for p in p_values)])
     if rows:
-        header = ["system", "greedy", "trigram", "points", "95 % interval", "permutation p", "MAPSSWE p"]
+        header = ["system", "greedy", "trigram", "points", "95 % interval", *_TESTS]
         section.table(header, rows)
         section.text("Trigram: prefix search with the language model of the training phones, settings chosen on dev.")
     return section
