@@ -165,9 +165,9 @@ def _results(folder: Path, comparisons: Mapping[str, Any], options: RecipeOption
         if rows:
             section.table(["difference", "points", "95 % interval", *_TESTS], rows)
     section.text(
-        "Intervals: bootstrap over speakers and paired seeds. Permutation: paired over speakers. Trainings: permutation "
-        "of whole trainings between the systems. MAPSSWE: matched pairs of segments between the median seeds. All "
-        "p-values have Holm's correction for all pairs."
+        "Intervals: bootstrap over speakers and paired seeds. Permutation: paired over speakers. Trainings: "
+        "permutation of whole trainings between the systems. MAPSSWE: matched pairs of segments between the median "
+        "seeds. All p-values have Holm's correction for all pairs."
     )
     for caveat in dict.fromkeys(line for comparison in comparisons.values() for line in comparison.get("caveats", [])):
         section.text(f"{caveat[0].upper()}{caveat[1:]}.")
