@@ -3,8 +3,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
@@ -112,3 +114,112 @@ def test_compile_and_export_work_in_a_process_that_has_cached_nothing(mode, outp
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         MellinLinearConv2d(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"in_channels": True}, "in_channels is True; it must be a whole number, at least 1"),
+        ({"out_channels": 2.5}, "out_channels is 2.5; it must be a whole number, at least 1"),
+        ({"kernel_size": 3.0}, "kernel_size is 3.0; it must be a whole number, at least 1"),
+        ({"kernel_size": True}, "kernel_size is True; it must be a whole number, at least 1"),
+        (
+            {"kernel_size": (1, 2, 3)},
+            r"kernel_size is \(1, 2, 3\); it must be a whole number, or a tuple of 2: \(frames, coefficients\)",
+        ),
+        ({"stride": (1, 2)}, r"stride is \(1, 2\); it must be a whole number or a tuple of 1"),
+        ({"dilation": "2"}, "dilation is '2'; it must be a whole number, at least 1"),
+        (
+            {"padding": (1, 2, 3)},
+            r"padding is \(1, 2, 3\); it must be a whole number, or a tuple of 2: \(left, right\)",
+        ),
+        ({"padding": ()}, r"padding is \(\); it must be a whole number, or a tuple of 2"),
+        ({"output_length": 2.5}, "output_length is 2.5; it must be a whole number, at least 0"),
+        ({"bias": 1}, "bias is 1; it must be True or False"),
+        ({"dtype": torch.int64}, "dtype is torch.int64; it must be floating-point or complex"),
+    ],
+)
+def test_arguments_of_wrong_type_or_length_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MellinLinearConv2d(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3, **arguments})
+
+
+def test_kernel_size_of_one_axis_is_a_number_or_a_tuple_of_one():
+    assert MellinConv1d(1, 2, (3,)).weight.shape == MellinConv1d(1, 2, np.int64(3)).weight.shape == (2, 1, 3)
+    with pytest.raises(ValueError, match=r"kernel_size is \(3, 3\); it must be a whole number or a tuple of 1"):
+        MellinConv1d(1, 2, (3, 3))
+
+
+def test_sizes_are_taken_as_torchs_layers_take_them():
+    layer = MellinLinearConv2d(np.int64(2), 3, [3, 2], stride=(2,), dilation=np.int32(2), padding=1)
+    assert repr(layer) == "MellinLinearConv2d(2, 3, kernel_size=(3, 2), stride=2, dilation=2, padding=(1, 1))"
+    assert layer(torch.zeros(1, 2, 9, 7)).shape == (1, 3, 3, 4)
+
+
+def test_device_and_dtype_are_those_of_the_parameters():
+    layers = [
+        MellinConv1d(2, 3, 3, device="meta", dtype=torch.float64),
+        MellinLinearConv2d(2, 3, 3, device="meta", dtype=torch.float64),
+    ]
+    for layer, shape in zip(layers, ((1, 2, 9), (1, 2, 9, 5)), strict=True):
+        assert all((part.device.type, part.dtype) == ("meta", torch.float64) for part in layer.parameters())
+        assert layer(torch.zeros(shape, device="meta", dtype=torch.float64)).shape[:3] == (1, 3, 3)
+        layer.to_empty(device="cpu").reset_parameters()
+        assert layer(torch.zeros(shape, dtype=torch.float64)).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float64, torch.bfloat16], ids=str)
+def test_signals_of_another_dtype_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"signal has dtype {dtype}"):
+        MellinConv1d(1, 2, 3)(torch.ones(1, 1, 6, dtype=dtype))
+    with pytest.raises(ValueError, match=f"signal has dtype {dtype}"):
+        MellinLinearConv2d(1, 2, 3)(torch.ones(1, 1, 6, 6, dtype=dtype))
+
+
+def test_one_signal_needs_no_batch():
+    signal = torch.randn(2, 9, 5)
+    flat, square = MellinConv1d(2, 3, 3), MellinLinearConv2d(2, 3, 3)
+    assert torch.equal(flat(signal[..., 0]), flat(signal[None, ..., 0])[0])
+    assert torch.equal(square(signal), square(signal[None])[0])
+
+
+DYNAMIC: list[dict[str, Any]] = [{}, {"output_length": 7}, {"input_dilation": 4, "output_offset": 2}]
+# Both layers, and a signal of each of so many frames.
+BOTH: list[tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = [
+    (lambda **offsets: MellinConv1d(2, 3, 5, **offsets), ()),
+    (lambda **offsets: MellinLinearConv2d(2, 3, (5, 3), padding=1, stride=2, **offsets), (9,)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offsets", DYNAMIC, ids=str)
+@pytest.mark.parametrize(("make", "coefficients"), BOTH, ids=["1d", "2d"])
+@pytest.mark.parametrize(("mode", "most"), [("dynamic", 1), ("marked", 1), ("neither", 2)])
+def test_compiled_layers_serve_every_length(mode, most, make, coefficients, offsets):
+    torch._dynamo.reset()
+    layer, counter = make(**offsets), CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(layer, backend=counter, fullgraph=True, dynamic=True if mode == "dynamic" else None)
+    for length in (11, 17, 30, 41, 60):
+        signal = torch.randn(4, 2, length, *coefficients)
+        if mode == "marked":
+            torch._dynamo.mark_dynamic(signal, 2)
+        found, expected = compiled(signal), layer(signal)
+        assert torch.allclose(found, expected, atol=1e-5)
+        gradients = [torch.autograd.grad(out.square().sum(), layer.parameters()) for out in (found, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+    assert counter.frame_count <= most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("offsets", DYNAMIC, ids=str)
+@pytest.mark.parametrize(("make", "coefficients"), BOTH, ids=["1d", "2d"])
+def test_exported_layers_serve_every_length(make, coefficients, offsets, strict):
+    layer = make(**offsets)
+    least = 1 if "output_length" in offsets else 10  # two outputs: torch exports programs for one separately
+    time = torch.export.Dim("time", min=least, max=5000)
+    signal = torch.randn(4, 2, 20, *coefficients)
+    program = torch.export.export(layer, (signal,), dynamic_shapes=({2: time},), strict=strict).module()
+    for length in (least, 20, 51):
+        signal = torch.randn(4, 2, length, *coefficients)
+        assert torch.allclose(program(signal), layer(signal), atol=1e-5)

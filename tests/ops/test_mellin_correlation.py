@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups", "spread", "slices", "products", "spectra", "planes"]
+FORMULATIONS: list[Formulation] = ["frames", "groups", "residues", "spread", "slices", "products", "spectra", "planes"]
 NUM_CASES, NUM_BLOCKS = 3360, 24
 
 
@@ -33,6 +34,11 @@ def draw(chance: random.Random) -> tuple[list[tuple[int, ...]], dict]:
     return [(n, c, t, f), (o, c, k, w), (o,)], keywords
 
 
+def is_too_small(expected: torch.Tensor, output_length: int | None) -> bool:
+    """Whether a signal is too short, with no output length given, or too narrow."""
+    return not expected.size(3) or (output_length is None and not expected.size(2))
+
+
 @pytest.mark.parametrize("block", range(NUM_BLOCKS))
 def test_values_and_gradients_equal_the_reference(block):
     chance = random.Random(block)
@@ -45,6 +51,10 @@ def test_values_and_gradients_equal_the_reference(block):
             keywords |= {"stride": 1, "padding": (0, 0)}
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
+        if is_too_small(expected, keywords["output_length"]):
+            with pytest.raises(ValueError, match="signal has .*, too few for an output|it must have at least the"):
+                mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+            continue
         found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
@@ -64,7 +74,12 @@ def test_1d_equals_its_reference(seed):
     for name in ("stride", "dilation", "padding"):
         del keywords[name]
     inputs = [torch.randn(shape, dtype=torch.float64) for shape in (signal[:3], kernel[:3], bias)]
-    assert torch.allclose(mellin_correlate_1d(*inputs, **keywords), reference_correlate_1d(*inputs, **keywords))
+    expected = reference_correlate_1d(*inputs, **keywords)
+    if is_too_small(expected.unsqueeze(3), keywords["output_length"]):
+        with pytest.raises(ValueError, match="too few for an output whose every term lies inside it"):
+            mellin_correlate_1d(*inputs, **keywords)
+        return
+    assert torch.allclose(mellin_correlate_1d(*inputs, **keywords), expected)
 
 
 def test_choice_follows_from_the_shapes():
@@ -163,7 +178,12 @@ def test_whole_dilation_of_the_signal_becomes_a_shift_in_log_time():
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"signal": torch.zeros(2, 3, 4)}, r"signal has shape \(2, 3, 4\); it must be \(N, C, T, F\)"),
+        (
+            {"signal": torch.zeros(3, 4)},
+            r"signal has shape \(3, 4\); it must be \(N, C, T, F\), or \(C, T, F\) without",
+        ),
+        ({"signal": [[1.0]]}, "signal is a list; it must be a tensor"),
+        ({"bias": 1.0}, "bias is a float; it must be a tensor"),
         ({"kernel": torch.zeros(2, 3, 4)}, r"kernel has shape \(2, 3, 4\); it must be \(O, C, K, W\)"),
         ({"kernel": torch.zeros(1, 2, 3, 3)}, "kernel has 2 input channels; signal has 1"),
         ({"kernel": torch.zeros(1, 1, 0, 3)}, "no axis may be empty"),
@@ -182,3 +202,141 @@ def test_wrong_arguments_are_named(keywords, message):
     arguments = {"signal": torch.zeros(1, 1, 4, 4), "kernel": torch.zeros(1, 1, 2, 2), **keywords}
     with pytest.raises(ValueError, match=message):
         mellin_linear_correlate_2d(**arguments)
+
+
+DTYPES = [
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+    torch.uint8,
+]
+DTYPES += [torch.complex64, torch.float8_e4m3fn]
+
+
+def refuses(function, *tensors: torch.Tensor) -> bool:
+    try:
+        function(*tensors)
+    except (RuntimeError, ValueError):  # NotImplementedError is a RuntimeError
+        return True
+    return False
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("of_signal", DTYPES, ids=str)
+def test_dtypes_are_refused_as_torchs_convolutions_refuse_them(of_signal, autocast):
+    signal, kernel, bias = torch.ones(1, 1, 6), torch.ones(1, 1, 3), torch.ones(1)
+    whole = {torch.int32, torch.int64, torch.uint8}  # a whole-number convolution is torch's, not ours
+    for of_kernel in DTYPES:
+        for of_bias in (None, of_kernel, torch.float32, torch.float64, torch.int64):
+            tensors = [signal.to(of_signal), kernel.to(of_kernel), *([] if of_bias is None else [bias.to(of_bias)])]
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                expected = of_signal in whole or refuses(torch.nn.functional.conv1d, *tensors)
+                assert refuses(mellin_correlate_1d, *tensors) == expected, (of_kernel, of_bias)
+                if not expected:
+                    found = mellin_correlate_1d(*tensors)
+                    assert found.dtype == torch.nn.functional.conv1d(*tensors).dtype  # type: ignore[call-overload]
+                    assert found.flatten().tolist() == [3 if of_bias is None else 4] * 2
+
+
+@pytest.mark.parametrize("output_length", [None, 0, 3, 30])
+@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
+def test_autocast_gives_its_type_by_every_formulation(formulated_as, output_length):
+    signal, kernel, bias = torch.ones(2, 2, 6, 5), torch.ones(3, 2, 3, 1), torch.ones(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = mellin_linear_correlate_2d(
+            signal, kernel, bias, input_dilation=3, output_length=output_length, formulated_as=formulated_as
+        )
+    assert out.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"signal": torch.ones(1, 1, 6, dtype=torch.int64)},
+            r"signal has dtype torch.int64; it must be float16, .*convert",
+        ),
+        ({"signal": torch.ones(1, 1, 6, dtype=torch.bool)}, "signal has dtype torch.bool; it must be float16"),
+        (
+            {"signal": torch.ones(1, 1, 6, dtype=torch.float64)},
+            r"signal has dtype torch.float64, but kernel has torch.float32; .*signal.to\(kernel.dtype\)",
+        ),
+        ({"bias": torch.ones(1).double()}, "signal has dtype torch.float32, but bias has torch.float64"),
+        (
+            {"signal": torch.ones(1, 1, 6, device="meta")},
+            "signal is on meta, but kernel on cpu; they must be on the same",
+        ),
+        ({"bias": torch.ones(1, device="meta")}, "signal is on cpu, but bias on meta; .*move one of them"),
+        (
+            {"signal": torch.ones(1, 1, 2)},
+            "signal has 2 frames, too few .*; it must have at least 3, or give output_length",
+        ),
+        ({"output_offset": 3, "input_dilation": 2, "signal": torch.ones(1, 1, 4)}, "it must have at least 5, or give"),
+        ({"output_length": 2.0}, "output_length is 2.0; it must be a whole number, at least 0"),
+        ({"output_offset": True}, "output_offset is True; it must be a whole number, at least 1"),
+        ({"kernel_offset": (1, 2)}, r"kernel_offset is \(1, 2\); it must be a whole number or a tuple of 1"),
+    ],
+)
+def test_wrong_1d_arguments_are_named(changes, message):
+    arguments = {"signal": torch.ones(1, 1, 6), "kernel": torch.ones(1, 1, 3), "bias": torch.ones(1), **changes}
+    with pytest.raises(ValueError, match=message):
+        mellin_correlate_1d(**arguments)
+
+
+def test_signals_narrower_than_the_kernel_are_named():
+    signal, kernel = torch.ones(1, 1, 6, 3), torch.ones(1, 1, 2, 3)
+    message = "signal has 3 coefficients, 4 with padding; it must have at least the 5 that the kernel spans"
+    with pytest.raises(ValueError, match=message):
+        mellin_linear_correlate_2d(signal, kernel, dilation=2, padding=(1, 0), output_length=2)
+    assert mellin_linear_correlate_2d(signal, kernel, dilation=2, padding=1).shape == (1, 1, 3, 1)
+
+
+def test_shortest_signals_give_one_output():
+    offsets: dict[str, Any] = {"output_offset": 3, "input_dilation": 2}
+    assert mellin_correlate_1d(torch.ones(1, 1, 5), torch.ones(1, 1, 3), **offsets).shape == (1, 1, 1)
+    assert mellin_correlate_1d(torch.ones(1, 1, 2), torch.ones(1, 1, 3), output_length=4).shape == (1, 1, 4)
+    assert mellin_correlate_1d(torch.ones(0, 1, 3), torch.ones(2, 1, 3)).shape == (0, 2, 1)
+
+
+def test_sizes_are_taken_as_torchs_layers_take_them():
+    signal, kernel = torch.randn(2, 2, 9, 7), torch.randn(3, 2, 3, 2)
+    expected = mellin_linear_correlate_2d(signal, kernel, stride=2, dilation=2, padding=(1, 1), output_length=4)
+    found = mellin_linear_correlate_2d(signal, kernel, stride=(2,), dilation=[2], padding=1, output_length=(4,))
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
+def test_one_signal_needs_no_batch(formulated_as):
+    signal, kernel, bias = torch.randn(2, 9, 7), torch.randn(3, 2, 3, 1), torch.randn(3)
+    found = mellin_linear_correlate_2d(signal, kernel, bias, input_dilation=2, formulated_as=formulated_as)
+    expected = mellin_linear_correlate_2d(signal[None], kernel, bias, input_dilation=2, formulated_as=formulated_as)[0]
+    assert torch.equal(found, expected)
+    alone = mellin_correlate_1d(signal[..., 0], kernel[..., 0], bias)
+    assert torch.equal(alone, mellin_correlate_1d(signal[None, ..., 0], kernel[..., 0], bias)[0])
+
+
+def test_complex_numbers_give_the_reference_and_its_gradients():
+    shapes = ((2, 3, 9, 5), (4, 3, 3, 2), (4,))
+    inputs = [torch.randn(shape, dtype=torch.complex128, requires_grad=True) for shape in shapes]
+    found, expected = mellin_linear_correlate_2d(*inputs), reference_correlate_2d(*inputs)
+    assert torch.allclose(found, expected)
+    gradients = [torch.autograd.grad(out.abs().square().sum(), inputs) for out in (found, expected)]
+    assert all(map(torch.allclose, *gradients))
+
+
+@pytest.mark.parametrize("output_length", [None, 0, 3, 40])
+def test_meta_tensors_have_the_shapes_of_real_ones(output_length):
+    shapes = ((2, 3, 9, 7), (4, 3, 3, 2), (4,))
+    for device in ("cpu", "meta"):
+        inputs = [torch.ones(shape, device=device, requires_grad=True) for shape in shapes]
+        out = mellin_linear_correlate_2d(*inputs, padding=1, output_length=output_length)
+        assert (out.shape, out.device.type) == ((2, 4, 3 if output_length is None else output_length, 8), device)
+        gradients = torch.autograd.grad(out.sum(), inputs)
+        assert [tuple(gradient.shape) for gradient in gradients] == list(shapes)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = mellin_correlate_1d(inputs[0][..., 0], inputs[1][..., 0], output_length=output_length)
+            assert out.dtype == (torch.float32 if device == "meta" else torch.bfloat16)

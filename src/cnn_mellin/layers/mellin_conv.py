@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import starmap
 
 import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
-from cnn_mellin.ops.lengths import check_mellin_arguments
+from cnn_mellin.ops.sizes import Size, Sizes, size_of, sizes_of
 
 __all__ = ["MellinConv1d", "MellinLinearConv2d"]
 
@@ -17,26 +18,28 @@ class _MellinConv(torch.nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         kernel_size: tuple[int, ...],
-        offsets: dict[str, int],
-        output_length: int | None,
+        offsets: dict[str, Size],
+        output_length: Size | None,
         bias: bool,
+        device: torch.device | str | int | None,
+        dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
-        smallest = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": min(kernel_size)}
-        for name, value in smallest.items():
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
-        check_mellin_arguments(0, kernel_size[0], *offsets.values())
-        if output_length is not None and output_length < 0:
-            raise ValueError(f"output_length is {output_length}; it must be at least 0")
-        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
-        self.output_offset, self.kernel_offset, self.input_dilation = offsets.values()
-        self.output_length = output_length
-        self.weight = torch.nn.Parameter(torch.empty(out_channels, in_channels, *kernel_size))
-        self.bias = torch.nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.in_channels = size_of("in_channels", in_channels)
+        self.out_channels = size_of("out_channels", out_channels)
+        self.kernel_size = kernel_size
+        self.output_offset, self.kernel_offset, self.input_dilation = starmap(size_of, offsets.items())
+        self.output_length = None if output_length is None else size_of("output_length", output_length, 0)
+        if not isinstance(bias, bool):
+            raise ValueError(f"bias is {bias!r}; it must be True or False")
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+            raise ValueError(f"dtype is {dtype}; it must be floating-point or complex")
+        shape = (self.out_channels, self.in_channels, *kernel_size)
+        self.weight = torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.bias = torch.nn.Parameter(torch.empty(shape[0], device=device, dtype=dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -69,16 +72,17 @@ class MellinConv1d(_MellinConv):
 
     Args:
         in_channels, out_channels: channels of input and output.
-        kernel_size: frames of the kernel, K.
+        kernel_size: frames of the kernel, K, a number or a tuple of one.
         output_offset, kernel_offset, input_dilation: s, d, u of `mellin_correlate_1d`.
         output_length: frames of the output; by default those whose every term lies inside the signal.
         bias: learn a bias.
+        device, dtype: of the parameters, as in torch's layers.
 
     Shapes:
-        (N, in_channels, T) -> (N, out_channels, output_length).
+        (N, in_channels, T) -> (N, out_channels, output_length), or both without N.
 
     Raises:
-        ValueError: an argument is too small.
+        ValueError: an argument is no whole number, has a wrong length, or is too small.
 
     >>> MellinConv1d(1, 4, 3, input_dilation=2)
     MellinConv1d(1, 4, kernel_size=3, input_dilation=2)
@@ -88,21 +92,24 @@ class MellinConv1d(_MellinConv):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
+        in_channels: Size,
+        out_channels: Size,
+        kernel_size: Size,
         *,
-        output_offset: int = 1,
-        kernel_offset: int = 1,
-        input_dilation: int = 1,
-        output_length: int | None = None,
+        output_offset: Size = 1,
+        kernel_offset: Size = 1,
+        input_dilation: Size = 1,
+        output_length: Size | None = None,
         bias: bool = True,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         offsets = {"output_offset": output_offset, "kernel_offset": kernel_offset, "input_dilation": input_dilation}
-        super().__init__(in_channels, out_channels, (kernel_size,), offsets, output_length, bias)
+        size = (size_of("kernel_size", kernel_size),)
+        super().__init__(in_channels, out_channels, size, offsets, output_length, bias, device, dtype)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Correlate `signal`, (N, C, T)."""
+        """Correlate `signal`, (N, C, T) or (C, T)."""
         return mellin_correlate_1d(
             signal,
             self.weight,
@@ -122,14 +129,16 @@ class MellinLinearConv2d(_MellinConv):
         kernel_size: frames and coefficients of the kernel, (K, W), or one number for both.
         output_offset, kernel_offset, input_dilation: s, d, u of `mellin_linear_correlate_2d`, along time.
         output_length: frames of the output; by default those whose every term lies inside the signal.
-        stride, dilation, padding: of the frequency axis; padding is (left, right).
+        stride, dilation: of the frequency axis.
+        padding: zeros left and right of the frequency axis, (left, right), or one number for both.
         bias: learn a bias.
+        device, dtype: of the parameters, as in torch's layers.
 
     Shapes:
-        (N, in_channels, T, F) -> (N, out_channels, output_length, F').
+        (N, in_channels, T, F) -> (N, out_channels, output_length, F'), or both without N.
 
     Raises:
-        ValueError: an argument is too small.
+        ValueError: an argument is no whole number, has a wrong length, or is too small.
 
     >>> layer = MellinLinearConv2d(1, 4, (3, 5), padding=(2, 2))
     >>> layer
@@ -140,29 +149,29 @@ class MellinLinearConv2d(_MellinConv):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
+        in_channels: Size,
+        out_channels: Size,
+        kernel_size: Sizes,
         *,
-        output_offset: int = 1,
-        kernel_offset: int = 1,
-        input_dilation: int = 1,
-        output_length: int | None = None,
-        stride: int = 1,
-        dilation: int = 1,
-        padding: tuple[int, int] = (0, 0),
+        output_offset: Size = 1,
+        kernel_offset: Size = 1,
+        input_dilation: Size = 1,
+        output_length: Size | None = None,
+        stride: Size = 1,
+        dilation: Size = 1,
+        padding: Sizes = 0,
         bias: bool = True,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
+        size = sizes_of("kernel_size", kernel_size, ("frames", "coefficients"))
         offsets = {"output_offset": output_offset, "kernel_offset": kernel_offset, "input_dilation": input_dilation}
-        super().__init__(in_channels, out_channels, size, offsets, output_length, bias)
-        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", min(padding), 0)):
-            if value < least:
-                raise ValueError(f"{name} is {value}; it must be at least {least}")
-        self.stride, self.dilation, self.padding = stride, dilation, tuple(padding)
+        super().__init__(in_channels, out_channels, size, offsets, output_length, bias, device, dtype)
+        self.stride, self.dilation = size_of("stride", stride), size_of("dilation", dilation)
+        self.padding = sizes_of("padding", padding, ("left", "right"), 0)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Correlate `signal`, (N, C, T, F)."""
+        """Correlate `signal`, (N, C, T, F) or (C, T, F)."""
         return mellin_linear_correlate_2d(
             signal,
             self.weight,
@@ -173,5 +182,5 @@ class MellinLinearConv2d(_MellinConv):
             output_length=self.output_length,
             stride=self.stride,
             dilation=self.dilation,
-            padding=(self.padding[0], self.padding[1]),
+            padding=self.padding,
         )

@@ -124,6 +124,8 @@ class AcousticModel(torch.nn.Module):
             windows: already divided by the scale of the features.
             layers: of the same results, to use instead of the model's own convolutions.
         """
+        if torch.compiler.is_compiling():  # for any number of windows, but for this size only
+            windows = windows.view(windows.size(0), self.config.window_size, self.num_features)
         hidden = windows.unsqueeze(1)  # (W, C, time, F)
         if self.log_compression is not None:
             hidden = self.log_compression(hidden)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["check_mellin_arguments", "mellin_support_length", "mellin_valid_length"]
+from typing import Any
+
+from cnn_mellin.ops.sizes import size_of
+
+__all__ = ["mellin_arguments", "mellin_support_length", "mellin_valid_length"]
 
 
 def mellin_valid_length(
@@ -19,12 +23,14 @@ def mellin_valid_length(
         max(floor(T u / (K + d - 1)) - s + 1, 0).
 
     Raises:
-        ValueError: a length, offset or dilation is too small.
+        ValueError: a length, offset or dilation is no whole number, or too small.
 
     >>> mellin_valid_length(9, 3)
     3
     """
-    check_mellin_arguments(signal_length, kernel_length, output_offset, kernel_offset, input_dilation)
+    signal_length, kernel_length, output_offset, kernel_offset, input_dilation = mellin_arguments(
+        signal_length, kernel_length, output_offset, kernel_offset, input_dilation
+    )
     return max(signal_length * input_dilation // (kernel_length + kernel_offset - 1) - output_offset + 1, 0)
 
 
@@ -41,26 +47,32 @@ def mellin_support_length(
         max(floor(T u / d) - s + 1, 0).
 
     Raises:
-        ValueError: a length, offset or dilation is too small.
+        ValueError: a length, offset or dilation is no whole number, or too small.
 
     >>> mellin_support_length(9, kernel_offset=2)
     4
     """
-    check_mellin_arguments(signal_length, 1, output_offset, kernel_offset, input_dilation)
+    signal_length, _, output_offset, kernel_offset, input_dilation = mellin_arguments(
+        signal_length, 1, output_offset, kernel_offset, input_dilation
+    )
     return max(signal_length * input_dilation // kernel_offset - output_offset + 1, 0)
 
 
-def check_mellin_arguments(
-    signal_length: int, kernel_length: int, output_offset: int, kernel_offset: int, input_dilation: int
-) -> None:
-    """Raise a ValueError with argument, value and rule where a length, offset or dilation is too small."""
-    smallest = {
-        "signal_length": (signal_length, 0),
-        "kernel_length": (kernel_length, 1),
-        "output_offset": (output_offset, 1),
-        "kernel_offset": (kernel_offset, 1),
-        "input_dilation": (input_dilation, 1),
-    }
-    for name, (value, least) in smallest.items():
-        if value < least:
-            raise ValueError(f"{name} is {value}; it must be at least {least}")
+def mellin_arguments(
+    signal_length: Any, kernel_length: Any, output_offset: Any, kernel_offset: Any, input_dilation: Any
+) -> tuple[int, int, int, int, int]:
+    """Lengths, offsets and dilation as ints.
+
+    Raises:
+        ValueError: one of them is no whole number, or too small.
+
+    >>> mellin_arguments(9, (3,), 1, 1, 2)
+    (9, 3, 1, 1, 2)
+    """
+    return (
+        size_of("signal_length", signal_length, 0),
+        size_of("kernel_length", kernel_length),
+        size_of("output_offset", output_offset),
+        size_of("kernel_offset", kernel_offset),
+        size_of("input_dilation", input_dilation),
+    )

@@ -24,10 +24,11 @@ from typing import Any, Literal
 import torch
 
 from cnn_mellin.ops import planes, products, slices, spectra
+from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.plain_formulations import correlate_plainly
 
-__all__ = ["PiecewiseFormulation", "autocast_type", "correlate_piecewise"]
+__all__ = ["PiecewiseFormulation", "correlate_piecewise"]
 
 PiecewiseFormulation = Literal["planes", "products", "slices", "spectra"]
 
@@ -54,19 +55,6 @@ def correlate_piecewise(
         signal, kernel, bias = signal.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
     out: torch.Tensor = _Piecewise.apply(signal, kernel, bias, geometry, formulated_as)
     return out
-
-
-def autocast_type(signal: torch.Tensor) -> torch.dtype:
-    """The type in which a signal is correlated.
-
-    >>> with torch.autocast("cpu", torch.bfloat16):
-    ...     autocast_type(torch.zeros(1)), autocast_type(torch.zeros(1).double())
-    (torch.bfloat16, torch.float64)
-    """
-    device = signal.device.type
-    if signal.dtype == torch.float64 or not torch.is_autocast_enabled(device):
-        return signal.dtype
-    return torch.get_autocast_dtype(device)
 
 
 class _Piecewise(torch.autograd.Function):

@@ -11,13 +11,16 @@ from typing import Literal
 import torch
 from torch.nn.functional import conv1d
 
+from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.index_plan import frame_taps, tap_groups
+from cnn_mellin.ops.residues import correlate_residues
 from cnn_mellin.ops.shape_cache import cached_by_shape
+from cnn_mellin.ops.tracing import is_traced
 
 __all__ = ["PLAIN_FORMULATIONS", "PlainFormulation", "correlate_plainly", "plain_formulation"]
 
-PlainFormulation = Literal["frames", "groups", "spread"]
+PlainFormulation = Literal["frames", "groups", "residues", "spread"]
 
 # Windows of acoustic models have few frames, raw audio hundreds; in between, a call a frame costs what gathering does.
 _MOST_SINGLE_FRAMES = 16
@@ -74,8 +77,9 @@ def _correlate_frames(
     for taps in frame_taps(*geometry.along_time):
         if not taps.kernel_frames:
             if empty is None:
-                empty = signal.new_zeros(signal.size(0), kernel.size(0), geometry.output_width)
-                empty = empty if bias is None else empty + bias.view(-1, 1)
+                shape = (signal.size(0), kernel.size(0), geometry.output_width)
+                empty = signal.new_zeros(shape, dtype=autocast_type(signal))
+                empty = empty if bias is None else empty + bias.to(empty.dtype).view(-1, 1)
             outputs.append(empty)
             continue
         read = torch.cat([input_frames[i] for i in taps.input_frames], 1)
@@ -112,7 +116,7 @@ def _correlate_groups(
     geometry: Geometry,
     padding: int,
 ) -> torch.Tensor:
-    indices, order = _group_indices(geometry.along_time, signal.device)
+    indices, order = _group_indices(geometry.along_time, signal)
     along_frequency = ((1, geometry.stride), (0, padding), (1, geometry.dilation))
     signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is the zero that groups read
     outputs = []
@@ -122,7 +126,7 @@ def _correlate_groups(
         read = signal.index_select(2, input_frames).view(signal.size(0), size, group.num_outputs, signal.size(3))
         weight = kernel.index_select(2, kernel_frames).reshape(kernel.size(0), size, 1, kernel.size(3))
         outputs.append(torch.nn.functional.conv2d(read, weight, None, *along_frequency))
-    dtype = outputs[0].dtype if outputs else signal.dtype
+    dtype = autocast_type(signal)
     no_taps = signal.new_zeros(signal.size(0), kernel.size(0), 1, geometry.output_width, dtype=dtype)
     outputs.append(no_taps)
     out = torch.cat(outputs, 2).index_select(2, order)
@@ -132,11 +136,11 @@ def _correlate_groups(
 _IndexPairs = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-def _group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
-    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on a device."""
-    if torch.compiler.is_compiling():
-        return _new_group_indices(key, device)  # they become constants of the compiled program
-    return _kept_group_indices(key, device)
+def _group_indices(key: tuple[int, ...], signal: torch.Tensor) -> tuple[_IndexPairs, torch.Tensor]:
+    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on a signal's device."""
+    if is_traced(signal):
+        return _new_group_indices(key, signal.device)  # they become constants of the program that is recorded
+    return _kept_group_indices(key, signal.device)
 
 
 @cached_by_shape
@@ -156,4 +160,9 @@ def _new_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_Ind
 
 PLAIN_FORMULATIONS: dict[
     PlainFormulation, Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, Geometry, int], torch.Tensor]
-] = {"frames": _correlate_frames, "groups": _correlate_groups, "spread": _correlate_spread}
+] = {
+    "frames": _correlate_frames,
+    "groups": _correlate_groups,
+    "residues": correlate_residues,
+    "spread": _correlate_spread,
+}

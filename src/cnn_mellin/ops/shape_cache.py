@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+import torch
+
 __all__ = ["cached_by_shape"]
 
 _MOST_RESULTS = 4096
@@ -17,7 +19,8 @@ R = TypeVar("R")
 def cached_by_shape(function: Callable[P, R]) -> Callable[P, R]:
     """Remember the results of a function of hashable arguments, the oldest forgotten when there are very many.
 
-    As functools.lru_cache, but torch.compile looks into it, where it warns of the other.
+    As functools.lru_cache, but torch.compile looks into it, where it warns of the other. Nothing is remembered while it
+    compiles: what the cache holds would become a condition of the compiled program, which then serves one call only.
 
     >>> calls = []
     >>> square = cached_by_shape(lambda x: calls.append(x) or x * x)
@@ -28,6 +31,8 @@ def cached_by_shape(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling():
+            return function(*args, **kwargs)
         key = (*args, *kwargs.items())
         if key not in known:
             while len(known) >= _MOST_RESULTS:

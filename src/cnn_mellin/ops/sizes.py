@@ -1,0 +1,79 @@
+"""Sizes as torch's layers take them: whole numbers of any type, or tuples of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
+
+import torch
+
+__all__ = ["Size", "Sizes", "size_of", "sizes_of"]
+
+# What stands for a size, a whole number of any library or a tuple of one, or for the sizes of several axes.
+Size = SupportsIndex | Sequence[SupportsIndex]
+Sizes = SupportsIndex | Sequence[SupportsIndex]
+
+
+def size_of(name: str, value: Any, least: int = 1) -> int:
+    """A size as an int.
+
+    Args:
+        name: name of the argument, for messages.
+        value: whole number of any type, or a tuple or list of one.
+        least: smallest value that is allowed.
+
+    Raises:
+        ValueError: the value is no whole number (nor a tuple of one), is a bool, or is too small.
+
+    >>> import numpy as np
+    >>> size_of("stride", np.int64(2)), size_of("stride", (2,))
+    (2, 2)
+    """
+    if type(value) is not int:
+        value = _whole(name, value, least)
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")
+    size: int = value
+    return size
+
+
+def sizes_of(name: str, value: Any, axes: tuple[str, ...], least: int = 1) -> tuple[int, ...]:
+    """Sizes of several axes, from one for all of them or a tuple.
+
+    Args:
+        name: name of the argument, for messages.
+        value: whole number, or a tuple or list of one for each axis.
+        axes: what the sizes are of, for messages.
+        least: smallest value that is allowed.
+
+    Raises:
+        ValueError: the value is neither, or a size is too small.
+
+    >>> sizes_of("padding", 2, ("left", "right"), 0), sizes_of("padding", [1, 0], ("left", "right"), 0)
+    ((2, 2), (1, 0))
+    """
+    if not isinstance(value, tuple | list):
+        return (size_of(name, value, least),) * len(axes)
+    if len(value) == 1:
+        return (size_of(name, value[0], least),) * len(axes)
+    if len(value) != len(axes):
+        raise ValueError(
+            f"{name} is {tuple(value)}; it must be a whole number, or a tuple of {len(axes)}: ({', '.join(axes)})"
+        )
+    return tuple([size_of(name, size, least) for size in value])
+
+
+def _whole(name: str, value: Any, least: int) -> Any:
+    if isinstance(value, torch.SymInt):
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) != 1:
+            raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1, of one axis only")
+        return size_of(name, value[0], least)
+    try:
+        if isinstance(value, bool) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}") from None

@@ -1,0 +1,33 @@
+"""How a program is being recorded instead of run; all that asks torch's own workings for it stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+__all__ = ["is_symbolic", "is_traced"]
+
+
+def is_traced(tensor: torch.Tensor) -> bool:
+    """Whether operations are recorded (torch.compile, torch.export, torch.jit) or a tensor holds no numbers (fake).
+
+    >>> is_traced(torch.zeros(1))
+    False
+    """
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(tensor, FakeTensor)
+
+
+def is_symbolic(size: Any) -> bool:
+    """Whether a size of a traced tensor stands for any size.
+
+    >>> is_symbolic(3)
+    False
+    """
+    if type(size) is int and not torch.compiler.is_compiling():
+        return False
+    # Only what traces has paid for this import.
+    from torch.fx.experimental.symbolic_shapes import has_static_value
+
+    return not has_static_value(size)
