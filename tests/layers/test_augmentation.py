@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,8 @@ def test_nothing_on_changes_nothing():
     [
         {"noise_eps": 0.1},
         {"max_shift_proportion": 0.3},
+        {"max_tempo_factor": 2},
+        {"max_tempo_factor": 1.5, "max_shift_proportion": 0.3, "max_time_warp": 9, "num_time_mask": 2},
         {"max_time_warp": 9},
         {"max_freq_warp": 3},
         {"num_time_mask": 5, "num_time_mask_proportion": 0.9, "max_time_mask_proportion": 0.3},
@@ -58,7 +62,8 @@ def test_nothing_on_changes_nothing():
 def test_an_utterance_alone_is_augmented_as_in_a_batch(on):
     (features, lengths), draws = augmented(config(**on))
     before, before_lengths = batch()
-    assert not torch.equal(features[:, :31], before[:, :31])
+    size = min(features.size(1), 31)
+    assert not torch.equal(features[:, :size], before[:, :size])
     for i, draw in enumerate(draws):
         alone, length = augment(before[i : i + 1, : before_lengths[i]], before_lengths[i : i + 1], [draw])
         assert int(length) == int(lengths[i])
@@ -83,6 +88,34 @@ def test_shifted_utterances_keep_their_end_and_their_lengths_go_on():
         assert torch.equal(features[i, draw.before : draw.before + len(whole)], whole)
         assert torch.equal(features[i, : draw.before], whole[:1].expand(draw.before, -1))
         assert torch.equal(features[i, draw.before + len(whole) : lengths[i]], whole[-1:].expand(draw.after, -1))
+
+
+def test_tempo_stretches_the_time_around_each_frame():
+    ramp = torch.arange(60.0).view(1, -1, 1).expand(1, 60, 2)
+    lengths = set()
+    for seed in range(200):
+        draw = draw_augmentation(config(max_tempo_factor=2), 60, 2, random_stream(seed))
+        stretched, length = augment(ramp, torch.tensor([60]), [draw])
+        lengths.add(int(length))
+        centres = (torch.arange(int(length)) + 0.5) * 60 / length - 0.5
+        assert torch.allclose(stretched[0, :, 0], centres.clamp(0, 59), atol=1e-4)
+    assert min(lengths) < 34
+    assert max(lengths) > 112
+    assert min(lengths) >= 30
+    assert max(lengths) <= 120
+
+
+def test_tempo_changes_features_also_where_shifts_make_up_for_its_length():
+    features, _ = batch(lengths=(50,))
+    draw = draw_augmentation(config(), 50, 7, random_stream(1))
+    same_length = dataclasses.replace(draw, stretched_length=40, before=4, after=6)
+    changed, length = augment(features, torch.tensor([50]), [same_length])
+    assert int(length) == 50
+    assert not torch.allclose(changed, features)
+
+
+def test_raw_audio_keeps_its_tempo():
+    assert draw_augmentation(config(max_tempo_factor=2), 60, 1, random_stream(1)).stretched_length == 60
 
 
 def test_shift_stays_within_its_proportion_and_reaches_it():

@@ -26,7 +26,7 @@ def small(**changes) -> AcousticModelConfig:
     return AcousticModelConfig(**{**settings, **changes})
 
 
-KINDS = [
+KINDS: list[dict[str, object]] = [
     {"convolutional_mellin": mellin, "recurrent_type": cell, "recurrent_bidirectional": both}
     for mellin, cell, both in itertools.product((False, True), ("LSTM", "GRU", "RNN"), (False, True))
 ]
@@ -34,7 +34,13 @@ KINDS += [
     {"recurrent_layers": 0},
     {"convolutional_layers": 0},
     {"use_log_compression": False, "use_lift": False, "convolutional_mellin": True},
+    {"window_size": 12, "window_pooling": "none", "convolutional_time_padding": False, "convolutional_kernel_time": 5},
+    {"window_pooling": "none", "convolutional_layers": 0},
     {"convolutional_nonlinearity": "tanh", "convolutional_freq_factor": 2, "convolutional_factor_schedule": 1},
+]
+KINDS += [
+    {"window_size": 12, "window_pooling": pooling, "convolutional_mellin": True, "convolutional_kernel_offset": 2}
+    for pooling in ("none", "max", "mean", "logsumexp")
 ]
 
 

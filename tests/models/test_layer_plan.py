@@ -1,9 +1,12 @@
 import pytest
 import torch
 
-from cnn_mellin.config import AcousticModelConfig
+from cnn_mellin.config import AcousticModelConfig, read_settings
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.layers import MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.shipped_file import shipped_file
 
 
 def test_on_layers_shrink_time_and_frequency_and_grow_channels():
@@ -34,6 +37,77 @@ def test_mellin_layers_have_the_offsets_of_the_design():
     off, on = plan_layers(81, config)
     assert (off.kernel_offset, off.input_dilation, off.padding) == (1, 3, (1, 2))
     assert (on.kernel_offset, on.input_dilation, on.padding) == (13, 3, (1, 2))
+
+
+def test_a_kernel_offset_sets_the_ratios_and_as_many_outputs_as_can_differ_from_zero():
+    config = AcousticModelConfig(
+        window_size=12,
+        convolutional_mellin=True,
+        convolutional_layers=2,
+        convolutional_kernel_time=7,
+        convolutional_kernel_offset=2,
+        convolutional_factor_schedule=9,
+    )
+    first, second = plan_layers(81, config)
+    assert [layer.out_sizes[0] for layer in (first, second)] == [6, 3]
+    assert (first.kernel_offset, first.input_dilation) == (2, 1)
+    assert first.tap_table().dead_rows == ()
+    assert [str(tap.ratio) for tap in first.tap_table().outputs[1]] == ["2", "3", "4", "5", "6"]
+    assert second.tap_table().dead_rows == (5, 6)
+    config.convolutional_input_dilation = 2
+    assert [layer.out_sizes[0] for layer in plan_layers(81, config)] == [12, 12]
+    config.convolutional_kernel_offset = 13
+    config.convolutional_input_dilation = None
+    with pytest.raises(SettingsError, match="convolutional_kernel_offset is 13, but a layer gets 12 frames"):
+        plan_layers(81, config)
+
+
+def test_without_padding_linear_layers_give_the_outputs_inside_the_window():
+    config = AcousticModelConfig(
+        window_size=12,
+        convolutional_time_padding=False,
+        convolutional_layers=1,
+        convolutional_kernel_time=7,
+        convolutional_kernel_freq=9,
+    )
+    (layer,) = plan_layers(81, config)
+    assert layer.out_sizes == (6, 81)
+    assert layer.num_live_weights == 64 * (1 + 7 * 9)
+    assert layer.multiply_adds == 6 * 7 * 9 * 64 * 81
+    config.window_size = 6
+    with pytest.raises(SettingsError, match="convolutional_kernel_time is 7, but a layer gets 6 frames"):
+        plan_layers(81, config)
+
+
+def test_the_published_settings_with_mellin_layers_have_four_dead_rows_of_six():
+    settings = read_settings(shipped_file("model/published-lcorr-fbank-81-10ms.ini"))
+    settings.model.convolutional_mellin = True
+    first, *_ = plan_layers(81, settings.model)
+    assert (len(first.tap_table().dead_rows), first.kernel[0], first.tap_table().most_ratios) == (4, 6, 2)
+    assert first.num_live_weights == 124 * (1 + 2 * 8)
+
+
+@pytest.mark.parametrize("mellin", [False, True])
+def test_live_rows_are_those_that_get_a_gradient(mellin):
+    config = AcousticModelConfig(
+        window_size=4,
+        window_stride=4,
+        convolutional_mellin=mellin,
+        convolutional_kernel_time=7,
+        convolutional_kernel_freq=3,
+        convolutional_layers=2,
+        convolutional_initial_channels=2,
+        convolutional_nonlinearity="tanh",
+        recurrent_layers=0,
+        seed=1,
+    )
+    model = AcousticModel(5, 3, config).double()
+    model(torch.rand(2, 8, 5, dtype=torch.float64), torch.tensor([8, 8]))[0].pow(2).sum().backward()
+    for layer, convolution in zip(plan_layers(5, config), model.convs, strict=True):
+        assert isinstance(convolution, torch.nn.Conv2d | MellinLinearConv2d)
+        assert convolution.weight.grad is not None
+        learning = convolution.weight.grad.abs().sum((0, 1, 3)).nonzero().flatten().tolist()
+        assert learning == list(layer.tap_table().live_rows)
 
 
 def test_linear_layers_are_never_empty():

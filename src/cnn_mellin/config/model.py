@@ -50,6 +50,35 @@ class AcousticModelConfig:
     convolutional_mellin: Annotated[bool, SearchChoices(needs="convolutional_layers", by_name_only=True)] = Field(
         default=False, description="Convolutions are Mellin-linear (log time) instead of linear"
     )
+    convolutional_kernel_offset: Annotated[
+        int | None, SearchRange(1, 8, needs="convolutional_mellin", by_name_only=True)
+    ] = Field(
+        default=None,
+        ge=1,
+        description="Mellin layers compare frames in the ratios offset, offset + 1, ... over the input dilation; "
+        "unset: 1, or more at a layer where time shrinks",
+    )
+    convolutional_input_dilation: Annotated[
+        int | None, SearchRange(1, 4, needs="convolutional_mellin", by_name_only=True)
+    ] = Field(
+        default=None,
+        ge=1,
+        description="Whole number that the ratios of a Mellin layer are divided by; unset: 1 where the kernel offset "
+        "is set, half the kernel otherwise",
+    )
+    convolutional_time_padding: Annotated[bool, SearchChoices(by_name_only=True)] = Field(
+        default=True,
+        description="Linear layers pad a window in time, so that it keeps its length; False: only outputs whose every "
+        "term lies inside the window",
+    )
+    window_pooling: Annotated[
+        Literal["sum", "mean", "max", "logsumexp", "none"],
+        SearchChoices(("sum", "mean", "max", "logsumexp", "none"), by_name_only=True),
+    ] = Field(
+        default="sum",
+        description="Joins the outputs of the convolutions along the time of a window; none keeps them side by side, "
+        "and so where in the window they are",
+    )
     convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = Field(
         default=2, ge=1, description="By how much time shrinks at a layer that is on"
     )

@@ -20,6 +20,7 @@ class SearchRange:
         needs: another setting of the same section that must be true or above zero for this one to matter.
         most: a sum of settings of the same section and whole numbers that bounds the draw as well, such as
             `convolutional_layers + 1`; where one of them is not set, there is no such bound.
+        by_name_only: searched only where it is asked for by its whole name, so that searches stay what they were.
 
     >>> SearchRange(2, 10, raw_factor=100).bounds(raw=True)
     (200, 1000)
@@ -32,6 +33,7 @@ class SearchRange:
     on_raw: bool = True
     needs: str | None = None
     most: str | None = None
+    by_name_only: bool = False
 
     def bounds(self, *, raw: bool = False) -> tuple[float, float]:
         """Smallest and largest value, for raw audio or for features."""

@@ -98,6 +98,12 @@ class TrainingConfig:
         default=True,
         description="Dropout of whole channels in the convolutional layers, not of single coefficients",
     )
+    max_tempo_factor: Annotated[float, SearchRange(1, 2, on_raw=False, by_name_only=True)] = Field(
+        default=1.0,
+        ge=1,
+        le=4,
+        description="Factor by which an utterance's frames are slowed or sped up at random, at most; 1 is off",
+    )
     max_time_warp: Annotated[float, SearchRange(0, 20, raw_factor=100, on_raw=False)] = Field(
         default=20.0, ge=0, description="Frames by which a random point in time is moved at most; 0 is off"
     )

@@ -1,4 +1,4 @@
-"""Augmentation of a batch of features: noise, random shift, time and frequency warps, masks.
+"""Augmentation of a batch of features: noise, tempo, random shift, time and frequency warps, masks.
 
 What is random is drawn an utterance at a time, each from its own stream, so that it depends neither on the batch nor
 on the device; what is computed is computed for the whole batch at once. SpecAugment (warps and masks) is Park et al.,
@@ -7,6 +7,7 @@ on the device; what is computed is computed for the whole batch at once. SpecAug
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,12 +25,14 @@ class AugmentationDraw:
 
     Args:
         noise: (T, F) of N(0, 1) times the strength, or None.
+        stretched_length: frames of the utterance once its tempo is changed.
         before, after: frames put before and after it.
         time_warp, freq_warp: a point of the (shifted) utterance and where it moves to.
         time_masks, freq_masks: (masks, 2) of first and end frame or coefficient.
     """
 
     noise: np.ndarray | None
+    stretched_length: int
     before: int
     after: int
     time_warp: tuple[float, float]
@@ -44,7 +47,7 @@ def draw_augmentation(
     """Draw one utterance's augmentation.
 
     Args:
-        config: the settings; for raw audio (one coefficient) warps and frequency masks are off.
+        config: the settings; for raw audio (one coefficient) tempo, warps and frequency masks are off.
         length: frames of the utterance, T.
         num_coefficients: F.
         stream: random numbers of this utterance in this epoch.
@@ -54,13 +57,18 @@ def draw_augmentation(
     if config.noise_eps:
         noise = stream.standard_normal((length, num_coefficients), dtype=np.float32)
         noise *= np.float32(config.noise_eps)
-    most = int(config.max_shift_proportion * length)
+    stretched = length
+    if config.max_tempo_factor > 1 and not raw:
+        widest = math.log(config.max_tempo_factor)
+        stretched = max(round(length * math.exp(stream.uniform(-widest, widest))), 1)
+    most = int(config.max_shift_proportion * stretched)
     before, after = stream.integers(0, most + 1, 2).tolist()
-    shifted = length + before + after
+    shifted = stretched + before + after
     num_time_masks = min(config.num_time_mask, int(config.num_time_mask_proportion * shifted))
     widest_time_mask = min(config.max_time_mask, int(config.max_time_mask_proportion * shifted))
     return AugmentationDraw(
         noise,
+        stretched,
         before,
         after,
         _draw_warp(0.0 if raw else config.max_time_warp, shifted, stream),
@@ -96,12 +104,13 @@ def augment(
         draws: N draws.
 
     Returns:
-        features (N, T', F), zeros past each length, and lengths (N,): those of the shifted utterances.
+        features (N, T', F), zeros past each length, and lengths (N,): those of the stretched and shifted utterances.
     """
     lengths = lengths.to("cpu")
     features = _add_noise(features, draws)
     before = torch.tensor([draw.before for draw in draws])
-    shifted_lengths = lengths + before + torch.tensor([draw.after for draw in draws])
+    stretched_lengths = torch.tensor([draw.stretched_length for draw in draws])
+    shifted_lengths = stretched_lengths + before + torch.tensor([draw.after for draw in draws])
     features = _shift_and_warp_time(features, lengths, shifted_lengths, before, draws)
     features = _warp_freq(features, draws)
     size = features.size(1)
@@ -129,15 +138,21 @@ def _shift_and_warp_time(
     before: torch.Tensor,
     draws: Sequence[AugmentationDraw],
 ) -> torch.Tensor:
-    """One look-up for both: where each frame of the result comes from. Frames beyond either end repeat it."""
+    """One look-up for tempo, shift and warp: where each frame comes from. Frames beyond either end repeat it."""
     warped = any(draw.time_warp[0] != draw.time_warp[1] for draw in draws)
-    if not warped and torch.equal(lengths, shifted_lengths):
+    stretched_lengths = torch.tensor([draw.stretched_length for draw in draws])
+    stretched = not torch.equal(lengths, stretched_lengths)
+    if not warped and not stretched and torch.equal(lengths, shifted_lengths):
         return features
     frames = torch.arange(int(shifted_lengths.max()), dtype=torch.float64)
     places = frames.expand(len(draws), -1)
     if warped:
         places = _warp_source(places, [draw.time_warp for draw in draws], (shifted_lengths - 1).double())
-    places = (places - before.unsqueeze(1)).clamp_(min=0).minimum((lengths - 1).unsqueeze(1))
+    places = places - before.unsqueeze(1)
+    if stretched:
+        # frames stand for the time around their centres, which is what is stretched
+        places = (places + 0.5) * (lengths / stretched_lengths).double().unsqueeze(1) - 0.5
+    places = places.clamp(min=0).minimum((lengths - 1).unsqueeze(1))
     return _interpolate(features, places, 1)
 
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers.log_time_front_end import pool_time
 from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
@@ -74,6 +75,8 @@ class AcousticModel(torch.nn.Module):
             self.convs = torch.nn.ModuleList(_convolution(layer, num_features == 1, config) for layer in plan)
             self._out_freqs = [layer.out_sizes[1] for layer in plan]
             size = plan[-1].out_channels * plan[-1].out_sizes[1] if plan else num_features
+            if config.window_pooling == "none":
+                size *= plan[-1].out_sizes[0] if plan else config.window_size
             self.rnn: torch.nn.RNNBase | None = None
             if config.recurrent_layers:
                 self.rnn = getattr(torch.nn, config.recurrent_type)(
@@ -118,7 +121,7 @@ class AcousticModel(torch.nn.Module):
         self.convolve = torch.compile(self.convolve, dynamic=True)  # type: ignore[method-assign]
 
     def convolve(self, windows: torch.Tensor, layers: Iterable[torch.nn.Module] | None = None) -> torch.Tensor:
-        """Windows (W, time, F) to vectors (W, channels * frequencies), summed over the windows' time.
+        """Windows (W, time, F) to vectors (W, size), pooled over the windows' time.
 
         Args:
             windows: already divided by the scale of the features.
@@ -139,7 +142,9 @@ class AcousticModel(torch.nn.Module):
             if not raw and hidden.size(3) > out_freq:
                 hidden = hidden.narrow(3, 0, out_freq)
             hidden = self._activate(hidden)
-        return hidden.sum(2).flatten(1)
+        if self.config.window_pooling == "none":
+            return hidden.flatten(1)
+        return pool_time(hidden, self.config.window_pooling, 2).flatten(1)
 
     def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
         """Nonlinearity and dropout; `hidden` is a layer's output, whose memory is taken."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.ops.lengths import mellin_support_length
+from cnn_mellin.ops.tap_table import TapTable, linear_tap_table, mellin_tap_table
 
 __all__ = ["LayerPlan", "plan_layers"]
 
@@ -20,6 +23,7 @@ class LayerPlan:
         stride: linear layers; frequency's also in Mellin layers.
         padding: what a linear layer pads on either side; in a Mellin layer frequency's (left, right).
         kernel_offset, input_dilation: Mellin layers; 1 in linear ones.
+        mellin: the correlation is in log time.
     """
 
     in_channels: int
@@ -31,6 +35,30 @@ class LayerPlan:
     padding: tuple[int, int]
     kernel_offset: int = 1
     input_dilation: int = 1
+    mellin: bool = False
+
+    def tap_table(self) -> TapTable:
+        """Which frames of its input each row of the kernel meets, along time."""
+        if self.mellin:
+            return mellin_tap_table(
+                self.in_sizes[0],
+                self.kernel[0],
+                kernel_offset=self.kernel_offset,
+                input_dilation=self.input_dilation,
+                output_length=self.out_sizes[0],
+            )
+        return linear_tap_table(self.in_sizes[0], self.kernel[0], stride=self.stride[0], padding=self.padding[0])
+
+    @property
+    def num_live_weights(self) -> int:
+        """Weights that can get a gradient: the bias, and kernel rows that meet a frame."""
+        live = len(self.tap_table().live_rows)
+        return self.out_channels * (1 + self.in_channels * live * self.kernel[1])
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of a window, zeros of the frequency's padding included."""
+        return self.tap_table().num_taps * self.in_channels * self.out_channels * self.kernel[1] * self.out_sizes[1]
 
 
 def plan_layers(num_features: int, config: AcousticModelConfig) -> list[LayerPlan]:
@@ -39,6 +67,9 @@ def plan_layers(num_features: int, config: AcousticModelConfig) -> list[LayerPla
     Args:
         num_features: coefficients of a frame; 1 is raw audio, which has no frequency axis (its sizes are 1).
         config: the model's settings.
+
+    Raises:
+        SettingsError: a layer's kernel or its offset does not fit into what it gets of the window.
 
     >>> config = AcousticModelConfig(convolutional_layers=2, convolutional_time_factor=2, window_size=5)
     >>> [layer.out_sizes for layer in plan_layers(81, config)]
@@ -57,15 +88,27 @@ def plan_layers(num_features: int, config: AcousticModelConfig) -> list[LayerPla
         factors = (config.convolutional_time_factor, 1 if raw else config.convolutional_freq_factor) if on else (1, 1)
         out_channels *= config.convolutional_channel_factor if on else 1
         plan = _mellin_layer if config.convolutional_mellin else _linear_layer
-        layers.append(plan(in_channels, out_channels, kernel, sizes, factors))
+        layers.append(plan(in_channels, out_channels, kernel, sizes, factors, config))
         in_channels, sizes = out_channels, layers[-1].out_sizes
     return layers
 
 
 def _linear_layer(
-    in_channels: int, out_channels: int, kernel: tuple[int, int], sizes: tuple[int, int], factors: tuple[int, int]
+    in_channels: int,
+    out_channels: int,
+    kernel: tuple[int, int],
+    sizes: tuple[int, int],
+    factors: tuple[int, int],
+    config: AcousticModelConfig,
 ) -> LayerPlan:
     axes = [_linear_axis(*axis) for axis in zip(sizes, kernel, factors, strict=True)]
+    if not config.convolutional_time_padding:
+        if sizes[0] < kernel[0]:
+            raise SettingsError(
+                f"[model] convolutional_kernel_time is {kernel[0]}, but a layer gets {sizes[0]} frames of the window; "
+                "without convolutional_time_padding it must be at most that: lengthen window_size or shorten the kernel"
+            )
+        axes[0] = ((sizes[0] - kernel[0]) // factors[0] + 1, 0)
     (time, time_padding), (freq, freq_padding) = axes
     padding = (time_padding, freq_padding)
     return LayerPlan(in_channels, out_channels, kernel, sizes, (time, freq), factors, padding)
@@ -80,10 +123,28 @@ def _linear_axis(size: int, kernel: int, factor: int) -> tuple[int, int]:
 
 
 def _mellin_layer(
-    in_channels: int, out_channels: int, kernel: tuple[int, int], sizes: tuple[int, int], factors: tuple[int, int]
+    in_channels: int,
+    out_channels: int,
+    kernel: tuple[int, int],
+    sizes: tuple[int, int],
+    factors: tuple[int, int],
+    config: AcousticModelConfig,
 ) -> LayerPlan:
     (time, freq), (time_factor, freq_factor) = sizes, factors
-    out_time, out_freq = max(time // time_factor, 1), max(freq // freq_factor, 1)
+    out_freq = max(freq // freq_factor, 1)
+    offset, dilation = config.convolutional_kernel_offset, config.convolutional_input_dilation
+    if offset is None:
+        offset = (time_factor - 1) * kernel[0] + 1
+        dilation = dilation or (kernel[0] - 1) // 2 + 1
+        out_time = max(time // time_factor, 1)
+    else:
+        dilation = dilation or 1
+        out_time = mellin_support_length(time, kernel_offset=offset, input_dilation=dilation)
+        if not out_time:
+            raise SettingsError(
+                f"[model] convolutional_kernel_offset is {offset}, but a layer gets {time} frames of the window; it "
+                "must be at most that: lengthen window_size, or lower the offset"
+            )
     left = (kernel[1] - 1) // 2
     right = (out_freq - 1) * freq_factor + kernel[1] - freq - left
     return LayerPlan(
@@ -94,6 +155,7 @@ def _mellin_layer(
         (out_time, out_freq),
         (1, freq_factor),
         (left, right),
-        kernel_offset=(time_factor - 1) * kernel[0] + 1,
-        input_dilation=(kernel[0] - 1) // 2 + 1,
+        kernel_offset=offset,
+        input_dilation=dilation,
+        mellin=True,
     )

@@ -121,7 +121,7 @@ def choose_dimensions(
     kept: list[str] = []
     for name in chosen:
         space = spaces[name]
-        if isinstance(space, SearchChoices) and space.by_name_only and name not in asked:
+        if space.by_name_only and name not in asked:
             value = _value(settings, name)
             warn(f"{name}: stays {value}; it is searched only where --whitelist has its whole name")
             continue

@@ -108,6 +108,8 @@ def read_description(folder: str | Path) -> ModelDescription:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
+        # Settings that are newer than the model had their defaults.
+        content["settings"] = Settings().updated(content["settings"], str(path)).as_dict()
         return ModelDescription(**content)
     except OSError:
         raise DataError(f"{folder}: is no model folder (it holds no model.json)") from None
