@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def write(folder, name, *lines):
-    (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def test_segments_are_utterances(folder):
@@ -71,6 +71,15 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
 def test_what_is_wrong_is_named(folder, name, lines, message):
     write(folder, name, *lines)
     with pytest.raises(CorpusError, match=message):
+        read_kaldi(folder, audio_root=folder)
+
+
+def test_names_in_two_forms_are_told_apart(folder):
+    write(folder, "segments", "caf\xe9 r1 0 1")
+    write(folder, "text", "cafe\u0301 a")
+    with pytest.raises(
+        CorpusError, match=r"each utterance must be in both; names cafe.* and .*U\+00E9\) look the same"
+    ):
         read_kaldi(folder, audio_root=folder)
 
 

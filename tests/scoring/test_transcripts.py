@@ -19,6 +19,11 @@ def test_comments_and_blank_lines_hold_nothing(tmp_path: Path) -> None:
     assert read_trn(tmp_path / "x.trn") == {"u1": ["ah", "b"]}
 
 
+def test_marks_of_x_sampa_are_symbols(tmp_path: Path) -> None:
+    (tmp_path / "x.trn").write_text('"s { t } @ (u1)\n', encoding="utf-8-sig")
+    assert read_trn(tmp_path / "x.trn") == {"u1": ['"s', "{", "t", "}", "@"]}
+
+
 def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
     write_trn(tmp_path / "ref", {"a-1": ["sil", "ah"], "b-2": ["t"]})
     write_trn(tmp_path / "hyp", {"a-1": ["sil"], "b-2": ["t"]})
@@ -33,6 +38,10 @@ def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
     [
         ("ah b\n", r"x.trn:1: 'ah b' is not 'phones \(utterance\)'"),
         ("ah (a)\nb (a)\n", "x.trn:2: utterance a is there a second time"),
+        ("ah (b) k (u1)\n", r"x.trn:1: symbol '\(b\)' has a bracket, .* replace it"),
+        ("ah (u1)\rb (u2)\n", "x.trn:1: symbol '.u1.' has a bracket"),
+        ("\nah { b / t / @ } k (u1)\n", "x.trn:2: has alternatives, '{ b / t / @ }', of which one must be chosen"),
+        ("ah (u1\0)\n", "x.trn:1: utterance 'u1.x00' has '.x00', which cannot be printed; .* rename it"),
         ("\n", "x.trn: holds no transcript"),
     ],
 )
@@ -43,10 +52,10 @@ def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="x.trn: cannot be read"):
+    with pytest.raises(DataError, match="x.trn: does not exist"):
         read_trn(tmp_path / "x.trn")
     (tmp_path / "x.trn").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="x.trn: is not UTF-8"):
+    with pytest.raises(DataError, match="x.trn:1: is not UTF-8"):
         read_trn(tmp_path / "x.trn")
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.phone_sets import fold_phones
+from cnn_mellin.corpora.transcript import notation_fault
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
+from cnn_mellin.text_file import read_lines
 
 __all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_trn"]
 
@@ -22,26 +25,15 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
     Blank lines and lines that begin with `;;` (comments, to sclite) hold nothing.
 
     Raises:
-        DataError: the file cannot be read, a line has no name, a name is there twice, or there is no transcript.
+        DataError: the file cannot be read, a line has no name, a name is there twice, there is no transcript, or one
+            has NIST's alternatives (`{ b / t }`) or optional symbols (`(b)`), which are not scored.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text; expected lines 'phones (utterance)'") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    transcripts: dict[str, list[str]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(";;"):
-            continue
-        match = _LINE.match(line)
-        if match is None:
-            raise DataError(f"{path}:{number}: {line[:60]!r} is not 'phones (utterance)'")
-        if match["name"] in transcripts:
-            raise DataError(f"{path}:{number}: utterance {match['name']} is there a second time")
-        transcripts[match["name"]] = match["symbols"].split()
-    if not transcripts:
-        raise DataError(f"{path}: holds no transcript; expected a line 'phones (utterance)' for each")
+    transcripts = {}
+    for number, name, text in _read_lines(path):
+        fault = notation_fault(text)
+        if fault is not None:
+            raise DataError(f"{path}:{number}: {fault}")
+        transcripts[name] = text.split()
     return transcripts
 
 
@@ -55,10 +47,27 @@ def read_phones(path: str | Path, *, fold: bool = True) -> dict[str, list[str]]:
     Raises:
         DataError: as `read_trn` raises it, or a symbol that should be folded is no phone of TIMIT's.
     """
-    transcripts = read_trn(path)
     if not fold:
-        return transcripts
-    return {name: fold_phones(phones, 39, f"{path}: {name}") for name, phones in transcripts.items()}
+        return read_trn(path)
+    return {name: fold_phones(text.split(), 39, f"{path}: {name}") for _, name, text in _read_lines(path)}
+
+
+def _read_lines(path: str | Path) -> list[tuple[int, str, str]]:
+    """Line number, utterance and what stands before it, of each transcript."""
+    rows: dict[str, tuple[int, str, str]] = {}
+    for number, line in enumerate(read_lines(path, expected="lines 'phones (utterance)'"), 1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        match = _LINE.match(line)
+        if match is None:
+            raise DataError(f"{path}:{number}: {line[:60]!r} is not 'phones (utterance)'")
+        name = require_identifier(match["name"], "utterance", f"{path}:{number}")
+        if name in rows:
+            raise DataError(f"{path}:{number}: utterance {name} is there a second time")
+        rows[name] = number, name, match["symbols"]
+    if not rows:
+        raise DataError(f"{path}: holds no transcript; expected a line 'phones (utterance)' for each")
+    return list(rows.values())
 
 
 def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> None:
