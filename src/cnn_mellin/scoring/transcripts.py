@@ -1,4 +1,4 @@
-"""Transcripts in NIST's forms: trn (a line an utterance, its symbols and its name) and ctm (a line a symbol)."""
+"""Transcripts in NIST's forms: trn and stm (a line for each utterance; stm has times), ctm (one for each symbol)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.identifier import require_identifier
 from cnn_mellin.text_file import read_lines
 
-__all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_trn"]
+__all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_stm", "write_trn"]
 
 _LINE = re.compile(r"^(?P<symbols>.*?)\(\s*(?P<name>[^()\s]+)\s*\)\s*$")
+# Recordings have one channel; sclite compares its name in references and hypotheses.
+_CHANNEL = "A"
 _NAME = re.compile(r"[^()\s]+")
 
 
@@ -84,7 +86,7 @@ def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> Non
 
 
 def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Lines `utterance 1 start duration symbol` of an utterance, in seconds.
+    """Lines `utterance A start duration symbol` of an utterance, in seconds.
 
     Args:
         name: of the utterance.
@@ -94,7 +96,7 @@ def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[s
         ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
 
     >>> ctm_lines("a-1", [(0.25, 0.5, "t")])
-    ['a-1 1 0.250 0.250 t']
+    ['a-1 A 0.2500 0.2500 t']
     """
     _check_names([name, *(symbol for _, _, symbol in segments)])
     latest = 0.0
@@ -102,7 +104,7 @@ def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[s
         if not latest <= start <= end:
             raise ValueError(f"{name}: {symbol} lies at {start}..{end} s; times must not go backwards")
         latest = start
-    return [f"{name} 1 {start:.3f} {end - start:.3f} {symbol}" for start, end, symbol in segments]
+    return [f"{name} {_CHANNEL} {start:.4f} {end - start:.4f} {symbol}" for start, end, symbol in segments]
 
 
 def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, float, str]]]) -> None:
@@ -116,6 +118,30 @@ def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, flo
         ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
     """
     lines = [line for name, of_utterance in sorted(segments.items()) for line in ctm_lines(name, of_utterance)]
+    with atomic_file(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def write_stm(path: str | Path, utterances: Mapping[str, tuple[str, float, Sequence[str]]]) -> None:
+    """Write references with the times of utterances, as sclite takes them for hypotheses of `write_ctm`.
+
+    Lines are `utterance A speaker 0 end symbols`, sorted by utterance, written whole or not at all.
+
+    Args:
+        path: of the file.
+        utterances: utterance -> speaker, end in seconds, and symbols.
+
+    Raises:
+        ValueError: a name or symbol holds white space or brackets, or an end is not 0 or later.
+    """
+    lines = []
+    for name, (speaker, end, symbols) in sorted(utterances.items()):
+        _check_names([name, speaker, *symbols])
+        if not end >= 0:
+            raise ValueError(f"{name}: ends at {end} s; must be 0 or later")
+        # A first symbol in angle brackets would be taken for the label of the utterance, which may be left out.
+        label = ["<O>"] if symbols and symbols[0].startswith("<") else []
+        lines.append(" ".join([name, _CHANNEL, speaker, "0.0000", f"{end:.4f}", *label, *symbols]))
     with atomic_file(path) as file:
         file.writelines(f"{line}\n" for line in lines)
 
