@@ -110,7 +110,9 @@ def test_ctm_refuses_times_that_go_backwards(tmp_path: Path, times: tuple[float,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("transcripts", [{"a b": ["t"]}, {"a": ["t d"]}, {"a": ["(t)"]}, {"a": [""]}])
+@pytest.mark.parametrize(
+    "transcripts", [{"a b": ["t"]}, {"a": ["t d"]}, {"a": ["(t)"]}, {"a": [""]}, {"a\udcff": ["t"]}, {"a": ["t\x1b"]}]
+)
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, transcripts: dict[str, list[str]]) -> None:
     with pytest.raises(ValueError, match="cannot be written"):
         write_trn(tmp_path / "x.trn", transcripts)

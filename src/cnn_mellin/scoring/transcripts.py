@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.phone_sets import fold_phones
-from cnn_mellin.corpora.transcript import notation_fault
+from cnn_mellin.corpora.transcript import notation_fault, symbol_fault
 from cnn_mellin.errors import DataError
 from cnn_mellin.identifier import require_identifier
 from cnn_mellin.text_file import read_lines
@@ -148,5 +148,6 @@ def write_stm(path: str | Path, utterances: Mapping[str, tuple[str, float, Seque
 
 def _check_names(names: Sequence[str]) -> None:
     for name in names:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be written: names and symbols have no white space and no brackets")
+        if not _NAME.fullmatch(name) or symbol_fault(name) is not None:
+            rule = "names and symbols have no white space, no brackets and no control characters"
+            raise ValueError(f"{name!r} cannot be written: {rule}")
