@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from cnn_mellin.errors import CorpusError, DataError, UserError
 
-__all__ = ["parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
+__all__ = ["MAX_SETTINGS_BYTES", "parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
 
 MAX_TEXT_BYTES = 1 << 30
 MAX_SETTINGS_BYTES = 16 << 20  # of JSON and YAML, which take many times their size once they are parsed

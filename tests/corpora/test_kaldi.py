@@ -60,11 +60,11 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
         ("segments", ["u1 r1 0.5 0.5"], "segments:1: lasts from 0.5 to 0.5; it must be 0 <= start < end"),
         ("segments", ["u1 r1 -1 0.5"], "segments:1: lasts from -1 to 0.5"),
         ("segments", ["u1 r1 0 nan"], "segments:1: lasts from 0 to nan"),
-        ("segments", ["u/1 r1 0 1"], "segments:1: 'u/1' cannot name the utterance"),
+        ("segments", ["u/1 r1 0 1"], "segments:1: utterance 'u/1' has '/'; an identifier has"),
         ("text", ["u1 a b", "u2"], "text:2: has no symbol"),
         ("text", ["u1 a b"], "text: lacks 2 utterances that segments has: u2, u3; each utterance must be in both"),
         ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances that text has: u4"),
-        ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: 's 1' cannot name the speaker"),
+        ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: speaker 's 1' has ' '; an identifier has"),
         ("utt2spk", [], "utt2spk: is empty; expected lines 'utterance speaker'"),
     ],
 )

@@ -19,17 +19,18 @@ _ALTERNATIVES = re.compile(r"\{[^{}]*/[^{}]*\}|\{[^{}]*\s/(?:\s[^{}]*|$)")
 
 
 def require_name(name: str, path: Path, line: int | None, what: str = "utterance") -> str:
-    """The name of an utterance, speaker or partition, if every file can hold it.
+    """The name of an utterance, speaker or partition, if it keeps the rule of identifiers.
 
     Raises:
-        CorpusError: it breaks the rule of identifiers.
+        CorpusError: it breaks the rule.
 
     >>> require_name("mary-1", Path("text"), 1)
     'mary-1'
     """
     fault = identifier_fault(name)
     if fault is not None:
-        raise CorpusError(path, line, f"{name[:60]!r} cannot name the {what}: it {fault}; {RULE}; rename it")
+        shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
+        raise CorpusError(path, line, f"{what} {shown} {fault}; {RULE}; rename it")
     return sys.intern(name)
 
 
