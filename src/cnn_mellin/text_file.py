@@ -152,14 +152,14 @@ def _check_yaml(events: Iterable[Any], source: str | Path, error: type[UserError
     # For each level: the names of a mapping and whether a name is next; None for a sequence.
     levels: list[tuple[set[str], list[bool]] | None] = []
     for event in events:
+        line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
             _fail(error, source, line, f"alias *{event.anchor}: aliases are not read; write the value out")
         if isinstance(event, yaml.NodeEvent) and levels and levels[-1] is not None:
             names, name_is_next = levels[-1]
             if name_is_next[0] and isinstance(event, yaml.ScalarEvent):
                 if event.value in names:
-                    _fail(error, source, event.start_mark.line + 1, f"duplicate name {event.value!r}; keep one")
+                    _fail(error, source, line, f"duplicate name {event.value!r}; keep one")
                 names.add(event.value)
             name_is_next[0] = not name_is_next[0]
         if isinstance(event, yaml.CollectionStartEvent):

@@ -22,7 +22,7 @@ from cnn_mellin.corpora.look_alikes import look_alike_warning, look_alikes
 def test_forms_of_one_symbol_are_found(group):
     assert look_alikes([*group, "b", "t"]) == [sorted(group)]
     warning = look_alike_warning([*group, "b"])
-    assert " look the same, but are different; write them in one normal form" in warning
+    assert " look the same, but are different; write each in one form" in warning
     for symbol in group:
         assert " ".join(f"U+{ord(letter):04X}" for letter in symbol) in warning
 

@@ -21,7 +21,7 @@ def test_symbols_that_look_the_same_are_named():
     _, warning = corpus_labelling({"train": [said("e\u0301", "b")], "dev": [said("\xe9")]})
     assert warning == (
         "no training utterance has 1 of 3 symbols: \xe9; symbols e\u0301 (U+0065 U+0301) and \xe9 (U+00E9) look the "
-        "same, but are different; write them in one normal form (NFC)"
+        "same, but are different; write each in one form (NFC for accents)"
     )
 
 

@@ -52,7 +52,7 @@ def look_alike_warning(symbols: Iterable[str], what: str = "symbols", most: int 
         most: number of groups to name.
 
     >>> look_alike_warning(["e\u0301", "\xe9"]).removeprefix("symbols ").encode("ascii", "ignore").decode()
-    'e (U+0065 U+0301) and  (U+00E9) look the same, but are different; write them in one normal form (NFC)'
+    'e (U+0065 U+0301) and  (U+00E9) look the same, but are different; write each in one form (NFC for accents)'
     """
     symbols = set(symbols)
     groups = look_alikes(symbols)
@@ -61,7 +61,7 @@ def look_alike_warning(symbols: Iterable[str], what: str = "symbols", most: int 
     warnings = []
     if groups:
         pairs = _first([" and ".join(map(_spelt, group)) for group in groups], "; ", most)
-        warnings.append(f"{what} {pairs} look the same, but are different; write them in one normal form (NFC)")
+        warnings.append(f"{what} {pairs} look the same, but are different; write each in one form (NFC for accents)")
     if hidden:
         listed = _first(list(map(_spelt, hidden)), ", ", most)
         warnings.append(f"{what} with invisible characters: {listed}; delete those characters if they mean nothing")

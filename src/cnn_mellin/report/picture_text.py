@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 __all__ = ["drawing", "shown_text"]
 
@@ -28,7 +29,7 @@ def drawing() -> Iterator[None]:
     """
     import matplotlib as mpl
 
-    plain = {"text.parse_math": False, "text.usetex": False, "svg.hashsalt": "cnn-mellin"}
+    plain: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False, "svg.hashsalt": "cnn-mellin"}
     with mpl.rc_context(plain), warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", _MISSING_GLYPH.pattern)
         yield
