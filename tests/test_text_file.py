@@ -53,6 +53,26 @@ def test_deep_nesting_is_one_line(parse):
         parse("[" * 100_000 + "]" * 100_000, "a")
 
 
+@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
+def test_a_hundred_levels_are_read_and_no_more(parse):
+    assert parse("[" * 100 + "]" * 100, "a") is not None
+    with pytest.raises(DataError, match="a: is nested too deeply; expected .* of a few levels"):
+        parse("[" * 101 + "]" * 101, "a")
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
+def test_half_a_character_is_refused(parse):
+    with pytest.raises(DataError, match=r"a: has '\\ud800', half of a character; write the character itself"):
+        parse('{"a": ["\\ud800"]}', "a")
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: {c: 1, d: [e, e], c: 2}\n", "x: 0\na: 1\na: 2\n"])
+def test_duplicate_names_of_yaml_are_refused(text):
+    with pytest.raises(DataError, match="a:[23]: duplicate name '[ac]'; keep one"):
+        parse_yaml(text, "a")
+    assert parse_yaml("a: {a: 1, b: {a: 1}}\nb: 1\n", "a") == {"a": {"a": 1, "b": {"a": 1}}, "b": 1}
+
+
 def test_aliases_of_yaml_are_refused():
     with pytest.raises(SettingsError, match=r"a:2: alias \*a: aliases are not read"):
         parse_yaml("a: &a [1, 1]\nb: [*a, *a]\n", "a", SettingsError)

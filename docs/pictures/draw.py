@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from cnn_mellin.ops import mellin_correlate_1d
 from cnn_mellin.ops.index_plan import frame_taps
+from cnn_mellin.report.picture_text import drawing
 
 FOLDER = Path(__file__).parent
 
@@ -77,5 +78,6 @@ def draw_log_time() -> None:
 
 
 if __name__ == "__main__":
-    draw_index_pattern()
-    draw_log_time()
+    with drawing():
+        draw_index_pattern()
+        draw_log_time()

@@ -12,15 +12,17 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cnn_mellin.errors import CorpusError, DataError, UserError
 
-__all__ = ["parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
+__all__ = ["MAX_SETTINGS_BYTES", "parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
 
 MAX_TEXT_BYTES = 1 << 30
 MAX_SETTINGS_BYTES = 16 << 20  # of JSON and YAML, which take many times their size once they are parsed
+_MAX_LEVELS = 100
 _MAX_GROWTH = 100  # text shrinks four to ten times under gzip; a file made to fill the memory a thousand times
 _CHUNK_BYTES = 1 << 20
 
@@ -52,13 +54,16 @@ def read_text(
     'hello\r\n'
     """
     remedy = f"; expected {expected}" if expected else ""
+    whole = bytearray()
     try:
         with open(path, "rb") as file:
-            content = file.read(max_bytes + 1)
+            while len(whole) <= max_bytes and (chunk := file.read(_CHUNK_BYTES)):
+                whole += chunk
     except FileNotFoundError:
         _fail(error, path, None, f"does not exist{remedy}")
     except OSError as reason:
         _fail(error, path, None, f"cannot be read ({reason.strerror}){remedy}")
+    content = bytes(whole)
     if len(content) > max_bytes:
         _fail(error, path, None, f"is larger than {max_bytes / 1e6:.0f} MB; is it the right file?{remedy}")
     if compressed and content[:2] == b"\x1f\x8b":
@@ -114,11 +119,13 @@ def parse_json(text: str, source: str | Path, error: type[UserError] = DataError
     cnn_mellin.errors.DataError: a.json: is not JSON (duplicate name 'a')
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        content = json.loads(text, object_pairs_hook=_unique)
     except ValueError as reason:
         _fail(error, source, None, f"is not JSON ({reason})")
     except RecursionError:
         _fail(error, source, None, "is nested too deeply; expected JSON of a few levels")
+    _check_levels_and_text(content, "JSON", text, source, error)
+    return content
 
 
 def parse_yaml(text: str, source: str | Path, error: type[UserError] = DataError) -> Any:
@@ -126,18 +133,60 @@ def parse_yaml(text: str, source: str | Path, error: type[UserError] = DataError
     import yaml
 
     try:
-        # Aliases let a few lines stand for more values than fit into memory.
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
-                _fail(error, source, line, f"alias *{token.value}: aliases are not read; write the value out")
-        return yaml.safe_load(text)
+        _check_yaml(yaml.parse(text, Loader=yaml.SafeLoader), source, error)
+        content = yaml.safe_load(text)
+        _check_levels_and_text(content, "YAML", text, source, error)
+        return content
     except yaml.YAMLError as reason:
         _fail(error, source, None, f"is not YAML ({' '.join(str(reason).split())})")
     except RecursionError:
         _fail(error, source, None, "is nested too deeply; expected YAML of a few levels")
     except ValueError as reason:  # such as the date 2026-99-99
         _fail(error, source, None, f"is not YAML ({reason})")
+
+
+def _check_yaml(events: Iterable[Any], source: str | Path, error: type[UserError]) -> None:
+    """Refuse aliases, by which a few lines stand for more values than fit into memory, duplicate names and nesting."""
+    import yaml
+
+    # For each level: the names of a mapping and whether a name is next; None for a sequence.
+    levels: list[tuple[set[str], list[bool]] | None] = []
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            _fail(error, source, line, f"alias *{event.anchor}: aliases are not read; write the value out")
+        if isinstance(event, yaml.NodeEvent) and levels and levels[-1] is not None:
+            names, name_is_next = levels[-1]
+            if name_is_next[0] and isinstance(event, yaml.ScalarEvent):
+                if event.value in names:
+                    _fail(error, source, line, f"duplicate name {event.value!r}; keep one")
+                names.add(event.value)
+            name_is_next[0] = not name_is_next[0]
+        if isinstance(event, yaml.CollectionStartEvent):
+            levels.append((set(), [True]) if isinstance(event, yaml.MappingStartEvent) else None)
+            if len(levels) > _MAX_LEVELS:
+                raise RecursionError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            levels.pop()
+
+
+def _check_levels_and_text(content: Any, kind: str, text: str, source: str | Path, error: type[UserError]) -> None:
+    """Refuse nesting that could not be shown in a message, and halves of surrogate pairs, which no file can hold."""
+    if text.count("[") + text.count("{") > _MAX_LEVELS:
+        level = [content]
+        for _ in range(_MAX_LEVELS):
+            values = (value for value in level if isinstance(value, dict | list))
+            level = [inner for value in values for inner in (value.values() if isinstance(value, dict) else value)]
+            if not level:
+                break
+        else:
+            _fail(error, source, None, f"is nested too deeply; expected {kind} of a few levels")
+    if re.search(r"\\[uU]0*[dD][89a-fA-F]", text):
+        try:
+            json.dumps(content, ensure_ascii=False, default=str, skipkeys=True).encode()
+        except UnicodeEncodeError as reason:
+            half = ascii(reason.object[reason.start])
+            _fail(error, source, None, f"has {half}, half of a character; write the character itself")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def test_choosing_on_test_is_refused(folder: Path) -> None:
 def test_bad_input_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match="nowhere: is no folder"):
         run(folder / "nowhere", "--references", folder / "ext")
-    with pytest.raises(DataError, match="test.ref.trn: cannot be read"):
+    with pytest.raises(DataError, match="test.ref.trn: does not exist"):
         run(folder / "mcorr", "--references", folder)
     with pytest.raises(UserError, match="a system is named twice"):
         run(folder / "mcorr", folder / "mcorr", "--references", folder / "ext")

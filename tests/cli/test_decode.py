@@ -82,7 +82,7 @@ def test_times_need_a_known_distance_of_frames(tmp_path, capsys):
     assert not (tmp_path / "o.trn").exists()
     assert main(words) == 0
     assert main([*words, "--ctm", "--frame-shift-ms", "2"]) == 0
-    assert (tmp_path / "o.ctm").read_text().split()[2:] == ["0.002", "0.004", "aa"]
+    assert (tmp_path / "o.ctm").read_text().split()[2:] == ["0.0020", "0.0040", "aa"]
 
 
 def test_untrained_weights_can_be_decoded(trained, tmp_path):

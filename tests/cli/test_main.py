@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 
@@ -61,6 +62,22 @@ def test_wrong_settings_are_one_line_and_status_2(tmp_path):
     assert done.stderr == (
         f"cnn-mellin: {path}: [model] window_sise: unknown setting; the nearest known is 'window_size'\n"
     )
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("cp1252", "\\u025b"), ("ascii", "\\u025b"), ("utf-8", "\u025b")])
+def test_symbols_and_names_that_the_console_lacks_are_printed_as_escapes(tmp_path, monkeypatch, encoding, shown):
+    for name, symbols in (("ref.trn", "\u025b b"), ("hyp.trn", "b \u65e5")):
+        (tmp_path / name).write_text(f"{symbols} (u1)\n", encoding="utf-8")
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    assert main(["score", "--no-fold", "--per-phone", str(tmp_path / "ref.trn"), str(tmp_path / "hyp.trn")]) == 0
+    assert main(["score", str(tmp_path / "\udcff.trn"), str(tmp_path / "hyp.trn")]) == 2
+    for stream in (out, err):
+        stream.flush()
+    printed, said = (stream.buffer.getvalue().decode(encoding) for stream in (out, err))
+    assert f"\n  {shown} " in printed
+    assert f"cnn-mellin: {tmp_path}/\\udcff.trn: does not exist" in said
 
 
 def test_no_command_and_unknown_commands_say_so():

@@ -87,7 +87,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "audio removed": (_remove("WAV"), ".WAV is missing beside"),
     "labels removed": (_remove("PHN"), ".PHN is missing beside"),
-    "text removed": (_remove("TXT"), ".TXT is missing beside"),
     "speaker removed": (lambda corpus: shutil.rmtree(_home(corpus)), "it has 629 speakers, not 630; 167 test speakers"),
     "speaker doubled": (
         lambda corpus: shutil.copytree(_home(corpus), corpus / "TRAIN" / "DR1" / "FDHC0"),
@@ -106,7 +105,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "labels cut": (_rewrite("PHN", lambda content: content[:-4]), ".PHN:"),
     "label unknown": (_rewrite("PHN", lambda content: content.replace(b"h#", b"hh#", 1)), "none of TIMIT's 61 phones"),
     "text emptied": (_rewrite("TXT", lambda content: b""), ".TXT: is empty"),
-    "words not text": (_rewrite("WRD", lambda content: b"\xff" + content), ".WRD:1: holds the byte 0xff"),
+    "words not text": (_rewrite("WRD", lambda content: b"\xff" + content), ".WRD:1: is not UTF-8 text (byte 0xff)"),
 }
 
 

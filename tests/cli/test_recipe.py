@@ -157,6 +157,21 @@ def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
     assert not (tmp_path / "exp").exists()
 
 
+@pytest.mark.parametrize("more", [["--partial"], ["--tiny"], ["--partial", "--prep-options=--partial"]])
+def test_a_corpus_that_is_not_a_full_timit_is_prepared_where_told(tmp_path, capsys, more):
+    (tmp_path / "corpus" / "TRAIN").mkdir(parents=True)
+    assert main(["recipe", str(tmp_path / "corpus"), str(tmp_path / "exp"), *more, "--dry-run", "--until", "prep"]) == 0
+    prep, *_ = (line for line in capsys.readouterr().out.splitlines() if " prep timit " in line)
+    assert prep.endswith(" data --features fbank-81-10ms --partial")
+
+
+def test_only_a_corpus_of_timits_layout_can_be_partial(tmp_path, capsys):
+    (tmp_path / "c.tsv").write_text("audio\ttranscript\n")
+    assert main(["recipe", str(tmp_path / "c.tsv"), str(tmp_path / "exp"), "--partial"]) == 2
+    assert "--partial: " in (said := capsys.readouterr().err)
+    assert said.endswith("c.tsv is no corpus of TIMIT's layout; leave the option out\n")
+
+
 def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     assert main(["recipe", str(tmp_path / "none"), str(tmp_path / "exp")]) == 2
     assert "none: does not exist; name a corpus" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_table_and_ctm_agree(folder, capsys):
     assert transcribe(folder, folder / "a.sph", "--ctm") == 0
     for row, line in zip(rows, capsys.readouterr().out.splitlines(), strict=True):
         name, channel, start, duration, phone = line.split()
-        assert (name, channel, phone) == ("a", "1", row.split()[2])
+        assert (name, channel, phone) == ("a", "A", row.split()[2])
         assert float(start) + float(duration) == pytest.approx(float(row.split()[1]), abs=2e-3)
 
 
@@ -109,14 +109,14 @@ def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
     [
         (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-beta belong together"),
         (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-beta belong together"),
-        (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: cannot be read"),
+        (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: does not exist"),
         (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
         (["b.sph", "--plot", "a.png"], "--plot a.png: is one picture for 2 files"),
         (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
-        (["--features", "none.json"], "none.json: cannot be read"),
+        (["--features", "none.json"], "none.json: does not exist"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),
     ],
 )

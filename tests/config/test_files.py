@@ -91,6 +91,20 @@ def test_what_is_wrong_is_one_clear_line(tmp_path, text, message):
         ("s.json", b"[1]", "holds list, but must hold sections"),
         ("s.json", b'{"model": 3}', r"section \[model\] must hold settings, not 3"),
         ("s.yaml", b"a: [", "not YAML"),
+        ("s.yaml", b"a: &a [1]\nmodel: *a", r"s.yaml:2: alias \*a: aliases are not read"),
+        ("s.yaml", b"model:\n  seed: 1\n  seed: 2", "s.yaml:3: duplicate name 'seed'"),
+        ("s.json", b'{"model": {"seed": 1, "seed": 2}}', r"is not JSON \(duplicate name 'seed'\)"),
+        ("s.yaml", b"model: " + b"[" * 9999, "is nested too deeply"),
+        ("s.json", b'{"model": ' + b"[" * 99999 + b"]" * 99999 + b"}", "is nested too deeply"),
+        ("s.json", b'{"data": {"sos": "\\ud800"}}', r"has '\\ud800', half of a character"),
+        ("s.json", b'{"model": {"seed": [' + b"1," * 999 + b"1]}}", r"seed = \[(1, )+\.\.\.: must be whole number"),
+        ("s.yaml", b"model: {1: 2}", r"\[model\] 1: unknown setting"),
+        ("s.yaml", b"1: {1: 2}", r"unknown section \[1\]"),
+        ("s.yaml", b"model: 2026-99-99", "is not YAML"),
+        ("s.yaml", b"!!python/object:os.system {}", "is not YAML"),
+        ("s.yaml", b"0", "holds int, but must hold sections"),
+        ("s.ini", b"[data]\nsubset_ids = " + b"[" * 99999, "subset_ids = .*: must be a JSON list of texts"),
+        ("s.ini", b"[model]\nseed\n  5\n", "not an INI file .*: a line is indented below a name alone|must be whole"),
         ("s.ini", b"\xff\xfe", "is not UTF-8 text"),
     ],
 )
@@ -101,6 +115,19 @@ def test_other_forms_complain_as_clearly(tmp_path, name, content, message):
         read_settings(path)
 
 
+@pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
+def test_a_byte_order_mark_and_windows_line_ends_are_no_content(tmp_path, file_format):
+    path = tmp_path / "settings"
+    path.write_bytes(b"\xef\xbb\xbf" + format_settings(changed(), file_format).replace("\n", "\r\n").encode())
+    assert read_settings(path, file_format) == changed()
+
+
+def test_a_file_that_holds_nothing_sets_nothing(tmp_path):
+    for name in ("s.ini", "s.yaml"):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf")
+        assert read_settings(tmp_path / name) == Settings()
+
+
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="nothing.ini: cannot be read"):
+    with pytest.raises(SettingsError, match="nothing.ini: does not exist"):
         read_settings(tmp_path / "nothing.ini")

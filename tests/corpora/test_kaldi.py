@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def write(folder, name, *lines):
-    (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def test_segments_are_utterances(folder):
@@ -60,17 +60,26 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
         ("segments", ["u1 r1 0.5 0.5"], "segments:1: lasts from 0.5 to 0.5; it must be 0 <= start < end"),
         ("segments", ["u1 r1 -1 0.5"], "segments:1: lasts from -1 to 0.5"),
         ("segments", ["u1 r1 0 nan"], "segments:1: lasts from 0 to nan"),
-        ("segments", ["u/1 r1 0 1"], "segments:1: 'u/1' cannot name the utterance"),
+        ("segments", ["u/1 r1 0 1"], "segments:1: utterance 'u/1' has '/'; an identifier has"),
         ("text", ["u1 a b", "u2"], "text:2: has no symbol"),
         ("text", ["u1 a b"], "text: lacks 2 utterances that segments has: u2, u3; each utterance must be in both"),
         ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances that text has: u4"),
-        ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: 's 1' cannot name the speaker"),
+        ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: speaker 's 1' has ' '; an identifier has"),
         ("utt2spk", [], "utt2spk: is empty; expected lines 'utterance speaker'"),
     ],
 )
 def test_what_is_wrong_is_named(folder, name, lines, message):
     write(folder, name, *lines)
     with pytest.raises(CorpusError, match=message):
+        read_kaldi(folder, audio_root=folder)
+
+
+def test_names_in_two_forms_are_told_apart(folder):
+    write(folder, "segments", "caf\xe9 r1 0 1")
+    write(folder, "text", "cafe\u0301 a")
+    with pytest.raises(
+        CorpusError, match=r"each utterance must be in both; names cafe.* and .*U\+00E9\) look the same"
+    ):
         read_kaldi(folder, audio_root=folder)
 
 

@@ -1,3 +1,5 @@
+import csv
+import io
 import warnings
 
 import pytest
@@ -63,3 +65,60 @@ def test_columns_that_are_not_read_are_named(table):
 def test_what_is_wrong_is_named(table, rows, message):
     with pytest.raises(CorpusError, match=message):
         read_table(table(*rows))
+
+
+def read_as_written(path, text):
+    """Transcripts of a table of this text."""
+    path.write_text(text, encoding="utf-8", newline="")
+    return {u.utterance_id: " ".join(u.labels) for u in read_table(path)["train"]}
+
+
+def test_marks_of_x_sampa_are_symbols(table):
+    path = table("audio,transcript")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_as_written(path, 'audio\ttranscript\na.wav\t"s i\nb.flac\ta @ { "" b"\n')
+    assert found == {"a": '"s i', "b": 'a @ { "" b"'}
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_fields_that_a_spreadsheet_quoted_are_read_as_it_means_them(table, quoting, line_end):
+    transcripts = {"a": '"s i', "b": 'a, b\t"" _"'}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter="\t", quoting=quoting, lineterminator=line_end)
+    writer.writerows([("audio", "transcript"), ("a.wav", transcripts["a"]), ("b.flac", transcripts["b"])])
+    path = table("audio,transcript")
+    with pytest.warns(
+        UserWarning, match="are in quotation marks, as spreadsheets write them, and are read without them"
+    ):
+        assert read_as_written(path, text.getvalue()) == {"a": '"s i', "b": 'a, b "" _"'}
+
+
+def test_what_quotation_marks_became_is_shown(table):
+    path = table("audio,transcript")
+    with pytest.warns(UserWarning, match='fields of 2 lines .*: in line 2 """s i" is "s i$'):
+        read_as_written(path, 'audio\ttranscript\na.wav\t"""s i"\nb.flac\t"a, b" \n')
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (('a.wav\t"s i', 'b.flac\t"a, b"'), 'tsv:3: field "a, b" is in quotation marks, but in line 2 a mark is a sym'),
+        (('a.wav\t"s i', 'b.flac\t"a\tb"'), 'tsv:3: field "a\tb" is in quotation marks, but in line 2'),
+        (('"a.wav"\t"s i',), 'tsv:2: field "a.wav" is in quotation marks, but in line 2'),
+        (('a.wav\t"s', 'i"'), "tsv:3: has 1 fields, but the header 2"),
+        (('a.wav\t""',), "tsv:2: has no symbol"),
+    ],
+)
+def test_marks_that_can_be_read_in_two_ways_are_refused(table, rows, message):
+    path = table("audio,transcript")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(CorpusError, match=message):
+            read_as_written(path, "\n".join(["audio\ttranscript", *rows]))
+
+
+def test_nist_alternatives_are_refused(table):
+    with pytest.raises(CorpusError, match="tsv:2: has alternatives, '{ b / t / @ }'"):
+        read_table(table("audio,transcript", "a.wav,x { b / t / @ }"))

@@ -92,9 +92,11 @@ def test_one_part_alone_can_be_read(corpus):
         ("0 4000 H#\n4000 8000 s\n", 1, "'H#' is none of TIMIT's 61 phones"),
         ("0 4000 h#\n4000 s\n", 2, "cannot be read: '4000 s'; it must be first sample, end sample, text"),
         ("0.0 0.3 h#\n", 1, "cannot be read"),
+        ("0 \xb2 h#\n", 1, "is not UTF-8"),
+        (f"0 {'9' * 5000} h#\n", 1, "cannot be read: '0 9+'; it must be"),
         ("0 4000 h#\n4000 9601 s\n", 2, "s lasts from 4000 to 9601, but SA1.WAV has 8000 samples"),
         ("0 8000 h#\n8000 8100 s\n", 2, "s lasts from 8000 to 8100, but SA1.WAV has 8000 samples"),
-        ("0 4000 h#\n4000 8000 s\xff\n", 2, "holds the byte 0xff; it must be ASCII"),
+        ("0 4000 h#\n4000 8000 s\xff\n", 2, r"is not UTF-8 text \(byte 0xff\)"),
         ("\n", None, "is empty; copy it from the corpus again"),
     ],
 )
@@ -107,7 +109,34 @@ def test_wrong_labels(corpus, labels, line, why):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", ["WAV", "PHN", "TXT", "WRD"])
+def test_sentences_and_words_may_be_missing_which_is_said_once(corpus):
+    expected = read_timit(corpus)
+    for path in corpus.rglob("*.WRD"):
+        path.unlink()
+    (_home(corpus) / "SA1.TXT").unlink()
+    with pytest.warns(UserWarning, match="corpus: 1 .TXT files and 50 .WRD files of 50 utterances are missing") as said:
+        found = read_timit(corpus)
+    assert len(said) == 1
+    without = [replace(u, words=(), text="" if u.utterance_id == "fxaa0-sa1" else u.text) for u in expected]
+    assert found == without
+
+
+def test_a_converted_copy_alone_is_the_audio(corpus):
+    expected = read_timit(corpus)
+    for path in corpus.rglob("*.WAV"):
+        path.rename(path.with_name(path.name + ".wav"))
+    assert _without_paths(read_timit(corpus)) == _without_paths(expected)
+
+
+def test_byte_order_marks_and_windows_line_ends_are_no_content(corpus):
+    expected = read_timit(corpus)
+    for suffix in ("PHN", "TXT", "WRD"):
+        for path in corpus.rglob(f"*.{suffix}"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_timit(corpus) == expected
+
+
+@pytest.mark.parametrize("suffix", ["WAV", "PHN"])
 @pytest.mark.parametrize("lower", [False, True])
 def test_a_missing_file_is_named(tmp_path, synthetic_timit, suffix, lower):
     corpus = synthetic_timit(tmp_path / "corpus", lower=lower)
@@ -142,8 +171,9 @@ def test_a_speaker_in_two_places(corpus, place):
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("TRAIN/DR9", "is no dialect region"),
-        ("TRAIN/DR1/BERT", "is no name of a speaker"),
+        ("TRAIN/DR9", "is no dialect region.*; rename or delete it"),
+        ("TRAIN/DR1/BERT", "is no name of a speaker.*; rename or delete it"),
+        ("TRAIN/DR1/@eaDir", "is no name of a speaker.*; rename or delete it"),
         ("TRAIN/DR1/FXZZ0", "holds no utterance"),
     ],
 )

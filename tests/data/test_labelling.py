@@ -17,6 +17,14 @@ def test_symbols_of_a_corpus_are_those_of_all_its_parts_unfolded():
     assert corpus_labelling({"train": [said("b")], "dev": [said("b")]})[1] == ""
 
 
+def test_symbols_that_look_the_same_are_named():
+    _, warning = corpus_labelling({"train": [said("e\u0301", "b")], "dev": [said("\xe9")]})
+    assert warning == (
+        "no training utterance has 1 of 3 symbols: \xe9; symbols e\u0301 (U+0065 U+0301) and \xe9 (U+00E9) look the "
+        "same, but are different; write each in one form (NFC for accents)"
+    )
+
+
 def test_timit_is_trained_on_its_set_and_scored_on_39():
     labelling = timit_labelling(61)
     assert len(labelling.symbols) == 61

@@ -113,8 +113,11 @@ def test_long_signals_are_computed_in_pieces_with_equal_results(monkeypatch):
         ('{"name": "stft", "bank": {"name": "fbank", "high_hz": 9000}}', "bank.high_hz = 9000: must rise and"),
         ('{"name": "stft"}', "bank"),
         ('{"name": "cepstrum", "bank": {"name": "fbank"}}', "name = cepstrum"),
-        ("[]", "holds list, not an object"),
+        ("[]", "holds a JSON list; expected an object"),
         ("{", "not JSON"),
+        ('{"name": ' + "[" * 99999, "is not JSON|is nested too deeply"),
+        ('{"name": ' + "[" * 999 + "]" * 999 + "}", "is nested too deeply; expected JSON of a few levels"),
+        ('{"name": "stft", "name": "stft"}', "is not JSON .duplicate name 'name'"),
     ],
 )
 def test_wrong_configurations_are_named(tmp_path, content, message):
@@ -128,7 +131,7 @@ def test_wrong_configurations_are_named(tmp_path, content, message):
 def test_unknown_names_and_missing_files_are_named(tmp_path):
     with pytest.raises(SettingsError, match="fbank-81: unknown; the nearest known is 'fbank-81-10ms'"):
         FeatureExtractor.named("fbank-81")
-    with pytest.raises(SettingsError, match="none.json: cannot be read"):
+    with pytest.raises(SettingsError, match="none.json: does not exist"):
         FeatureExtractor.from_json(tmp_path / "none.json")
 
 

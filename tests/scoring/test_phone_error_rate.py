@@ -90,3 +90,11 @@ def test_wrong_convention_and_speakers_are_named() -> None:
         phone_error_rate({"a": ["t"]}, {"a": ["t"]}, "timit")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="1 utterances have no speaker: a"):
         phone_error_rate({"a": ["t"]}, {"a": ["t"]}).by_speaker({})
+
+
+def test_symbols_that_only_look_like_those_of_the_reference_are_named() -> None:
+    result = phone_error_rate({"u": ["\xe9", "g", "t"]}, {"u": ["e\u0301", "\u0261", "d"]})
+    assert result.total.substitutions == 3
+    assert "g (U+0067) and \u0261 (U+0261)" in result.remarks[-1]
+    assert "symbols e\u0301 (U+0065 U+0301) and \xe9 (U+00E9); " in result.remarks[-1]
+    assert len(phone_error_rate({"u": ["t"]}, {"u": ["d"]}).remarks) == 1

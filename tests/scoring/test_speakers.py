@@ -14,13 +14,17 @@ def test_speakers_from_names() -> None:
 
 def test_speakers_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "utt2spk"
-    path.write_text("u1 s1\n\nu2 s1\n")
+    path.write_text("u1 s1\n\nu2 s1\n", encoding="utf-8-sig")
     assert read_speakers(path) == {"u1": "s1", "u2": "s1"}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("u1 s1\nu2\n", ":2: 'u2' is not 'utterance speaker'"), ("u1 s1\nu1 s2\n", ":2: utterance u1 is there a second")],
+    [
+        ("u1 s1\nu2\n", ":2: 'u2' is not 'utterance speaker'"),
+        ("u1 s1\nu1 s2\n", ":2: utterance u1 is there a second"),
+        ("u1 s1\nu2 s\x1b\n", ":2: speaker 's.x1b' has '.x1b', which cannot be printed"),
+    ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "utt2spk"
@@ -30,8 +34,8 @@ def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="utt2spk: cannot be read"):
+    with pytest.raises(DataError, match="utt2spk: does not exist; expected lines 'utterance speaker'"):
         read_speakers(tmp_path / "utt2spk")
     (tmp_path / "utt2spk").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="utt2spk: is not UTF-8"):
+    with pytest.raises(DataError, match="utt2spk:1: is not UTF-8"):
         read_speakers(tmp_path / "utt2spk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0, or 2 after one line on what is wrong with the input."""
+    _print_what_cannot_be_encoded_as_escapes()
     root = parser()
     try:
         chosen = root.parse_args(arguments)
@@ -103,6 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         remedy = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         return _complain(f"{place}{error.strerror or error}{remedy}")
+
+
+def _print_what_cannot_be_encoded_as_escapes() -> None:
+    r"""Let no phone or file name end a command because the console lacks it: it is shown as `\u025b` or `\udcff`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:

@@ -63,8 +63,9 @@ def add_parser(subparsers: Any) -> None:
         metavar="URL",
         help="of the searches' database (default: EXP/search.db, for one machine)",
     )
+    what.add_argument("--partial", action="store_true", help="take a TIMIT-like corpus that is not a full TIMIT")
     what.add_argument(
-        "--prep-options", default="", metavar="TEXT", help="more options of prep, such as --prep-options='--partial'"
+        "--prep-options", default="", metavar="TEXT", help="more options of prep, such as --prep-options='--phones 61'"
     )
     what.add_argument("--tiny", action="store_true", help="small sizes and models, and a corpus that may be partial")
     what.add_argument(
@@ -143,7 +144,9 @@ def _options(arguments: argparse.Namespace) -> Any:
     if seeds < 1:
         raise SettingsError(f"--seeds {seeds}: must be at least 1")
     prep_options = shlex.split(arguments.prep_options)
-    if arguments.tiny and kind == "timit" and "--partial" not in prep_options:
+    if arguments.partial and kind != "timit":
+        raise SettingsError(f"--partial: {arguments.corpus} is no corpus of TIMIT's layout; leave the option out")
+    if (arguments.partial or arguments.tiny) and kind == "timit" and "--partial" not in prep_options:
         prep_options.append("--partial")
     return RecipeOptions(
         str(corpus),

@@ -11,6 +11,7 @@ from typing import Any
 
 from cnn_mellin.config.settings import SECTIONS, Settings, setting_help
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.text_file import MAX_SETTINGS_BYTES, parse_json, parse_yaml, read_text
 
 __all__ = ["FORMATS", "format_settings", "read_settings"]
 
@@ -31,12 +32,7 @@ def read_settings(path: str | Path, file_format: str | None = None, base: Settin
     path = Path(path)
     if file_format is None:
         file_format = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "ini")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    text = read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES)
     return (base or Settings()).updated(_PARSERS[file_format](text, str(path)), str(path))
 
 
@@ -59,26 +55,21 @@ def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
         parser.read_string(text, source)
-    except configparser.Error as error:
-        reason = " ".join(str(error.message).split())
+    except (configparser.Error, AttributeError) as error:
+        # An indented line below a name without a value is an AttributeError of the parser.
+        message = error.message if isinstance(error, configparser.Error) else "a line is indented below a name alone"
+        reason = " ".join(str(message).split())[:400]
         raise SettingsError(f"{source}: not an INI file of [section] and name = value lines: {reason}") from None
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
 def _parse_json(text: str, source: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise SettingsError(f"{source}: not JSON: {error}") from None
+    return parse_json(text, source, SettingsError)
 
 
 def _parse_yaml(text: str, source: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    content = parse_yaml(text, source, SettingsError)
+    return {} if content is None else content
 
 
 def _format_ini(sections: Mapping[str, Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from cnn_mellin.nearest import nearest
 
 __all__ = ["SECTIONS", "Settings", "setting_help"]
 
+_MOST_SHOWN = 100
 SECTIONS: dict[str, type] = {"model": AcousticModelConfig, "training": TrainingConfig, "data": DataConfig}
 
 
@@ -91,8 +92,8 @@ def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: 
         elif isinstance(value, str) and fields[name].annotation == list[str]:
             try:
                 value = json.loads(value)
-            except ValueError as error:
-                raise SettingsError(f"{where} = {value}: must be a JSON list of texts ({error})") from None
+            except (ValueError, RecursionError) as error:
+                raise SettingsError(f"{where} = {_shown(value)}: must be a JSON list of texts ({error})") from None
         merged[name] = value
     try:
         return kind(**merged)
@@ -101,7 +102,12 @@ def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: 
         name = str(first["loc"][0])
         broken = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {_rule(section, name)}"
         given = values.get(name, first["input"])
-        raise SettingsError(f"{source}: [{section}] {name} = {given}: {broken}") from None
+        raise SettingsError(f"{source}: [{section}] {name} = {_shown(given)}: {broken}") from None
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _rule(section: str, name: str) -> str:

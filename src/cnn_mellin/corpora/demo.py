@@ -31,6 +31,7 @@ from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
 from cnn_mellin.features.audio import write_sphere
 from cnn_mellin.random_stream import random_stream, stream_seed
+from cnn_mellin.text_file import read_json
 
 __all__ = ["corpus_digest", "make_demo_corpus"]
 
@@ -152,11 +153,9 @@ def _holds_corpus(directory: Path, manifest: dict[str, object]) -> bool:
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return False
     try:
-        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise UserError(f"{directory}: exists and is no demo corpus; name another folder")
+        found = read_json(directory / MANIFEST)
+    except UserError:
+        raise UserError(f"{directory}: exists and is no demo corpus; name another folder") from None
     differs = ", ".join(
         f"{key} {found.get(key)} not {value}" for key, value in manifest.items() if found.get(key) != value
     )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from cnn_mellin.corpora.look_alikes import look_alike_warning
 from cnn_mellin.corpora.transcript import parse_transcript, read_lines, require_name
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
@@ -161,4 +162,7 @@ def _same_utterances(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
         if missing:
             others = next(other for other, there in names.items() if missing[0] in there)
             why = f"lacks {len(missing)} utterances that {others} has: {name_utterances(missing)}"
-            raise CorpusError(folder / file, None, f"{why}; each utterance must be in both")
+            twins = look_alike_warning(everyone, "names", most=1)
+            raise CorpusError(
+                folder / file, None, "; ".join(filter(None, (why, "each utterance must be in both", twins)))
+            )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.corpora.transcript import parse_transcript, read_lines, require_name
@@ -14,6 +16,8 @@ __all__ = ["read_table"]
 
 _NEEDED = ("audio", "transcript")
 _OPTIONAL = ("utterance", "speaker", "partition")
+_QUOTED_FIELD = re.compile(r' *"(?:[^"]|"")*" *')
+_QUOTED_ROW = re.compile(rf'(?:{_QUOTED_FIELD.pattern}|[^\t"]*)(?:\t(?:{_QUOTED_FIELD.pattern}|[^\t"]*))*')
 
 
 def read_table(path: str | Path) -> dict[str, list[Utterance]]:
@@ -23,14 +27,14 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
         path: a UTF-8 file. Columns `audio` (a file, relative to the folder of the table) and `transcript` (symbols
             that white space divides) must be there. `partition` is train where it is missing; `utterance`, the id, is
             the audio file's name without its suffix; `speaker` is the utterance's id. Other columns are not read, which
-            a warning says.
+            a warning says. Fields may be in quotation marks, as spreadsheets write them.
 
     Returns:
         Partition -> utterances, `train` first.
 
     Raises:
-        CorpusError: a column is missing, a line has more or fewer fields, an audio file does not exist, or an id is
-            there twice.
+        CorpusError: a column is missing, a line has more or fewer fields, quotation marks can be read in two ways, an
+            audio file does not exist, or an id is there twice.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -40,17 +44,16 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
     [('a', ('x', 'y'))]
     """
     path = Path(path)
-    header, *rows = read_lines(path, "audio<TAB>transcript")
+    header, *rows = _fields(path, read_lines(path, "audio<TAB>transcript"))
     columns = _columns(path, header)
     parts: dict[str, dict[str, Utterance]] = {}
     lines: dict[str, int] = {}
-    for line, row in enumerate(rows, 2):
-        if not row.strip():
+    for line, fields in enumerate(rows, 2):
+        if not any(fields):
             continue
-        fields = row.split("\t")
         if len(fields) != len(columns):
             raise CorpusError(path, line, f"has {len(fields)} fields, but the header {len(columns)}, divided by tabs")
-        utterance = _utterance(path, line, dict(zip(columns, map(str.strip, fields), strict=True)))
+        utterance = _utterance(path, line, dict(zip(columns, fields, strict=True)))
         name = utterance.utterance_id
         first = lines.setdefault(name, line)
         if first != line:
@@ -62,8 +65,49 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
     return {part: [parts[part][name] for name in sorted(parts[part])] for part in _ordered(parts)}
 
 
-def _columns(path: Path, header: str) -> list[str]:
-    columns = [column.strip().lower() for column in header.split("\t")]
+def _fields(path: Path, rows: Sequence[str]) -> list[list[str]]:
+    """The fields of each row, without blanks around them, and without quotation marks that a spreadsheet put there.
+
+    Spreadsheets and pandas put marks around each field that has a mark in it, and double those inside. So a file in
+    which any mark stands otherwise has them as symbols, of X-SAMPA.
+    """
+    quoted = [(line, row) for line, row in enumerate(rows, 1) if _looks_quoted(row)]
+    plain = [(line, row) for line, row in enumerate(rows, 1) if '"' in row and not _QUOTED_ROW.fullmatch(row)]
+    if not quoted:
+        return [[field.strip() for field in row.split("\t")] for row in rows]
+    line, row = quoted[0]
+    if plain:
+        whole = [field for field in row.split("\t") if _QUOTED_FIELD.fullmatch(field)]
+        shown = (whole or _QUOTED_FIELD.findall(row))[0].strip()[:60]
+        why = f"field {shown} is in quotation marks, but in line {plain[0][0]} a mark is a symbol; write all fields as"
+        raise CorpusError(path, line, f'{why} a spreadsheet does, with each mark doubled ("""s i" for "s i), or none')
+    try:
+        unquoted = [_unquoted(row) for row in rows]
+    except csv.Error as error:
+        raise CorpusError(
+            path, None, f"cannot be read as quoted fields ({error}); write it without quotation marks"
+        ) from None
+    before = _QUOTED_FIELD.findall(row)[0].strip()
+    warnings.warn(
+        f"{path}: fields of {len(quoted)} lines are in quotation marks, as spreadsheets write them, and are read "
+        f"without them: in line {line} {before[:60]} is {_unquoted(before)[0][:60]}",
+        stacklevel=3,
+    )
+    return unquoted
+
+
+def _looks_quoted(row: str) -> bool:
+    if '"' not in row:
+        return False
+    return bool(_QUOTED_ROW.fullmatch(row)) or any(map(_QUOTED_FIELD.fullmatch, row.split("\t")))
+
+
+def _unquoted(row: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([row], delimiter="\t", skipinitialspace=True), [])]
+
+
+def _columns(path: Path, header: Sequence[str]) -> list[str]:
+    columns = [column.lower() for column in header]
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
         rule = f"the first line must name {' and '.join(_NEEDED)}, and may name {', '.join(_OPTIONAL)}"

@@ -3,12 +3,15 @@
 Names may be in upper or lower case, the audio SPHERE or RIFF, and `TRAIN` and `TEST` up to two folders below the one
 that is named. What is wrong is an error that names the file and line; no utterance is skipped. What real copies have
 is no error: gaps between phones, words that share samples, a last phone that ends up to 0.1 s after the audio does
-(it is cut to the audio), and a converted `SX1.WAV.wav` beside an `SX1.WAV` (it is not read).
+(it is cut to the audio), and a converted `SX1.WAV.wav` beside an `SX1.WAV` (it is not read; without the latter it is).
+Phones need no `TXT` and `WRD`; a warning says how many are missing.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
 from cnn_mellin.errors import AudioError, CorpusError
 from cnn_mellin.features.audio import read_audio
 from cnn_mellin.nearest import nearest
+from cnn_mellin.text_file import read_lines
 
 __all__ = ["SAMPLE_RATE_HZ", "read_timit"]
 
@@ -30,7 +34,9 @@ _DEEPEST = 2
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(r"[fm][a-z]{3}[0-9]")
 _PROMPT = re.compile(r"(sa|si|sx)[0-9]+")
-_SUFFIXES = (".wav", ".phn", ".txt", ".wrd")
+_NEEDED = (".wav", ".phn")
+_OPTIONAL = (".txt", ".wrd")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def read_timit(root: str | Path) -> list[Utterance]:
@@ -41,7 +47,8 @@ def read_timit(root: str | Path) -> list[Utterance]:
 
     Returns:
         Utterances with phones of the 61 set, times in samples at 16 kHz, `part` being `train` or `test`; ids are
-        `speaker-prompt` in lower case.
+        `speaker-prompt` in lower case. Sentences and words are empty where there is no `TXT` or `WRD`, which a
+        warning counts.
 
     Raises:
         CorpusError: there is no such folder or nothing in it; a file is missing, double or of an unknown name; a line
@@ -51,6 +58,7 @@ def read_timit(root: str | Path) -> list[Utterance]:
     """
     utterances: dict[str, Utterance] = {}
     homes: dict[str, Path] = {}
+    missing: Counter[str] = Counter()
     for part, folder in _parts(Path(root)):
         for speaker, dialect, home in _speakers(folder):
             first = homes.setdefault(speaker, home)
@@ -59,8 +67,14 @@ def read_timit(root: str | Path) -> list[Utterance]:
             for prompt, files in _prompts(home):
                 utterance = _utterance(f"{speaker}-{prompt}", speaker, dialect, part, files)
                 utterances[utterance.utterance_id] = utterance
+                missing.update(suffix for suffix in _OPTIONAL if suffix not in files)
     if not utterances:
         raise CorpusError(root, None, "holds no utterance (TRAIN/DR1/SPEAKER/PROMPT.WAV); is it the right folder?")
+    if missing:
+        lacking = " and ".join(f"{count} .{suffix[1:].upper()} files" for suffix, count in sorted(missing.items()))
+        warnings.warn(
+            f"{root}: {lacking} of {len(utterances)} utterances are missing; phones do not need them", stacklevel=2
+        )
     return [utterances[key] for key in sorted(utterances)]
 
 
@@ -93,33 +107,39 @@ def _speakers(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """Speaker, dialect and folder of each speaker of a part."""
     for dialect in _folders(folder):
         if not _DIALECT.fullmatch(dialect.name.lower()):
-            raise CorpusError(dialect, None, "is no dialect region; folders here are named DR1 to DR8")
+            raise CorpusError(
+                dialect, None, "is no dialect region; folders here are named DR1 to DR8; rename or delete it"
+            )
         for home in _folders(dialect):
             speaker = home.name.lower()
             if not _SPEAKER.fullmatch(speaker):
                 rule = "F or M, three letters and a digit (FCJF0)"
-                raise CorpusError(home, None, f"is no name of a speaker, which is {rule}")
+                raise CorpusError(home, None, f"is no name of a speaker, which is {rule}; rename or delete it")
             yield speaker, dialect.name.lower(), home
 
 
 def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
-    """Each prompt of a speaker with its four files by suffix."""
+    """Each prompt of a speaker with its files by suffix."""
     prompts: dict[str, dict[str, Path]] = {}
     for path in sorted(home.iterdir()):
         suffix, prompt = path.suffix.lower(), path.stem.lower()
-        if suffix not in _SUFFIXES or path.name.startswith("."):
+        if suffix not in (*_NEEDED, *_OPTIONAL) or path.name.startswith("."):
             continue
-        if prompt.endswith(".wav") and suffix == ".wav" and path.with_suffix("").exists():
-            continue  # the copy that sph2pipe users keep beside the original
+        if prompt.endswith(".wav") and suffix == ".wav":
+            if path.with_suffix("").exists():
+                continue  # the copy that sph2pipe users keep beside the original
+            prompt = prompt.removesuffix(".wav")
         if not _PROMPT.fullmatch(prompt):
-            raise CorpusError(path, None, "is no name of a prompt, which is SA, SI or SX and a number")
+            raise CorpusError(
+                path, None, "is no name of a prompt, which is SA, SI or SX and a number; rename or delete it"
+            )
         other = prompts.setdefault(prompt, {}).setdefault(suffix, path)
         if other != path:
             raise CorpusError(path, None, f"is {prompt}{suffix} once more, after {other.name}; delete one of them")
     if not prompts:
         raise CorpusError(home, None, "holds no utterance; copy the speaker again or delete the folder")
     for prompt, files in prompts.items():
-        missing = [suffix for suffix in _SUFFIXES if suffix not in files]
+        missing = [suffix for suffix in _NEEDED if suffix not in files]
         if missing:
             there = next(iter(files.values()))
             upper = there.suffix.isupper()
@@ -131,9 +151,10 @@ def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
 
 def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: dict[str, Path]) -> Utterance:
     phones = _phones(files[".phn"], files[".wav"])
-    rows = _rows(files[".txt"])
-    if len(rows) != 1:
+    rows = _rows(files[".txt"]) if ".txt" in files else []
+    if ".txt" in files and len(rows) != 1:
         raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: 0, the last sample, the text")
+    words = _rows(files[".wrd"]) if ".wrd" in files else []
     return Utterance(
         utterance_id=utterance_id,
         speaker=speaker,
@@ -142,26 +163,19 @@ def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: 
         gender=speaker[0],
         dialect=dialect,
         part=part,
-        text=rows[0][3],
-        words=tuple(TimedWord(word, first, end) for _, first, end, word in _rows(files[".wrd"])),
+        text=rows[0][3] if rows else "",
+        words=tuple(TimedWord(word, first, end) for _, first, end, word in words),
     )
 
 
 def _rows(path: Path) -> list[tuple[int, int, int, str]]:
     """Line number, first sample, end sample and the rest of each line."""
-    try:
-        text = path.read_bytes().decode("ascii")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise CorpusError(path, line, f"holds the byte 0x{error.object[error.start]:02x}; it must be ASCII") from None
-    except OSError as error:
-        raise CorpusError(path, None, f"cannot be read ({error.strerror})") from None
     rows = []
-    for number, row in enumerate(text.splitlines(), 1):
+    for number, row in enumerate(read_lines(path, CorpusError, expected="lines 'first sample, end sample, text'"), 1):
         fields = row.split(None, 2)
         if not fields:
             continue
-        if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
+        if len(fields) < 3 or not all(map(_NUMBER.fullmatch, fields[:2])):
             rule = "it must be first sample, end sample, text"
             raise CorpusError(path, number, f"cannot be read: {row[:60]!r}; {rule}")
         first, end = int(fields[0]), int(fields[1])

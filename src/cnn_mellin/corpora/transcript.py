@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
+from cnn_mellin import text_file
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.identifier import RULE, identifier_fault
 
-__all__ = ["parse_transcript", "read_lines", "require_name"]
+__all__ = ["notation_fault", "parse_transcript", "read_lines", "require_name", "symbol_fault"]
 
-# Names become files (`feat/NAME.pt`) and stand in brackets in trn files.
-_NAME = re.compile(r"[^()/\\\s.;][^()/\\\s]*")
-_SYMBOL = re.compile(r"[^()\s]+")
 _RESERVED = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
+# NIST's notation of alternatives, `{ b / t / @ }`. A brace alone is a symbol, of X-SAMPA.
+_ALTERNATIVES = re.compile(r"\{[^{}]*/[^{}]*\}|\{[^{}]*\s/(?:\s[^{}]*|$)")
 
 
 def require_name(name: str, path: Path, line: int | None, what: str = "utterance") -> str:
-    """The name of an utterance or speaker, if every file can hold it.
+    """The name of an utterance, speaker or partition, if it keeps the rule of identifiers.
 
     Raises:
-        CorpusError: it is empty, holds white space, a bracket or a slash, or begins with a dot or semicolon.
+        CorpusError: it breaks the rule.
 
     >>> require_name("mary-1", Path("text"), 1)
     'mary-1'
     """
-    if not _NAME.fullmatch(name):
-        rule = "no white space, bracket or slash, and no dot or semicolon at its start"
-        raise CorpusError(path, line, f"{name[:60]!r} cannot name the {what}: it must have {rule}; rename it")
+    fault = identifier_fault(name)
+    if fault is not None:
+        shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
+        raise CorpusError(path, line, f"{what} {shown} {fault}; {RULE}; rename it")
     return sys.intern(name)
 
 
@@ -35,7 +38,7 @@ def parse_transcript(text: str, path: Path, line: int | None) -> tuple[str, ...]
     """The symbols of a transcript, which white space divides.
 
     Raises:
-        CorpusError: there is none, or one has a bracket or is reserved.
+        CorpusError: there is none, one has a bracket or control character or is reserved, or some are alternatives.
 
     >>> parse_transcript("b  a a", Path("text"), 1)
     ('b', 'a', 'a')
@@ -43,13 +46,45 @@ def parse_transcript(text: str, path: Path, line: int | None) -> tuple[str, ...]
     symbols = tuple(sys.intern(symbol) for symbol in text.split())
     if not symbols:
         raise CorpusError(path, line, "has no symbol; write what is said, or delete the utterance")
-    for number, symbol in enumerate(symbols):
-        if not _SYMBOL.fullmatch(symbol) or (number == 0 and symbol.startswith(";;")):
-            why = f"symbol {symbol[:60]!r} has a bracket, or begins a line with ;;, which trn files cannot hold"
-            raise CorpusError(path, line, f"{why}; replace it")
-        if symbol in _RESERVED:
-            raise CorpusError(path, line, f"symbol {symbol!r} is reserved by language models; replace it")
+    fault = notation_fault(text)
+    if fault is not None:
+        raise CorpusError(path, line, fault)
+    if symbols[0].startswith(";;"):
+        why = f"symbol {symbols[0][:60]!r} begins a line with ;;, which makes it a comment in trn files"
+        raise CorpusError(path, line, f"{why}; replace it")
+    reserved = next((symbol for symbol in symbols if symbol in _RESERVED), None)
+    if reserved is not None:
+        raise CorpusError(path, line, f"symbol {reserved!r} is reserved by language models; replace it")
     return symbols
+
+
+def notation_fault(text: str) -> str | None:
+    """What in a transcript is no symbol, as a sentence that ends in a remedy, or None.
+
+    >>> notation_fault("{ r"), notation_fault("aa { b / t } k")
+    (None, "has alternatives, '{ b / t }', of which one must be chosen; write the symbols that are said")
+    """
+    alternatives = _ALTERNATIVES.search(text)
+    if alternatives is not None:
+        shown = " ".join(alternatives[0].split())[:60]
+        return f"has alternatives, {shown!r}, of which one must be chosen; write the symbols that are said"
+    return next((fault for symbol in text.split() if (fault := symbol_fault(symbol)) is not None), None)
+
+
+def symbol_fault(symbol: str) -> str | None:
+    """What is wrong with a symbol, as a sentence that ends in a remedy, or None.
+
+    >>> symbol_fault("{"), symbol_fault("(b)")
+    (None, "symbol '(b)' has a bracket, which trn files cannot hold (it marks what may be missing); replace it")
+    """
+    if "(" in symbol or ")" in symbol:
+        why = "has a bracket, which trn files cannot hold (it marks what may be missing)"
+        return f"symbol {symbol[:60]!r} {why}; replace it"
+    if not symbol.isprintable():
+        control = next((letter for letter in symbol if unicodedata.category(letter) in ("Cc", "Cs")), None)
+        if control is not None:
+            return f"symbol {symbol[:60]!r} has {control!r}, a control character; replace it"
+    return None
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
@@ -57,20 +92,12 @@ def read_lines(path: Path, expected: str) -> list[str]:
 
     Args:
         path: the file.
-        expected: what its lines should be, for messages.
+        expected: description of its lines, for messages.
 
     Raises:
         CorpusError: it cannot be read, is not UTF-8, or is empty.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise CorpusError(path, None, f"does not exist; expected lines {expected!r}") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise CorpusError(path, line, "is not UTF-8 text; convert it (iconv -t utf-8)") from None
-    except OSError as error:
-        raise CorpusError(path, None, f"cannot be read ({error.strerror})") from None
-    if not text.strip():
+    lines = text_file.read_lines(path, CorpusError, expected=f"lines {expected!r}")
+    if not any(line.strip() for line in lines):
         raise CorpusError(path, None, f"is empty; expected lines {expected!r}")
-    return re.split(r"\r?\n", text)
+    return lines

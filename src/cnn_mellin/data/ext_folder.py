@@ -14,7 +14,7 @@ from cnn_mellin.data.partition import count_partition
 from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
 from cnn_mellin.language_models.arpa import Ngrams
-from cnn_mellin.scoring.transcripts import write_trn
+from cnn_mellin.scoring.transcripts import write_ctm, write_stm, write_trn
 
 __all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
 
@@ -95,15 +95,23 @@ def _write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
 def _write_times(
     ext: Path, part: str, utterances: Sequence[Utterance], labelling: Labelling, sample_rate_hz: int
 ) -> None:
-    """References with their times: NIST's ctm (a line a phone) and stm (a line an utterance)."""
-    with atomic_file(ext / f"{part}.ref.ctm") as ctm, atomic_file(ext / f"{part}.ref.stm") as stm:
-        for utterance in utterances:
-            name, symbols = utterance.utterance_id, []
-            for phone in utterance.phones:
-                for symbol in labelling.scored_symbols([phone.symbol]):
-                    first = phone.first_sample / sample_rate_hz
-                    seconds = phone.end_sample / sample_rate_hz - first
-                    ctm.write(f"{name} A {first:.4f} {seconds:.4f} {symbol}\n")
-                    symbols.append(symbol)
-            end = utterance.phones[-1].end_sample / sample_rate_hz
-            stm.write(f"{name} A {utterance.speaker} 0.0000 {end:.4f} {' '.join(symbols)}\n")
+    """References with their times, as ctm and stm."""
+    segments: dict[str, list[tuple[float, float, str]]] = {}
+    for utterance in utterances:
+        segments[utterance.utterance_id] = [
+            (phone.first_sample / sample_rate_hz, phone.end_sample / sample_rate_hz, symbol)
+            for phone in utterance.phones
+            for symbol in labelling.scored_symbols([phone.symbol])
+        ]
+    write_ctm(ext / f"{part}.ref.ctm", segments)
+    write_stm(
+        ext / f"{part}.ref.stm",
+        {
+            utterance.utterance_id: (
+                utterance.speaker,
+                utterance.phones[-1].end_sample / sample_rate_hz,
+                [symbol for _, _, symbol in segments[utterance.utterance_id]],
+            )
+            for utterance in utterances
+        },
+    )

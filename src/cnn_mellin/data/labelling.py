@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from cnn_mellin.corpora.look_alikes import look_alike_warning
 from cnn_mellin.corpora.phone_sets import folding_to, phone_set
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.utterance_names import name_utterances
@@ -54,7 +55,9 @@ def timit_labelling(num_phones: int = 48) -> Labelling:
 
 
 def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labelling, str]:
-    """The symbols that a corpus has, in order, as they are; and a warning where training lacks some, or nothing.
+    """The symbols that a corpus has, in order, as they are; and a warning, or nothing.
+
+    The warning names symbols that training lacks, and those that look the same or cannot be seen.
 
     >>> from pathlib import Path
     >>> labelling, _ = corpus_labelling({"train": [Utterance("u", "s", Path("u.wav"), (), transcript=("b", "a"))]})
@@ -64,12 +67,9 @@ def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labellin
     of_part = {part: {label for u in utterances for label in u.labels} for part, utterances in parts.items()}
     symbols = tuple(sorted(set().union(*of_part.values())))
     unseen = sorted(set(symbols) - of_part.get("train", set()))
-    warning = (
-        f"no training utterance has {len(unseen)} of {len(symbols)} symbols: {name_utterances(unseen)}"
-        if unseen
-        else ""
-    )
-    return Labelling(symbols, None, None, {"symbols": list(symbols)}), warning
+    lacking = f"no training utterance has {len(unseen)} of {len(symbols)} symbols: {name_utterances(unseen)}"
+    warnings = [*([lacking] if unseen else []), look_alike_warning(symbols)]
+    return Labelling(symbols, None, None, {"symbols": list(symbols)}), "; ".join(filter(None, warnings))
 
 
 def _folded(labels: Sequence[str], folding: Mapping[str, str | None] | None) -> Sequence[str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.corpora.transcript import symbol_fault
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.nearest import nearest
+from cnn_mellin.text_file import read_lines
 
 __all__ = ["class_of_end", "read_symbols", "write_symbols"]
+
+_CLASS = re.compile(r"[0-9]{1,9}")
 
 
 def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
@@ -25,23 +30,24 @@ def read_symbols(ext_dir: str | Path) -> list[str]:
     """Symbols in the order of their classes, from `token2id.txt` in `ext_dir`.
 
     Raises:
-        DataError: the file is missing, a line is not a symbol and a number, or classes are not 0, 1, 2, ...
+        DataError: the file is missing, a line is not a symbol and a number, a symbol has a bracket or control
+            character, or classes are not 0, 1, 2, ...
     """
     path = Path(ext_dir) / "token2id.txt"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: does not exist; data directories of a corpus share an ext folder beside them"
-        ) from None
+    lines = read_lines(path, expected="lines 'symbol class', in the ext folder that the partitions of a corpus share")
     symbol_of: dict[int, str] = {}
+    seen: set[str] = set()
     for number, line in enumerate(lines, 1):
         fields = line.split()
-        if len(fields) != 2 or not fields[1].isdecimal():
+        if len(fields) != 2 or not _CLASS.fullmatch(fields[1]):
             raise DataError(f"{path}:{number}: {line!r} is not a symbol and its class")
-        if int(fields[1]) in symbol_of or fields[0] in symbol_of.values():
+        if int(fields[1]) in symbol_of or fields[0] in seen:
             raise DataError(f"{path}:{number}: {line!r} names a symbol or class a second time")
+        fault = symbol_fault(fields[0])
+        if fault is not None:
+            raise DataError(f"{path}:{number}: {fault}")
         symbol_of[int(fields[1])] = fields[0]
+        seen.add(fields[0])
     if not symbol_of or sorted(symbol_of) != list(range(len(symbol_of))):
         raise DataError(f"{path}: classes must be 0, 1, 2, ... without a gap; found {sorted(symbol_of)[:5]} ...")
     return [symbol_of[i] for i in range(len(symbol_of))]

@@ -17,6 +17,7 @@ from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.language_models.arpa import arpa_tokens, read_arpa
 from cnn_mellin.scoring.speakers import read_speakers
 from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.text_file import read_lines
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["find_faults", "partitions_in"]
@@ -166,7 +167,7 @@ def _ext_faults(ext: Path, partition: Partition) -> Iterator[str]:
 
 
 def _second_column(path: Path) -> list[str]:
-    return [line.split()[-1] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.split()[-1] for line in read_lines(path) if line.strip()]
 
 
 def _lm_fault(path: Path, symbols: Collection[str]) -> str | None:
@@ -180,7 +181,7 @@ def _lacking(there: Collection[str], utterance_ids: Collection[str]) -> str | No
 
 
 def _info_fault(path: Path, partition: Partition) -> str | None:
-    fields = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    fields = (line.split() for line in read_lines(path))
     info = {row[0]: row[-1] for row in fields if row}
     for name, value in (("num_utterances", len(partition)), ("total_frames", int(partition.frame_offsets[-1]))):
         if info.get(name) != str(value):

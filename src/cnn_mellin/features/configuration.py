@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from cnn_mellin.features.scale import Scale
 from cnn_mellin.features.triangular_bank import TriangularBank
 from cnn_mellin.nearest import nearest
 from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.text_file import read_json
 
 __all__ = [
     "FEATURE_TYPES",
@@ -311,15 +311,7 @@ def shipped_configuration(feature_type: str) -> dict[str, Any]:
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
     """Content of a JSON file, checked to be an object."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise SettingsError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: holds {type(content).__name__}, not an object of settings")
-    return content
+    return read_json(path, SettingsError)
 
 
 def as_content(config: StftConfig | SiConfig) -> dict[str, Any]:

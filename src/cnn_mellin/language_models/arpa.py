@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import zlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
+from cnn_mellin.text_file import read_lines
 
 __all__ = ["END", "START", "UNKNOWN", "Ngrams", "arpa_tokens", "read_arpa", "write_arpa"]
 
+_COUNT = re.compile(r"ngram\s+(?P<order>[0-9]{1,3})\s*=\s*(?P<count>[0-9]{1,15})")
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
+_MARKS = frozenset({START, END, UNKNOWN, UNKNOWN.upper()})
 
 # For each order, from 1: words -> base-10 logarithms of their probability and of their back-off weight.
 Ngrams = list[dict[tuple[str, ...], tuple[float, float]]]
@@ -26,7 +29,7 @@ def arpa_tokens(ngrams: Ngrams) -> list[str]:
     >>> arpa_tokens([{("<s>",): (-99.0, 0.0), ("t",): (-0.3, 0.0), ("</s>",): (-0.3, 0.0)}])
     ['t']
     """
-    return sorted(word for (word,) in ngrams[0] if word not in (START, END, UNKNOWN, UNKNOWN.upper()))
+    return sorted(word for (word,) in ngrams[0] if word not in _MARKS)
 
 
 def read_arpa(path: str | Path) -> Ngrams:
@@ -35,27 +38,17 @@ def read_arpa(path: str | Path) -> Ngrams:
     Raises:
         DataError: the file cannot be read, or a line breaks the form.
     """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        lines = enumerate(content.decode("utf-8").splitlines(), 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise DataError(f"{path}: is not a whole gzip file; write it again") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text; expected an ARPA file") from None
-    promised = _read_counts(path, lines)
+    lines = _Lines(path, read_lines(path, expected="an ARPA file", compressed=True))
+    promised = _read_counts(lines)
     ngrams: Ngrams = []
     for order, count in enumerate(promised, 1):
-        ngrams.append(_read_section(path, lines, order, len(promised)))
+        lines.heading(f"\\{order}-grams:")
+        ngrams.append(_read_section(lines, order, len(promised), ngrams[0] if ngrams else None))
         if len(ngrams[-1]) != count:
             raise DataError(f"{path}: has {len(ngrams[-1])} {order}-grams, but its head promises {count}")
-    last = next((line for _, line in lines if line.strip()), "")
-    if last.strip() != "\\end\\":
-        raise DataError(f"{path}: ends without \\end\\; it was cut, or holds more orders than its head says")
+    lines.heading("\\end\\")
+    if not lines.at_end():
+        raise lines.fault("follows \\end\\, which ends a model; keep one model in a file")
     return ngrams
 
 
@@ -76,44 +69,82 @@ def write_arpa(path: str | Path, ngrams: Ngrams) -> None:
         file.write(gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
 
 
-def _read_counts(path: Path, lines: Iterator[tuple[int, str]]) -> list[int]:
+class _Lines:
+    """The lines that are not blank: blank ones divide sections, and toolkits leave them out or write more of them."""
+
+    def __init__(self, path: str | Path, lines: Sequence[str]) -> None:
+        self.path, self._lines, self._next = path, lines, 0
+
+    def at_end(self) -> bool:
+        """Whether only blank lines are left."""
+        while self._next < len(self._lines) and not self._lines[self._next].strip():
+            self._next += 1
+        return self._next == len(self._lines)
+
+    def peek(self) -> str:
+        """The next line without the blanks around it; empty at the end of the file."""
+        return "" if self.at_end() else self._lines[self._next].strip()
+
+    def take(self) -> str:
+        """The next line, which is then read."""
+        line = self.peek()
+        self._next += 1
+        return line
+
+    def heading(self, expected: str) -> None:
+        """Take a line that must be there as it is."""
+        if self.at_end():
+            number = max(len(self._lines), 1)
+            raise DataError(f"{self.path}:{number}: ends without {expected}; it was cut, write or copy it again")
+        if self.peek() != expected:
+            raise self.fault(f"is not the heading {expected}")
+        self._next += 1
+
+    def fault(self, why: str) -> DataError:
+        """The error for the next line."""
+        return DataError(f"{self.path}:{self._next + 1}: {self.peek()[:60]!r} {why}")
+
+
+def _read_counts(lines: _Lines) -> list[int]:
     """Number of n-grams of each order, from the head; what stands before the head is a comment."""
-    if not any(line.strip() == "\\data\\" for _, line in lines):
-        raise DataError(f"{path}: has no \\data\\ line; expected an ARPA file")
+    while lines.peek() != "\\data\\":
+        if lines.at_end():
+            raise DataError(f"{lines.path}: has no \\data\\ line; expected an ARPA file")
+        lines.take()
+    lines.take()
     counts: list[int] = []
-    for number, line in lines:
-        if not line.strip():
-            if counts:
-                return counts
-            continue
-        order, _, count = line.strip().removeprefix("ngram ").partition("=")
-        if not line.startswith("ngram ") or order.strip() != str(len(counts) + 1) or not count.strip().isdecimal():
-            raise DataError(f"{path}:{number}: {line[:60]!r} is not 'ngram {len(counts) + 1}=COUNT'")
-        counts.append(int(count))
-    raise DataError(f"{path}: ends within its head")
+    while not lines.at_end() and not lines.peek().startswith("\\"):
+        match = _COUNT.fullmatch(lines.peek())
+        if match is None or int(match["order"]) != len(counts) + 1:
+            raise lines.fault(f"is not 'ngram {len(counts) + 1}=COUNT'")
+        counts.append(int(match["count"]))
+        lines.take()
+    if not counts:
+        raise DataError(f"{lines.path}: has no line 'ngram 1=COUNT' in its head; expected an ARPA file")
+    return counts
 
 
 def _read_section(
-    path: Path, lines: Iterator[tuple[int, str]], order: int, highest: int
+    lines: _Lines, order: int, highest: int, unigrams: Container[tuple[str, ...]] | None
 ) -> dict[tuple[str, ...], tuple[float, float]]:
-    heading = next(((number, line.strip()) for number, line in lines if line.strip()), (0, ""))
-    if heading[1] != f"\\{order}-grams:":
-        raise DataError(f"{path}:{heading[0]}: {heading[1][:60]!r} is not the heading \\{order}-grams:")
+    """The n-grams of an order, up to the next heading."""
     entries: dict[tuple[str, ...], tuple[float, float]] = {}
-    for number, line in lines:
-        fields = line.split()
-        if not fields:
-            return entries
+    while not lines.at_end() and not lines.peek().startswith("\\"):
+        fields = lines.peek().split()
         words = tuple(fields[1 : order + 1])
         numbers = _numbers([fields[0], *fields[order + 1 :]])
-        if len(words) < order or numbers is None or len(numbers) > 1 + (order < highest) or numbers[0] > 0:
-            raise DataError(
-                f"{path}:{number}: {line[:60]!r} is not 'LOG10_PROBABILITY {order} word(s) [LOG10_BACKOFF]'"
-            )
+        if len(words) < order or numbers is None or len(numbers) > 2 or numbers[0] > 0:
+            raise lines.fault(f"is not 'LOG10_PROBABILITY {order} word(s) [LOG10_BACKOFF]'")
+        if order == highest and numbers[1:] not in ([], [0.0]):
+            raise lines.fault(f"has a back-off weight, but {highest}-grams are the longest; leave it out")
+        unknown = [word for word in words if unigrams is not None and (word,) not in unigrams and word not in _MARKS]
+        if unknown:
+            raise lines.fault(f"has {unknown[0]!r}, which is not among the 1-grams; write the model again")
         if words in entries:
-            raise DataError(f"{path}:{number}: {' '.join(words)!r} is there a second time")
+            raise lines.fault(f"is a duplicate: {' '.join(words)!r} is there a second time")
         entries[words] = (numbers[0], numbers[1] if len(numbers) > 1 else 0.0)
-    raise DataError(f"{path}: ends within its {order}-grams")
+        lines.take()
+    return entries
 
 
 def _numbers(fields: Sequence[str]) -> list[float] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.picture_text import drawing, shown_text
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
 
 __all__ = ["plot_confusions"]
@@ -16,6 +17,7 @@ _INCHES_A_PHONE = 0.22
 _WORTH_WRITING = 0.05
 
 
+@drawing()
 def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "") -> None:
     """Draw the confusion matrix: a row a phone of the reference, each cell its share of the row in percent.
 
@@ -36,7 +38,7 @@ def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "")
     counts = np.array(table, dtype=np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    names = [phone or "" for phone in phones]
+    names = [shown_text(phone or "") for phone in phones]
     size = max(_INCHES_A_PHONE * len(names), 4.0)
     figure = Figure(figsize=(size + 2.2, size + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -46,7 +48,7 @@ def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "")
     axes.set_yticks(range(len(names)), numbers, fontsize=7)
     axes.set_xticks(range(len(names)), [*names[:-1], "deleted"], fontsize=7, rotation=90)
     axes.xaxis.tick_top()
-    axes.set(ylabel="reference (how often)", title=title)
+    axes.set(ylabel="reference (how often)", title=shown_text(title, 100))
     axes.set_xlabel("recognised as")
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnn_mellin.report.picture_text import drawing, shown_text
+
 __all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates"]
 
 # Blue for linear, orange for Mellin, lighter for further features: told apart by colour-blind eyes, too.
@@ -14,6 +16,7 @@ _COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f
 _MARKERS = {"lcorr": "o", "mcorr": "s"}
 
 
+@drawing()
 def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
     """SVG: phone error rate against speaking rate, a line a system, each seed a dot.
 
@@ -25,7 +28,9 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
         places = sorted(of_system)
         means = [sum(of_system[rate]) / len(of_system[rate]) for rate in places]
         style = _style(system, rates)
-        axes.plot(places, means, label=system, linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style)
+        axes.plot(
+            places, means, label=shown_text(system, 40), linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style
+        )
         for rate in places:
             axes.plot([rate] * len(of_system[rate]), of_system[rate], ".", alpha=0.35, markersize=5, **style)
     axes.axvline(1, color="0.75", linewidth=1, zorder=0)
@@ -34,6 +39,7 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
     return _svg(figure)
 
 
+@drawing()
 def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> bytes:
     """SVG: training loss and dev phone error rate against epochs, a line a seed.
 
@@ -46,7 +52,7 @@ def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
     ):
         for system, seeds in histories.items():
             for number, epochs in enumerate(seeds):
-                label = system if number == 0 else None
+                label = shown_text(system, 40) if number == 0 else None
                 values = [epoch[column] for epoch in epochs]
                 marker = "o" if len(values) == 1 else None
                 places = [epoch["epoch"] for epoch in epochs]
@@ -58,6 +64,7 @@ def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
     return _svg(figure)
 
 
+@drawing()
 def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     """SVG: phone error rate of each phone or speaker, the worst first, a dot a system.
 
@@ -77,14 +84,17 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
         values = [of_system.get(name, math.inf) for name in names]
         shown = [value if math.isfinite(value) else math.nan for value in values]
         marker = _MARKERS.get(system[:5], "o")
-        axes.plot(range(len(names)), shown, marker, label=system, markersize=5, **_style(system, groups))
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axes.plot(
+            range(len(names)), shown, marker, label=shown_text(system, 40), markersize=5, **_style(system, groups)
+        )
+    axes.set_xticks(range(len(names)), list(map(shown_text, names)), rotation=90, fontsize=8)
     axes.set(ylabel="phone error rate, %", xlabel=f"{what}, the hardest first")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return _svg(figure)
 
 
+@drawing()
 def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]]) -> bytes:
     """SVG: a confusion matrix, each row in percent of its reference phone.
 
@@ -101,7 +111,7 @@ def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]
     figure, axes = _figure(side + 0.8, side)
     shown = axes.imshow(np.sqrt(percents), cmap="Blues", vmin=0, vmax=10)
     for axis, missing in ((axes.xaxis, "deleted"), (axes.yaxis, "inserted")):
-        axis.set_ticks(range(len(phones)), [missing if name is None else name for name in phones])
+        axis.set_ticks(range(len(phones)), [missing if name is None else shown_text(name) for name in phones])
         axis.set_tick_params(labelsize=7)
     axes.tick_params(axis="x", rotation=90)
     axes.set(xlabel="recognised", ylabel="reference")
@@ -131,9 +141,6 @@ def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]
 
 
 def _svg(figure: Any) -> bytes:
-    import matplotlib as mpl
-
     out = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "cnn-mellin"}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()

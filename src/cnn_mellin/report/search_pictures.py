@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.picture_text import drawing, shown_text
 from cnn_mellin.report.report_page import Page, Section
 from cnn_mellin.search.best_settings import best_trial, completed_trials, trial_value
 from cnn_mellin.search.importance import setting_importances
@@ -30,6 +31,7 @@ _DOT, _LINE = "#5b9bd5", "#0b5394"
 _BEST_PART = 0.25
 
 
+@drawing()
 def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], out_dir: str | Path) -> None:
     """Write `history.png`, `importances.png`, `slices.png`, `parallel_coordinates.png` and `index.html` with all four.
 
@@ -124,7 +126,7 @@ def _slices(dimensions: Sequence[Dimension], done: Sequence[FrozenTrial]) -> Fig
         axes.set_xlabel(dimension.name.replace(".", ".\n", 1), fontsize=8)
         axes.tick_params(labelsize=8)
         if dimension.choices:
-            axes.set_xticks(range(len(dimension.choices)), list(map(str, dimension.choices)))
+            axes.set_xticks(range(len(dimension.choices)), [shown_text(str(choice)) for choice in dimension.choices])
             axes.margins(x=0.2)
         else:
             _show_range(axes, dimension)
@@ -162,7 +164,11 @@ def _parallel(dimensions: Sequence[Dimension], done: Sequence[FrozenTrial]) -> F
         if dimension.choices:
             for choice in dimension.choices:
                 axes.annotate(
-                    str(choice), (x, _height(dimension, choice)), fontsize=7, xytext=(3, 0), textcoords=_BESIDE
+                    shown_text(str(choice)),
+                    (x, _height(dimension, choice)),
+                    fontsize=7,
+                    xytext=(3, 0),
+                    textcoords=_BESIDE,
                 )
             continue
         for height, end in ((0.0, dimension.low), (1.0, dimension.high)):

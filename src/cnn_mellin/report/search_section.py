@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cnn_mellin.report.picture_text import drawing, shown_text
 from cnn_mellin.report.report_page import Section
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _read(db_url: str, names: Sequence[str]) -> dict[str, tuple[StudyPlan, list[
     return found
 
 
+@drawing()
 def _draw_histories(histories: dict[str, list[tuple[int, float]]]) -> bytes:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from cnn_mellin.report.search_pictures import draw_history
@@ -89,10 +90,9 @@ def _draw_histories(histories: dict[str, list[tuple[int, float]]]) -> bytes:
     for axis, (name, history) in zip(axes, histories.items(), strict=False):
         numbers, values = zip(*history, strict=True)
         draw_history(axis, numbers, values)
-        axis.set_title(name, fontsize=9)
+        axis.set_title(shown_text(name, 40), fontsize=9)
     for axis in axes[len(histories) :]:
         axis.set_visible(False)
     out = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "cnn-mellin"}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.picture_text import drawing, shown_text
 
 if TYPE_CHECKING:
     from cnn_mellin.decoding.transcriber import Transcription
@@ -20,6 +21,7 @@ _LEAST_INCHES, _MOST_INCHES = 8.0, 60.0
 _FULL_SCALE = 32768.0
 
 
+@drawing()
 def plot_transcription(
     transcription: Transcription, symbols: Sequence[str], out: str | Path, *, title: str = ""
 ) -> None:
@@ -46,7 +48,7 @@ def plot_transcription(
     heights = [1.2, *([1.6] if banks else []), max(0.16 * len(names), 1.0)]
     figure = Figure(figsize=(width, sum(heights) + 1.4), layout="constrained")
     axes = list(figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}))
-    figure.suptitle(title)
+    figure.suptitle(shown_text(title, 100))
     samples = transcription.samples.cpu().numpy() / _FULL_SCALE
     axes[0].plot(np.linspace(0, duration_s, len(samples), endpoint=False), samples, linewidth=0.4, color="C0")
     axes[0].set(ylabel="waveform", xlim=(0, duration_s))
@@ -61,7 +63,7 @@ def plot_transcription(
     extent = (0, end_s, len(names) - 0.5, -0.5)
     shown = axes[-1].imshow(posteriors.T, aspect="auto", extent=extent, cmap="Blues", vmin=0, vmax=1)
     axes[-1].set(ylabel="posteriors", xlabel="seconds", xlim=(0, duration_s))
-    axes[-1].set_yticks(range(len(names)), names, fontsize=7)
+    axes[-1].set_yticks(range(len(names)), list(map(shown_text, names)), fontsize=7)
     figure.colorbar(shown, ax=axes[-1], pad=0.005, fraction=0.02)
     for axis in axes:
         for _, start, _ in transcription.phones:
@@ -90,4 +92,4 @@ def _in_decibels(features: np.ndarray) -> np.ndarray:
 def _write_phones(axis: Any, transcription: Transcription) -> None:
     """Symbols above the waveform, each at its start; neighbours take turns in height."""
     for i, (symbol, start, _) in enumerate(transcription.phones):
-        axis.text(start, 1.03 + 0.14 * (i % 2), symbol, transform=axis.get_xaxis_transform(), fontsize=8)
+        axis.text(start, 1.03 + 0.14 * (i % 2), shown_text(symbol), transform=axis.get_xaxis_transform(), fontsize=8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.data.partition import Partition
 from cnn_mellin.errors import DataError
+from cnn_mellin.report.picture_text import drawing, shown_text
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["draw_utterance"]
@@ -21,6 +22,7 @@ _FULL_SCALE = 32768
 _INCHES_A_SECOND = 6.0
 
 
+@drawing()
 def draw_utterance(
     partition: Partition,
     utterance_id: str,
@@ -53,7 +55,7 @@ def draw_utterance(
     features, reference = partition.features_of(i), partition.reference_of(i)
     if symbols is not None:
         partition.check_classes(len(symbols))
-    names = [str(c) if symbols is None else symbols[c] for c in reference[:, 0].tolist()]
+    names = [str(c) if symbols is None else shown_text(symbols[c]) for c in reference[:, 0].tolist()]
     shift_s = (partition.description.frame_shift_ms or 10.0) / 1000
     length_s = len(features) * shift_s
     timed = bool(len(reference)) and bool((reference[:, 1] >= 0).all())
@@ -73,15 +75,13 @@ def draw_utterance(
         above = axes[0].secondary_xaxis("top")
         # In two rows, so that the names of short phones do not run into each other.
         staggered = [f"{name}\n" if place % 2 else name for place, name in enumerate(names)]
-        above.set_xticks(
-            [(first + end) / 2 * shift_s for first, end in reference[:, 1:].tolist()], staggered, parse_math=False
-        )
+        above.set_xticks([(first + end) / 2 * shift_s for first, end in reference[:, 1:].tolist()], staggered)
         above.tick_params(length=0)
         heading = utterance_id
     else:
         heading = f"{utterance_id}: {' '.join(names)}"
     about = partition.description.feature_type or f"{features.shape[1]} coefficients"
-    figure.suptitle(f"{heading} ({about})", parse_math=False)
+    figure.suptitle(shown_text(f"{heading} ({about})", 400))
     axes[-1].set_xlabel("time, s" if partition.description.frame_shift_ms else "time, s (if frames are 10 ms apart)")
     axes[-1].set_xlim(0, length_s)
     with atomic_file(out, "wb") as file:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cnn_mellin.corpora.look_alikes import look_alike_warning, look_alikes
 from cnn_mellin.errors import DataError
 from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_convention, is_right
 from cnn_mellin.scoring.error_counts import ErrorCounts
@@ -62,6 +63,11 @@ class PhoneErrorRate:
         if self.unseen_symbols:
             unseen = ", ".join(f"{symbol} {count} times" for symbol, count in self.unseen_symbols.items())
             lines.append(f"recognised, but in no reference: {unseen}")
+            spoken = {reference for reference, _ in self.pairs if reference is not None}
+            groups = look_alikes(spoken | self.unseen_symbols.keys())
+            twins = {symbol for group in groups if self.unseen_symbols.keys() & group for symbol in group}
+            if twins:
+                lines.append(look_alike_warning(twins))
         return lines
 
     def worst_confusions(self, most: int = 10) -> list[tuple[str | None, str | None, int]]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
+from cnn_mellin.text_file import read_lines
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["read_speakers", "speakers_from_names", "speakers_of"]
@@ -52,14 +54,8 @@ def read_speakers(path: str | Path) -> dict[str, str]:
     Raises:
         DataError: the file cannot be read, a line is not two names, or an utterance is there twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text; expected lines 'utterance speaker'") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     speaker_of: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, expected="lines 'utterance speaker'"), 1):
         fields = line.split()
         if not fields:
             continue
@@ -67,5 +63,9 @@ def read_speakers(path: str | Path) -> dict[str, str]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'utterance speaker'")
         if fields[0] in speaker_of:
             raise DataError(f"{path}:{number}: utterance {fields[0]} is there a second time")
-        speaker_of[fields[0]] = fields[1]
+        name, speaker = (
+            require_identifier(field, what, f"{path}:{number}")
+            for field, what in zip(fields, ("utterance", "speaker"), strict=True)
+        )
+        speaker_of[name] = speaker
     return speaker_of

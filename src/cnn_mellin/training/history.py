@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.errors import DataError
+from cnn_mellin.text_file import read_lines
 
 __all__ = ["EpochRecord", "read_history", "write_history"]
 
@@ -45,21 +47,31 @@ def write_history(path: Path, records: list[EpochRecord]) -> None:
     writer = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(record) for record in records)
-    if path.exists() and path.read_text(encoding="utf-8") == text.getvalue():
+    if path.exists() and path.read_bytes() == text.getvalue().encode():
         return
     with atomic_file(path) as file:
         file.write(text.getvalue())
 
 
 def read_history(path: Path) -> list[EpochRecord]:
-    """The records of a file that `write_history` wrote; none where there is no file."""
+    """The records of a file that `write_history` wrote; none where there is no file.
+
+    Raises:
+        DataError: a line is not one of `write_history`.
+    """
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
+    rows = csv.DictReader(read_lines(path, expected="the history of a training"))
+    try:
         return [
             EpochRecord(**{field.name: _KINDS[str(field.type)](row[field.name]) for field in fields(EpochRecord)})
-            for row in csv.DictReader(file)
+            for row in rows
         ]
+    except KeyError as error:
+        raise DataError(f"{path}:1: has no column {error}; delete the file to have it written again") from None
+    except (ValueError, TypeError, csv.Error) as error:
+        why = f"is no line of a training's history ({error}); delete the file to have it written again"
+        raise DataError(f"{path}:{rows.line_num}: {why}") from None
 
 
 _KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float}
