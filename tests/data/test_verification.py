@@ -62,7 +62,10 @@ def test_changed_features_are_found_by_their_digest(train):
     features[3, 5] += 1
     features.flush()
     (fault,) = find_faults(train)
-    assert "is not what was written" in fault
+    assert fault == (
+        f"{train}: is damaged (features, references or ids are not what was written); "
+        "prepare it again with cnn-mellin prep"
+    )
 
 
 def test_every_fault_is_named(train):
@@ -183,5 +186,9 @@ def test_offsets_that_fall_are_named(train):
 def test_the_description_is_checked_against_the_features(train):
     content = json.loads((train / "partition.json").read_text())
     (train / "partition.json").write_text(json.dumps({**content, "num_coefficients": 80}))
+    (fault,) = find_faults(train)
+    assert "is damaged (partition.json is not what was written)" in fault
+    del content["checksum"]  # as in the format before
+    (train / "partition.json").write_text(json.dumps({**content, "format": 1, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "features.npy holds float32 (40, 81)" in fault

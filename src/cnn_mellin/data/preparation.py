@@ -260,9 +260,12 @@ def _digest(samples: NDArray[np.float32]) -> bytes:
 
 
 def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
-    """Fingerprint of the corpus that a partition was computed from, or None unless it is of this description."""
+    """Fingerprint of the corpus that a partition was computed from, or None unless it is whole and of this description.
+
+    Its files are read, whatever is remembered of them: a disk that has gone bad does not change their times.
+    """
     try:
-        stored = read_partition(path).description
+        stored = read_partition(path, verify="always").description
     except DataError:
         return None
     corpus = str(stored.source.get("corpus", ""))
