@@ -86,6 +86,22 @@ def test_unchanged_is_left_alone_and_changed_is_computed_again(tmp_path, parts):
     assert prepare(num_phones=39) == {"train": False, "dev": False, "test": True}
 
 
+def test_files_of_ext_keep_their_time_unless_their_content_changes(tmp_path, parts):
+    ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
+
+    def times():
+        return {path.name: path.stat().st_mtime_ns for path in ext.iterdir()}
+
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    before = times()
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    assert times() == before
+    parts["dev"] = [make_utterance(tmp_path / "corpus", "faac0-sx3", num_samples=4800)]
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    changed = {name for name, time_ns in times().items() if time_ns != before[name]}
+    assert changed == {"dev.info.ark", "dev.ref.ctm", "dev.ref.stm"}
+
+
 @pytest.mark.parametrize(("name", "place"), [("features.npy", 700), ("index.npz", 400), ("partition.json", 40)])
 def test_what_is_damaged_is_prepared_again(tmp_path, parts, name, place):
     def prepare():

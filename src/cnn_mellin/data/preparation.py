@@ -108,7 +108,8 @@ def prepare(
         ngrams = estimate_language_model(parts["train"], labelling)
         perplexities = part_perplexities(ngrams, parts, labelling) or {}
         for name, extractor in extractors.items():
-            write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
+            with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
+                write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
             _delete_leftovers(Path(data) / name)
     return [replace(partition, perplexity=perplexities.get(partition.path.name)) for partition in prepared]
 
@@ -284,6 +285,21 @@ def _no_empty_folders(folders: Sequence[Path]) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def _unchanged_files_keep_their_time(folder: Path) -> Iterator[None]:
+    """Let files that are written again with the same content keep their time, by which a recipe knows large ones."""
+    before = {path: (_file_digest(path), path.stat().st_mtime_ns) for path in folder.glob("*") if path.is_file()}
+    yield
+    for path, (digest, time_ns) in before.items():
+        if path.is_file() and _file_digest(path) == digest:
+            os.utime(path, ns=(time_ns, time_ns))
+
+
+def _file_digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _delete_leftovers(folder: Path) -> None:
