@@ -74,6 +74,7 @@ def test_digest_is_of_the_content(tmp_path, path):
     ("arguments", "message"),
     [
         (("b", np.zeros((1, 3)), [0]), "utterance b: duplicate utterance id"),
+        (("d\0", np.zeros((1, 3)), [0]), r"utterance 'd.x00' has '.x00', which cannot be printed; an identifier has"),
         (("d", np.zeros((1, 2)), [0]), r"utterance d: features of shape \(1, 2\), but the partition has 3"),
         (("d", np.full((1, 3), np.nan), [0]), "utterance d: a feature is NaN or infinite"),
         (("d", np.zeros((1, 3)), [[0, 1]]), r"utterance d: reference of shape \(1, 2\)"),

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import corpus_labelling
 from cnn_mellin.data.partition import read_partition, write_partition
 from cnn_mellin.data.preparation import prepare
-from cnn_mellin.data.tensor_files import write_tensor_files
+from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.data.verification import find_faults, partitions_in
 from cnn_mellin.errors import DataError
 from cnn_mellin.features.audio import write_sphere
@@ -156,6 +157,15 @@ def test_faults_of_tensor_files_are_named(exported, kind, tensor, fault):
     path.unlink() if tensor is None else torch.save(tensor, path)
     (found,) = find_faults(exported)
     assert fault in found
+
+
+def test_names_of_tensor_files_that_break_the_rule_are_named(exported):
+    for kind in ("feat", "ref"):
+        shutil.copy(exported / kind / "u2.pt", exported / kind / "u 3.pt")
+    rule = "utterance 'u 3' has ' '; an identifier has 1 to 200 bytes"
+    assert [fault.split(": ", 1)[1].startswith(rule) for fault in find_faults(exported)] == [True, True]
+    with pytest.raises(DataError, match=f"dev/feat: {rule}"):
+        open_partition(exported)
 
 
 def test_without_ext_classes_have_no_upper_bound(exported, tmp_path):

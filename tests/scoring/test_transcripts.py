@@ -34,6 +34,7 @@ def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
         ("ah b\n", r"x.trn:1: 'ah b' is not 'phones \(utterance\)'"),
         ("ah (a)\nb (a)\n", "x.trn:2: utterance a is there a second time"),
         ("\n", "x.trn: holds no transcript"),
+        ("ah (a)\nb (a/b)\n", "x.trn:2: utterance 'a/b' has '/'; an identifier has .*; rename it"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -7,27 +7,27 @@ import sys
 from pathlib import Path
 
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.identifier import RULE, identifier_fault
 
 __all__ = ["parse_transcript", "read_lines", "require_name"]
 
-# Names become files (`feat/NAME.pt`) and stand in brackets in trn files.
-_NAME = re.compile(r"[^()/\\\s.;][^()/\\\s]*")
 _SYMBOL = re.compile(r"[^()\s]+")
 _RESERVED = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
 
 
 def require_name(name: str, path: Path, line: int | None, what: str = "utterance") -> str:
-    """The name of an utterance or speaker, if every file can hold it.
+    """The name of an utterance, speaker or partition, if it keeps the rule of identifiers.
 
     Raises:
-        CorpusError: it is empty, holds white space, a bracket or a slash, or begins with a dot or semicolon.
+        CorpusError: it breaks the rule.
 
     >>> require_name("mary-1", Path("text"), 1)
     'mary-1'
     """
-    if not _NAME.fullmatch(name):
-        rule = "no white space, bracket or slash, and no dot or semicolon at its start"
-        raise CorpusError(path, line, f"{name[:60]!r} cannot name the {what}: it must have {rule}; rename it")
+    fault = identifier_fault(name)
+    if fault is not None:
+        shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
+        raise CorpusError(path, line, f"{what} {shown} {fault}; {RULE}; rename it")
     return sys.intern(name)
 
 

@@ -25,6 +25,7 @@ from cnn_mellin.data.partition import PartitionDescription, count_partition, rea
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
+from cnn_mellin.identifier import require_identifier
 
 __all__ = ["PreparedPartition", "prepare", "prepare_timit"]
 
@@ -89,11 +90,12 @@ def prepare(
 
     Raises:
         SettingsError: a feature type is not known, or they are of different sample rates.
-        DataError: a part is empty.
+        DataError: a part is empty, or its name is no identifier.
         CorpusError: audio is damaged, of another sample rate, or too short for its labels.
     """
     extractors = _extractors(feature_types)
     for part, utterances in parts.items():
+        require_identifier(part, "partition")
         if not utterances:
             raise DataError(f"part {part} has no utterance; a corpus needs some for each part")
     prepared = []

@@ -47,7 +47,7 @@ def read_tensor_files(path: str | Path) -> Partition:
     """The tensor files of a folder, read into memory.
 
     Raises:
-        DataError: an utterance lacks either file, or a file is not the tensor it should be.
+        DataError: an utterance lacks either file, its name is no identifier, or a file is not the tensor it should be.
     """
     path = Path(path)
     ids = {part: {file.stem for file in (path / part).glob("*.pt")} for part in ("feat", "ref")}

@@ -14,6 +14,7 @@ from cnn_mellin.data.partition import Partition, read_partition
 from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import load_tensor_file
 from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.identifier import RULE, identifier_fault
 from cnn_mellin.language_models.arpa import arpa_tokens, read_arpa
 from cnn_mellin.scoring.speakers import read_speakers
 from cnn_mellin.scoring.transcripts import read_trn
@@ -117,6 +118,11 @@ def _file_faults(path: Path, num_symbols: int | None) -> Iterator[str]:
     for kind, other in (("feat", "ref"), ("ref", "feat")):
         for name in sorted(ids[other] - ids[kind]):
             yield f"{path}/{kind}/{name}.pt: does not exist, but {other}/{name}.pt does"
+    for kind in ("feat", "ref"):
+        for name in sorted(ids[kind]):
+            fault = identifier_fault(name)
+            if fault is not None:
+                yield f"{path}/{kind}: utterance {ascii(name[:60])} {fault}; {RULE}; rename it"
     width = None
     for name in sorted(ids["feat"] & ids["ref"]):
         feature_path, reference_path = (path / kind / f"{name}.pt" for kind in ("feat", "ref"))

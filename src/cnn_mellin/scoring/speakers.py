@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["read_speakers", "speakers_from_names"]
@@ -34,7 +35,7 @@ def read_speakers(path: str | Path) -> dict[str, str]:
     """Utterance -> speaker, from a file with lines `utterance speaker` (`ext/utt2spk` of a data directory).
 
     Raises:
-        DataError: the file cannot be read, a line is not two names, or an utterance is there twice.
+        DataError: the file cannot be read, a line is not two identifiers, or an utterance is there twice.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -51,5 +52,7 @@ def read_speakers(path: str | Path) -> dict[str, str]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'utterance speaker'")
         if fields[0] in speaker_of:
             raise DataError(f"{path}:{number}: utterance {fields[0]} is there a second time")
+        for name, what in zip(fields, ("utterance", "speaker"), strict=True):
+            require_identifier(name, what, f"{path}:{number}")
         speaker_of[fields[0]] = fields[1]
     return speaker_of

@@ -9,6 +9,7 @@ from pathlib import Path
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
 
 __all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_trn"]
 
@@ -22,7 +23,8 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
     Blank lines and lines that begin with `;;` (comments, to sclite) hold nothing.
 
     Raises:
-        DataError: the file cannot be read, a line has no name, a name is there twice, or there is no transcript.
+        DataError: the file cannot be read, a line has no name, a name is there twice or breaks the rule of
+            identifiers, or there is no transcript.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -39,7 +41,8 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'phones (utterance)'")
         if match["name"] in transcripts:
             raise DataError(f"{path}:{number}: utterance {match['name']} is there a second time")
-        transcripts[match["name"]] = match["symbols"].split()
+        name = require_identifier(match["name"], "utterance", f"{path}:{number}")
+        transcripts[name] = match["symbols"].split()
     if not transcripts:
         raise DataError(f"{path}: holds no transcript; expected a line 'phones (utterance)' for each")
     return transcripts
