@@ -10,6 +10,14 @@ import pytest
 _HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache is a folder of this run, here and in the processes that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def synthetic_timit() -> Callable[..., Path]:
     """`synthetic_timit(folder, full=False, lower=False, ...)` writes a tree of TIMIT's shape."""

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,33 @@ def test_epoch_chooses_the_weights(folder, tmp_path):
     first, last = (read_logits(tmp_path / str(epoch)).partition for epoch in (0, 2))
     assert not np.array_equal(first.features, last.features)
     assert first.description.source["epoch"] == 0
+
+
+def flip_a_bit(path, place=140):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_damaged_features_and_logits_are_refused(folder, tmp_path, capsys):
+    shutil.copytree(folder / "ext", tmp_path / "ext")
+    shutil.copytree(folder / "train", tmp_path / "train")
+    out, trn = tmp_path / "l", tmp_path / "train.trn"
+    assert main(["--quiet", "logits", str(folder / "model"), str(tmp_path / "train"), str(out)]) == 0
+    flip_a_bit(tmp_path / "train" / "features.npy")
+    flip_a_bit(out / "features.npy")
+    capsys.readouterr()
+    for command, named in (
+        (["logits", folder / "model", tmp_path / "train", tmp_path / "again"], "train: is damaged"),
+        (["decode", folder / "model", tmp_path / "train", trn], "train: is damaged"),
+        (["decode", out, folder / "train", trn], "l: is damaged"),
+    ):
+        assert main(["--quiet", *map(str, command)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert named in line
+    assert line.endswith("write it again with cnn-mellin logits")
+    assert not (tmp_path / "again").exists()
+    assert not trn.exists()
 
 
 def test_other_features_are_refused(folder, tmp_path, capsys):

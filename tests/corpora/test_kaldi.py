@@ -39,6 +39,13 @@ def test_without_segments_recordings_are_utterances(folder):
     assert [(u.utterance_id, u.start_s, u.end_s) for u in found] == [("r1", 0.0, None), ("r2", 0.0, None)]
 
 
+def test_names_in_wav_scp_are_told_with_their_line(folder):
+    (folder / "segments").unlink()
+    write(folder, "wav.scp", "r1 r1.wav", "", "r/2 r2.wav")
+    with pytest.raises(CorpusError, match="wav.scp:3: utterance 'r/2' has '/'; .*; rename it"):
+        read_kaldi(folder, audio_root=folder)
+
+
 def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert len(read_kaldi(folder)) == 3
@@ -61,6 +68,8 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
         ("segments", ["u1 r1 -1 0.5"], "segments:1: lasts from -1 to 0.5"),
         ("segments", ["u1 r1 0 nan"], "segments:1: lasts from 0 to nan"),
         ("segments", ["u/1 r1 0 1"], "segments:1: utterance 'u/1' has '/'; an identifier has"),
+        ("text", ["u1 a b", "u\u200b2 a"], r"text:2: utterance 'u.u200b2' has '.u200b', which cannot be printed"),
+        ("utt2spk", ["u1 s1", "", ".u2 s1"], "utt2spk:3: utterance '.u2' begins with '.'"),
         ("text", ["u1 a b", "u2"], "text:2: has no symbol"),
         ("text", ["u1 a b"], "text: lacks 2 utterances that segments has: u2, u3; each utterance must be in both"),
         ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances that text has: u4"),

@@ -1,9 +1,20 @@
 import json
+import os
+import random
+import time
 
 import numpy as np
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, count_partition, read_partition, write_partition
+import cnn_mellin.data.partition as partition_module
+from cnn_mellin.data.partition import (
+    PartitionDescription,
+    count_partition,
+    read_partition,
+    verify_content,
+    write_partition,
+)
+from cnn_mellin.data.verified_files import files_state, remember_verified
 from cnn_mellin.errors import DataError
 
 UTTERANCES = {
@@ -62,7 +73,8 @@ def test_digest_is_of_the_content(tmp_path, path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("b", np.zeros((1, 3)), [0]), "utterance b: is there a second time"),
+        (("b", np.zeros((1, 3)), [0]), "utterance b: duplicate utterance id"),
+        (("d\0", np.zeros((1, 3)), [0]), r"utterance 'd.x00' has '.x00', which cannot be printed; an identifier has"),
         (("d", np.zeros((1, 2)), [0]), r"utterance d: features of shape \(1, 2\), but the partition has 3"),
         (("d", np.full((1, 3), np.nan), [0]), "utterance d: a feature is NaN or infinite"),
         (("d", np.zeros((1, 3)), [[0, 1]]), r"utterance d: reference of shape \(1, 2\)"),
@@ -99,6 +111,15 @@ def rewrite(**changes):
     return change
 
 
+def rewrite_in_old_format(**changes):
+    def change(path):
+        content = {**json.loads(path.read_text()), "format": 1, **changes}
+        del content["checksum"]
+        path.write_text(json.dumps(content))
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
@@ -106,7 +127,14 @@ def rewrite(**changes):
         ("index.npz", truncate, "is damaged"),
         ("partition.json", truncate, "is damaged"),
         ("partition.json", rewrite(format=9), "is of another format"),
-        ("partition.json", rewrite(num_coefficients=4), r"features.npy holds float32 \(7, 3\), the index says"),
+        ("partition.json", rewrite(num_coefficients=4), r"is damaged \(partition.json is not what was written\)"),
+        ("partition.json", rewrite(frame_shift_ms=11.0), r"is damaged \(partition.json is not what was written\)"),
+        (
+            "partition.json",
+            rewrite_in_old_format(num_coefficients=4),
+            r"features.npy holds float32 \(7, 3\), the index says",
+        ),
+        ("partition.json", rewrite_in_old_format(digest="0"), "features, references or ids are not what was written"),
         ("partition.json", rewrite(surprise=4), "is damaged"),
         ("index.npz", lambda path: path.write_bytes(b""), "is damaged"),
     ],
@@ -122,8 +150,8 @@ def test_check_finite_names_utterance_and_frame(path):
     features = np.load(path / "features.npy", mmap_mode="r+")
     features[6, 1] = np.inf
     features.flush()
-    with pytest.raises(DataError, match="utterance c, frame 1: a feature is NaN or infinite"):
-        read_partition(path).check_finite()
+    with pytest.raises(DataError, match="utterance c, frame 1: a feature is NaN or infinite; mend its audio"):
+        read_partition(path, verify="never").check_finite()
 
 
 def test_check_classes_names_the_utterance(path):
@@ -144,3 +172,141 @@ def test_counts_are_those_of_what_is_read(tmp_path, num_references):
     assert counts.of_class.tolist() == np.bincount(partition.references[:, 0]).tolist()
     assert partition.references[:, 0].tolist() == classes.tolist()
     assert partition.references.dtype == np.int64
+
+
+def test_partitions_of_the_format_without_a_checksum_are_read(path):
+    whole = read_partition(path)
+    rewrite_in_old_format()(path / "partition.json")
+    old = read_partition(path)
+    assert (old.description, old.digest, old.utterance_ids) == (whole.description, whole.digest, whole.utterance_ids)
+    assert np.array_equal(old.features, whole.features)
+
+
+def flip(file, bit):
+    content = bytearray(file.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+
+
+def aged(folder, seconds=60):
+    """The folder, its files as if they had been written a while ago."""
+    for file in folder.iterdir():
+        os.utime(file, ns=(0, time.time_ns() - seconds * 10**9 + 1))
+    time.sleep(0.03)  # the time of their last change of status, which nobody can set
+    return folder
+
+
+def test_a_changed_feature_is_found_where_it_is_read(path):
+    read_partition(aged(path))
+    flip(path / "features.npy", 8 * 150)
+    for _ in range(2):
+        with pytest.raises(
+            DataError, match=r"train: is damaged \(features, references or ids are not .*cnn-mellin prep"
+        ):
+            read_partition(path)
+
+
+@pytest.mark.parametrize(
+    ("description", "remedy"),
+    [
+        (
+            PartitionDescription(1, feature_type="logits", source={"symbols": []}),
+            "write it again with cnn-mellin logits",
+        ),
+        (PartitionDescription(1, source={"rates": ["1"]}), "prepare it again with cnn-mellin speed"),
+        (PartitionDescription(1, source={"corpus": "x"}), "prepare it again with cnn-mellin prep"),
+        (PartitionDescription(1), r"write it again \(cnn-mellin data import\)"),
+    ],
+)
+def test_the_remedy_is_the_command_that_wrote_it(tmp_path, description, remedy):
+    with write_partition(tmp_path / "p", description) as writer:
+        writer.add("a", [[1.0]], [])
+    flip(tmp_path / "p" / "features.npy", 8 * 128)
+    with pytest.raises(DataError, match=f"{remedy}$"):
+        read_partition(tmp_path / "p")
+
+
+def reads_of(monkeypatch, path, **how):
+    """How often the content is digested when the partition is read."""
+    calls: list[None] = []
+
+    def counted(partition):
+        calls.append(None)
+        verify_content(partition)
+
+    monkeypatch.setattr(partition_module, "verify_content", counted)
+    read_partition(path, **how)
+    monkeypatch.undo()
+    return len(calls)
+
+
+def test_content_is_verified_once_per_state_of_the_files(monkeypatch, path):
+    aged(path)
+    assert [reads_of(monkeypatch, path) for _ in range(3)] == [1, 0, 0]
+    assert reads_of(monkeypatch, path, verify="always") == 1
+    assert reads_of(monkeypatch, path, verify="never") == 0
+    assert read_partition(path).verified
+    for name in ("features.npy", "index.npz", "partition.json"):
+        copy = (path / name).read_bytes()
+        (path / name).unlink()
+        (path / name).write_bytes(copy)
+        aged(path)
+        assert [reads_of(monkeypatch, path) for _ in range(2)] == [1, 0]
+
+
+def test_what_a_full_verification_finds_is_remembered_too(path):
+    flip(path / "features.npy", 8 * 150)
+    # As if the disk had gone bad later, which changes no time of the file.
+    remember_verified(path, files_state(aged(path), ("partition.json", "index.npz", "features.npy")))
+    assert read_partition(path).verified
+    for verify in ("always", "once"):
+        with pytest.raises(DataError, match="is damaged"):
+            read_partition(path, verify=verify)
+
+
+def test_the_first_features_that_are_not_finite_are_named_as_damage(path):
+    features = np.load(path / "features.npy", mmap_mode="r+")
+    features[6, 1] = np.inf
+    features.flush()
+    with pytest.raises(DataError, match="utterance c, frame 1: a feature is NaN or infinite, which is damage"):
+        read_partition(path)
+
+
+def test_content_is_verified_in_pieces(monkeypatch, tmp_path):
+    monkeypatch.setattr(partition_module, "_BYTES_AT_ONCE", 50)
+    with write_partition(tmp_path / "p", PartitionDescription(3)) as writer:
+        writer.add("a", np.arange(300).reshape(100, 3), [0])
+        writer.add("b", np.zeros((0, 3)), [0])
+        writer.add("c", np.arange(300).reshape(100, 3), [0])
+    assert read_partition(tmp_path / "p").verified
+
+
+def everything(partition):
+    arrays = (partition.features, partition.frame_offsets, partition.references, partition.reference_offsets)
+    return partition.description, partition.digest, partition.utterance_ids, [array.tolist() for array in arrays]
+
+
+def test_no_flipped_bit_is_used_silently(tmp_path):
+    description = PartitionDescription(3, 10.0, "fbank-81-10ms", {"corpus": "x", "configuration": {"name": "fbank"}})
+    with write_partition(tmp_path / "whole", description) as writer:
+        for name, (features, reference) in UTTERANCES.items():
+            writer.add(name, features, reference)
+    expected = everything(read_partition(tmp_path / "whole"))
+    files = {file.name: file.read_bytes() for file in (tmp_path / "whole").iterdir()}
+    stream, refused = random.Random(1), 0
+    for number in range(300):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        name = ("features.npy", "index.npz", "partition.json")[number % 3]
+        flip(folder / name, stream.randrange(8 * len(files[name])))
+        try:
+            found = everything(read_partition(folder))
+        except DataError as error:
+            assert str(error).startswith(f"{folder}: ")  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert found == expected
+    assert refused > 200

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from cnn_mellin.data.labelling import timit_labelling
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.data.preparation import frame_references, prepare_timit
 from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.data.verified_files import files_state, remember_verified
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio, write_sphere
@@ -83,6 +86,42 @@ def test_unchanged_is_left_alone_and_changed_is_computed_again(tmp_path, parts):
     assert prepare(num_phones=39) == {"train": True, "dev": True, "test": True}
     (tmp_path / "data" / "fbank-81-10ms" / "test" / "features.npy").write_bytes(b"")
     assert prepare(num_phones=39) == {"train": False, "dev": False, "test": True}
+
+
+def test_files_of_ext_keep_their_time_unless_their_content_changes(tmp_path, parts):
+    ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
+
+    def times():
+        return {path.name: path.stat().st_mtime_ns for path in ext.iterdir()}
+
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    before = times()
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    assert times() == before
+    parts["dev"] = [make_utterance(tmp_path / "corpus", "faac0-sx3", num_samples=4800)]
+    prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    changed = {name for name, time_ns in times().items() if time_ns != before[name]}
+    assert changed == {"dev.info.ark", "dev.ref.ctm", "dev.ref.stm"}
+
+
+@pytest.mark.parametrize(("name", "place"), [("features.npy", 700), ("index.npz", 400), ("partition.json", 40)])
+def test_what_is_damaged_is_prepared_again(tmp_path, parts, name, place):
+    def prepare():
+        return {p.path.name: p.computed for p in prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])}
+
+    prepare()
+    path = tmp_path / "data" / "fbank-81-10ms" / "train"
+    whole = {file.name: file.read_bytes() for file in path.iterdir()}
+    content = bytearray(whole[name])
+    content[place] ^= 1
+    (path / name).write_bytes(content)
+    # As if it had been whole when it was last read, and the disk had gone bad since.
+    time.sleep(0.03)  # younger states are not remembered
+    remember_verified(path, files_state(path, ("partition.json", "index.npz", "features.npy")))
+    assert prepare() == {"train": True, "dev": False, "test": False}
+    assert read_partition(path, verify="always").verified
+    assert (path / "features.npy").read_bytes() == whole["features.npy"]
+    assert (path / "partition.json").read_bytes() == whole["partition.json"]
 
 
 @pytest.mark.parametrize("num_phones", [61, 60, 48, 39])

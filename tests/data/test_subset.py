@@ -5,6 +5,7 @@ import pytest
 
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 
 
@@ -22,6 +23,31 @@ def test_selection_keeps_order_features_and_references(partition):
     assert chosen.features_of(1).tolist() == [[2], [2], [2]]
     assert chosen.reference_of(1)[:, 0].tolist() == [2, 2, 2, 2]
     assert chosen.digest != partition.digest
+
+
+def test_all_that_is_told_is_of_these_utterances_only(partition, tmp_path):
+    """A subset tells what a partition of its utterances would, member by member."""
+    with write_partition(tmp_path / "q", PartitionDescription(1)) as writer:
+        for i in (0, 2):
+            writer.add(partition.utterance_ids[i], partition.features_of(i), partition.reference_of(i))
+    alone = read_partition(tmp_path / "q")
+    members = {name for name in vars(UtteranceData) if not name.startswith("_")} - {"path", "digest"}
+    for subset in (
+        select_utterances(partition, ["a", "c"]),
+        select_utterances(select_utterances(partition, ["c", "b", "a"]), ["a", "c"]),
+    ):
+        for name in members:
+            found, expected = getattr(subset, name), getattr(alone, name)
+            if name.endswith("_of"):
+                assert [found(i).tolist() for i in range(2)] == [expected(i).tolist() for i in range(2)]
+            elif not callable(found):
+                assert np.array_equal(found, expected), name
+        assert len(subset) == len(alone)
+        # Nothing else may be had of it, such as what the whole partition has.
+        assert {name for name in dir(subset) if not name.startswith("_")} <= members | {"path", "digest"} | {
+            "whole",
+            "rows",
+        }
 
 
 def test_unknown_utterances_are_named(partition):

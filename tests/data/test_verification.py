@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import corpus_labelling
 from cnn_mellin.data.partition import read_partition, write_partition
 from cnn_mellin.data.preparation import prepare
-from cnn_mellin.data.tensor_files import write_tensor_files
+from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.data.verification import find_faults, partitions_in
 from cnn_mellin.errors import DataError
 from cnn_mellin.features.audio import write_sphere
@@ -62,7 +63,10 @@ def test_changed_features_are_found_by_their_digest(train):
     features[3, 5] += 1
     features.flush()
     (fault,) = find_faults(train)
-    assert "is not what was written" in fault
+    assert fault == (
+        f"{train}: is damaged (features, references or ids are not what was written); "
+        "prepare it again with cnn-mellin prep"
+    )
 
 
 def test_every_fault_is_named(train):
@@ -155,6 +159,15 @@ def test_faults_of_tensor_files_are_named(exported, kind, tensor, fault):
     assert fault in found
 
 
+def test_names_of_tensor_files_that_break_the_rule_are_named(exported):
+    for kind in ("feat", "ref"):
+        shutil.copy(exported / kind / "u2.pt", exported / kind / "u 3.pt")
+    rule = "utterance 'u 3' has ' '; an identifier has 1 to 200 bytes"
+    assert [fault.split(": ", 1)[1].startswith(rule) for fault in find_faults(exported)] == [True, True]
+    with pytest.raises(DataError, match=f"dev/feat: {rule}"):
+        open_partition(exported)
+
+
 def test_without_ext_classes_have_no_upper_bound(exported, tmp_path):
     exported.rename(tmp_path / "alone")
     torch.save(torch.tensor([7, 8]), tmp_path / "alone" / "ref" / "u2.pt")
@@ -183,5 +196,9 @@ def test_offsets_that_fall_are_named(train):
 def test_the_description_is_checked_against_the_features(train):
     content = json.loads((train / "partition.json").read_text())
     (train / "partition.json").write_text(json.dumps({**content, "num_coefficients": 80}))
+    (fault,) = find_faults(train)
+    assert "is damaged (partition.json is not what was written)" in fault
+    del content["checksum"]  # as in the format before
+    (train / "partition.json").write_text(json.dumps({**content, "format": 1, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "features.npy holds float32 (40, 81)" in fault

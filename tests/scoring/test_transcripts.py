@@ -43,6 +43,7 @@ def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
         ("\nah { b / t / @ } k (u1)\n", "x.trn:2: has alternatives, '{ b / t / @ }', of which one must be chosen"),
         ("ah (u1\0)\n", "x.trn:1: utterance 'u1.x00' has '.x00', which cannot be printed; .* rename it"),
         ("\n", "x.trn: holds no transcript"),
+        ("ah (a)\nb (a/b)\n", "x.trn:2: utterance 'a/b' has '/'; an identifier has .*; rename it"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.search.memory_guard import MemoryNeed, can_measure_memory, measure_memory_need
 from cnn_mellin.search.new_study import plan_study
@@ -89,6 +90,24 @@ def test_the_need_is_of_the_longest_utterance_with_all_its_shifts_and_a_full_bat
     assert (small.num_utterances, small.num_frames, small.exactness) == (8, 120, "")
     large = measure_memory_need(settings.updated({"data": {"batch_size": 12}}), partition, 2, device)
     assert 1.05 * small.num_bytes < large.num_bytes < 1.7 * small.num_bytes
+
+
+@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+def test_only_the_utterances_that_train_are_asked(tmp_path, monkeypatch):
+    write_symbols(tmp_path / "ext", ["aa", "sil"])
+    with write_partition(tmp_path / "train", PartitionDescription(40, 10.0, "toy")) as writer:
+        for name, num_frames, num_symbols in (("a", 50, 7), ("b", 400, 9), ("c", 40, 300), ("d", 60, 5)):
+            writer.add(name, np.ones((num_frames, 40)), [0] * num_symbols)
+    subset = select_utterances(read_partition(tmp_path / "train"), ["a", "d"])
+    batches: list[tuple[int, int]] = []
+
+    def step(_self, batch):
+        batches.append((batch.features.size(1), int(batch.reference_lengths.max())))
+
+    monkeypatch.setattr("cnn_mellin.training.epoch.Stepper.__call__", step)
+    need = measure_memory_need(Settings().updated(SMALL), subset, 2)
+    assert (need.num_utterances, need.num_frames) == (2, 60 + 2 * 6)
+    assert batches[-1] == (72, 7)
 
 
 @pytest.mark.parametrize("device", DEVICES)

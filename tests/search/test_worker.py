@@ -16,7 +16,7 @@ from cnn_mellin.config import Settings
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
-from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.database_url import DatabaseError, resolve_database_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions
 from cnn_mellin.search.storage import StudyDatabase
@@ -132,6 +132,22 @@ def test_the_same_study_is_made_once_and_another_is_refused(database):
     assert not create_study(database, "cheap", plan_of(3))
     with pytest.raises(OtherStudyError, match="num_trials: 3, not 4"):
         create_study(database, "cheap", plan_of(4))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a\udc80", "a\0", "é" * 101])
+def test_names_of_studies_keep_the_rule_of_identifiers(database, name):
+    with pytest.raises(DatabaseError, match=r"--study-name: study '.*' .*; an identifier has 1 to 200 bytes"):
+        create_study(database, name, plan_of(3))
+    with pytest.raises(DatabaseError, match=r"--study-name.* (is no study of|which cannot be printed)"):
+        load_study(database, name)
+
+
+def test_a_study_that_was_made_under_another_name_is_found(database):
+    create_study(database, "old", plan_of(3))
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE studies SET study_name = 'an old study'")
+    assert not create_study(database, "an old study", plan_of(3))
+    assert load_study(database, "an old study")[2] == plan_of(3)
 
 
 def test_the_first_trial_draws_what_it_is_told(database):

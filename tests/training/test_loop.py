@@ -3,13 +3,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from cnn_mellin.config import Settings, format_settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.training import load_model, train
@@ -261,6 +263,37 @@ def test_nan_in_features_is_named_before_anything_is_written(tmp_path, toy, sett
     assert not (tmp_path / "m").exists()
 
 
+def flip_a_bit(path, place=1000):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("part", ["train", "dev"])
+def test_damaged_features_are_named_before_anything_is_written(tmp_path, toy, settings, part):
+    flip_a_bit(toy / part / "features.npy")
+    with pytest.raises(DataError, match=f"{part}: is damaged .*features, references or ids are not what was written"):
+        run(toy, tmp_path / "m", settings)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_training_that_resumes_reads_no_features_at_its_start(tmp_path, toy, settings, monkeypatch):
+    scaled = settings.updated({"data": {"scale_features": True}})
+    for part in ("train", "dev"):
+        for file in (toy / part).iterdir():
+            os.utime(file, ns=(0, 1_700_000_000_000_000_001))
+    time.sleep(0.03)  # the files are then old enough to be known by their times
+    run(toy, tmp_path / "m", scaled)
+
+    def read(*_arguments):
+        raise AssertionError("features are read")
+
+    monkeypatch.setattr("cnn_mellin.data.partition.verify_content", read)
+    monkeypatch.setattr("cnn_mellin.data.partition.Partition.features_of", read)
+    monkeypatch.setattr("numpy.isfinite", read)
+    assert run(toy, tmp_path / "m", scaled).resumed_from == 4
+
+
 def test_dev_of_another_width_is_refused(tmp_path, toy, settings):
     with write_partition(toy / "wide", PartitionDescription(7)) as writer:
         writer.add("a", np.ones((20, 7)), [0])
@@ -268,13 +301,23 @@ def test_dev_of_another_width_is_refused(tmp_path, toy, settings):
         train(toy / "train", toy / "wide", tmp_path / "m", settings)
 
 
+def set_features(path, frames):
+    """Write a partition anew, with some frames that are finite, though what is computed from them is not."""
+    old = read_partition(path)
+    features = np.array(old.features)
+    features[frames] = 3e38
+    changed = replace(old, features=features)
+    content = [(name, changed.features_of(i), old.reference_of(i)) for i, name in enumerate(old.utterance_ids)]
+    with write_partition(path, old.description) as writer:
+        for utterance in content:
+            writer.add(*utterance)
+
+
 def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, settings):
     plain = settings.updated(
         {"model": {"use_log_compression": False}, "data": {"batch_size": 1, "scale_features": False}}
     )
-    features = np.load(toy / "train" / "features.npy", mmap_mode="r+")
-    features[:12] = 3e38  # finite, but what is computed from it is not
-    features.flush()
+    set_features(toy / "train", slice(12))
     said: list[str] = []
     result = run(toy, tmp_path / "m", plain, say=said.append)
     assert said == [
@@ -282,8 +325,7 @@ def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, 
     ]
     assert [record.num_not_finite for record in result.records] == [1] * 4
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "m").values())
-    features[:] = 3e38
-    features.flush()
+    set_features(toy / "train", slice(None))
     with pytest.raises(DataError, match=r"epoch \d: no batch had a finite loss; the training has diverged"):
         run(toy, tmp_path / "n", plain)
 

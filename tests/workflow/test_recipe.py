@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from cnn_mellin.workflow.recipe import delete_unplanned_transcripts
 from cnn_mellin.workflow.recipe_options import RecipeOptions, RecipeSizes, read_options, write_options
 from cnn_mellin.workflow.recipe_plan import plan_recipe
@@ -47,3 +49,24 @@ def test_options_are_kept_as_they_are(tmp_path):
     given = options(tmp_path, betas=(0.5,))
     write_options(tmp_path, given)
     assert read_options(tmp_path) == given
+
+
+def prep_digest(given: RecipeOptions, folder: Path) -> str:
+    return next(step.digest(folder) for step in plan_recipe(given, folder) if step.stage == "prep")
+
+
+@pytest.mark.parametrize("audio_root", ["", "--audio-root ../audio", "--audio-root={tmp_path}/audio"])
+def test_preparation_is_out_of_date_once_audio_has_changed(tmp_path, monkeypatch, audio_root):
+    folder, corpus = tmp_path / "exp", tmp_path / "corpus"
+    for name in ("exp", "corpus/train_1", "audio"):
+        (tmp_path / name).mkdir(parents=True)
+    (corpus / "train_1" / "wav.scp").write_text("a a.sph\n")
+    audio = (tmp_path / "audio" if audio_root else folder) / "a.sph"
+    audio.write_bytes(b"one")
+    prep_options = (*audio_root.format(tmp_path=tmp_path).split(), "--jobs", "1", "--parts", "train=train_1")
+    given = RecipeOptions(str(corpus), "kaldi", prep_options)
+    before = prep_digest(given, folder)
+    monkeypatch.chdir(tmp_path)
+    assert prep_digest(given, Path("exp")) == before
+    audio.write_bytes(b"another")
+    assert prep_digest(given, folder) != before

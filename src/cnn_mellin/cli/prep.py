@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.identifier import require_identifier
 
 if TYPE_CHECKING:
     from cnn_mellin.corpora.utterance import Utterance
@@ -120,8 +121,9 @@ def _parts(pairs: Sequence[str]) -> dict[str, str]:
     parts: dict[str, str] = {}
     for pair in pairs:
         part, _, folder = pair.partition("=")
-        if part in parts or not part.replace("-", "").replace("_", "").isalnum() or part == "ext":
+        if part in parts or not part or part == "ext":
             raise SettingsError(f"--parts {pair}: must be PART=FOLDER, each part once, such as dev=dev_clean")
+        require_identifier(part, "partition", "--parts", SettingsError)
         parts[part] = folder or part
     return parts
 

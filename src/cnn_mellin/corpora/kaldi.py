@@ -77,19 +77,18 @@ def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Pat
             utterance is in one file and not in another; a segment ends before it starts.
     """
     folder = Path(folder)
-    audio = _audio(folder / "wav.scp", Path(audio_root))
-    if (folder / "segments").exists():
+    segmented = (folder / "segments").exists()
+    audio = _audio(folder / "wav.scp", Path(audio_root), of_utterances=not segmented)
+    if segmented:
         spans, source = _segments(folder / "segments", audio), "segments"
     else:
-        for line, name in enumerate(audio, 1):
-            require_name(name, folder / "wav.scp", line)
         spans, source = {name: (path, 0.0, None) for name, path in audio.items()}, "wav.scp"
     transcripts = {
-        name: parse_transcript(text, folder / "text", line)
+        require_name(name, folder / "text", line): parse_transcript(text, folder / "text", line)
         for line, name, text in _rows(folder / "text", "utterance symbols")
     }
     speakers = {
-        name: require_name(text.strip(), folder / "utt2spk", line, "speaker")
+        require_name(name, folder / "utt2spk", line): require_name(text.strip(), folder / "utt2spk", line, "speaker")
         for line, name, text in _rows(folder / "utt2spk", "utterance speaker")
     }
     _same_utterances(folder, {source: spans, "text": transcripts, "utt2spk": speakers})
@@ -112,10 +111,12 @@ def _rows(path: Path, expected: str) -> Iterator[tuple[int, str, str]]:
         yield line, name, rest[0].strip() if rest else ""
 
 
-def _audio(path: Path, audio_root: Path) -> dict[str, Path]:
-    """Recording -> audio file."""
+def _audio(path: Path, audio_root: Path, *, of_utterances: bool) -> dict[str, Path]:
+    """Recording -> audio file; where there are no segments, recordings are utterances."""
     found = {}
     for line, name, value in _rows(path, "recording audio-file"):
+        if of_utterances:
+            require_name(name, path, line)
         if value.endswith("|"):
             why = f"{name} is a command ({value[:60]!r}), which is not run; write its output to a file and name that"
             raise CorpusError(path, line, why)

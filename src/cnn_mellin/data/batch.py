@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.random_stream import random_stream
 
 __all__ = ["Batch", "batch_indices", "load_batch"]
@@ -47,7 +47,7 @@ class Batch:
 
 
 def load_batch(
-    partition: Partition, indices: Sequence[int], *, first_class: int | None = None, last_class: int | None = None
+    partition: UtteranceData, indices: Sequence[int], *, first_class: int | None = None, last_class: int | None = None
 ) -> Batch:
     """Read utterances into a batch.
 

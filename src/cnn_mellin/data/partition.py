@@ -5,39 +5,76 @@ A partition is a folder of three files:
 - `features.npy`: float32 (frames, coefficients), all utterances end to end; memory-mapped: processes share it;
 - `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` (R, 3) of class, first frame, end frame, and
   `reference_offsets` (U + 1); utterance i has rows `offsets[i]` to `offsets[i + 1]` of either;
-- `partition.json`: coefficients, frame shift, where the features come from, and a digest of all the rest.
+- `partition.json`: coefficients, frame shift, where the features come from, a digest of the other two, and a checksum
+  of all this.
+
+What is read is what was written: the digest is verified once per machine and state of the files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import struct
+import tokenize
+import warnings
 import zipfile
+import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_mellin.atomic import atomic_directory
+from cnn_mellin.data.content_digest import ContentDigest
+from cnn_mellin.data.utterance_data import complain_of_class, complain_of_feature
+from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
+from cnn_mellin.text_file import read_json
 
 __all__ = [
     "Partition",
     "PartitionDescription",
     "PartitionWriter",
-    "content_digest",
+    "Verify",
     "read_partition",
+    "verify_content",
     "write_partition",
 ]
 
-FORMAT = 1
+FORMAT = 2
+_WITHOUT_CHECKSUM = 1  # the format before
+_FILES = ("partition.json", "index.npz", "features.npy")
 _FRAMES_AT_ONCE = 1 << 16
 _ROWS_AT_ONCE = 1 << 16
+_BYTES_AT_ONCE = 1 << 20
+
+Verify = Literal["once", "always", "never"]
+
+# What readers of JSON, zip archives and arrays raise when bytes in them have changed; the warnings are numpy's.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    Warning,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +107,7 @@ class Partition:
         frame_offsets: (U + 1,), rows of `features` at which each utterance begins, and the end.
         references: (R, 3) of class, first frame, end frame (or -1 where not known), all utterances end to end.
         reference_offsets: (U + 1,), rows of `references`.
+        verified: the files were found to hold what was written, and all features to be finite.
     """
 
     path: Path
@@ -80,6 +118,7 @@ class Partition:
     frame_offsets: NDArray[np.int64]
     references: NDArray[np.int64]
     reference_offsets: NDArray[np.int64]
+    verified: bool = field(default=False, init=False)  # so that no copy with other content has it
 
     @property
     def num_coefficients(self) -> int:
@@ -90,6 +129,11 @@ class Partition:
     def num_frames(self) -> NDArray[np.int64]:
         """Frames of each utterance, (U,)."""
         return np.diff(self.frame_offsets)
+
+    @property
+    def reference_lengths(self) -> NDArray[np.int64]:
+        """Symbols of each reference, (U,)."""
+        return np.diff(self.reference_offsets)
 
     def __len__(self) -> int:
         return len(self.utterance_ids)
@@ -104,12 +148,12 @@ class Partition:
 
     def check_finite(self) -> None:
         """Raise a DataError that names the first utterance with a NaN or infinite feature."""
+        if self.verified:
+            return
         for first in range(0, len(self.features), _FRAMES_AT_ONCE):
             finite = np.isfinite(self.features[first : first + _FRAMES_AT_ONCE]).all(axis=1)
             if not finite.all():
-                frame = first + int(np.argmin(finite))
-                i = int(np.searchsorted(self.frame_offsets, frame, side="right")) - 1
-                self._complain_of_features(self.utterance_ids[i], int(frame - self.frame_offsets[i]))
+                complain_of_feature(self.path, *_place_of_frame(self, first + int(np.argmin(finite))))
 
     def check_classes(self, num_symbols: int) -> None:
         """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
@@ -117,45 +161,136 @@ class Partition:
         if wrong.any():
             row = int(np.argmax(wrong))
             i = int(np.searchsorted(self.reference_offsets, row, side="right")) - 1
-            self._complain_of_class(self.utterance_ids[i], int(self.references[row, 0]), num_symbols)
-
-    def _complain_of_features(self, utterance_id: str, frame: int) -> NoReturn:
-        raise DataError(
-            f"{self.path}: utterance {utterance_id}, frame {frame}: a feature is NaN or infinite; mend its audio and "
-            "prepare it again"
-        )
-
-    def _complain_of_class(self, utterance_id: str, found: int, num_symbols: int) -> NoReturn:
-        raise DataError(
-            f"{self.path}: utterance {utterance_id}: class {found} is not in 0..{num_symbols - 1}, the symbols of "
-            "token2id.txt"
-        )
+            complain_of_class(self.path, self.utterance_ids[i], int(self.references[row, 0]), num_symbols)
 
 
-def read_partition(path: str | Path) -> Partition:
+def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
     """A packed partition, its features memory-mapped.
+
+    Args:
+        path: the folder.
+        verify: whether features are read to see that they are what was written: "once" per machine and state of the
+            files (size, times, inode, device), "always", or "never". Index and description are always verified.
 
     Raises:
         DataError: a file is missing, damaged, or disagrees with another.
     """
     path = Path(path)
     try:
-        content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise DataError(f"{path}: is of another format than {FORMAT}; prepare it again")
-        digest = content.pop("digest")
-        with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
-            arrays = {name: index[name] for name in ("frame_offsets", "references", "reference_offsets")}
-            utterance_ids = index["utterance_ids"].tolist()
-        features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
-        partition = Partition(path, PartitionDescription(**content), digest, utterance_ids, features, **arrays)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if path.is_dir() else "there is no such folder"
-        raise DataError(f"{path}: is no data directory ({missing}{' is missing' if path.is_dir() else ''})") from None
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: is damaged ({error}); prepare it again") from None
-    _check_shapes(partition)
+        missing = [name for name in _FILES if not (path / name).exists()]
+        if missing:
+            why = f"{missing[0]} is missing" if path.is_dir() else "there is no such folder"
+            raise DataError(f"{path}: is no data directory ({why})")
+        state = files_state(path, _FILES)
+        partition = _read(path)
+        if verify == "never":
+            return partition
+        if verify == "always" or not is_verified(path, state):
+            forget_verified(path)
+            verify_content(partition)
+            remember_verified(path, state)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    object.__setattr__(partition, "verified", True)
     return partition
+
+
+def verify_content(partition: Partition) -> None:
+    """Read all features of a packed partition, in pieces, and compare the digest of its content with what was written.
+
+    Raises:
+        DataError: a file has changed since, or cannot be read.
+    """
+    remedy = _remedy(partition.description)
+    digest, width, frame = ContentDigest(partition.num_coefficients), 4 * partition.num_coefficients, 0
+
+    def pieces(file: IO[bytes], num_bytes: int) -> Iterator[bytes]:
+        nonlocal frame
+        while num_bytes:
+            piece = file.read(min(num_bytes, max(_BYTES_AT_ONCE // width, 1) * width))
+            if not piece or len(piece) % width:
+                raise DataError(f"{partition.path}: is damaged (features.npy is cut short); {remedy}")
+            finite = np.isfinite(np.frombuffer(piece, "<f4").reshape(-1, partition.num_coefficients))
+            if not finite.all():  # none was written
+                name, number = _place_of_frame(partition, frame + int(np.argmin(finite.all(axis=1))))
+                why = "a feature is NaN or infinite, which is damage"
+                raise DataError(f"{partition.path}: utterance {name}, frame {number}: {why}; {remedy}")
+            yield piece
+            num_bytes -= len(piece)
+            frame += len(finite)
+
+    with open(partition.path / "features.npy", "rb") as file:
+        _read_array_header(file)
+        for i, num_frames in enumerate(partition.num_frames.tolist()):
+            digest.add(
+                partition.utterance_ids[i], num_frames, pieces(file, width * num_frames), partition.reference_of(i)
+            )
+    if digest.hexdigest() != partition.digest:
+        why = "features, references or ids are not what was written"
+        raise DataError(f"{partition.path}: is damaged ({why}); {remedy}")
+
+
+def _place_of_frame(partition: Partition, frame: int) -> tuple[str, int]:
+    """Utterance of a row of `features`, and which of its frames it is."""
+    i = int(np.searchsorted(partition.frame_offsets, frame, side="right")) - 1
+    return partition.utterance_ids[i], int(frame - partition.frame_offsets[i])
+
+
+def _read(path: Path) -> Partition:
+    """The partition that the files hold, as far as that shows without reading features."""
+    description = None
+    try:
+        description, digest = _read_description(path)
+        # numpy mends some headers, and warns of it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
+                arrays = {name: index[name] for name in ("frame_offsets", "references", "reference_offsets")}
+                utterance_ids = index["utterance_ids"].tolist()
+            features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
+        partition = Partition(path, description, digest, utterance_ids, features, **arrays)
+        _check_shapes(partition)
+    except _DAMAGE as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: is damaged ({why}); {_remedy(description)}") from None
+    return partition
+
+
+def _read_description(path: Path) -> tuple[PartitionDescription, str]:
+    """Description and digest of `partition.json`."""
+    try:
+        content = read_json(path / "partition.json")
+    except DataError as error:
+        raise ValueError(str(error).removeprefix(f"{path}/")) from None
+    version = content["format"]
+    if version not in (FORMAT, _WITHOUT_CHECKSUM):
+        raise DataError(f"{path}: is of another format than {FORMAT}; {_remedy(None)}")
+    if version == FORMAT and content.pop("checksum") != _checksum(content):
+        raise ValueError("partition.json is not what was written")
+    del content["format"]
+    digest = content.pop("digest")
+    return PartitionDescription(**content), digest
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """The checksum of what `partition.json` holds besides."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_array_header(file: IO[bytes]) -> None:
+    """Leave a file where its array begins."""
+    np.lib.format.read_magic(file)
+    np.lib.format.read_array_header_1_0(file)
+
+
+def _remedy(description: PartitionDescription | None) -> str:
+    if description is None:
+        return "make it again as it was made (cnn-mellin prep, speed, logits or data import)"
+    if description.feature_type == "logits":
+        return "write it again with cnn-mellin logits"
+    if "rates" in description.source:
+        return "prepare it again with cnn-mellin speed"
+    return "prepare it again with cnn-mellin prep" if description.source else "write it again (cnn-mellin data import)"
 
 
 @dataclass(frozen=True)
@@ -181,8 +316,7 @@ def count_partition(path: str | Path) -> PartitionCounts:
     with np.load(path / "index.npz", allow_pickle=False) as index:
         num_utterances = len(index["frame_offsets"]) - 1
     with zipfile.ZipFile(path / "index.npz") as archive, archive.open("references.npy") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
+        _read_array_header(file)
         while rows := file.read(_ROWS_AT_ONCE * 3 * 8):
             found = np.bincount(np.frombuffer(rows, "<i8")[::3], minlength=len(of_class))
             found[: len(of_class)] += of_class
@@ -192,34 +326,22 @@ def count_partition(path: str | Path) -> PartitionCounts:
 
 
 def _check_shapes(partition: Partition) -> None:
-    path, count = partition.path, len(partition)
-    if not len(partition.frame_offsets) == len(partition.reference_offsets) == count + 1:
-        raise DataError(f"{path}: index.npz has {count} utterances but other offsets; prepare it again")
+    """Raise a ValueError where index, description and features disagree."""
+    count = len(partition)
+    for name, offsets in (("frame", partition.frame_offsets), ("reference", partition.reference_offsets)):
+        if offsets.shape != (count + 1,):
+            raise ValueError(f"index.npz has {count} utterances but other offsets")
+        if offsets.dtype != np.int64 or offsets[0] or (np.diff(offsets) < 0).any():
+            raise ValueError(f"{name}_offsets of index.npz do not rise from 0")
     expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
     if partition.features.shape != expected or partition.features.dtype != np.float32:
         found = f"{partition.features.dtype} {partition.features.shape}"
-        raise DataError(f"{path}: features.npy holds {found}, the index says float32 {expected}; prepare it again")
-    if partition.references.shape != (int(partition.reference_offsets[-1]), 3):
-        raise DataError(f"{path}: index.npz holds references of shape {partition.references.shape}; prepare it again")
-
-
-def content_digest(partition: Partition) -> str:
-    """The digest of what a packed partition holds now: that of `partition.json`, unless a file has changed since."""
-    digest = _new_digest(partition.num_coefficients)
-    for i, utterance_id in enumerate(partition.utterance_ids):
-        _update_digest(digest, utterance_id, partition.features_of(i), partition.reference_of(i))
-    return digest.hexdigest()
-
-
-def _new_digest(num_coefficients: int) -> hashlib._Hash:
-    return hashlib.sha256(repr(num_coefficients).encode())
-
-
-def _update_digest(
-    digest: hashlib._Hash, utterance_id: str, frames: NDArray[np.float32], rows: NDArray[np.int64]
-) -> None:
-    for part in (repr((utterance_id, frames.shape, rows.shape)).encode(), frames.data, rows.tobytes()):
-        digest.update(part)
+        raise ValueError(f"features.npy holds {found}, the index says float32 {expected}")
+    if (
+        partition.references.shape != (int(partition.reference_offsets[-1]), 3)
+        or partition.references.dtype != np.int64
+    ):
+        raise ValueError(f"index.npz holds references {partition.references.dtype} {partition.references.shape}")
 
 
 class PartitionWriter:
@@ -232,7 +354,7 @@ class PartitionWriter:
         self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
         # A small array an utterance would take several times the memory, and 64 bits twice.
         self._references = array("i")
-        self._digest = _new_digest(description.num_coefficients)
+        self._digest = ContentDigest(description.num_coefficients)
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
         self._write_header()
 
@@ -245,14 +367,15 @@ class PartitionWriter:
             reference: (R,) classes, or (R, 3) of class, first frame, end frame (-1 where not known).
 
         Raises:
-            DataError: the id is there already, the shapes are wrong, or a feature is not finite.
+            DataError: the id is there already or breaks the rule, the shapes are wrong, or a feature is not finite.
         """
+        require_identifier(utterance_id, "utterance")
         frames = np.ascontiguousarray(features, dtype=np.float32)
         rows = np.asarray(reference, dtype=np.int64)
         if rows.ndim == 1:
             rows = np.stack([rows, *2 * [np.full_like(rows, -1)]], axis=1) if len(rows) else rows.reshape(0, 3)
         if utterance_id in self._ids:
-            raise DataError(f"utterance {utterance_id}: is there a second time")
+            raise DataError(f"utterance {utterance_id}: duplicate utterance id")
         if frames.ndim != 2 or frames.shape[1] != self.description.num_coefficients:
             raise DataError(
                 f"utterance {utterance_id}: features of shape {frames.shape}, but the partition has "
@@ -263,7 +386,7 @@ class PartitionWriter:
         if not np.isfinite(frames).all():
             raise DataError(f"utterance {utterance_id}: a feature is NaN or infinite; mend its audio")
         self._features.write(frames.data)
-        _update_digest(self._digest, utterance_id, frames, rows)
+        self._digest.add(utterance_id, len(frames), [frames.data], rows)
         self._ids[utterance_id] = None
         self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
         self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
@@ -289,6 +412,7 @@ class PartitionWriter:
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
                     file.write(rows[first : first + _ROWS_AT_ONCE].astype("<i8").data)
         content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}
+        content["checksum"] = _checksum(json.loads(json.dumps(content)))
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         (self._directory / "partition.json").write_text(text, encoding="utf-8")
 

@@ -25,6 +25,7 @@ from cnn_mellin.data.partition import PartitionDescription, count_partition, rea
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
+from cnn_mellin.identifier import require_identifier
 
 __all__ = ["PreparedPartition", "prepare", "prepare_timit"]
 
@@ -89,11 +90,12 @@ def prepare(
 
     Raises:
         SettingsError: a feature type is not known, or they are of different sample rates.
-        DataError: a part is empty.
+        DataError: a part is empty, or its name is no identifier.
         CorpusError: audio is damaged, of another sample rate, or too short for its labels.
     """
     extractors = _extractors(feature_types)
     for part, utterances in parts.items():
+        require_identifier(part, "partition")
         if not utterances:
             raise DataError(f"part {part} has no utterance; a corpus needs some for each part")
     prepared = []
@@ -108,7 +110,8 @@ def prepare(
         ngrams = estimate_language_model(parts["train"], labelling)
         perplexities = part_perplexities(ngrams, parts, labelling) or {}
         for name, extractor in extractors.items():
-            write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
+            with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
+                write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
             _delete_leftovers(Path(data) / name)
     return [replace(partition, perplexity=perplexities.get(partition.path.name)) for partition in prepared]
 
@@ -260,9 +263,12 @@ def _digest(samples: NDArray[np.float32]) -> bytes:
 
 
 def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
-    """Fingerprint of the corpus that a partition was computed from, or None unless it is of this description."""
+    """Fingerprint of the corpus that a partition was computed from, or None unless it is whole and of this description.
+
+    Its files are read, whatever is remembered of them: a disk that has gone bad does not change their times.
+    """
     try:
-        stored = read_partition(path).description
+        stored = read_partition(path, verify="always").description
     except DataError:
         return None
     corpus = str(stored.source.get("corpus", ""))
@@ -281,6 +287,21 @@ def _no_empty_folders(folders: Sequence[Path]) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def _unchanged_files_keep_their_time(folder: Path) -> Iterator[None]:
+    """Let files that are written again with the same content keep their time, by which a recipe knows large ones."""
+    before = {path: (_file_digest(path), path.stat().st_mtime_ns) for path in folder.glob("*") if path.is_file()}
+    yield
+    for path, (digest, time_ns) in before.items():
+        if path.is_file() and _file_digest(path) == digest:
+            os.utime(path, ns=(time_ns, time_ns))
+
+
+def _file_digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _delete_leftovers(folder: Path) -> None:

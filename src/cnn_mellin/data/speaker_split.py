@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnn_mellin.data.partition import Partition
 from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 
 __all__ = ["SpeakerSplit", "split_by_speaker"]
@@ -22,12 +22,12 @@ class SpeakerSplit:
         dev_speakers: those of the second.
     """
 
-    train: Partition
-    dev: Partition
+    train: UtteranceData
+    dev: UtteranceData
     dev_speakers: list[str]
 
 
-def split_by_speaker(partition: Partition, speaker_of: Mapping[str, str], dev_proportion: float) -> SpeakerSplit:
+def split_by_speaker(partition: UtteranceData, speaker_of: Mapping[str, str], dev_proportion: float) -> SpeakerSplit:
     """Part a partition so that no speaker is in both parts; always in the same way.
 
     Speakers are taken in the order of a hash of their names, until the second part has as many utterances as is

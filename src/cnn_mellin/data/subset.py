@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.partition import PartitionDescription
+from cnn_mellin.data.utterance_data import UtteranceData, complain_of_class, complain_of_feature
 from cnn_mellin.errors import DataError
 from cnn_mellin.utterance_names import name_utterances
 
@@ -17,36 +20,71 @@ __all__ = ["PartitionSubset", "select_utterances"]
 
 
 @dataclass(frozen=True)
-class PartitionSubset(Partition):
-    """Some utterances of a partition, whose features stay where they are.
-
-    `utterance_ids`, `len`, `num_frames`, `features_of` and `reference_of` are of the subset; `features`, `references`
-    and their offsets are of the whole partition.
+class PartitionSubset:
+    """Some utterances of a partition, whose features stay where they are; all that it tells is of these only.
 
     Args:
-        rows: (U,), which utterances of the partition.
+        whole: the partition, or a subset of one.
+        rows: (U,), which utterances of `whole`.
     """
 
+    whole: UtteranceData = field(repr=False)
     rows: NDArray[np.int64]
+
+    @property
+    def path(self) -> Path:
+        """Folder of the partition."""
+        return self.whole.path
+
+    @property
+    def description(self) -> PartitionDescription:
+        """Description of the features."""
+        return self.whole.description
+
+    @cached_property
+    def utterance_ids(self) -> list[str]:
+        """Names of the U utterances."""
+        return [self.whole.utterance_ids[i] for i in self.rows.tolist()]
+
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of the whole partition and the names of these utterances."""
+        return hashlib.sha256(repr((self.whole.digest, self.utterance_ids)).encode()).hexdigest()
+
+    @property
+    def num_coefficients(self) -> int:
+        """Coefficients of a frame."""
+        return self.whole.num_coefficients
 
     @property
     def num_frames(self) -> NDArray[np.int64]:
         """Frames of each utterance, (U,)."""
-        return np.diff(self.frame_offsets)[self.rows]
+        return self.whole.num_frames[self.rows]
+
+    @property
+    def reference_lengths(self) -> NDArray[np.int64]:
+        """Symbols of each reference, (U,)."""
+        return self.whole.reference_lengths[self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def features_of(self, i: int) -> NDArray[np.float32]:
         """Features of utterance i of the subset, (T, F), a view of the memory map."""
-        return super().features_of(int(self.rows[i]))
+        return self.whole.features_of(int(self.rows[i]))
 
     def reference_of(self, i: int) -> NDArray[np.int64]:
         """Reference of utterance i of the subset, (R, 3)."""
-        return super().reference_of(int(self.rows[i]))
+        return self.whole.reference_of(int(self.rows[i]))
 
     def check_finite(self) -> None:
         """Raise a DataError that names the first utterance with a NaN or infinite feature."""
+        if self.verified:
+            return
         for i, name in enumerate(self.utterance_ids):
-            if not np.isfinite(self.features_of(i)).all():
-                self._complain_of_features(name, int(np.argmin(np.isfinite(self.features_of(i)).all(axis=1))))
+            finite = np.isfinite(self.features_of(i)).all(axis=1)
+            if not finite.all():
+                complain_of_feature(self.path, name, int(np.argmin(finite)))
 
     def check_classes(self, num_symbols: int) -> None:
         """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
@@ -54,11 +92,16 @@ class PartitionSubset(Partition):
             classes = self.reference_of(i)[:, 0]
             wrong = classes[(classes < 0) | (classes >= num_symbols)]
             if len(wrong):
-                self._complain_of_class(name, int(wrong[0]), num_symbols)
+                complain_of_class(self.path, name, int(wrong[0]), num_symbols)
+
+    @property
+    def verified(self) -> bool:
+        """The whole was found to hold what was written, and all features to be finite."""
+        return self.whole.verified
 
 
-def select_utterances(partition: Partition, utterance_ids: Sequence[str]) -> Partition:
-    """The partition of these utterances alone, in their old order; features are not copied.
+def select_utterances(partition: UtteranceData, utterance_ids: Sequence[str]) -> PartitionSubset:
+    """These utterances of a partition, in their old order; features are not copied.
 
     Raises:
         DataError: an utterance is not in the partition.
@@ -68,11 +111,4 @@ def select_utterances(partition: Partition, utterance_ids: Sequence[str]) -> Par
         raise DataError(f"{partition.path}: [data] subset_ids names what is not there: {name_utterances(missing)}")
     wanted = set(utterance_ids)
     kept = [i for i, utterance_id in enumerate(partition.utterance_ids) if utterance_id in wanted]
-    names = [partition.utterance_ids[i] for i in kept]
-    rows = np.array(kept, np.int64)
-    if isinstance(partition, PartitionSubset):
-        rows = partition.rows[rows]
-    content = {field.name: getattr(partition, field.name) for field in fields(Partition)}
-    content["digest"] = hashlib.sha256(repr((partition.digest, names)).encode()).hexdigest()
-    content["utterance_ids"] = names
-    return PartitionSubset(**content, rows=rows)
+    return PartitionSubset(partition, np.array(kept, np.int64))

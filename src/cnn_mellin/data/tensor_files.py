@@ -11,21 +11,26 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin.atomic import atomic_directory
-from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition
+from cnn_mellin.data.partition import Partition, PartitionDescription, Verify, read_partition
 from cnn_mellin.errors import DataError
+from cnn_mellin.identifier import require_identifier
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["load_tensor_file", "open_partition", "read_tensor_files", "write_tensor_files"]
 
 
-def open_partition(path: str | Path) -> Partition:
+def open_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
     """A partition in either form: packed (memory-mapped) or tensor files (read into memory).
+
+    Args:
+        path: the folder.
+        verify: whether a packed partition is read to see that it is what was written, as in `read_partition`.
 
     Raises:
         DataError: it is neither, or is damaged.
     """
     path = Path(path)
-    return read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path)
+    return read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path, verify=verify)
 
 
 def write_tensor_files(partition: Partition, path: str | Path) -> None:
@@ -42,7 +47,7 @@ def read_tensor_files(path: str | Path) -> Partition:
     """The tensor files of a folder, read into memory.
 
     Raises:
-        DataError: an utterance lacks either file, or a file is not the tensor it should be.
+        DataError: an utterance lacks either file, its name is no identifier, or a file is not the tensor it should be.
     """
     path = Path(path)
     ids = {part: {file.stem for file in (path / part).glob("*.pt")} for part in ("feat", "ref")}
@@ -52,6 +57,8 @@ def read_tensor_files(path: str | Path) -> Partition:
     if lacking:
         raise DataError(f"{path}: in feat/ or ref/ alone: {name_utterances(lacking)}; each utterance needs both files")
     utterance_ids = sorted(ids["feat"])
+    for name in utterance_ids:
+        require_identifier(name, "utterance", f"{path}/feat")
     features = [
         load_tensor_file(path / "feat" / f"{name}.pt", (2,)).to(torch.float32).numpy() for name in utterance_ids
     ]

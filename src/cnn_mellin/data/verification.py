@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mellin.data.partition import Partition, content_digest, read_partition
+from cnn_mellin.data.partition import Partition, read_partition
 from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import load_tensor_file
 from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.identifier import RULE, identifier_fault
 from cnn_mellin.language_models.arpa import arpa_tokens, read_arpa
 from cnn_mellin.scoring.speakers import read_speakers
 from cnn_mellin.scoring.transcripts import read_trn
@@ -59,7 +60,7 @@ def find_faults(path: str | Path) -> Iterator[str]:
         yield from _file_faults(path, num_symbols)
         return
     try:
-        partition = read_partition(path)
+        partition = read_partition(path, verify="never")
     except UserError as error:
         yield str(error)
         return
@@ -76,18 +77,16 @@ def _is_partition(path: Path) -> bool:
 
 def _packed_faults(partition: Partition, num_symbols: int | None) -> Iterator[str]:
     path = partition.path
-    for name, offsets in (("frame", partition.frame_offsets), ("reference", partition.reference_offsets)):
-        if offsets[0] or (np.diff(offsets) < 0).any():
-            yield f"{path}: {name}_offsets of index.npz do not rise from 0; prepare it again"
-            return
     for name, count in Counter(partition.utterance_ids).items():
         if count > 1:
-            yield f"{path}: utterance {name} is there {count} times"
+            yield f"{path}: utterance {name} is there {count} times; prepare it again"
     for i, name in enumerate(partition.utterance_ids):
         frames, reference = partition.features_of(i), partition.reference_of(i)
         yield from (f"{path}: utterance {name}: {fault}" for fault in _utterance_faults(frames, reference, num_symbols))
-    if content_digest(partition) != partition.digest:
-        yield f"{path}: is not what was written: its content has another digest than partition.json; prepare it again"
+    try:
+        read_partition(path, verify="always")  # also forgets that it was whole, if it no longer is
+    except UserError as error:
+        yield str(error)
 
 
 def _utterance_faults(
@@ -120,6 +119,11 @@ def _file_faults(path: Path, num_symbols: int | None) -> Iterator[str]:
     for kind, other in (("feat", "ref"), ("ref", "feat")):
         for name in sorted(ids[other] - ids[kind]):
             yield f"{path}/{kind}/{name}.pt: does not exist, but {other}/{name}.pt does"
+    for kind in ("feat", "ref"):
+        for name in sorted(ids[kind]):
+            fault = identifier_fault(name)
+            if fault is not None:
+                yield f"{path}/{kind}: utterance {ascii(name[:60])} {fault}; {RULE}; rename it"
     width = None
     for name in sorted(ids["feat"] & ids["ref"]):
         feature_path, reference_path = (path / kind / f"{name}.pt" for kind in ("feat", "ref"))

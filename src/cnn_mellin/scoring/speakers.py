@@ -52,7 +52,7 @@ def read_speakers(path: str | Path) -> dict[str, str]:
     """Utterance -> speaker, from a file with lines `utterance speaker` (`ext/utt2spk` of a data directory).
 
     Raises:
-        DataError: the file cannot be read, a line is not two names, or an utterance is there twice.
+        DataError: the file cannot be read, a line is not two identifiers, or an utterance is there twice.
     """
     speaker_of: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, expected="lines 'utterance speaker'"), 1):

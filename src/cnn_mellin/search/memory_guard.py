@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.data.batch import Batch
-from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.epoch import Stepper
 from cnn_mellin.training.loop import make_optimizer
@@ -75,7 +74,7 @@ def can_measure_memory(device: torch.device) -> bool:
 
 def measure_memory_need(
     settings: Settings,
-    partition: Partition,
+    partition: UtteranceData,
     num_symbols: int,
     device: torch.device | str = "cpu",
     *,
@@ -90,7 +89,7 @@ def measure_memory_need(
 
     Args:
         settings: of the training.
-        partition: that it trains on; its lengths alone are read.
+        partition: utterances that it trains on; only their lengths are read.
         num_symbols: of the corpus.
         device: where it computes.
         limit_bytes: that the need is to be compared with.
@@ -139,13 +138,13 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
 class _Step:
     """A step of a training, of any number of its longest utterances."""
 
-    def __init__(self, settings: Settings, partition: Partition, num_symbols: int, device: torch.device) -> None:
+    def __init__(self, settings: Settings, partition: UtteranceData, num_symbols: int, device: torch.device) -> None:
         self.device = device
         self._settings, self._num_coefficients, self._num_symbols = settings, partition.num_coefficients, num_symbols
         longest = int(partition.num_frames.max())
         self.num_frames = longest + 2 * int(settings.training.max_shift_proportion * longest)
         ends = sum(end is not None for end in (settings.data.sos, settings.data.eos))
-        self._num_labels = int(np.diff(partition.reference_offsets).max()) + ends
+        self._num_labels = int(partition.reference_lengths.max()) + ends
         self.full = min(settings.data.batch_size, len(partition))
         self._stepper: Stepper | None = None
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cnn_mellin.identifier import require_identifier
 from cnn_mellin.nearest import nearest
 from cnn_mellin.search.database_url import DatabaseError, shown_url
 from cnn_mellin.search.plan import StudyPlan
@@ -19,8 +20,7 @@ __all__ = ["SAMPLERS", "OtherStudyError", "create_study", "find_study", "load_st
 
 SAMPLERS = ("tpe", "random", "nsgaii", "gp", "qmc")
 _PLAN = "cnn_mellin"
-# Optuna's columns: names have up to 512 characters, attributes up to 64 kB on MySQL.
-_LONGEST_NAME, _LONGEST_ATTRIBUTE = 512, 60_000
+_LONGEST_ATTRIBUTE = 60_000  # Optuna's column has 64 kB on MySQL
 
 
 class OtherStudyError(DatabaseError):
@@ -40,11 +40,11 @@ def create_study(
 
     Raises:
         OtherStudyError: there is a study of that name with another plan.
+        DatabaseError: the name is no identifier, or the plan is too long for a database.
     """
     from sqlalchemy.exc import IntegrityError
 
-    if not name or len(name) > _LONGEST_NAME:
-        raise DatabaseError(f"--study-name {name[:40]!r}: must have from 1 to {_LONGEST_NAME} characters")
+    _require_printable(name)
     content = json.dumps(plan.as_dict())
     if len(content) > _LONGEST_ATTRIBUTE:
         raise DatabaseError(
@@ -54,12 +54,19 @@ def create_study(
     try:
         if database.patiently(lambda: _same_study(database, name, plan)):
             return False
+        require_identifier(name, "study", "--study-name", DatabaseError)
         database.patiently(lambda: _insert(database, name, content, plan.num_trials, first_draw or {}))
     except IntegrityError:  # another process has just made it, or this one did, and its connection was lost
         if not database.patiently(lambda: _same_study(database, name, plan)):
             raise
         return False
     return True
+
+
+def _require_printable(name: str) -> None:
+    """Refuse a name that a database may not even be asked for, such as one with bytes that are no text."""
+    if not name.isprintable():
+        require_identifier(name, "study", "--study-name", DatabaseError)
 
 
 def _same_study(database: StudyDatabase, name: str, plan: StudyPlan) -> bool:
@@ -138,6 +145,7 @@ def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, S
     """
     import optuna
 
+    _require_printable(name)
     try:
         study_id, plan = database.patiently(lambda: find_study(database, name))
     except KeyError:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnn_mellin.data.partition import Partition
 from cnn_mellin.data.speaker_split import split_by_speaker
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 from cnn_mellin.scoring.speakers import read_speakers
 
@@ -28,8 +28,8 @@ class StudyData:
         described: what was done, for the user.
     """
 
-    train: Partition
-    dev: Partition
+    train: UtteranceData
+    dev: UtteranceData
     symbols: list[str]
     digest: str
     described: str
@@ -47,7 +47,7 @@ def open_study_data(train_dir: str | Path, dev_proportion: float, subset_ids: Se
         DataError: it is damaged, cannot be parted, or holds features or classes that cannot be trained on.
     """
     whole = open_partition(train_dir)
-    used = select_utterances(whole, subset_ids) if subset_ids else whole
+    used: UtteranceData = select_utterances(whole, subset_ids) if subset_ids else whole
     if len(used) < 2:
         raise DataError(f"{train_dir}: holds {len(used)} utterances; a search takes some to train and some to decide")
     ext = whole.path.parent / "ext"

@@ -8,7 +8,7 @@ import torch
 
 from cnn_mellin.corpora.phone_sets import fold_phones, folding_to
 from cnn_mellin.data.batch import batch_indices, load_batch
-from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.decoding.greedy import greedy_search
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
@@ -21,7 +21,7 @@ _BATCH_SIZE = 32
 
 @torch.inference_mode()
 def partition_logits(
-    model: AcousticModel, partition: Partition
+    model: AcousticModel, partition: UtteranceData
 ) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
     """Utterance ids, logits (N, T', V) and lengths (N,) of each batch, utterances of similar length together."""
     device = next(model.parameters()).device
@@ -32,7 +32,7 @@ def partition_logits(
         yield batch.utterance_ids, logits, lengths
 
 
-def decode_partition(model: AcousticModel, partition: Partition, symbols: Sequence[str]) -> dict[str, list[str]]:
+def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> dict[str, list[str]]:
     """Utterance -> symbols, greedily, in the order of the partition."""
     found = {
         utterance_id: [symbols[c] for c in classes]
@@ -51,7 +51,7 @@ def fold_if_timit(symbols: Sequence[str], phones: Sequence[str]) -> list[str]:
     return fold_phones(phones, 39) if set(symbols) <= set(folding_to(39)) else list(phones)
 
 
-def partition_error_rate(model: AcousticModel, partition: Partition, symbols: Sequence[str]) -> PhoneErrorRate:
+def partition_error_rate(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> PhoneErrorRate:
     """Phone error rate of a greedy search (39 phones where they are TIMIT's; every silence is scored)."""
     hypotheses = decode_partition(model, partition, symbols)
     references = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +18,11 @@ from filelock import FileLock, Timeout
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.batch import Batch, batch_indices, load_batch
-from cnn_mellin.data.partition import Partition
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.symbols import class_of_end, read_symbols
 from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.layers.augmentation import augment, draw_augmentation
 from cnn_mellin.models import AcousticModel
@@ -99,8 +100,8 @@ class _BegunEpoch:
 
 
 def train(
-    train_dir: str | Path | Partition,
-    dev_dir: str | Path | Partition | None,
+    train_dir: str | Path | UtteranceData,
+    dev_dir: str | Path | UtteranceData | None,
     model_dir: str | Path,
     settings: Settings | None = None,
     *,
@@ -179,8 +180,8 @@ class _Run:
         self,
         folder: Path,
         description: ModelDescription,
-        training_data: Partition,
-        dev_data: Partition | None,
+        training_data: UtteranceData,
+        dev_data: UtteranceData | None,
         device: torch.device,
         num_data_workers: int,
     ) -> None:
@@ -320,8 +321,8 @@ class _Run:
         write_history(self.folder / "history.csv", self.progress.records)
 
 
-def _open(given: str | Path | Partition, settings: Settings, like: Partition | None = None) -> Partition:
-    partition = given if isinstance(given, Partition) else open_partition(given)
+def _open(given: str | Path | UtteranceData, settings: Settings, like: UtteranceData | None = None) -> UtteranceData:
+    partition = open_partition(given) if isinstance(given, (str, os.PathLike)) else given
     path = partition.path
     if settings.data.subset_ids and like is None:
         partition = select_utterances(partition, settings.data.subset_ids)
@@ -335,7 +336,11 @@ def _open(given: str | Path | Partition, settings: Settings, like: Partition | N
 
 
 def _describe(
-    model_dir: Path, settings: Settings, training_data: Partition, dev_data: Partition | None, symbols: list[str]
+    model_dir: Path,
+    settings: Settings,
+    training_data: UtteranceData,
+    dev_data: UtteranceData | None,
+    symbols: list[str],
 ) -> ModelDescription:
     """The description of a new training, or of the one in the folder, which must be the same."""
     old = read_description(model_dir) if (model_dir / "model.json").exists() else None
@@ -344,6 +349,7 @@ def _describe(
         seed = secrets.randbits(32) if old is None else old.seed
     for name in (settings.data.sos, settings.data.eos):
         class_of_end(name, symbols)
+    scale = _scale(training_data, old) if settings.data.scale_features else []
     new = ModelDescription(
         settings.as_dict(),
         seed,
@@ -353,7 +359,7 @@ def _describe(
         symbols,
         training_data.digest,
         None if dev_data is None else dev_data.digest,
-        _scale(training_data) if settings.data.scale_features else [],
+        scale,
         current_versions(),
         training_data.description.source.get("configuration"),
     )
@@ -366,8 +372,10 @@ def _describe(
     return old
 
 
-def _scale(partition: Partition) -> list[float]:
-    """Mean magnitude of each coefficient, in float64 and in the order of the frames."""
+def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float]:
+    """Mean magnitude of each coefficient, in float64 and in the order of the frames; known where data are the same."""
+    if old is not None and old.scale and old.train == partition.digest:
+        return old.scale
     total = np.zeros(partition.num_coefficients)
     for i in range(len(partition)):
         total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
@@ -375,7 +383,7 @@ def _scale(partition: Partition) -> list[float]:
     return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
 
 
-def _name_left_out(partition: Partition, description: ModelDescription, say: Callable[[str], None]) -> None:
+def _name_left_out(partition: UtteranceData, description: ModelDescription, say: Callable[[str], None]) -> None:
     """Say which references CTC cannot emit: they are trained on with a loss of zero."""
     references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
     lengths = torch.tensor([len(reference) for reference in references])

@@ -108,7 +108,7 @@ def run_recipe(
     try:
         write_start_settings(folder, start)
         write_options(folder, options)
-        plan = plan_recipe(options)
+        plan = plan_recipe(options, folder)
         steps = steps_until(plan, until)
         records = StepRecords(folder)
         changed = records.forget_changed(steps)

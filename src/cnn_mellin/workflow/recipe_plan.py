@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import format_settings, read_settings
 from cnn_mellin.config.settings import Settings
+from cnn_mellin.corpora.corpus_files import corpus_state
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.shipped_file import shipped_file
 from cnn_mellin.workflow.recipe_options import RecipeOptions
@@ -19,17 +19,17 @@ from cnn_mellin.workflow.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 __all__ = ["plan_recipe", "start_settings", "steps_until", "write_start_settings"]
 
 DECODERS = ("greedy", "trigram")
-_LABEL_FILES = (".phn", ".wav", ".flac", ".scp", ".tsv", "text", "utt2spk", "segments")
 
 
-def plan_recipe(options: RecipeOptions) -> list[Step]:
+def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
     """All steps, each after those that it needs.
 
     Args:
         options: of the recipe; `write_start_settings` has been called for them.
+        folder: of the recipe, in which its steps run.
     """
     steps: list[Step] = []
-    corpus = corpus_state(Path(options.corpus))
+    corpus = corpus_state_of(options, Path(folder))
     for features, name in zip(options.features, options.feature_names, strict=True):
         steps += _preparation(options, features, name, corpus)
     systems = [(model, name) for name in options.feature_names for model in options.models]
@@ -78,22 +78,19 @@ def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
                 file.write(text)
 
 
-def corpus_state(corpus: Path) -> str:
-    """A name for a corpus as it is: names, sizes and times of its files."""
-    digest = hashlib.sha256()
-    if corpus.is_file():
-        _add_state(digest, corpus)
-    for folder, folders, files in os.walk(corpus):
-        folders.sort()
-        for file in sorted(files):
-            if file.lower().endswith(_LABEL_FILES):
-                _add_state(digest, Path(folder, file))
-    return digest.hexdigest()[:16]
-
-
-def _add_state(digest: hashlib._Hash, path: Path) -> None:
-    about = path.stat()
-    digest.update(repr((str(path), about.st_size, about.st_mtime_ns)).encode())
+def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
+    """The state of a recipe's corpus, read as its steps read it, which run in the recipe's folder."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--parts", nargs="+", default=[])
+    parser.add_argument("--audio-root", default=".")
+    try:
+        given, _ = parser.parse_known_args(options.prep_options)
+    except argparse.ArgumentError:  # which prep says
+        given = parser.parse_args([])
+    parts = {part: name or part for part, _, name in (pair.partition("=") for pair in given.parts)}
+    return corpus_state(
+        options.corpus, options.corpus_kind, parts=parts, audio_root=folder.resolve() / given.audio_root
+    )
 
 
 def _start_settings(options: RecipeOptions, model: str, features: str) -> Settings:

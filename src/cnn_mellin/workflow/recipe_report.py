@@ -353,7 +353,7 @@ def _reproduction(folder: Path, options: RecipeOptions, systems: Sequence[str]) 
             about = _json(folder / "data" / name / part / "partition.json") or {}
             partitions.append([f"{name}/{part}", str(about.get("digest", "–"))[:16]])
     section.table(["data", "fingerprint"], partitions)
-    commands = "\n".join(step.command for step in plan_recipe(options))
+    commands = "\n".join(step.command for step in plan_recipe(options, folder))
     section.folded("All commands, each run in the recipe's folder", commands)
     return section
 

@@ -41,7 +41,7 @@ def recipe_status(folder: str | Path) -> str:
         DataError: the folder holds no recipe.
     """
     folder = Path(folder)
-    steps, records, going = plan_recipe(read_options(folder)), StepRecords(folder), is_going(folder)
+    steps, records, going = plan_recipe(read_options(folder), folder), StepRecords(folder), is_going(folder)
     states = {step.name: step_state(step, records, going=going) for step in steps}
     rows = []
     for stage in STAGES:

@@ -1,0 +1,107 @@
+"""The files that a corpus is read from, and a digest of their state: what tells that one has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cnn_mellin.corpora.kaldi import kaldi_parts
+from cnn_mellin.corpora.table import read_table
+from cnn_mellin.errors import UserError
+from cnn_mellin.text_file import read_lines
+
+__all__ = ["corpus_files", "corpus_state"]
+
+_TIMIT_SUFFIXES = (".phn", ".wav", ".flac")
+_KALDI_FILES = ("wav.scp", "segments", "text", "utt2spk")
+
+
+def corpus_files(
+    corpus: str | Path, kind: str, *, parts: Mapping[str, str] | None = None, audio_root: str | Path = "."
+) -> Iterator[Path]:
+    r"""Files that a corpus is read from, labels and audio, wherever they lie; some of them may not exist.
+
+    Args:
+        corpus: a folder, or a table.
+        kind: timit, kaldi or table.
+        parts: kaldi: partition -> folder below the corpus; as in `kaldi_parts`.
+        audio_root: kaldi: folder in which relative paths of `wav.scp` start.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "wav.scp").write_text("a /audio/a.opus\n")
+    ...     [str(path.name) for path in corpus_files(folder, "kaldi")]
+    ['wav.scp', 'segments', 'text', 'utt2spk', 'a.opus']
+    """
+    corpus = Path(corpus)
+    if kind == "table":
+        yield corpus
+        yield from _table_audio(corpus)
+    elif kind == "kaldi":
+        for folder in _kaldi_folders(corpus, parts):
+            yield from (folder / name for name in _KALDI_FILES)
+            yield from _kaldi_audio(folder / "wav.scp", Path(audio_root))
+    else:
+        yield from _timit_files(corpus)
+
+
+def corpus_state(
+    corpus: str | Path, kind: str, *, parts: Mapping[str, str] | None = None, audio_root: str | Path = "."
+) -> str:
+    """A digest of names, sizes, times and inodes of the files of a corpus; the arguments are those of `corpus_files`.
+
+    It differs once a file has been written, replaced or deleted. A corpus that cannot be read has a state, too.
+    """
+    digest = hashlib.sha256()
+    for path in dict.fromkeys(corpus_files(corpus, kind, parts=parts, audio_root=audio_root)):
+        try:
+            about = path.stat()
+            state = (about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+        except (OSError, ValueError):  # the latter of a name with a null character
+            state = None
+        digest.update(repr((str(path), state)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _table_audio(table: Path) -> list[Path]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parts = read_table(table)
+    except UserError:  # which whoever prepares it is told
+        return []
+    return [utterance.audio_path for utterances in parts.values() for utterance in utterances]
+
+
+def _kaldi_folders(corpus: Path, parts: Mapping[str, str] | None) -> list[Path]:
+    try:
+        return list(kaldi_parts(corpus, parts).values())
+    except UserError:
+        return []
+
+
+def _kaldi_audio(wav_scp: Path, audio_root: Path) -> Iterator[Path]:
+    try:
+        lines = read_lines(wav_scp)
+    except UserError:
+        return
+    for line in lines:
+        fields = line.split(None, 1)
+        if len(fields) == 2:
+            yield audio_root / fields[1].strip()
+
+
+def _timit_files(corpus: Path) -> Iterator[Path]:
+    """Files of labels and audio below a folder; links to folders are followed, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(corpus, followlinks=True):
+        about = os.stat(folder)
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders.sort()
+        yield from (Path(folder, file) for file in sorted(files) if file.lower().endswith(_TIMIT_SUFFIXES))

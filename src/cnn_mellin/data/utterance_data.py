@@ -1,0 +1,81 @@
+"""Features and references of some utterances, wherever they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from cnn_mellin.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnn_mellin.data.partition import PartitionDescription
+
+__all__ = ["UtteranceData", "complain_of_class", "complain_of_feature"]
+
+
+class UtteranceData(Protocol):
+    """What training, evaluation and decoding read: of a partition, or of some of its utterances, and of no others."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the partition."""
+
+    @property
+    def description(self) -> PartitionDescription:
+        """Description of the features."""
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of all ids, features and references."""
+
+    @property
+    def utterance_ids(self) -> list[str]:
+        """Names of the U utterances."""
+
+    @property
+    def num_coefficients(self) -> int:
+        """Coefficients of a frame, F."""
+
+    @property
+    def num_frames(self) -> NDArray[np.int64]:
+        """Frames of each utterance, (U,)."""
+
+    @property
+    def reference_lengths(self) -> NDArray[np.int64]:
+        """Symbols of each reference, (U,)."""
+
+    @property
+    def verified(self) -> bool:
+        """Its files were found to hold what was written, and all features to be finite."""
+
+    def __len__(self) -> int: ...
+
+    def features_of(self, i: int) -> NDArray[np.float32]:
+        """Features of utterance i, (T, F)."""
+
+    def reference_of(self, i: int) -> NDArray[np.int64]:
+        """Reference of utterance i, (R, 3): class, first frame, end frame (or -1 where not known)."""
+
+    def check_finite(self) -> None:
+        """Raise a DataError that names the first utterance with a NaN or infinite feature."""
+
+    def check_classes(self, num_symbols: int) -> None:
+        """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
+
+
+def complain_of_feature(path: Path, utterance_id: str, frame: int) -> NoReturn:
+    """Raise a DataError about a frame of an utterance that is not finite."""
+    raise DataError(
+        f"{path}: utterance {utterance_id}, frame {frame}: a feature is NaN or infinite; mend its audio and "
+        "prepare it again"
+    )
+
+
+def complain_of_class(path: Path, utterance_id: str, found: int, num_symbols: int) -> NoReturn:
+    """Raise a DataError about a class of an utterance that no symbol has."""
+    raise DataError(
+        f"{path}: utterance {utterance_id}: class {found} is not in 0..{num_symbols - 1}, the symbols of token2id.txt"
+    )

@@ -1,0 +1,91 @@
+"""Files that were once found to be whole, remembered by their state, so that they need not be read again to know it.
+
+The record is of this machine and lies in the user's cache folder: `$XDG_CACHE_HOME/cnn-mellin/verified`, or
+`~/.cache/cnn-mellin/verified`. Where it cannot be written, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_mellin.atomic import atomic_file
+
+__all__ = ["files_state", "forget_verified", "is_verified", "remember_verified"]
+
+State = list[list[int]]
+
+_MOST_RECORDS = 4096
+_NANOSECONDS = 1_000_000_000
+# Within one tick of its file system's clock a file can change and keep its time: Linux ticks at 100 Hz or faster,
+# and file systems that count whole seconds, or pairs of them, are known by times without a fraction.
+_TICK_NS, _COARSE_TICK_NS = 20_000_000, 2 * _NANOSECONDS
+
+
+def files_state(folder: Path, names: Sequence[str]) -> State:
+    """Size, times of change, inode and device of each file, which differ once a file is written or replaced.
+
+    Raises:
+        OSError: a file is missing.
+    """
+    about = [(folder / name).stat() for name in names]
+    return [[file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino, file.st_dev] for file in about]
+
+
+def is_verified(folder: Path, state: State) -> bool:
+    """Whether the files of a folder were found to be whole in this state, on this machine."""
+    try:
+        return bool(json.loads(_record(folder).read_text(encoding="utf-8"))["state"] == state)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return False
+
+
+def remember_verified(folder: Path, state: State) -> None:
+    """Remember that the files of a folder were found to be whole.
+
+    Args:
+        folder: that holds them.
+        state: of the files before they were read, from `files_state`; one so young that the next change might leave
+            it as it is is not remembered.
+    """
+    now = time.time_ns()
+    if any(now - changed < _tick_ns(changed) for _, *times, _, _ in state for changed in times):
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # no cache, or no home: verified each time
+        record = _record(folder)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(record) as file:
+            json.dump({"folder": str(folder), "state": state}, file)
+        _delete_oldest(record.parent)
+
+
+def forget_verified(folder: Path) -> None:
+    """Forget that the files of a folder were found to be whole."""
+    with contextlib.suppress(OSError, RuntimeError):
+        _record(folder).unlink(missing_ok=True)
+
+
+def _record(folder: Path) -> Path:
+    """File of the record; its name says machine and folder, as machines may share a home but not their disks."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+    name = hashlib.sha256(repr((platform.node(), os.path.realpath(folder))).encode()).hexdigest()
+    return cache / "cnn-mellin" / "verified" / f"{name[:32]}.json"
+
+
+def _tick_ns(changed_ns: int) -> int:
+    return _TICK_NS if changed_ns % _NANOSECONDS else _COARSE_TICK_NS
+
+
+def _delete_oldest(records: Path) -> None:
+    """Keep the records from growing without end, as folders come and go."""
+    found = list(records.glob("*.json"))
+    if len(found) > _MOST_RECORDS:
+        for record in sorted(found, key=lambda path: path.stat().st_mtime_ns)[: len(found) // 2]:
+            record.unlink(missing_ok=True)

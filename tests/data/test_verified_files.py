@@ -1,0 +1,97 @@
+import os
+import time
+
+import pytest
+
+from cnn_mellin.data import verified_files
+from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def write(folder, text="whole"):
+    (folder / "a").write_text(text)
+    os.utime(folder / "a", ns=(0, 1_700_000_000_000_000_001))
+    time.sleep(0.03)  # its change of status, whose time nobody can set, is then no longer of this tick
+
+
+def state(folder):
+    return files_state(folder, ["a"])
+
+
+def test_a_state_is_remembered_until_it_is_forgotten(folder):
+    assert not is_verified(folder, state(folder))
+    remember_verified(folder, state(folder))
+    assert is_verified(folder, state(folder))
+    assert is_verified(folder / ".." / "data", state(folder))
+    forget_verified(folder)
+    assert not is_verified(folder, state(folder))
+
+
+def test_a_file_that_was_written_or_replaced_has_another_state(folder):
+    before = state(folder)
+    write(folder, "wrong")  # as long, and as old by its own account
+    written = state(folder)
+    assert written[0][:2] == before[0][:2]
+    assert written != before
+    (folder / "b").write_text("wrong")
+    os.utime(folder / "b", ns=(0, 1_700_000_000_000_000_001))
+    os.replace(folder / "b", folder / "a")
+    assert state(folder)[0][:2] == before[0][:2]
+    assert state(folder) not in (before, written)
+
+
+@pytest.mark.parametrize(("age_ns", "remembered"), [(10**6, False), (10**9, True)])
+def test_a_state_of_this_very_tick_is_not_remembered(folder, monkeypatch, age_ns, remembered):
+    changed_ns = state(folder)[0][2]
+    monkeypatch.setattr(time, "time_ns", lambda: changed_ns + age_ns)
+    remember_verified(folder, state(folder))
+    assert is_verified(folder, state(folder)) == remembered
+
+
+@pytest.mark.parametrize(("age_ns", "remembered"), [(10**9, False), (3 * 10**9, True)])
+def test_times_in_whole_seconds_are_given_longer(folder, monkeypatch, age_ns, remembered):
+    whole = [[5, 1_700_000_000 * 10**9, 1_700_000_000 * 10**9, 1, 1]]
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000 * 10**9 + age_ns)
+    remember_verified(folder, whole)
+    assert is_verified(folder, whole) == remembered
+
+
+def test_another_machine_remembers_nothing_of_this(folder, monkeypatch):
+    remember_verified(folder, state(folder))
+    monkeypatch.setattr(verified_files.platform, "node", lambda: "elsewhere")
+    assert not is_verified(folder, state(folder))
+
+
+def test_without_a_cache_nothing_fails_and_nothing_is_remembered(folder, monkeypatch):
+    (folder.parent / "cache").write_text("a file")
+    remember_verified(folder, state(folder))
+    forget_verified(folder)
+    assert not is_verified(folder, state(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which is to be ignored
+    monkeypatch.setenv("HOME", "/proc/none")
+    remember_verified(folder, state(folder))
+    assert not is_verified(folder, state(folder))
+
+
+def test_a_damaged_record_is_none(folder):
+    remember_verified(folder, state(folder))
+    (record,) = (folder.parent / "cache" / "cnn-mellin" / "verified").iterdir()
+    for text in ("", "[]", "{}", "\x00"):
+        record.write_text(text)
+        assert not is_verified(folder, state(folder))
+
+
+def test_records_do_not_grow_without_end(folder, monkeypatch):
+    monkeypatch.setattr(verified_files, "_MOST_RECORDS", 3)
+    old = [[5, 1, 1, 1, 1]]
+    for number in range(4):
+        remember_verified(folder / str(number), old)
+        time.sleep(0.01)
+    assert [is_verified(folder / str(number), old) for number in range(4)] == [False, False, True, True]
