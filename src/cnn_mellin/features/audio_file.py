@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def _read_at(file: BinaryIO, place: int, num_bytes: int) -> bytes:
 def _source(path: str | Path, file: BinaryIO, size: int, promise: Promise | None, *, whole: bool) -> object:
     """The file for the audio library: its descriptor, so that any name will do, or as many bytes of it, corrected."""
     if promise is not None and (promise.corrections or promise.prefix or not whole):
-        return io.BufferedReader(_Corrected(file, size, promise.corrections, promise.prefix))
+        return io.BufferedReader(_Corrected(file, size, promise))
     if os.name == "nt":  # a descriptor belongs to one C library, and the audio library brings its own
         return str(path)
     if promise is None and Path(path).with_name(f"._{Path(path).name}").exists():  # the header of Sound Designer II
@@ -110,11 +110,11 @@ def _source(path: str | Path, file: BinaryIO, size: int, promise: Promise | None
 
 
 class _Corrected(io.RawIOBase):
-    """A file with other bytes at some places, and some before it."""
+    """The first bytes of a file, with the corrections and the prefix of its promise."""
 
-    def __init__(self, file: BinaryIO, size: int, corrections: Mapping[int, bytes], prefix: bytes) -> None:
-        self._file, self._corrections, self._prefix = file, corrections, prefix
-        self._size, self._place = size + len(prefix), 0
+    def __init__(self, file: BinaryIO, size: int, promise: Promise) -> None:
+        self._file, self._promise, self._place = file, promise, 0
+        self._size = size - promise.first + len(promise.prefix)
 
     def readable(self) -> bool:
         return True
@@ -132,12 +132,13 @@ class _Corrected(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        first = self._place - len(self._prefix)
-        if first < 0:
-            content = bytearray(self._prefix[first : min(first + len(view), 0) or None])
+        prefix = self._promise.prefix
+        if self._place < len(prefix):
+            content = bytearray(prefix[self._place : self._place + len(view)])
         else:
+            first = self._place - len(prefix) + self._promise.first
             content = bytearray(_read_at(self._file, first, max(min(len(view), self._size - self._place), 0)))
-            for place, correction in self._corrections.items():
+            for place, correction in self._promise.corrections.items():
                 for i, byte in enumerate(correction, place - first):
                     if 0 <= i < len(content):
                         content[i] = byte

@@ -84,10 +84,10 @@ def read_mpeg(read: Reader, start: int = 0) -> Promise | None:
             why = f"its header promises {promised} frames, {num_frames} are there"
             raise DamagedAudio(f"has more than it says ({why}): files joined? Split it, or join their samples")
         return Promise("MPEG", None, end)
-    if counts is None and num_frames:
-        # The library guesses a length by the first frame's rate of bits, which is wrong where that varies.
-        return Promise("MPEG", num_frames * samples, end, prefix=_counting_frame(read(start, 4), num_frames, side))
-    return Promise("MPEG", None, end)
+    if counts is None and end - start < num_frames * (frame_bytes - 1):
+        # The library guesses a length by the first frame's bit rate, and reads no further, where later ones are lower.
+        return Promise("MPEG", None, end, prefix=_counting_frame(read(start, 4), num_frames, side), first=start)
+    return Promise("MPEG", num_frames * samples if counts is None else None, end)
 
 
 def _walk(read: Reader, place: int) -> tuple[int, int]:

@@ -62,7 +62,8 @@ class Promise:
         num_frames: samples per channel, or None where only the decoder can tell.
         end: place after the last byte that belongs to the recording, or None where only the decoder can tell.
         corrections: place -> bytes that stand there for the audio library, where the header says "unknown".
-        prefix: bytes that stand before the file for the audio library.
+        prefix: bytes that stand for the audio library instead of those before `first`.
+        first: place of the first byte that follows the prefix.
         tells_length: false where the header has no field for the length, so that a cut cannot be noticed.
     """
 
@@ -71,6 +72,7 @@ class Promise:
     end: int | None = None
     corrections: Mapping[int, bytes] = field(default_factory=dict)
     prefix: bytes = b""
+    first: int = 0
     tells_length: bool = True
 
 
