@@ -191,7 +191,7 @@ def test_a_configuration_of_ones_own_at_another_rate(tmp_path, capsys):
     assert len(read_partition(tmp_path / "data" / "phone-20" / "train").features) == 50
     assert main([*command, "raw"]) == 2
     assert capsys.readouterr().err == (
-        f"cnn-mellin: {tmp_path}/a.wav: has 8000 samples a second, not 16000; resample it first\n"
+        f"cnn-mellin: {tmp_path}/a.wav: sample rate is 8000 Hz; expected 16000 Hz; resample it first\n"
     )
     assert main([*command, "raw", str(tmp_path / "phone-20.json")]) == 2
     assert "are of [8000, 16000] Hz; prepare each on its own" in capsys.readouterr().err

@@ -225,5 +225,5 @@ def test_wrong_audio(corpus):
             read_timit(corpus)
     with open(path, "wb") as file:
         soundfile.write(file, np.zeros(8000, np.int16), 8000, format="WAV")
-    with pytest.raises(AudioError, match="has 8000 samples a second, not 16000"):
+    with pytest.raises(AudioError, match="sample rate is 8000 Hz; expected 16000 Hz"):
         read_timit(corpus)

@@ -86,7 +86,7 @@ def nan_wav() -> bytes:
         (sphere(1000, b"ajkg" + LITTLE), "is compressed with shorten; decompress it first"),
         (sphere(1000, LITTLE, coding="sample_coding -s26 pcm,embedded-shorten-v2.00\n"), "is compressed with shorten"),
         (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, 700 are there"),
-        (riff(1000, LITTLE, rate=8000), "has 8000 samples a second, not 16000"),
+        (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
         (riff(1000, LITTLE, channels=2), "has 2 channels"),
         (nan_wav(), "sample 7 is NaN or infinite"),
     ],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,32 +58,61 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = _names(arguments.audio)
     pictures = _pictures(arguments, names)
+    _refuse_overwriting(names, {"--out": [arguments.out], "--plot": pictures.values()})
     transcriber, symbols = _transcriber(arguments)
-    blocks = []
+    blocks, num_faults = [], 0
+
+    def complain(why: object) -> None:
+        nonlocal num_faults
+        num_faults += 1
+        tqdm.write(f"cnn-mellin: {' '.join(str(why).split())}", file=sys.stderr)
+
     with tqdm(names.items(), "transcribe", unit="file", disable=arguments.quiet or len(names) < 2) as progress:
         for path, name in progress:
             try:
                 transcription = _transcribe(transcriber, path, lambda line: tqdm.write(line, file=sys.stderr))
                 block = _block(arguments, path, name, transcription)
             except AudioError as error:
-                tqdm.write(f"cnn-mellin: {error}", file=sys.stderr)
+                complain(error)
                 continue
-            if arguments.plot is not None:
-                from cnn_mellin.report.transcription_picture import plot_transcription
-
-                pictures[path].parent.mkdir(parents=True, exist_ok=True)
-                plot_transcription(transcription, symbols, pictures[path], title=str(path))
             blocks.append(block)
             if arguments.out is None:
                 with tqdm.external_write_mode():
                     print("".join(f"{line}\n" for line in block), end="", flush=True)
+            if arguments.plot is not None:
+                from cnn_mellin.report.transcription_picture import plot_transcription
+
+                try:
+                    pictures[path].parent.mkdir(parents=True, exist_ok=True)
+                    plot_transcription(transcription, symbols, pictures[path], title=_shown(path))
+                except OSError as error:
+                    complain(f"{pictures[path]}: cannot be written ({error.strerror or error}); choose another place")
     if arguments.out is not None and blocks:
         from cnn_mellin.atomic import atomic_file
 
         with atomic_file(arguments.out) as file:
             file.writelines(f"{line}\n" for block in blocks for line in block)
-        print(f"{arguments.out}: {len(blocks)} of {len(names)} files")
-    return 0 if len(blocks) == len(names) else 2
+        print(f"{_shown(arguments.out)}: {len(blocks)} of {len(names)} files")
+    return 2 if num_faults else 0
+
+
+def _shown(path: Path) -> str:
+    """Name of a file for tables and pictures: bytes that are no UTF-8, and control characters, are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _refuse_overwriting(names: Mapping[Path, str], written: Mapping[str, Iterable[Path | None]]) -> None:
+    """Refuse results that would take the place of audio, or of each other."""
+    audio = {path.absolute() for path in names} | {path.resolve() for path in names}
+    for option, paths in written.items():
+        seen: set[Path] = set()
+        for path in (path for path in paths if path is not None):
+            if path.absolute() in audio or path.resolve() in audio:
+                raise SettingsError(f"{option} {_shown(path)}: is one of the files to transcribe; name another")
+            if path in seen:
+                raise SettingsError(f"{option}: two pictures would be {_shown(path)}; transcribe the files one by one")
+            seen.add(path)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -150,13 +180,17 @@ def _transcribe(transcriber: Transcriber, path: Path, say: Any) -> Transcription
 
     from cnn_mellin.features.recording import read_recording
 
-    samples, changes = read_recording(path, sample_rate_hz=transcriber.sample_rate_hz)
-    if changes:
-        say(f"cnn-mellin: {path}: {', '.join(changes)}")
     try:
+        samples, changes = read_recording(path, sample_rate_hz=transcriber.sample_rate_hz)
+        if changes:
+            say(f"cnn-mellin: {_shown(path)}: {', '.join(changes)}")
         return transcriber(torch.from_numpy(samples))
     except ValueError as error:
         raise AudioError(path, str(error)) from None
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise AudioError(path, "does not fit into memory; cut it into shorter files") from None
 
 
 def _block(arguments: argparse.Namespace, path: Path, name: str, transcription: Transcription) -> list[str]:
@@ -164,6 +198,9 @@ def _block(arguments: argparse.Namespace, path: Path, name: str, transcription: 
     if arguments.ctm:
         from cnn_mellin.scoring.transcripts import ctm_lines
 
+        if not name.isprintable():
+            why = "its name has bytes that a ctm cannot hold (no UTF-8, or control characters)"
+            raise AudioError(_shown(path), f"{why}; rename it, or leave --ctm out")
         try:
             return ctm_lines(name, [(start, end, symbol) for symbol, start, end in transcription.phones])
         except ValueError as error:
@@ -178,7 +215,7 @@ def _block(arguments: argparse.Namespace, path: Path, name: str, transcription: 
         n_best = [{"score": score, "phones": symbols} for symbols, score in transcription.n_best]
         content = {"audio": str(path), "duration_s": transcription.duration_s, "phones": phones, "n_best": n_best}
         return [json.dumps(content, allow_nan=False)]
-    lines = [f"{path}: {len(transcription.phones)} phones in {transcription.duration_s:.2f} s"]
+    lines = [f"{_shown(path)}: {len(transcription.phones)} phones in {transcription.duration_s:.2f} s"]
     lines += [f"{start:9.3f} {end:9.3f}  {symbol}" for symbol, start, end in transcription.phones]
     for rank, (symbols, score) in enumerate(transcription.n_best[1:], 2):
         lines.append(f"  {rank}. ({score:.3f}): {' '.join(symbols)}")

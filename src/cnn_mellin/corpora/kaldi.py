@@ -124,7 +124,8 @@ def _audio(path: Path, audio_root: Path, *, of_utterances: bool) -> dict[str, Pa
             raise CorpusError(path, line, f"{name} has no audio file; the line must be 'recording audio-file'")
         audio_path = audio_root / value
         if not audio_path.is_file():
-            raise CorpusError(path, line, f"{audio_path} does not exist; relative paths start in {audio_root}")
+            why = "is no file (a folder, pipe or device); name one" if audio_path.exists() else "does not exist"
+            raise CorpusError(path, line, f"{audio_path} {why}; relative paths start in {audio_root}")
         found[name] = audio_path
     return found
 

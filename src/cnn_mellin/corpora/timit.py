@@ -15,12 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import soundfile
 
 from cnn_mellin.corpora.phone_sets import phone_set
 from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
-from cnn_mellin.errors import AudioError, CorpusError
-from cnn_mellin.features.audio import read_audio
+from cnn_mellin.errors import CorpusError
+from cnn_mellin.features.audio import count_samples, read_audio
 from cnn_mellin.nearest import nearest
 from cnn_mellin.text_file import read_lines
 
@@ -189,7 +188,7 @@ def _rows(path: Path) -> list[tuple[int, int, int, str]]:
 
 def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
     known = phone_set(61)
-    length = _num_samples(audio_path)
+    length = count_samples(audio_path, sample_rate_hz=SAMPLE_RATE_HZ)
     phones: list[TimedPhone] = []
     for line, first, end, label in _rows(path):
         if label not in known:
@@ -206,14 +205,3 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
             )
         phones.append(TimedPhone(label, first, min(end, length)))
     return tuple(phones)
-
-
-def _num_samples(path: Path) -> int:
-    """Samples of an audio file, by its header."""
-    try:
-        header = soundfile.info(path)
-    except soundfile.LibsndfileError:
-        return len(read_audio(path))  # which says what is wrong
-    if header.samplerate != SAMPLE_RATE_HZ:
-        raise AudioError(path, f"has {header.samplerate} samples a second, not {SAMPLE_RATE_HZ}; resample it first")
-    return int(header.frames)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from cnn_mellin.errors import AudioError
-from cnn_mellin.features.audio import read_audio
+from cnn_mellin.features.audio import read_samples
+from cnn_mellin.features.audio_file import open_audio
 
 __all__ = ["read_recording"]
+
+_LEAST_HZ, _MOST_HZ = 1000, 768_000  # outside, it is the header that is wrong
+_LONGEST_RATIO = 200_000  # the filter has 20 taps for each step of the ratio; common sample rates have exact ratios
 
 
 def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[NDArray[np.float32], list[str]]:
@@ -26,25 +29,22 @@ def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[ND
         (samples,), full scale 32768; and what was done to them, a phrase each.
 
     Raises:
-        AudioError: as `read_audio` raises it.
+        AudioError: as `read_audio` raises it, or a sample rate outside 1000..768000 Hz.
 
     >>> import tempfile
+    >>> import soundfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(folder + "/a.wav", np.zeros((800, 2)), 8000)
     ...     samples, changes = read_recording(folder + "/a.wav")
     >>> len(samples), changes
     (1600, ['2 channels mixed down', 'resampled from 8000 to 16000 Hz'])
     """
-    path = Path(path)
-    rate, channels = sample_rate_hz, 1
-    try:
-        about = soundfile.info(path)
-        rate, channels = int(about.samplerate), int(about.channels)
-    except (soundfile.LibsndfileError, OSError):
-        pass  # the reader says why
-    if rate < 1:
-        raise AudioError(path, f"has {rate} samples a second; copy it again")
-    samples = read_audio(path, sample_rate_hz=rate, mix_down=True)
+    with open_audio(path) as audio:
+        rate, channels = audio.sound.samplerate, audio.sound.channels
+        if not _LEAST_HZ <= rate <= _MOST_HZ:
+            why = f"sample rate is {rate} Hz; expected {_LEAST_HZ} to {_MOST_HZ} Hz; mend its header, or record it anew"
+            raise AudioError(path, why)
+        samples = read_samples(path, audio)
     changes = [f"{channels} channels mixed down"] if channels > 1 else []
     if rate != sample_rate_hz:
         changes.append(f"resampled from {rate} to {sample_rate_hz} Hz")
@@ -55,6 +55,6 @@ def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[ND
 def _resampled(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
     from scipy.signal import resample_poly
 
-    divisor = math.gcd(from_hz, to_hz)
-    resampled: NDArray[np.float32] = resample_poly(samples, to_hz // divisor, from_hz // divisor).astype(np.float32)
+    ratio = Fraction(to_hz, from_hz).limit_denominator(_LONGEST_RATIO)
+    resampled: NDArray[np.float32] = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)
     return resampled
