@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
 from cnn_mellin.data.batch import Batch, batch_indices, load_batch
 from cnn_mellin.data.partition import Partition
@@ -149,8 +150,7 @@ def train(
     model_dir = Path(model_dir)
     model_dir.mkdir(parents=True, exist_ok=True)
     with _Locked(model_dir, say):
-        for leftover in model_dir.glob(".*.partial"):  # of a run that was killed
-            leftover.unlink()
+        delete_leftovers(model_dir)
         description = _describe(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)

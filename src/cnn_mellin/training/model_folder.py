@@ -18,6 +18,7 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.models import AcousticModel
+from cnn_mellin.text_file import read_json
 from cnn_mellin.training.checkpoint import CheckpointStore
 
 __all__ = [
@@ -104,15 +105,52 @@ def read_description(folder: str | Path) -> ModelDescription:
         DataError: it is no model folder, or `model.json` is damaged.
     """
     path = Path(folder) / "model.json"
+    if not path.is_file():
+        raise DataError(f"{folder}: is no model folder (it holds no model.json)")
+    content = read_json(path, expected="the description of a model that cnn-mellin train wrote")
+    if content.pop("format", FORMAT) != FORMAT:
+        raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
-        return ModelDescription(**content)
-    except OSError:
-        raise DataError(f"{folder}: is no model folder (it holds no model.json)") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is damaged ({error}); train the model again") from None
+        description = ModelDescription(**content)
+        fault = _fault(description)
+    except TypeError as error:
+        fault = str(error)
+    if fault is not None:
+        raise DataError(f"{path}: is damaged ({fault}); restore it, or train the model again")
+    Settings().updated(description.settings, str(path))
+    return description
+
+
+def _fault(description: ModelDescription) -> str | None:
+    """What is wrong with a description that was read, as a phrase, or None."""
+    rules = {
+        "settings": lambda value: isinstance(value, dict),
+        "seed": _is_whole,
+        "num_features": lambda value: _is_whole(value) and value >= 1,
+        "feature_type": lambda value: isinstance(value, str),
+        "frame_shift_ms": lambda value: value is None or _is_number(value),
+        "symbols": lambda value: isinstance(value, list) and all(isinstance(symbol, str) for symbol in value),
+        "train": lambda value: isinstance(value, str),
+        "dev": lambda value: value is None or isinstance(value, str),
+        "scale": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+        "versions": lambda value: isinstance(value, dict),
+        "feature_configuration": lambda value: value is None or isinstance(value, dict),
+    }
+    for name, holds in rules.items():
+        value = getattr(description, name)
+        if not holds(value):
+            return f"{name} is {_shown(value)}"
+    if description.scale and len(description.scale) != description.num_features:
+        return f"scale has {len(description.scale)} values for {description.num_features} features"
+    return None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def build_model(description: ModelDescription) -> AcousticModel:
@@ -191,7 +229,13 @@ def load_model(
         if description.as_settings().model.seed is None:
             raise DataError(f"{folder}: has no [model] seed, so that its untrained weights cannot be made again")
     else:
-        model.load_state_dict(checkpoint_store(folder, description).load_model(epoch))
+        weights = checkpoint_store(folder, description).load_model(epoch)
+        try:
+            model.load_state_dict(weights)
+        except (RuntimeError, TypeError):
+            raise DataError(
+                f"{folder}: the weights do not fit the settings in model.json; restore it, or train the model again"
+            ) from None
     return model.to(device).eval(), description
 
 
