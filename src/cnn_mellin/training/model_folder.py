@@ -108,7 +108,7 @@ def read_description(folder: str | Path) -> ModelDescription:
     if not path.is_file():
         raise DataError(f"{folder}: is no model folder (it holds no model.json)")
     content = read_json(path, expected="the description of a model that cnn-mellin train wrote")
-    if content.pop("format", FORMAT) != FORMAT:
+    if content.pop("format", None) != FORMAT:
         raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
     try:
         description = ModelDescription(**content)
