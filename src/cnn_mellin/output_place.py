@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from cnn_mellin.errors import SettingsError
 
 __all__ = ["require_apart", "require_output_file"]
 
-_HEAD_BYTES = 1 << 16
+_LOOK_BYTES = 1 << 16
 
 
 def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = True) -> None:
@@ -38,7 +39,7 @@ def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = Tr
         if given is None:
             continue
         source = Path(os.path.realpath(given))
-        if source == target or _same_file(source, target):
+        if source == target or (source.exists() and target.exists() and source.samefile(target)):
             how = f"is {given}" if str(given) != str(out) else "is an input"
         elif target in source.parents:
             how = f"holds {given}"
@@ -54,7 +55,7 @@ def require_output_file(out: str | Path, kind: str, *inputs: str | Path | None) 
 
     Args:
         out: file to write.
-        kind: trn, ctm, jsonl, table, onnx, arpa or png.
+        kind: trn, ctm, n_best, transcriptions, onnx, arpa, png, html or text.
         inputs: files and folders that are read; None stands for one that was not given.
 
     Raises:
@@ -66,33 +67,67 @@ def require_output_file(out: str | Path, kind: str, *inputs: str | Path | None) 
     path = Path(out)
     if path.is_dir():
         raise SettingsError(f"{out}: is a folder; name a file")
-    if not path.is_file():
+    if path.name.endswith(".ref.trn") and path.with_name("token2id.txt").exists():
+        raise SettingsError(f"{out}: is the name of a reference beside prepared data; name another file")
+    if not path.is_file() or not path.stat().st_size:
         return
-    with open(path, "rb") as file:
-        head = file.read(_HEAD_BYTES)
     described, is_kind = _KINDS[kind]
-    if head and not is_kind(_Head(head, len(head) < _HEAD_BYTES)):
-        raise SettingsError(f"{out}: exists and is no {described}; name another file, or move this one away")
+    with open(path, "rb") as file:
+        if not is_kind(file):
+            raise SettingsError(f"{out}: exists and is no {described}; name another file, or move this one away")
 
 
-class _Head:
-    """Beginning of a file."""
+def _first_line_is(pattern: str) -> Callable[[IO[bytes]], bool]:
+    """Tells whether the first line that is not empty matches."""
 
-    def __init__(self, content: bytes, whole: bool) -> None:
-        self.content, self.whole = content, whole
+    def matches(file: IO[bytes]) -> bool:
+        lines = file.read(_LOOK_BYTES).decode("utf-8", errors="replace").split("\n")
+        first = next((line.strip() for line in lines if line.strip()), "")
+        return re.match(pattern, first) is not None
 
-    def all_lines(self, pattern: str) -> bool:
-        """Whether every line that is not empty matches, as far as the beginning goes."""
-        lines = self.content.decode("utf-8", errors="replace").split("\n")
-        if not self.whole:
-            lines.pop()
-        return all(re.fullmatch(pattern, line) for line in map(str.strip, lines) if line)
+    return matches
 
-    def uncompressed(self) -> bytes:
-        """The beginning of what gzip compressed, or the beginning itself."""
-        if self.content[:2] != b"\x1f\x8b":
-            return self.content
+
+def _begins(content: bytes) -> Callable[[IO[bytes]], bool]:
+    return lambda file: file.read(len(content)) == content
+
+
+def _is_onnx(file: IO[bytes]) -> bool:
+    """Tell an export by its metadata, which stand at its end."""
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _LOOK_BYTES))
+    tail = file.read()
+    return all(name in tail for name in (b"phones", b"sample_rate_hz", b"frame_shift_ms", b"full_scale"))
+
+
+def _is_arpa(file: IO[bytes]) -> bool:
+    head = file.read(_LOOK_BYTES)
+    if head[:2] == b"\x1f\x8b":
         try:
-            return zlib.decompressobj(31).decompress(self.content, _HEAD_BYTES)
+            head = zlib.decompressobj(wbits=31).decompress(head, _LOOK_BYTES)
         except zlib.error:
-            return b""
+            return False
+    return b"\\data\\" in head
+
+
+def _is_text(file: IO[bytes]) -> bool:
+    head = file.read(_LOOK_BYTES)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
+
+
+_TRANSCRIPTIONS = r'.+: \d+ phones in [\d.]+ s$|\S.* \S+ [\d.]+ [\d.]+ \S+$|\{"audio": '
+_KINDS: dict[str, tuple[str, Callable[[IO[bytes]], bool]]] = {
+    "trn": ("trn file", _first_line_is(r".*\([^()\s]+\)$")),
+    "ctm": ("ctm file", _first_line_is(r"\S+ \S+ [\d.]+ [\d.]+ \S+$")),
+    "n_best": ("file of N-best lists", _first_line_is(r'\{"utterance": ')),
+    "transcriptions": ("file of transcriptions", _first_line_is(_TRANSCRIPTIONS)),
+    "onnx": ("exported model", _is_onnx),
+    "arpa": ("ARPA file", _is_arpa),
+    "png": ("PNG picture", _begins(b"\x89PNG\r\n\x1a\n")),
+    "html": ("page of pictures", _begins(b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">')),
+    "text": ("text file", _is_text),
+}

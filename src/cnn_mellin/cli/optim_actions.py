@@ -198,10 +198,14 @@ def status(arguments: argparse.Namespace) -> int:
 def plot(arguments: argparse.Namespace) -> int:
     """Draw a study."""
     try:
-        from cnn_mellin.report.search_pictures import draw_study
+        from cnn_mellin.report.search_pictures import PICTURES, draw_study
     except ImportError:
         raise SettingsError("optim plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    from cnn_mellin.output_place import require_output_file
 
+    for picture in PICTURES:
+        require_output_file(arguments.out_dir / f"{picture}.png", "png")
+    require_output_file(arguments.out_dir / "index.html", "html")
     name, plan, trials = _read(arguments)
     draw_study(name, plan, trials, arguments.out_dir)
     print(f"{arguments.out_dir / 'index.html'}: pictures of {name}")
@@ -274,6 +278,7 @@ def _patterns(given: Sequence[str] | None, option: str) -> list[str] | None:
 
 def _write(out: str, text: str) -> None:
     from cnn_mellin.atomic import atomic_file
+    from cnn_mellin.output_place import require_output_file
 
     if out == "-":
         sys.stdout.write(text)
@@ -281,6 +286,7 @@ def _write(out: str, text: str) -> None:
         return
     if not Path(out).absolute().parent.is_dir():
         raise SettingsError(f"{out}: its folder does not exist; make it first")
+    require_output_file(out, "text")
     with atomic_file(out) as file:
         file.write(text)
 

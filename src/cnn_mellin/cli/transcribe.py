@@ -120,6 +120,7 @@ def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]
     from cnn_mellin.decoding.transcriber import Transcriber
     from cnn_mellin.features import FeatureExtractor
     from cnn_mellin.language_models import NgramModel
+    from cnn_mellin.output_place import require_output_file
     from cnn_mellin.training import load_model
     from cnn_mellin.training.model_folder import feature_extractor
 
@@ -128,6 +129,9 @@ def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]
         raise SettingsError("--lm and --lm-beta belong together: give both, or neither")
     if arguments.out is not None and not arguments.out.parent.is_dir():
         raise SettingsError(f"--out {arguments.out}: its folder does not exist; make it first")
+    inputs = (arguments.model_dir, arguments.lm, arguments.features, *arguments.audio)
+    if arguments.out is not None:
+        require_output_file(arguments.out, "transcriptions", *inputs)
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=compute_device(arguments))
     if arguments.features is None:
         extractor = feature_extractor(arguments.model_dir, description)

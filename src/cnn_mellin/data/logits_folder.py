@@ -16,10 +16,17 @@ import numpy as np
 import torch
 
 from cnn_mellin.data.batch import batch_indices
-from cnn_mellin.data.partition import LOGITS, Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import (
+    LOGITS,
+    Partition,
+    PartitionDescription,
+    read_partition,
+    require_partition_replaceable,
+    write_partition,
+)
 from cnn_mellin.errors import DataError
 
-__all__ = ["LogitsFolder", "read_logits", "write_logits"]
+__all__ = ["LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]
 
 LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
 
@@ -71,7 +78,8 @@ def write_logits(
         source: where they come from, to keep beside them.
 
     Raises:
-        DataError: a logit is not finite, the symbols do not fit, or an utterance is there twice.
+        DataError: a logit is not finite, the symbols do not fit, an utterance is there twice, or the name is taken by
+            anything but older logits.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -94,6 +102,11 @@ def write_logits(
                 writer.add(utterance_id, frames.numpy(), [])
                 count += 1
     return count
+
+
+def require_logits_replaceable(path: str | Path) -> None:
+    """Raise a DataError if the name is taken by anything but older logits, before any are computed."""
+    require_partition_replaceable(path, PartitionDescription(1, feature_type=LOGITS))
 
 
 def read_logits(path: str | Path) -> LogitsFolder:

@@ -108,6 +108,9 @@ def prepare(
     }
     for preparation in preparations.values():
         preparation.require_replaceable(Path(data))
+    for name in extractors:
+        if (Path(data) / name / "ext" / "utt2rate").exists():
+            raise DataError(f"{Path(data) / name}: holds what cnn-mellin speed wrote; name another folder")
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
         for part in parts:

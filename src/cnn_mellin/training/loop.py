@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -148,6 +149,7 @@ def train(
             partition.check_finite()
             partition.check_classes(len(symbols))
     model_dir = Path(model_dir)
+    _require_own(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
     model_dir.mkdir(parents=True, exist_ok=True)
     with _Locked(model_dir, say):
         delete_leftovers(model_dir)
@@ -334,6 +336,18 @@ def _open(given: str | Path | Partition, settings: Settings, like: Partition | N
     return partition
 
 
+def _require_own(model_dir: Path, inputs: Sequence[Path]) -> None:
+    """Check that a training overwrites nothing that no training wrote."""
+    real = Path(os.path.realpath(model_dir))
+    for path in inputs:
+        if Path(os.path.realpath(path)) in (real, *real.parents):
+            raise DataError(f"{model_dir}: is the partition {path}, or lies in it; name another folder for the model")
+    if not (model_dir / "model.json").exists():
+        others = [name for name in ("checkpoints.json", "history.csv", "curves.png") if (model_dir / name).exists()]
+        if others:
+            raise DataError(f"{model_dir}: holds {', '.join(others)} but no model.json; name another folder")
+
+
 def _describe(
     model_dir: Path, settings: Settings, training_data: Partition, dev_data: Partition | None, symbols: list[str]
 ) -> ModelDescription:
@@ -357,13 +371,12 @@ def _describe(
         current_versions(),
         training_data.description.source.get("configuration"),
     )
-    if old is None:
-        write_description(model_dir, new)
-        return new
-    differences = old.differences(new)
+    differences = [] if old is None else old.differences(new)
     if differences:
         raise OtherTrainingError(model_dir, differences)
-    return old
+    if old is None or not (model_dir / "settings.ini").exists():
+        write_description(model_dir, old or new)
+    return old or new
 
 
 def _scale(partition: Partition) -> list[float]:

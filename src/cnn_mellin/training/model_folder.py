@@ -18,7 +18,7 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.models import AcousticModel
-from cnn_mellin.text_file import read_json
+from cnn_mellin.text_file import read_json, read_text
 from cnn_mellin.training.checkpoint import CheckpointStore
 
 __all__ = [
@@ -91,11 +91,18 @@ def current_versions() -> dict[str, str]:
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
-    """Write `model.json`, and the settings for people to read and use as `settings.ini`."""
-    with atomic_file(folder / "settings.ini") as file:
-        file.write(format_settings(description.as_settings()))
+    """Write `model.json`, and the settings for people to read and use as `settings.ini`.
+
+    Raises:
+        DataError: there is another `settings.ini`.
+    """
+    settings, text = folder / "settings.ini", format_settings(description.as_settings())
+    if settings.exists() and read_text(settings) != text:
+        raise DataError(f"{settings}: was not written by this training, which would replace it; name another folder")
     with atomic_file(folder / "model.json") as file:
         json.dump({"format": FORMAT, **asdict(description)}, file, indent=1)
+    with atomic_file(settings) as file:
+        file.write(text)
 
 
 def read_description(folder: str | Path) -> ModelDescription:

@@ -95,10 +95,11 @@ class StepRunner:
         return 0 if ended["status"] == 0 else None
 
     def _start_anew_if_changed(self, step: Step, fingerprint: str) -> None:
-        """Delete what was begun from something else."""
-        begun = self.records.read(step.name, "begun") or {}
-        if begun.get("from") != fingerprint:
-            for folder in step.resumes:
+        """Delete what an earlier run of the recipe began from something else; what it did not begin is left alone."""
+        begun = self.records.read(step.name, "begun")
+        known = begun or self.records.read(step.name, "made")
+        if (begun or {}).get("from") != fingerprint:
+            for folder in step.resumes if known else ():
                 if (self.records.folder / folder).exists():
                     self.say(f"{step.name}: begun anew, as what it is made from has changed")
                     shutil.rmtree(self.records.folder / folder)
