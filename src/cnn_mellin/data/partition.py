@@ -38,7 +38,7 @@ __all__ = [
 
 FORMAT = 1
 LOGITS = "logits"  # feature type of a model's output
-_FILES = {"features.npy", "index.npz", "partition.json"}
+_FILES = ("partition.json", "index.npz", "features.npy")
 _FRAMES_AT_ONCE = 1 << 16
 _ROWS_AT_ONCE = 1 << 16
 
@@ -329,7 +329,7 @@ def _origin(feature_type: str, source: dict[str, Any]) -> str:
 def _stored_origin(path: Path) -> str | None:
     """How the partition in a folder was made, or None where it holds anything that is no part of a partition."""
     names = {entry.name for entry in path.iterdir()}
-    if not names <= _FILES:
+    if not names <= set(_FILES):
         return None
     try:
         content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
