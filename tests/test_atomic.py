@@ -1,6 +1,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,17 @@ def test_two_processes_of_one_name_leave_each_other_alone_and_the_last_wins(tmp_
     assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
 
 
+def test_a_lock_that_a_killed_process_left_is_deleted(tmp_path):
+    process = started(WRITER.format(path=str(tmp_path / "v"), content="half"))
+    process.kill()
+    ended(process)
+    (partial,) = tmp_path.glob(".v.*.partial")
+    shutil.rmtree(partial)  # as when it is killed just after its folder took its name
+    assert len(list(tmp_path.iterdir())) == 1
+    delete_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("living", "next_name"), [("v.2", "v"), ("v", "v.2"), ("v.abcd1234", "v")])
 def test_a_name_that_begins_like_another_is_another(tmp_path, living, next_name):
     process = started(WRITER.format(path=str(tmp_path / living), content="whole"))
@@ -291,5 +303,8 @@ def test_a_device_is_written_to_and_stays_one(tmp_path):
     assert Path("/dev/null").is_char_device()
     with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"), atomic_file(tmp_path):
         pass
-    with pytest.raises(OSError, match="has a name of more than 237 bytes; shorten it"), atomic_file(tmp_path / (240 * "a")):
+    with (
+        pytest.raises(OSError, match="has a name of more than 237 bytes; shorten it"),
+        atomic_file(tmp_path / (240 * "a")),
+    ):
         pass

@@ -39,7 +39,9 @@ OLDER = {
     "arpa": b"\\data\\\nngram 1=3\n",
     "png": b"\x89PNG\r\n\x1a\n....",
     "html": b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">...',
-    "text": b"[model]\nseed = 1\n",
+    "settings": b"# use_lift: Lift the signal (True or False)\n[model]\nuse_lift = True\n",
+    "names": b"model\\.window_size\n",
+    "trials": b"number,state,dev_per_percent,num_epochs_reported\n",
 }
 
 
@@ -51,7 +53,7 @@ def test_only_files_of_the_kind_are_replaced(tmp_path, kind):
         path.write_bytes(content)
         require_output_file(path, kind)
     others = [b"PK\x03\x04\0\0", b"\x93NUMPY\x01\0v\0", b"\xff\xfe"]
-    others += [OLDER["arpa"], b"Dear Sir\n", b"import os\n"] if kind != "text" else []
+    others += [OLDER["arpa"], b"Dear Sir\n", b"[model]\nseed = 1\n", b'{"format": 1, "settings": {}}']
     for content in others:
         if kind == "arpa" and content == OLDER["arpa"]:
             continue
@@ -60,13 +62,16 @@ def test_only_files_of_the_kind_are_replaced(tmp_path, kind):
             require_output_file(path, kind)
 
 
-def test_compressed_language_models_and_both_other_forms_of_transcriptions_are_known(tmp_path):
+def test_every_form_that_is_written_is_known(tmp_path):
     path = tmp_path / "out"
     path.write_bytes(gzip.compress(OLDER["arpa"]))
     require_output_file(path, "arpa")
     path.write_bytes(gzip.compress(b"thesis"))
     with pytest.raises(SettingsError, match="exists and is no ARPA file"):
         require_output_file(path, "arpa")
+    for text in (b'{\n  "model": {\n', b"model:\n  seed: 1\n"):
+        path.write_bytes(text)
+        require_output_file(path, "settings")
     for line in (b"a-1 1 0.250 0.250 t\n", b'{"audio": "a.wav", "duration_s": 1.0}\n'):
         path.write_bytes(line)
         require_output_file(path, "transcriptions")

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,10 +24,8 @@ from cnn_mellin.errors import DataError
 
 __all__ = ["atomic_directory", "atomic_file", "delete_leftovers", "require_replaceable"]
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<mark>[a-z0-9_]{8})\.(?P<kind>partial|old|lock)", re.DOTALL)
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<mark>[a-z0-9_]{8})\.(partial|old|lock)", re.DOTALL)
 _MAX_NAME_BYTES = 255 - len("..01234567.partial")  # of most file systems, less what a temporary name adds
-# A lock without a partial may be of a run that is about to make it, or that was killed just then.
-_LOCK_GRACE_S = 60
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -172,21 +169,19 @@ def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
         name: final name of what was being written; by default everything in the folder.
     """
     folder = Path(folder)
-    found: dict[tuple[str, str], set[str]] = {}
+    found: set[tuple[str, str]] = set()
     with suppress(OSError):
         for entry in os.listdir(folder):
             match = _TEMPORARY.fullmatch(entry)
             if match is not None and name in (None, match["name"]):
-                found.setdefault((match["name"], match["mark"]), set()).add(match["kind"])
-    for (final_name, mark), kinds in found.items():
+                found.add((match["name"], match["mark"]))
+    for final_name, mark in found:
         stem = folder / f".{final_name}.{mark}"
         path = Path(f"{stem}.lock")
         if not path.exists():  # of a file system without locks, or of a version before them
             _tidy(stem, folder / final_name)
             continue
         with suppress(OSError):
-            if kinds == {"lock"} and time.time() - path.stat().st_mtime < _LOCK_GRACE_S:
-                continue
             lock = FileLock(path)
             try:
                 lock.acquire(timeout=0)
@@ -215,7 +210,7 @@ def _temporary_path(path: Path) -> Iterator[Path]:
             break
         if lock_path.exists():
             break
-        lock.release()
+        lock.release()  # of a file that another process took for a leftover before it was locked
     try:
         yield path.with_name(f"{stem}.partial")
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import zlib
@@ -55,7 +54,7 @@ def require_output_file(out: str | Path, kind: str, *inputs: str | Path | None) 
 
     Args:
         out: file to write.
-        kind: trn, ctm, n_best, transcriptions, onnx, arpa, png, html or text.
+        kind: trn, ctm, n_best, transcriptions, onnx, arpa, png, html, settings, names or trials.
         inputs: files and folders that are read; None stands for one that was not given.
 
     Raises:
@@ -110,13 +109,9 @@ def _is_arpa(file: IO[bytes]) -> bool:
     return b"\\data\\" in head
 
 
-def _is_text(file: IO[bytes]) -> bool:
-    head = file.read(_LOOK_BYTES)
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in head
+def _is_settings(file: IO[bytes]) -> bool:
+    """Tell settings as they are written: INI with the help of each as a comment, JSON or YAML, the model's first."""
+    return re.match(rb'# \w+: |\{\s*"model": \{|model:\s', file.read(_LOOK_BYTES)) is not None
 
 
 _TRANSCRIPTIONS = r'.+: \d+ phones in [\d.]+ s$|\S.* \S+ [\d.]+ [\d.]+ \S+$|\{"audio": '
@@ -129,5 +124,7 @@ _KINDS: dict[str, tuple[str, Callable[[IO[bytes]], bool]]] = {
     "arpa": ("ARPA file", _is_arpa),
     "png": ("PNG picture", _begins(b"\x89PNG\r\n\x1a\n")),
     "html": ("page of pictures", _begins(b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">')),
-    "text": ("text file", _is_text),
+    "settings": ("settings file that was written by a command", _is_settings),
+    "names": ("list of settings", _first_line_is(r"\w+\\\.\w+$")),
+    "trials": ("table of trials", _first_line_is("number,state,dev_per_percent,")),
 }

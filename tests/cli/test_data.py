@@ -161,7 +161,7 @@ def test_nothing_but_an_older_result_is_replaced(both_forms, capsys, command, me
     shutil.copytree("f", "mixed")
     (both_forms / "mixed" / "feat" / "notes.txt").write_text("precious")
     shutil.copytree("f", "own")
-    torch.save(torch.tensor([1]), "own/ref/a.pt")  # without times, as no export is
+    torch.save(torch.tensor([[1, 2]]), "own/ref/a.pt")  # of another form than an export
     with write_partition("prepared", PartitionDescription(2, 10.0, "fbank", {"corpus": "x"})) as writer:
         writer.add("a", [[1, 2]], [0])
     before = contents(both_forms)

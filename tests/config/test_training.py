@@ -8,7 +8,8 @@ PLAIN = r"must be a file name \(no folder\) that holds {epoch}, such as model_{e
 
 
 @pytest.mark.parametrize(
-    "name_format", ["model_{epoch:03d}.pt", "{epoch}", "m {epoch:>4}.ckpt", "{epoch:x}{{}}.pt", "m_{epoch!r}", "é{epoch}"]
+    "name_format",
+    ["model_{epoch:03d}.pt", "{epoch}", "m {epoch:>4}.ckpt", "{epoch:x}{{}}.pt", "m_{epoch!r}", "é{epoch}"],
 )
 def test_formats_of_one_name_an_epoch_are_taken(name_format):
     assert Settings().updated({"training": {"saved_model_fmt": name_format}}).training.saved_model_fmt == name_format

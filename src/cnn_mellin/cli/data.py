@@ -60,7 +60,9 @@ def add_parser(subparsers: Any) -> None:
     ):
         action = actions.add_parser(name, help=described, description=described)
         action.add_argument("source", metavar="PARTITION", help="folder to read")
-        action.add_argument("target", metavar="OUT", help="folder to write; an older result of this command is replaced")
+        action.add_argument(
+            "target", metavar="OUT", help="folder to write; an older result of this command is replaced"
+        )
         action.set_defaults(run=_convert, convert=convert)
 
 

@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         for batch in source.batches:
             batches.append(batch)
             progress.update(len(batch[0]))
-    for setting, path in zip(tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single), paths, strict=True):
+    for setting, path in zip(
+        tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single), paths, strict=True
+    ):
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
         empty = [name for name, recognition in found.items() if not recognition.classes]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.cli.decoder_options import add_decoder_options, decoder_settings
 from cnn_mellin.errors import AudioError, SettingsError
+from cnn_mellin.output_place import require_output_file
 
 if TYPE_CHECKING:
     from cnn_mellin.decoding.transcriber import Transcriber, Transcription
@@ -108,10 +109,14 @@ def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Pat
     if place.suffix == ".png":
         if len(names) > 1:
             raise SettingsError(f"--plot {place}: is one picture for {len(names)} files; name a folder")
+        require_output_file(place, "png", *names)
         return dict.fromkeys(names, place)
     if place.suffix or (place.exists() and not place.is_dir()):
         raise SettingsError(f"--plot {place}: is neither a folder nor a name that ends in .png")
-    return {path: place / (name.strip("/").replace("/", "_") + ".png") for path, name in names.items()}
+    pictures = {path: place / (name.strip("/").replace("/", "_") + ".png") for path, name in names.items()}
+    for picture in pictures.values():
+        require_output_file(picture, "png")
+    return pictures
 
 
 def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]:
@@ -120,7 +125,6 @@ def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]
     from cnn_mellin.decoding.transcriber import Transcriber
     from cnn_mellin.features import FeatureExtractor
     from cnn_mellin.language_models import NgramModel
-    from cnn_mellin.output_place import require_output_file
     from cnn_mellin.training import load_model
     from cnn_mellin.training.model_folder import feature_extractor
 

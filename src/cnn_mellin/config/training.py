@@ -13,6 +13,8 @@ from cnn_mellin.config.search_range import SearchChoices, SearchRange
 
 __all__ = ["TrainingConfig"]
 
+_DEFAULT_NAMES = {"saved_model_fmt": "model_{epoch:03d}.pt", "saved_optimizer_fmt": "optim_{epoch:03d}.pt"}
+
 
 @dataclass(config=ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False))
 class TrainingConfig:
@@ -134,10 +136,10 @@ class TrainingConfig:
     )
     keep_last_and_best_only: bool = Field(default=True, description="Delete the checkpoints of all other epochs")
     saved_model_fmt: str = Field(
-        default="model_{epoch:03d}.pt", description="Name of an epoch's model file; {epoch} is its number"
+        default=_DEFAULT_NAMES["saved_model_fmt"], description="Name of an epoch's model file; {epoch} is its number"
     )
     saved_optimizer_fmt: str = Field(
-        default="optim_{epoch:03d}.pt",
+        default=_DEFAULT_NAMES["saved_optimizer_fmt"],
         validate_default=True,  # against the model's
         description="Name of an epoch's optimizer file; {epoch} is its number",
     )
@@ -162,7 +164,7 @@ class TrainingConfig:
                 if same:
                     raise ValueError(
                         f"names {same[0]}, as {other} = {info.data[other]} does; models and optimizers must have "
-                        f"names of their own, such as {cls.__pydantic_fields__[info.field_name].default}"
+                        f"names of their own, such as {_DEFAULT_NAMES[str(info.field_name)]}"
                     )
         return value
 

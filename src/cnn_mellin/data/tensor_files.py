@@ -69,7 +69,10 @@ def _is_export(path: Path) -> bool:
         return False
     try:
         for name in names[0][:1]:
-            features, reference = load_tensor_file(path / "feat" / name, (2,)), load_tensor_file(path / "ref" / name, (2,))
+            features, reference = (
+                load_tensor_file(path / "feat" / name, (2,)),
+                load_tensor_file(path / "ref" / name, (2,)),
+            )
             return (features.dtype, reference.dtype, reference.shape[1]) == (torch.float32, torch.int64, 3)
     except (DataError, OSError):
         return False
