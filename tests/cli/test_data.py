@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 from cnn_mellin.cli.main import main
+from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.symbols import read_symbols
 
 
@@ -116,3 +118,81 @@ def test_wrong_input_is_one_line_and_status_2(data, tmp_path, capsys, command, m
     assert printed.err.count("\n") == 1
     assert message.format(tmp=tmp_path) in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def both_forms(tmp_path, monkeypatch):
+    """A current folder with p, packed, and f, exported from it."""
+    with write_partition(tmp_path / "p", PartitionDescription(2)) as writer:
+        writer.add("a", [[1, 2], [3, 4]], [[0, 0, 1]])
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "export", "p", "f"]) == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("export p p", "p: is an input, which is read; name another place to write to"),
+        ("export p ./p/", "./p/: is p, which is read"),
+        ("export p p/f", "p/f: lies in p, which is read"),
+        ("export p .", ".: holds p, which is read"),
+        ("export p ..", "..: holds p, which is read"),
+        ("export p /", "/: holds p, which is read"),
+        ("export p thesis", "thesis: exists and is no folder that cnn-mellin data export wrote; name another folder"),
+        ("export p mixed", "mixed: exists and is no folder that cnn-mellin data export wrote"),
+        ("export p own", "own: exists and is no folder that cnn-mellin data export wrote"),
+        ("export p a.txt", "a.txt: exists and is no folder; name another, or move this file away"),
+        ("import f f", "f: is an input, which is read"),
+        ("import f .", ".: holds f, which is read"),
+        ("import f thesis", "thesis: exists and is no imported partition"),
+        ("import f prepared", "prepared: exists and is no imported partition"),
+        ("import f mixed", "mixed: exists and is no imported partition"),
+    ],
+)
+def test_nothing_but_an_older_result_is_replaced(both_forms, capsys, command, message):
+    for name in ("thesis/feat/a.pt", "thesis/chapter.tex", "a.txt"):
+        (both_forms / name).parent.mkdir(parents=True, exist_ok=True)
+        (both_forms / name).write_text("precious")
+    shutil.copytree("f", "mixed")
+    (both_forms / "mixed" / "feat" / "notes.txt").write_text("precious")
+    shutil.copytree("f", "own")
+    torch.save(torch.tensor([[1, 2]]), "own/ref/a.pt")  # of another form than an export
+    with write_partition("prepared", PartitionDescription(2, 10.0, "fbank", {"corpus": "x"})) as writer:
+        writer.add("a", [[1, 2]], [0])
+    before = contents(both_forms)
+    capsys.readouterr()
+    assert main(["data", *command.split()]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert f"cnn-mellin: {message}" in printed.err
+    assert contents(both_forms) == before
+
+
+def test_older_results_and_empty_folders_are_replaced(both_forms):
+    (both_forms / "g").mkdir()
+    with write_partition("more", PartitionDescription(2)) as writer:
+        writer.add("b", [[1, 2], [3, 4]], [[0, 0, 1]])
+    for command in ("export p g", "export more g", "import f q", "import g q"):
+        assert main(["data", *command.split()]) == 0
+    assert [path.name for path in (both_forms / "g" / "ref").iterdir()] == ["b.pt"]
+    assert read_partition("q").utterance_ids == ["b"]
+
+
+@pytest.mark.parametrize("name", [300 * "u", "../../x", "a/b", "a\0b", ".", "a\x1bb", ""])
+def test_ids_that_are_no_file_names_are_named_and_nothing_is_written(tmp_path, capsys, name):
+    with write_partition(tmp_path / "p", PartitionDescription(1)) as writer:
+        writer.add("fine", [[1]], [0])
+        writer.add(name, [[1]], [0])
+    before = contents(tmp_path)
+    assert main(["data", "export", str(tmp_path / "p"), str(tmp_path / "f")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert f"{tmp_path}/p: utterance '" in printed
+    assert "an identifier has 1 to 200 bytes of printable characters" in printed
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "f").exists()

@@ -170,3 +170,41 @@ def test_logits_of_other_utterances_are_refused(trained, logits, tmp_path, capsy
     assert main(["decode", str(tmp_path / "more"), str(tmp_path / "more"), str(tmp_path / "o")]) == 2
     assert "holds features without a name, not logits" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"more", "fewer"}
+
+
+def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
+    model = (trained / "model" / "model.json").read_bytes()
+    (tmp_path / "notes.txt").write_text("precious")
+    (tmp_path / "hyp.ctm").write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dev.beam4.trn").write_text("precious\n")
+    reference = trained / "data" / "ext" / "dev.ref.trn"
+    reference.write_text("sil b (s1-u)\n")
+    for out, options, message in (
+        (trained / "model" / "model.json", [], "exists and is no trn file; name another file, or move this one away"),
+        (tmp_path / "notes.txt", [], "exists and is no trn file"),
+        (reference, [], "is the name of a reference beside prepared data; name another file"),
+        (trained / "data" / "dev", [], "is an input, which is read; name another place to write to"),
+        (tmp_path / "out", ["--beam-width", "2", "4"], ""),
+        (trained, [], f"holds {trained / 'model'}, which is read"),
+    ):
+        assert decode(trained, out, *options) == 2
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+        named = f"{out}: {message}" if message else f"{out / 'dev.beam4.trn'}: exists and is no trn file"
+        assert f"cnn-mellin: {named}" in printed.err
+    assert not (tmp_path / "out" / "dev.beam2.trn").exists()
+    assert decode(trained, tmp_path / "hyp.trn", "--ctm") == 2
+    assert f"cnn-mellin: {tmp_path / 'hyp.ctm'}: exists and is no ctm file" in capsys.readouterr().err
+    assert (trained / "model" / "model.json").read_bytes() == model
+    assert (tmp_path / "notes.txt").read_text() == (tmp_path / "hyp.ctm").read_text() == "precious"
+    assert reference.read_text() == "sil b (s1-u)\n"
+    for _ in range(2):
+        assert decode(trained, tmp_path / "again.trn", "--ctm", "--num-best", "2", "--beam-width", "4") == 0
+
+
+def test_what_a_killed_run_left_is_deleted_by_the_next(trained, tmp_path):
+    for name in (".a.trn.0123abcd.partial", ".a.trn.0123abcd.lock", ".b.trn.0123abcd.partial"):
+        (tmp_path / name).write_text("half")
+    assert decode(trained, tmp_path / "a.trn") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.trn.0123abcd.partial", "a.trn"]

@@ -69,3 +69,15 @@ def test_training_keeps_its_last_checkpoint(small_disk, tmp_path, capsys):
     complains_of_a_full_disk(capsys, main(command))
     assert not [name for name in files(small_disk) if name.endswith(".partial")]
     load_model(small_disk / "m")  # whole, by its checksum
+
+
+def test_export_is_not_there_in_part_and_the_older_one_stays(small_disk, tmp_path, capsys):
+    for name, frames in (("small", 10), ("large", 3_000_000)):
+        with write_partition(tmp_path / name, PartitionDescription(1)) as writer:
+            writer.add("a", np.ones((frames, 1)), [0])
+    assert main(["data", "export", str(tmp_path / "small"), str(small_disk / "f")]) == 0
+    before = files(small_disk)
+    status = main(["data", "export", str(tmp_path / "large"), str(small_disk / "f")])
+    assert f"cnn-mellin: {small_disk / 'f'}: No space left on device; free some space" in capsys.readouterr().err
+    assert status == 2
+    assert files(small_disk) == before == {"f/feat/a.pt", "f/ref/a.pt"}

@@ -61,3 +61,15 @@ def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch, capsys, argume
     assert message in printed
     assert printed.count("\n") == 1
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_only_an_exported_model_is_replaced(folder, tmp_path, capsys):
+    other = folder / "model-trained" / "model_001.pt"
+    before = other.read_bytes()
+    for out, message in ((other, "exists and is no exported model"), (folder, "holds"), (tmp_path, "is a folder")):
+        assert main(["export", str(folder / "model-trained"), str(out)]) == 2
+        printed = capsys.readouterr().err
+        assert (printed.count("\n"), f"cnn-mellin: {out}: {message}" in printed) == (1, True)
+    assert other.read_bytes() == before
+    for _ in range(2):
+        assert main(["export", str(folder / "model-trained"), str(tmp_path / "m.onnx")]) == 0

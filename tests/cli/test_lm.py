@@ -65,3 +65,16 @@ def test_bad_input_is_named_and_nothing_written(trn: Path) -> None:
     trn.with_name("other.trn").write_text("a x (u)\n")
     with pytest.raises(DataError, match="other.trn: 'x' is not among the 2 tokens"):
         run("perplexity", arpa, trn.with_name("other.trn"))
+
+
+def test_only_a_language_model_is_replaced(trn: Path) -> None:
+    other = trn.with_name("notes.txt")
+    other.write_text("precious")
+    for out, message in ((trn, "is an input, which is read"), (other, "notes.txt: exists and is no ARPA file")):
+        before = out.read_bytes()
+        with pytest.raises(UserError, match=message):
+            run("train", trn, out)
+        assert out.read_bytes() == before
+    for name in ("lm.arpa", "lm.arpa.gz"):
+        for _ in range(2):
+            assert run("train", trn, trn.with_name(name)) == 0

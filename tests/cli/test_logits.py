@@ -87,3 +87,45 @@ def test_other_features_are_refused(folder, tmp_path, capsys):
     assert "wide: has 5 coefficients a frame" in printed
     assert "was trained on 4 (toy)" in printed
     assert not (tmp_path / "l").exists()
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("model", "model: is an input, which is read"),
+        ("model/../model", "model/../model: is model, which is read"),
+        ("train", "train: is an input, which is read"),
+        ("train/l", "train/l: lies in train, which is read"),
+        (".", ".: holds model, which is read"),
+        ("..", "..: holds model, which is read"),
+        ("/", "/: holds model, which is read"),
+        ("ext", "ext: exists and is no folder of a model's logits; name another folder, or move this one away"),
+        ("prepared", "prepared: exists and is no folder of a model's logits"),
+        ("model/model.json", "model/model.json: exists and is no folder"),
+    ],
+)
+def test_nothing_but_logits_is_replaced(folder, monkeypatch, capsys, out, message):
+    with write_partition(folder / "prepared", PartitionDescription(4, 10.0, "fbank", {"corpus": "x"})) as writer:
+        writer.add("a", np.ones((20, 4)), [0])
+    monkeypatch.chdir(folder)
+    before = contents(folder)
+    assert main(["--quiet", "logits", "model", "train", out]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert f"cnn-mellin: {message}" in printed
+    assert contents(folder) == before
+
+
+def test_older_logits_are_replaced_but_not_what_stands_among_them(folder, tmp_path, capsys):
+    command = ["--quiet", "logits", str(folder / "model"), str(folder / "train"), str(tmp_path / "l")]
+    for epoch in ("1", "2"):
+        assert main([*command, "--epoch", epoch]) == 0
+    assert read_logits(tmp_path / "l").partition.description.source["epoch"] == 2
+    (tmp_path / "l" / "notes.txt").write_text("precious")
+    assert main(command) == 2
+    assert "exists and is no folder of a model's logits" in capsys.readouterr().err
+    assert (tmp_path / "l" / "notes.txt").read_text() == "precious"

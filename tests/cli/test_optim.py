@@ -147,6 +147,28 @@ def test_pictures(data, tmp_path):
     assert all(name in page for name in SEARCHED)
 
 
+def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):
+    for action in ("best", "important", "export"):
+        for _ in range(2):
+            assert optim(data, action, str(tmp_path / action), name="whole") == 0
+    (tmp_path / "index.html").write_text("<p>precious")
+    (tmp_path / "s.ini").write_text("[model]\nseed = 1\n")
+    for action, out, message in (
+        ("best", "export", "exists and is no settings file that was written by a command; name another file"),
+        ("best", "s.ini", "exists and is no settings file that was written by a command"),
+        ("important", "best", "exists and is no list of settings"),
+        ("export", "important", "exists and is no table of trials"),
+        ("plot", "", "exists and is no page of pictures"),
+    ):
+        if action == "plot":
+            pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        capsys.readouterr()
+        assert optim(data, action, str(tmp_path / out), name="whole") == 2
+        assert f"cnn-mellin: {tmp_path / (out or 'index.html')}: {message}" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -59,3 +59,25 @@ def test_wrong_arguments_are_named_and_nothing_is_written(table, tmp_path, capsy
     assert main(["speed", "table", str(table), str(tmp_path / "speed"), *more]) == 2
     assert why in capsys.readouterr().err
     assert not (tmp_path / "speed").exists()
+
+
+def test_prepared_data_and_rates_leave_each_other_alone(table, tmp_path, capsys):
+    assert main(["--quiet", "prep", "table", str(table), str(tmp_path / "data")]) == 0
+    prepared = tmp_path / "data" / "fbank-81-10ms"
+    speed = ["--quiet", "speed", "table", str(table)]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main([*speed, str(prepared), "--rates", "1"]) == 2
+    printed = capsys.readouterr().err
+    assert f"cnn-mellin: {prepared}/test: exists and is no partition at several speaking rates" in printed
+    for path in (prepared / "test").iterdir():
+        path.rename(tmp_path / f"moved-{path.name}")
+    assert main([*speed, str(prepared), "--rates", "1"]) == 2
+    assert f"cnn-mellin: {prepared}/ext: is of other partitions" in capsys.readouterr().err
+    for path in tmp_path.glob("moved-*"):
+        path.rename(prepared / "test" / path.name.removeprefix("moved-"))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    for rate in ("1", "2"):
+        assert main([*speed, str(tmp_path / "other" / "fbank-81-10ms"), "--rates", rate]) == 0
+    assert read_partition(tmp_path / "other" / "fbank-81-10ms" / "test").description.source["rates"] == ["2"]
+    assert main(["--quiet", "prep", "table", str(table), str(tmp_path / "other")]) == 2
+    assert sorted(path.name for path in (tmp_path / "other" / "fbank-81-10ms").iterdir()) == ["ext", "test"]

@@ -143,3 +143,21 @@ def test_a_model_that_does_not_know_its_features_asks_for_them(folder, tmp_path,
     given = capsys.readouterr().out
     assert transcribe(folder, folder / "a.sph") == 0
     assert capsys.readouterr().out == given
+
+
+def test_only_transcriptions_and_pictures_are_replaced(folder, tmp_path, capsys):
+    audio = (folder / "a.sph").read_bytes()
+    (tmp_path / "notes.txt").write_text("precious")
+    for out, message in (
+        (folder / "a.sph", "is an input, which is read"),
+        (folder / "b.sph", "exists and is no file of transcriptions; name another file, or move this one away"),
+        (tmp_path / "notes.txt", "exists and is no file of transcriptions"),
+    ):
+        assert transcribe(folder, folder / "a.sph", "--out", out) == 2
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+        assert f"cnn-mellin: {out}: {message}" in printed.err
+    assert (folder / "a.sph").read_bytes() == audio
+    assert (tmp_path / "notes.txt").read_text() == "precious"
+    for options in ([], [], ["--ctm"], ["--json"], ["--json"]):
+        assert transcribe(folder, folder / "a.sph", "--out", tmp_path / "out", *options) == 0

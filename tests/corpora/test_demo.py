@@ -166,7 +166,7 @@ def test_a_changed_corpus_is_noticed(corpus, tmp_path):
         make_demo_corpus(tmp_path / "copy", _UTTERANCES, seed=1)
 
 
-def test_other_files_are_never_replaced(tmp_path):
+def test_other_files_are_never_replaced(tmp_path, monkeypatch):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UserError, match="exists and is no demo corpus; name another folder"):
         make_demo_corpus(tmp_path, 30)
@@ -176,6 +176,11 @@ def test_other_files_are_never_replaced(tmp_path):
     with pytest.raises(UserError, match="exists and is no demo corpus"):
         make_demo_corpus(tmp_path, 30)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UserError, match=r"^\.: is the current folder or holds it; name a new folder"):
+        make_demo_corpus(".", 30)
+    assert list(tmp_path.glob(".*")) == []
 
 
 @pytest.mark.parametrize(

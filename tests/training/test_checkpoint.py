@@ -101,3 +101,66 @@ def test_nothing_in_a_file_is_executed(tmp_path, capsys):
     with pytest.raises(DataError, match="model_001.pt: is no checkpoint"):
         store(tmp_path).load_model()
     assert "executed" not in capsys.readouterr().out
+
+
+SUM = 64 * "0"
+
+
+def entry(epoch=1, files=None):
+    return {"epoch": epoch, "files": {"model_001.pt": SUM, "optim_001.pt": SUM} if files is None else files}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "holds a JSON list"),
+        ({}, "checkpoints is None; must be a list"),
+        ({"checkpoints": {}}, "checkpoints is {}; must be a list"),
+        ({"checkpoints": [None]}, "None has no whole number as its epoch"),
+        ({"checkpoints": [entry("1")]}, "has no whole number as its epoch"),
+        ({"checkpoints": [entry(1.5)]}, "has no whole number as its epoch"),
+        ({"checkpoints": [entry(True)]}, "has no whole number as its epoch"),
+        ({"checkpoints": [{"epoch": 1}]}, "epoch 1 has files None; must be names with SHA-256 checksums"),
+        ({"checkpoints": [entry(1, ["model_001.pt"])]}, "must be names with SHA-256 checksums"),
+        ({"checkpoints": [entry(1, {"model_001.pt": SUM, "optim_001.pt": 3})]}, "must be names with SHA-256 checksums"),
+        ({"checkpoints": [entry(1, {})]}, "epoch 1 lists .*; must be 'model_001.pt', 'optim_001.pt'"),
+        ({"checkpoints": [entry(0)]}, "epoch 0 is listed after 0; epochs must rise from 1"),
+        ({"checkpoints": [entry(), entry()]}, "epoch 1 is listed after 1; epochs must rise from 1"),
+        ({"checkpoints": [entry()], "best_epoch": "1"}, "best_epoch is '1'; must be a whole number"),
+        ({"checkpoints": [entry()], "within_epoch": 3}, "3 has no whole number as its epoch"),
+        ({"checkpoints": [], "within_epoch": entry(0, {"model.json": SUM})}, "must be within_001_BATCHES.pt"),
+    ],
+)
+def test_a_list_of_the_wrong_form_is_one_line(tmp_path, content, message):
+    (tmp_path / "checkpoints.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"^\S*checkpoints.json: is damaged \(.*{message}.*restore it, or train anew"):
+        store(tmp_path)
+
+
+def test_a_list_nested_deeply_is_one_line(tmp_path):
+    (tmp_path / "checkpoints.json").write_text(100_000 * "[")
+    with pytest.raises(DataError, match=r"checkpoints.json: is damaged \(is nested too deeply"):
+        store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "{folder}/../x", "sub/x", "..\\x", "model.json", ".", "", "..", "optim_001.pt\0", "model_002.pt"]
+)
+@pytest.mark.parametrize("kind", ["whole", "within"])
+def test_a_list_that_names_other_files_deletes_none(tmp_path, name, kind):
+    folder = tmp_path / "m"
+    (folder / "sub").mkdir(parents=True)
+    precious = [tmp_path / "x", folder / "sub" / "x", folder / "model.json", folder / "model_002.pt"]
+    for path in precious:
+        path.write_text("precious")
+    save(folder, [1])
+    listed = json.loads((folder / "checkpoints.json").read_text())
+    name = name.format(folder=folder)
+    if kind == "whole":
+        listed["checkpoints"][0]["files"] = {"model_001.pt": SUM, name: SUM}
+    else:
+        listed["within_epoch"] = {"epoch": 1, "files": {name: SUM}}
+    (folder / "checkpoints.json").write_text(json.dumps(listed))
+    with pytest.raises(DataError, match=r"checkpoints.json: is damaged .* lists .*; must be"):
+        save(folder, [2, 3, 4], best=lambda epoch: epoch)
+    assert all(path.read_text() == "precious" for path in precious)

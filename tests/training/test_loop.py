@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
-from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.loop import OtherTrainingError
@@ -403,3 +405,69 @@ def test_killed_at_twenty_moments_also_inside_checkpoints_ends_with_the_same_wei
     assert same(weights(tmp_path / "whole", num_epochs), weights(tmp_path / "parts", num_epochs))
     assert len(re.findall(r"goes on after epoch \d+", done.stdout)) >= 6
     assert not list((tmp_path / "parts").glob(".*.partial"))  # what kills left of files half written
+
+
+def test_leftovers_of_killed_runs_never_block_a_training(tmp_path, toy, settings):
+    (tmp_path / "m" / ".logits.0123abcd.partial" / "feat").mkdir(parents=True)
+    (tmp_path / "m" / ".x.partial").mkdir()
+    for name in (".hyp.trn.0123abcd.partial", ".hyp.trn.0123abcd.lock", ".m.onnx.ab_d0123.partial"):
+        (tmp_path / "m" / name).write_text("half")
+    with atomic_file(tmp_path / "m" / "living.trn") as file:
+        file.write("whole")
+        run(toy, tmp_path / "m", settings.updated({"training": {"num_epochs": 1}}))
+    assert (tmp_path / "m" / "living.trn").read_text() == "whole"
+    assert sorted(path.name for path in (tmp_path / "m").glob(".*")) == [".lock", ".x.partial"]
+
+
+@pytest.mark.parametrize("name", ["settings.ini", "history.csv", "checkpoints.json", "curves.png"])
+def test_files_of_others_are_not_replaced(tmp_path, toy, settings, name):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / name).write_text("precious")
+    with pytest.raises(DataError, match=rf"/m.*{name}.*; name another folder$"):
+        run(toy, tmp_path / "m", settings)
+    assert (tmp_path / "m" / name).read_text() == "precious"
+    assert not (tmp_path / "m" / "model.json").exists()
+
+
+def test_a_kill_between_description_and_settings_does_not_matter(tmp_path, toy, settings):
+    once = settings.updated({"training": {"num_epochs": 1}})
+    run(toy, tmp_path / "m", once)
+    text = (tmp_path / "m" / "settings.ini").read_text()
+    (tmp_path / "m" / "settings.ini").unlink()
+    run(toy, tmp_path / "m", once)
+    assert (tmp_path / "m" / "settings.ini").read_text() == text
+    for name in ("model.json", "checkpoints.json", "history.csv"):  # a version before wrote the settings first
+        (tmp_path / "m" / name).unlink()
+    run(toy, tmp_path / "m", once)
+
+
+@pytest.mark.parametrize("place", ["train", "train/m", "dev", "../data/train"])
+def test_a_model_has_no_place_in_a_partition(toy, settings, place):
+    before = sorted(toy.rglob("*"))
+    with pytest.raises(DataError, match="is the partition .*, or lies in it; name another folder for the model"):
+        run(toy, toy / place, settings)
+    assert sorted(toy.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("[]", "holds a JSON list"),
+        (100_000 * "[", "is nested too deeply"),
+        ({"seed": "x"}, r"is damaged \(seed is x\)"),
+        ({"num_features": 0}, r"is damaged \(num_features is 0\)"),
+        ({"symbols": {}}, r"is damaged \(symbols is {}\)"),
+        ({"scale": [1.0]}, r"is damaged \(scale has 1 values for 6 features\)"),
+        ({"settings": {"model": {"window_size": 0}}}, r"model.json: \[model\] window_size = 0: must be"),
+        ({"settings": []}, r"is damaged \(settings is \[\]\)"),
+        ({"num_features": 7, "scale": []}, "the weights do not fit the settings in model.json; restore it"),
+        ({"format": 9}, "is of another format than 1"),
+        ({"colour": 9}, r"is damaged \(.*colour"),
+    ],
+)
+def test_a_description_of_the_wrong_form_is_one_line(tmp_path, toy, settings, edit, message):
+    run(toy, tmp_path / "m", settings.updated({"training": {"num_epochs": 1}}))
+    path = tmp_path / "m" / "model.json"
+    path.write_text(edit if isinstance(edit, str) else json.dumps(json.loads(path.read_text()) | edit))
+    with pytest.raises(UserError, match=message):
+        load_model(tmp_path / "m")

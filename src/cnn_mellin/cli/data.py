@@ -60,7 +60,9 @@ def add_parser(subparsers: Any) -> None:
     ):
         action = actions.add_parser(name, help=described, description=described)
         action.add_argument("source", metavar="PARTITION", help="folder to read")
-        action.add_argument("target", metavar="OUT", help="folder to write; an older one is replaced")
+        action.add_argument(
+            "target", metavar="OUT", help="folder to write; an older result of this command is replaced"
+        )
         action.set_defaults(run=_convert, convert=convert)
 
 
@@ -130,6 +132,7 @@ def _plot(arguments: argparse.Namespace) -> int:
     from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.errors import DataError
     from cnn_mellin.features.audio import read_audio
+    from cnn_mellin.output_place import require_output_file
     from cnn_mellin.report.utterance_picture import draw_utterance
 
     partition = open_partition(arguments.partition)
@@ -141,6 +144,7 @@ def _plot(arguments: argparse.Namespace) -> int:
         samples = _raw_samples(partition.path, arguments.utterance)
     if not Path(arguments.out).absolute().parent.is_dir():
         raise DataError(f"{arguments.out}: its folder does not exist; make it first")
+    require_output_file(arguments.out, "png", arguments.partition, arguments.audio)
     try:
         draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)
     except ImportError:
@@ -163,6 +167,9 @@ def _raw_samples(path: Path, utterance_id: str) -> NDArray[np.float32] | None:
 
 def _convert(arguments: argparse.Namespace) -> int:
     """Convert, and say where the result is."""
+    from cnn_mellin.output_place import require_apart
+
+    require_apart(arguments.target, arguments.source, inside=False)
     print(f"{arguments.target}: {arguments.convert(arguments.source, arguments.target)} utterances")
     return 0
 

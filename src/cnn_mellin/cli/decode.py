@@ -61,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     shift = arguments.frame_shift_ms
     if shift is not None and not 0 < shift < float("inf"):
         raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
+    single = len(settings) == 1
+    part = Path(arguments.partition).name
+    paths = [arguments.out if single else arguments.out / f"{part}.{setting.name}.trn" for setting in settings]
+    _require_writable(arguments, paths)
     device = compute_device(arguments)
     read = _from_logits if (Path(arguments.model_dir) / "partition.json").exists() else _from_model
     source = read(arguments, device)
@@ -70,22 +74,35 @@ def run(arguments: argparse.Namespace) -> int:
     if any(setting.lm_weight for setting in settings):
         arpa = arguments.lm or partition.path.parent / "ext" / "lm.arpa.gz"
         language_model = NgramModel.from_arpa(arpa, symbols)
-    single = len(settings) == 1
     (arguments.out.parent if single else arguments.out).mkdir(parents=True, exist_ok=True)
     batches = []
     with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet) as progress:
         for batch in source.batches:
             batches.append(batch)
             progress.update(len(batch[0]))
-    for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single):
+    for setting, path in zip(
+        tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single), paths, strict=True
+    ):
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
-        path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
         empty = [name for name, recognition in found.items() if not recognition.classes]
         with tqdm.external_write_mode():
             named = f": {name_utterances(empty)}" if empty else ""
             print(f"{path}: {len(found)} utterances ({setting.name}), {len(empty)} of them empty{named}")
     return 0
+
+
+def _require_writable(arguments: argparse.Namespace, paths: Sequence[Path]) -> None:
+    """Check every file that will be written, before anything is computed."""
+    from cnn_mellin.output_place import require_output_file
+
+    inputs = (arguments.model_dir, arguments.partition, arguments.lm)
+    for path in paths:
+        require_output_file(path, "trn", *inputs)
+        if arguments.ctm:
+            require_output_file(path.with_suffix(".ctm"), "ctm", *inputs)
+        if arguments.num_best > 1:
+            require_output_file(path.with_suffix(".jsonl"), "n_best", *inputs)
 
 
 @dataclass(frozen=True)

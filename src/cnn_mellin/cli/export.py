@@ -35,11 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.errors import SettingsError
     from cnn_mellin.export import export_onnx
     from cnn_mellin.features import FeatureExtractor
+    from cnn_mellin.output_place import require_output_file
     from cnn_mellin.training import load_model
     from cnn_mellin.training.model_folder import feature_extractor
 
     if not arguments.out.parent.is_dir():
         raise SettingsError(f"{arguments.out}: its folder does not exist; make it first")
+    require_output_file(arguments.out, "onnx", arguments.model_dir, arguments.features)
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch)
     if arguments.features is None:
         extractor = feature_extractor(arguments.model_dir, description)

@@ -59,6 +59,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from cnn_mellin.data.symbols import read_symbols
     from cnn_mellin.errors import DataError, UserError
     from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
+    from cnn_mellin.output_place import require_output_file
     from cnn_mellin.scoring.transcripts import read_trn
 
     if arguments.order < 1:
@@ -67,6 +68,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UserError(f"--tokens is {arguments.tokens}; it must be the token2id.txt of a data directory")
     if not arguments.arpa.parent.is_dir():
         raise UserError(f"{arguments.arpa}: its folder does not exist; make it first")
+    require_output_file(arguments.arpa, "arpa", arguments.trn, arguments.tokens)
     sentences = list(read_trn(arguments.trn).values())
     if arguments.tokens is None:
         tokens = sorted({token for sentence in sentences for token in sentence})

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained model")
     parser.add_argument("partition", metavar="PARTITION", help="features")
-    parser.add_argument("out", metavar="OUT", help="folder to write; an older one is replaced")
+    parser.add_argument("out", metavar="OUT", help="folder to write; older logits of that name are replaced")
     parser.add_argument(
         "--epoch", type=int, metavar="E", help="weights of this epoch (default: the best; 0: before training)"
     )
@@ -31,12 +31,16 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from cnn_mellin.cli.compute_device import compute_device
-    from cnn_mellin.data.logits_folder import write_logits
+    from cnn_mellin.data.logits_folder import require_logits_replaceable, write_logits
     from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.errors import DataError
+    from cnn_mellin.output_place import require_apart
     from cnn_mellin.training import load_model
     from cnn_mellin.training.evaluation import partition_logits
 
+    require_apart(arguments.out, arguments.model_dir)
+    require_apart(arguments.out, arguments.partition, inside=False)
+    require_logits_replaceable(arguments.out)
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=compute_device(arguments))
     partition = open_partition(arguments.partition)
     if partition.num_coefficients != description.num_features:

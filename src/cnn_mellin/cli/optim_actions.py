@@ -143,7 +143,7 @@ def best(arguments: argparse.Namespace) -> int:
     else:
         settings = best_settings(name, plan, trials)
         said = f"those of trial {found.number}, dev PER {found.value:.2f} %"
-    _write(arguments.out, format_settings(settings, file_format))
+    _write(arguments.out, "settings", format_settings(settings, file_format))
     if not arguments.quiet:
         first = completed_trials(trials)[0]
         began = f" (trial 0, where the search began: {trial_value(first):.2f} %)" if first.number == 0 else ""
@@ -170,7 +170,7 @@ def important(arguments: argparse.Namespace) -> int:
         )
     if found[0][1] == 0:
         _warn(f"{name}: all completed trials have the same result, so that no setting matters more than another")
-    _write(arguments.out, "".join(f"{re.escape(setting)}\n" for setting, _ in kept))
+    _write(arguments.out, "names", "".join(f"{re.escape(setting)}\n" for setting, _ in kept))
     if not arguments.quiet:
         evaluator = EVALUATORS[arguments.evaluator]
         print(f"{name}: {evaluator} over {len(completed_trials(trials))} completed trials", file=sys.stderr)
@@ -198,10 +198,14 @@ def status(arguments: argparse.Namespace) -> int:
 def plot(arguments: argparse.Namespace) -> int:
     """Draw a study."""
     try:
-        from cnn_mellin.report.search_pictures import draw_study
+        from cnn_mellin.report.search_pictures import PICTURES, draw_study
     except ImportError:
         raise SettingsError("optim plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    from cnn_mellin.output_place import require_output_file
 
+    for picture in PICTURES:
+        require_output_file(arguments.out_dir / f"{picture}.png", "png")
+    require_output_file(arguments.out_dir / "index.html", "html")
     name, plan, trials = _read(arguments)
     draw_study(name, plan, trials, arguments.out_dir)
     print(f"{arguments.out_dir / 'index.html'}: pictures of {name}")
@@ -213,7 +217,7 @@ def export(arguments: argparse.Namespace) -> int:
     from cnn_mellin.search.trial_table import trials_as_csv
 
     _, plan, trials = _read(arguments)
-    _write(arguments.out, trials_as_csv(plan, trials))
+    _write(arguments.out, "trials", trials_as_csv(plan, trials))
     return 0
 
 
@@ -272,8 +276,9 @@ def _patterns(given: Sequence[str] | None, option: str) -> list[str] | None:
     return found
 
 
-def _write(out: str, text: str) -> None:
+def _write(out: str, kind: str, text: str) -> None:
     from cnn_mellin.atomic import atomic_file
+    from cnn_mellin.output_place import require_output_file
 
     if out == "-":
         sys.stdout.write(text)
@@ -281,6 +286,7 @@ def _write(out: str, text: str) -> None:
         return
     if not Path(out).absolute().parent.is_dir():
         raise SettingsError(f"{out}: its folder does not exist; make it first")
+    require_output_file(out, kind)
     with atomic_file(out) as file:
         file.write(text)
 

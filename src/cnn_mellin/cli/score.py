@@ -8,6 +8,7 @@ from typing import Any
 
 from cnn_mellin.cli.scoring_options import add_scoring_options
 from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.output_place import require_output_file
 
 __all__ = ["add_parser", "run"]
 
@@ -82,6 +83,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"--plot {arguments.plot}: must end in .png")
     if not arguments.plot.parent.is_dir():
         raise SettingsError(f"--plot {arguments.plot}: its folder does not exist; make it first")
+    require_output_file(arguments.plot, "png", arguments.reference, *arguments.hypothesis, arguments.utt2spk)
 
 
 def _plot(scored: Any, out: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.cli.decoder_options import add_decoder_options, decoder_settings
 from cnn_mellin.errors import AudioError, SettingsError
+from cnn_mellin.output_place import require_output_file
 
 if TYPE_CHECKING:
     from cnn_mellin.decoding.transcriber import Transcriber, Transcription
@@ -138,10 +139,14 @@ def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Pat
     if place.suffix == ".png":
         if len(names) > 1:
             raise SettingsError(f"--plot {place}: is one picture for {len(names)} files; name a folder")
+        require_output_file(place, "png", *names)
         return dict.fromkeys(names, place)
     if place.suffix or (place.exists() and not place.is_dir()):
         raise SettingsError(f"--plot {place}: is neither a folder nor a name that ends in .png")
-    return {path: place / (name.strip("/").replace("/", "_") + ".png") for path, name in names.items()}
+    pictures = {path: place / (name.strip("/").replace("/", "_") + ".png") for path, name in names.items()}
+    for picture in pictures.values():
+        require_output_file(picture, "png")
+    return pictures
 
 
 def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]:
@@ -158,6 +163,9 @@ def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]
         raise SettingsError("--lm and --lm-beta belong together: give both, or neither")
     if arguments.out is not None and not arguments.out.parent.is_dir():
         raise SettingsError(f"--out {arguments.out}: its folder does not exist; make it first")
+    inputs = (arguments.model_dir, arguments.lm, arguments.features, *arguments.audio)
+    if arguments.out is not None:
+        require_output_file(arguments.out, "transcriptions", *inputs)
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=compute_device(arguments))
     if arguments.features is None:
         extractor = feature_extractor(arguments.model_dir, description)

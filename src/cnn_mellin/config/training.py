@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import string
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from cnn_mellin.config.search_range import SearchChoices, SearchRange
 
 __all__ = ["TrainingConfig"]
+
+_DEFAULT_NAMES = {"saved_model_fmt": "model_{epoch:03d}.pt", "saved_optimizer_fmt": "optim_{epoch:03d}.pt"}
 
 
 @dataclass(config=ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False))
@@ -138,10 +142,12 @@ class TrainingConfig:
     )
     keep_last_and_best_only: bool = Field(default=True, description="Delete the checkpoints of all other epochs")
     saved_model_fmt: str = Field(
-        default="model_{epoch:03d}.pt", description="Name of an epoch's model file; {epoch} is its number"
+        default=_DEFAULT_NAMES["saved_model_fmt"], description="Name of an epoch's model file; {epoch} is its number"
     )
     saved_optimizer_fmt: str = Field(
-        default="optim_{epoch:03d}.pt", description="Name of an epoch's optimizer file; {epoch} is its number"
+        default=_DEFAULT_NAMES["saved_optimizer_fmt"],
+        validate_default=True,  # against the model's
+        description="Name of an epoch's optimizer file; {epoch} is its number",
     )
     seed: int | None = Field(
         default=None, ge=0, lt=2**63, description="Seed of the order of utterances, augmentation and dropout"
@@ -154,11 +160,56 @@ class TrainingConfig:
 
     @field_validator("saved_model_fmt", "saved_optimizer_fmt")
     @classmethod
-    def _format_names_a_file(cls, value: str) -> str:
-        try:
-            names = {value.format(epoch=epoch) for epoch in (1, 2)}
-        except (LookupError, ValueError) as error:
-            raise ValueError(f"must be a format of {{epoch}} alone, such as model_{{epoch:03d}}.pt ({error})") from None
-        if len(names) < 2 or any("/" in name or "\\" in name for name in names):
-            raise ValueError("must be a file name (no folder) that holds {epoch}, such as model_{epoch:03d}.pt")
+    def _format_names_a_file(cls, value: str, info: ValidationInfo) -> str:
+        names = _checkpoint_names(value)
+        for other in ("saved_model_fmt", "saved_optimizer_fmt"):
+            if other != info.field_name and other in info.data:
+                # without regard to case, which some file systems do not tell apart
+                others = {name.casefold() for name in _checkpoint_names(info.data[other])}
+                same = [name for name in names if name.casefold() in others]
+                if same:
+                    raise ValueError(
+                        f"names {same[0]}, as {other} = {info.data[other]} does; models and optimizers must have "
+                        f"names of their own, such as {_DEFAULT_NAMES[str(info.field_name)]}"
+                    )
         return value
+
+
+# Enough of them to tell that no two have the same name, whatever the format does with large numbers.
+_EPOCHS = (*range(1, 300), *(10**power + step for power in (3, 4, 5, 6) for step in (0, 1)))
+_MAX_NAME_BYTES = 200
+_MAX_WIDTH = 20
+# What else a model folder holds, and names of what is being written there.
+_TAKEN = re.compile(
+    r"model\.json|settings\.ini|history\.csv|checkpoints\.json|curves\.png|tensorboard|within_\d+_\d+\.pt|"
+    r"\.lock|\..*\.(old|lock)|.*\.partial",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _checkpoint_names(name_format: str) -> list[str]:
+    """Names that a format gives to some epochs.
+
+    Raises:
+        ValueError: the format is none of a file for each epoch.
+    """
+    rule = "must be a file name (no folder) that holds {epoch}, such as model_{epoch:03d}.pt"
+    try:
+        for _, field, spec, _ in string.Formatter().parse(name_format):
+            # A width is room that is filled up: a large one takes all memory.
+            if "{" in (spec or "") or any(int(number) > _MAX_WIDTH for number in re.findall(r"\d{1,9}", spec or "")):
+                raise ValueError(f"{{{field}:{spec}}} is wider than {_MAX_WIDTH} characters")
+        names = [name_format.format(epoch=epoch) for epoch in _EPOCHS]
+    except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"must be a format of {{epoch}} alone, such as model_{{epoch:03d}}.pt ({error})") from None
+    if len(set(names)) < len(names):
+        raise ValueError(f"gives several epochs one name; {rule}")
+    for name in names:
+        hidden = next((character for character in name if not character.isprintable()), None)
+        if hidden is not None or any(separator in name for separator in "/\\:"):
+            raise ValueError(f"names {ascii(name)}; {rule}")
+        if len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
+            raise ValueError(f"gives names of more than {_MAX_NAME_BYTES} bytes; {rule}")
+        if _TAKEN.fullmatch(name):
+            raise ValueError(f"names {name}, which the model folder needs for something else; {rule}")
+    return names

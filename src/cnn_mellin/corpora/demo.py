@@ -131,7 +131,10 @@ def make_demo_corpus(
     if _holds_corpus(directory, manifest):
         return False
     speakers = _speakers(num_utterances, seed)
-    with atomic_directory(directory) as folder, ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with (
+        atomic_directory(directory, what="demo corpus", is_own=_is_corpus) as folder,
+        ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
+    ):
         progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet)
         try:
             for count in pool.map(lambda speaker: _record(speaker, folder), speakers):
@@ -166,6 +169,11 @@ def _holds_corpus(directory: Path, manifest: dict[str, object]) -> bool:
             f"{directory}: the demo corpus has changed since it was made; delete it, or name another folder"
         )
     return True
+
+
+def _is_corpus(directory: Path) -> bool:
+    """Tell whether another process has made a corpus here meanwhile."""
+    return (directory / MANIFEST).is_file()
 
 
 def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:

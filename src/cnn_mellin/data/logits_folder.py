@@ -16,12 +16,17 @@ import numpy as np
 import torch
 
 from cnn_mellin.data.batch import batch_indices
-from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import (
+    LOGITS,
+    Partition,
+    PartitionDescription,
+    read_partition,
+    require_partition_replaceable,
+    write_partition,
+)
 from cnn_mellin.errors import DataError
 
-__all__ = ["LogitsFolder", "read_logits", "write_logits"]
-
-_TYPE = "logits"
+__all__ = ["LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]
 
 LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
 
@@ -66,14 +71,15 @@ def write_logits(
     """Write logits, whole or not at all; returns the number of utterances.
 
     Args:
-        path: folder; an older one is replaced.
+        path: folder; an older folder of logits is replaced.
         batches: utterance ids, logits (N, T', V), lengths (N,).
         symbols: of the classes, V - 1; the blank comes after them.
         frame_shift_ms: from an output frame to the next.
         source: where they come from, to keep beside them.
 
     Raises:
-        DataError: a logit is not finite, the symbols do not fit, or an utterance is there twice.
+        DataError: a logit is not finite, the symbols do not fit, an utterance is there twice, or the name is taken by
+            anything but older logits.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +88,7 @@ def write_logits(
     [(['a'], torch.Size([1, 2, 2]))]
     """
     kept = {"symbols": list(symbols), **(source or {})}
-    description = PartitionDescription(len(symbols) + 1, frame_shift_ms, _TYPE, kept)
+    description = PartitionDescription(len(symbols) + 1, frame_shift_ms, LOGITS, kept)
     count = 0
     with write_partition(path, description) as writer:
         for utterance_ids, logits, lengths in batches:
@@ -98,6 +104,11 @@ def write_logits(
     return count
 
 
+def require_logits_replaceable(path: str | Path) -> None:
+    """Raise a DataError if the name is taken by anything but older logits, before any are computed."""
+    require_partition_replaceable(path, PartitionDescription(1, feature_type=LOGITS))
+
+
 def read_logits(path: str | Path) -> LogitsFolder:
     """Logits, memory-mapped.
 
@@ -106,7 +117,7 @@ def read_logits(path: str | Path) -> LogitsFolder:
     """
     partition = read_partition(path)
     symbols = partition.description.source.get("symbols")
-    if partition.description.feature_type != _TYPE or not isinstance(symbols, list):
+    if partition.description.feature_type != LOGITS or not isinstance(symbols, list):
         found = partition.description.feature_type or "features without a name"
         raise DataError(f"{path}: holds {found}, not logits; cnn-mellin logits writes them")
     if len(symbols) + 1 != partition.num_coefficients:

@@ -30,7 +30,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn_mellin.atomic import atomic_directory
+from cnn_mellin.atomic import atomic_directory, require_replaceable
 from cnn_mellin.data.content_digest import ContentDigest
 from cnn_mellin.data.utterance_data import complain_of_class, complain_of_feature
 from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
@@ -44,12 +44,14 @@ __all__ = [
     "PartitionWriter",
     "Verify",
     "read_partition",
+    "require_partition_replaceable",
     "verify_content",
     "write_partition",
 ]
 
 FORMAT = 2
 _WITHOUT_CHECKSUM = 1  # the format before
+LOGITS = "logits"  # feature type of a model's output
 _FILES = ("partition.json", "index.npz", "features.npy")
 _FRAMES_AT_ONCE = 1 << 16
 _ROWS_AT_ONCE = 1 << 16
@@ -427,9 +429,51 @@ class PartitionWriter:
         np.lib.format.write_array_header_1_0(self._features, header)
 
 
+def require_partition_replaceable(path: str | Path, description: PartitionDescription) -> None:
+    """Raise a DataError if `write_partition` could not write there, before anything is computed."""
+    require_replaceable(path, **_replaceable(description))
+
+
+def _replaceable(description: PartitionDescription) -> dict[str, Any]:
+    """How to know the partitions that one of this description may replace."""
+    origin = _origin(description.feature_type, description.source)
+    return {"what": origin, "is_own": lambda path: _stored_origin(path) == origin}
+
+
+def _origin(feature_type: str, source: dict[str, Any]) -> str:
+    """How a partition was made, as its description tells."""
+    if feature_type == LOGITS:
+        return "folder of a model's logits"
+    if "rates" in source:
+        return "partition at several speaking rates"
+    return "prepared partition" if "corpus" in source or "configuration" in source else "imported partition"
+
+
+def _stored_origin(path: Path) -> str | None:
+    """How the partition in a folder was made, or None where it holds anything that is no part of a partition."""
+    names = {entry.name for entry in path.iterdir()}
+    if not names <= set(_FILES):
+        return None
+    try:
+        content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
+        return _origin(content["feature_type"], dict(content["source"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        # Damaged; preparing it again is the remedy for that.
+        return "prepared partition" if len(names) > 1 else None
+
+
 @contextmanager
 def write_partition(path: str | Path, description: PartitionDescription) -> Iterator[PartitionWriter]:
     """A writer whose partition takes its name once the block has ended well.
+
+    An older partition is replaced if it was made in the same way: prepared, imported, logits of a model, and so on.
+
+    Args:
+        path: the folder.
+        description: what the features are; its source tells how they were made.
+
+    Raises:
+        DataError: the name is taken by anything else.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -439,7 +483,7 @@ def write_partition(path: str | Path, description: PartitionDescription) -> Iter
     ...     partition.features_of(0).tolist(), partition.reference_of(0).tolist()
     ([[1.0, 2.0], [3.0, 4.0]], [[0, -1, -1], [5, -1, -1]])
     """
-    with atomic_directory(path) as directory:
+    with atomic_directory(path, **_replaceable(description)) as directory:
         writer = PartitionWriter(directory, description)
         try:
             yield writer

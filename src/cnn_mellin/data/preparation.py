@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,11 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin import __version__
+from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
 from cnn_mellin.data.labelling import Labelling, timit_labelling
-from cnn_mellin.data.partition import PartitionDescription, count_partition, read_partition, write_partition
+from cnn_mellin.data.partition import (
+    PartitionDescription,
+    count_partition,
+    read_partition,
+    require_partition_replaceable,
+    write_partition,
+)
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.audio import read_audio
@@ -90,7 +96,8 @@ def prepare(
 
     Raises:
         SettingsError: a feature type is not known, or they are of different sample rates.
-        DataError: a part is empty, or its name is no identifier.
+        DataError: a part is empty, its name is no identifier, or the name of a partition is taken by what `prepare` did
+            not write.
         CorpusError: audio is damaged, of another sample rate, or too short for its labels.
     """
     extractors = _extractors(feature_types)
@@ -98,11 +105,19 @@ def prepare(
         require_identifier(part, "partition")
         if not utterances:
             raise DataError(f"part {part} has no utterance; a corpus needs some for each part")
+    preparations = {
+        part: _PartPreparation(part, utterances, labelling, extractors, jobs or _num_cores(), quiet)
+        for part, utterances in parts.items()
+    }
+    for preparation in preparations.values():
+        preparation.require_replaceable(Path(data))
+    for name in extractors:
+        if (Path(data) / name / "ext" / "utt2rate").exists():
+            raise DataError(f"{Path(data) / name}: holds what cnn-mellin speed wrote; name another folder")
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
-        for part, utterances in parts.items():
-            preparation = _PartPreparation(part, utterances, labelling, extractors, jobs or _num_cores(), quiet)
-            computed = preparation.run(Path(data))
+        for part in parts:
+            computed = preparations[part].run(Path(data))
             for name in extractors:
                 path = Path(data) / name / part
                 counts = count_partition(path)
@@ -112,7 +127,8 @@ def prepare(
         for name, extractor in extractors.items():
             with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
                 write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
-            _delete_leftovers(Path(data) / name)
+            for folder in (Path(data) / name, Path(data) / name / "ext"):
+                delete_leftovers(folder)
     return [replace(partition, perplexity=perplexities.get(partition.path.name)) for partition in prepared]
 
 
@@ -158,6 +174,11 @@ class _PartPreparation:
     extractors: Mapping[str, FeatureExtractor]
     workers: int
     quiet: bool
+
+    def require_replaceable(self, data: Path) -> None:
+        """Raise a DataError where the name of a partition is taken by anything but an older preparation of it."""
+        for name in self.extractors:
+            require_partition_replaceable(data / name / self.part, self._description(name))
 
     def run(self, data: Path) -> set[str]:
         """Write the partitions; returns the feature types that were computed."""
@@ -302,12 +323,3 @@ def _unchanged_files_keep_their_time(folder: Path) -> Iterator[None]:
 def _file_digest(path: Path) -> bytes:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _delete_leftovers(folder: Path) -> None:
-    """Delete what runs that were killed left under temporary names."""
-    for leftover in (*folder.glob(".*.partial"), *folder.glob("ext/.*.partial")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import pickle
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from cnn_mellin.identifier import require_identifier
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["load_tensor_file", "open_partition", "read_tensor_files", "write_tensor_files"]
+
+_EXPORT = "folder that cnn-mellin data export wrote"
 
 
 def open_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
@@ -34,13 +38,49 @@ def open_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
 
 
 def write_tensor_files(partition: Partition, path: str | Path) -> None:
-    """Export: `feat/UTT.pt` (T, F) float32 and `ref/UTT.pt` (R, 3) int64 of class, first frame, end frame or -1."""
-    with atomic_directory(path) as directory:
+    """Export: `feat/UTT.pt` (T, F) float32 and `ref/UTT.pt` (R, 3) int64 of class, first frame, end frame or -1.
+
+    Args:
+        partition: packed.
+        path: folder; an older export is replaced.
+
+    Raises:
+        DataError: an utterance's id cannot be the name of a file, or the folder's name is taken by anything else.
+    """
+    for utterance_id in partition.utterance_ids:
+        require_identifier(utterance_id, "utterance", str(partition.path))
+    with atomic_directory(path, what=_EXPORT, is_own=_is_export) as directory:
         (directory / "feat").mkdir()
         (directory / "ref").mkdir()
         for i, utterance_id in enumerate(partition.utterance_ids):
-            torch.save(torch.from_numpy(partition.features_of(i).copy()), directory / "feat" / f"{utterance_id}.pt")
-            torch.save(torch.from_numpy(partition.reference_of(i).copy()), directory / "ref" / f"{utterance_id}.pt")
+            for kind, rows in (("feat", partition.features_of(i)), ("ref", partition.reference_of(i))):
+                _save(torch.from_numpy(rows.copy()), directory / kind / f"{utterance_id}.pt")
+
+
+def _save(tensor: torch.Tensor, path: Path) -> None:
+    """Write a tensor; unlike `torch.save` to a path, a full disk is an error of the system that says so."""
+    content = io.BytesIO()
+    torch.save(tensor, content)
+    path.write_bytes(content.getbuffer())
+
+
+def _is_export(path: Path) -> bool:
+    """Tell whether a folder holds what an export writes, and nothing else."""
+    if set(os.listdir(path)) != {"feat", "ref"}:
+        return False
+    names = [sorted(os.listdir(path / kind)) if (path / kind).is_dir() else None for kind in ("feat", "ref")]
+    if names[0] is None or names[0] != names[1] or not all(name.endswith(".pt") for name in names[0]):
+        return False
+    try:
+        for name in names[0][:1]:
+            features, reference = (
+                load_tensor_file(path / "feat" / name, (2,)),
+                load_tensor_file(path / "ref" / name, (2,)),
+            )
+            return (features.dtype, reference.dtype, reference.shape[1]) == (torch.float32, torch.int64, 3)
+    except (DataError, OSError):
+        return False
+    return True
 
 
 def read_tensor_files(path: str | Path) -> Partition:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from optuna.trial import FrozenTrial
 
-__all__ = ["draw_history", "draw_study"]
+__all__ = ["PICTURES", "draw_history", "draw_study"]
+
+PICTURES = ("history", "importances", "slices", "parallel_coordinates")
 
 _DOT, _LINE = "#5b9bd5", "#0b5394"
 _BEST_PART = 0.25

@@ -142,6 +142,8 @@ class _Step:
         self.device = device
         self._settings, self._num_coefficients, self._num_symbols = settings, partition.num_coefficients, num_symbols
         longest = int(partition.num_frames.max())
+        if partition.num_coefficients > 1:
+            longest = round(longest * settings.training.max_tempo_factor)
         self.num_frames = longest + 2 * int(settings.training.max_shift_proportion * longest)
         ends = sum(end is not None for end in (settings.data.sos, settings.data.eos))
         self._num_labels = int(partition.reference_lengths.max()) + ends

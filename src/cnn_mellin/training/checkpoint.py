@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
+from cnn_mellin.text_file import read_json
 
 __all__ = ["Checkpoint", "CheckpointStore"]
 
@@ -79,11 +81,43 @@ class CheckpointStore:
         self.best_epoch: int | None = None
         if self._list.exists():
             try:
-                content = json.loads(self._list.read_text(encoding="utf-8"))
-                self._entries, self.best_epoch = content["checkpoints"], content["best_epoch"]
-                self._within = content.get("within_epoch")
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{self._list}: is damaged ({error}); delete the folder to train anew") from None
+                self._take(read_json(self._list))
+            except (DataError, ValueError) as error:
+                fault = str(error).removeprefix(f"{self._list}: ")
+                raise DataError(
+                    f"{self._list}: is damaged ({fault}); restore it, or train anew in another folder"
+                ) from None
+
+    def _take(self, content: dict[str, Any]) -> None:
+        """Take over a list that was read; files that it names are loaded and deleted, so none but checkpoints may be.
+
+        Raises:
+            ValueError: it is not what `_replace_list` writes.
+        """
+        entries, best_epoch = content.get("checkpoints"), content.get("best_epoch")
+        if not isinstance(entries, list):
+            raise ValueError(f"checkpoints is {_shown(entries)}; must be a list")
+        last_epoch = 0
+        for entry in entries:
+            epoch, names = _listed(entry)
+            if epoch <= last_epoch:
+                raise ValueError(f"epoch {epoch} is listed after {last_epoch}; epochs must rise from 1")
+            expected = self._names(epoch)
+            if names != expected:
+                raise ValueError(f"epoch {epoch} lists {_shown(names)}; must be {_shown(expected)}")
+            last_epoch = epoch
+        if best_epoch is not None and not _is_count(best_epoch):
+            raise ValueError(f"best_epoch is {_shown(best_epoch)}; must be a whole number")
+        within = content.get("within_epoch")
+        if within is not None:
+            epoch, names = _listed(within)
+            if len(names) != 1 or not re.fullmatch(rf"within_{epoch + 1:03d}_[0-9]{{6,}}\.pt", names[0]):
+                raise ValueError(f"within_epoch lists {_shown(names)}; must be within_{epoch + 1:03d}_BATCHES.pt")
+        self._entries, self.best_epoch, self._within = entries, best_epoch, within
+
+    def _names(self, epoch: int) -> list[str]:
+        """Names of the files of a whole epoch: the model's, and that of the rest."""
+        return [name_format.format(epoch=epoch) for name_format in self._formats]
 
     def save(self, checkpoint: Checkpoint, *, best_epoch: int, keep_all: bool) -> None:
         """Add a checkpoint; unless all are kept, those but the last two and the best are deleted.
@@ -91,8 +125,7 @@ class CheckpointStore:
         Two, so that there is one to go back to where the last is found damaged.
         """
         files = {}
-        for name_format, state in zip(self._formats, (checkpoint.model, checkpoint.training), strict=True):
-            name = name_format.format(epoch=checkpoint.epoch)
+        for name, state in zip(self._names(checkpoint.epoch), (checkpoint.model, checkpoint.training), strict=True):
             files[name] = self._write(name, state)
         entries = [entry for entry in self._entries if entry["epoch"] < checkpoint.epoch]
         entries.append({"epoch": checkpoint.epoch, "files": files})
@@ -193,3 +226,30 @@ class CheckpointStore:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise DataError(f"{path}: is no checkpoint ({str(error).splitlines()[0]})") from None
+
+
+def _listed(entry: Any) -> tuple[int, list[str]]:
+    """Epoch and file names of an entry of the list.
+
+    Raises:
+        ValueError: it has no epoch, or no files with their checksums.
+    """
+    if not isinstance(entry, dict) or not _is_count(entry.get("epoch")):
+        raise ValueError(f"{_shown(entry)} has no whole number as its epoch")
+    files = entry.get("files")
+    if not isinstance(files, dict) or not all(_is_checksum(value) for value in files.values()):
+        raise ValueError(f"epoch {entry['epoch']} has files {_shown(files)}; must be names with SHA-256 checksums")
+    return entry["epoch"], list(files)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _is_checksum(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _shown(value: Any) -> str:
+    text = ", ".join(map(ascii, value)) if isinstance(value, list) and value else ascii(value)
+    return text if len(text) <= 80 else text[:80] + "..."

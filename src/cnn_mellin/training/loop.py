@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
 from cnn_mellin.data.batch import Batch, batch_indices, load_batch
 from cnn_mellin.data.prefetch import prefetch
@@ -148,10 +149,10 @@ def train(
             partition.check_finite()
             partition.check_classes(len(symbols))
     model_dir = Path(model_dir)
+    _require_own(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
     model_dir.mkdir(parents=True, exist_ok=True)
     with _Locked(model_dir, say):
-        for leftover in model_dir.glob(".*.partial"):  # of a run that was killed
-            leftover.unlink()
+        delete_leftovers(model_dir)
         description = _describe(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)
@@ -335,6 +336,18 @@ def _open(given: str | Path | UtteranceData, settings: Settings, like: Utterance
     return partition
 
 
+def _require_own(model_dir: Path, inputs: Sequence[Path]) -> None:
+    """Check that a training overwrites nothing that no training wrote."""
+    real = Path(os.path.realpath(model_dir))
+    for path in inputs:
+        if Path(os.path.realpath(path)) in (real, *real.parents):
+            raise DataError(f"{model_dir}: is the partition {path}, or lies in it; name another folder for the model")
+    if not (model_dir / "model.json").exists():
+        others = [name for name in ("checkpoints.json", "history.csv", "curves.png") if (model_dir / name).exists()]
+        if others:
+            raise DataError(f"{model_dir}: holds {', '.join(others)} but no model.json; name another folder")
+
+
 def _describe(
     model_dir: Path,
     settings: Settings,
@@ -363,13 +376,12 @@ def _describe(
         current_versions(),
         training_data.description.source.get("configuration"),
     )
-    if old is None:
-        write_description(model_dir, new)
-        return new
-    differences = old.differences(new)
+    differences = [] if old is None else old.differences(new)
     if differences:
         raise OtherTrainingError(model_dir, differences)
-    return old
+    if old is None or not (model_dir / "settings.ini").exists():
+        write_description(model_dir, old or new)
+    return old or new
 
 
 def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float]:

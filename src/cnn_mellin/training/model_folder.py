@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.models import AcousticModel
+from cnn_mellin.text_file import read_json, read_text
 from cnn_mellin.training.checkpoint import CheckpointStore
 
 __all__ = [
@@ -90,11 +91,18 @@ def current_versions() -> dict[str, str]:
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
-    """Write `model.json`, and the settings for people to read and use as `settings.ini`."""
-    with atomic_file(folder / "settings.ini") as file:
-        file.write(format_settings(description.as_settings()))
+    """Write `model.json`, and the settings for people to read and use as `settings.ini`.
+
+    Raises:
+        DataError: there is another `settings.ini`.
+    """
+    settings, text = folder / "settings.ini", format_settings(description.as_settings())
+    if settings.exists() and read_text(settings) != text:
+        raise DataError(f"{settings}: was not written by this training, which would replace it; name another folder")
     with atomic_file(folder / "model.json") as file:
         json.dump({"format": FORMAT, **asdict(description)}, file, indent=1)
+    with atomic_file(settings) as file:
+        file.write(text)
 
 
 def read_description(folder: str | Path) -> ModelDescription:
@@ -104,17 +112,53 @@ def read_description(folder: str | Path) -> ModelDescription:
         DataError: it is no model folder, or `model.json` is damaged.
     """
     path = Path(folder) / "model.json"
+    if not path.is_file():
+        raise DataError(f"{folder}: is no model folder (it holds no model.json)")
+    content = read_json(path, expected="the description of a model that cnn-mellin train wrote")
+    if content.pop("format", None) != FORMAT:
+        raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
-        # Settings that are newer than the model had their defaults.
-        content["settings"] = Settings().updated(content["settings"], str(path)).as_dict()
-        return ModelDescription(**content)
-    except OSError:
-        raise DataError(f"{folder}: is no model folder (it holds no model.json)") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is damaged ({error}); train the model again") from None
+        description = ModelDescription(**content)
+        fault = _fault(description)
+    except TypeError as error:
+        fault = str(error)
+    if fault is not None:
+        raise DataError(f"{path}: is damaged ({fault}); restore it, or train the model again")
+    # Settings that are newer than the model had their defaults.
+    settings = Settings().updated(description.settings, str(path)).as_dict()
+    return replace(description, settings=settings)
+
+
+def _fault(description: ModelDescription) -> str | None:
+    """What is wrong with a description that was read, as a phrase, or None."""
+    rules = {
+        "settings": lambda value: isinstance(value, dict),
+        "seed": _is_whole,
+        "num_features": lambda value: _is_whole(value) and value >= 1,
+        "feature_type": lambda value: isinstance(value, str),
+        "frame_shift_ms": lambda value: value is None or _is_number(value),
+        "symbols": lambda value: isinstance(value, list) and all(isinstance(symbol, str) for symbol in value),
+        "train": lambda value: isinstance(value, str),
+        "dev": lambda value: value is None or isinstance(value, str),
+        "scale": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+        "versions": lambda value: isinstance(value, dict),
+        "feature_configuration": lambda value: value is None or isinstance(value, dict),
+    }
+    for name, holds in rules.items():
+        value = getattr(description, name)
+        if not holds(value):
+            return f"{name} is {_shown(value)}"
+    if description.scale and len(description.scale) != description.num_features:
+        return f"scale has {len(description.scale)} values for {description.num_features} features"
+    return None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def build_model(description: ModelDescription) -> AcousticModel:
@@ -193,7 +237,13 @@ def load_model(
         if description.as_settings().model.seed is None:
             raise DataError(f"{folder}: has no [model] seed, so that its untrained weights cannot be made again")
     else:
-        model.load_state_dict(checkpoint_store(folder, description).load_model(epoch))
+        weights = checkpoint_store(folder, description).load_model(epoch)
+        try:
+            model.load_state_dict(weights)
+        except (RuntimeError, TypeError):
+            raise DataError(
+                f"{folder}: the weights do not fit the settings in model.json; restore it, or train the model again"
+            ) from None
     return model.to(device).eval(), description
 
 

@@ -15,7 +15,7 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
 from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
@@ -56,8 +56,8 @@ def prepare_speaking_rates(
         The number of utterances, all rates together.
 
     Raises:
-        DataError: the corpus has no such part.
-        SettingsError: a rate lies outside its range, or is there twice.
+        DataError: the corpus has no such part, or the name of its partition is taken.
+        SettingsError: a rate lies outside its range or is there twice, or `OUT/ext` belongs to other partitions.
         AudioError: audio is damaged, or too short for a frame.
     """
     from tqdm import tqdm
@@ -68,6 +68,13 @@ def prepare_speaking_rates(
     if not parts.get(part):
         raise DataError(f"the corpus has no part {part}; its parts are {', '.join(parts)}")
     extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
+    source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
+    name = Path(features).stem if features.endswith(".json") else features
+    description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
+    require_partition_replaceable(Path(out) / part, description)
+    ext = Path(out) / "ext"
+    if ext.exists() and not (ext / "utt2rate").exists() and not (Path(out) / part / "partition.json").exists():
+        raise SettingsError(f"{ext}: is of other partitions, whose symbols would be replaced; name another folder")
     folder, wanted = Path(out), [(utterance, name) for utterance in parts[part] for name in names]
 
     def compute(job: tuple[Utterance, str]) -> NDArray[np.float32]:
@@ -81,16 +88,12 @@ def prepare_speaking_rates(
             raise AudioError(utterance.audio_path, f"is too short for a frame at {rate} times its rate")
         return frames
 
-    source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
-    name = Path(features).stem if features.endswith(".json") else features
-    description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
     with write_partition(folder / part, description) as writer, ThreadPoolExecutor(jobs) as pool:
         computed: Iterator[NDArray[np.float32]] = bounded_map(pool, compute, wanted, ahead=4 * jobs)
         shown = tqdm(computed, "change rates", len(wanted), unit="utt", disable=quiet)
         for (utterance, rate), frames in zip(wanted, shown, strict=True):
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))
-    ext = folder / "ext"
     write_symbols(ext, labelling.symbols)
     references = {_name(u, rate): labelling.scored_symbols(u.labels) for u, rate in wanted}
     write_trn(ext / f"{part}.ref.trn", references)

@@ -95,15 +95,18 @@ class StepRunner:
         return 0 if ended["status"] == 0 else None
 
     def _start_anew_if_changed(self, step: Step, fingerprint: str) -> None:
-        """Delete what was begun from something else."""
-        begun = self.records.read(step.name, "begun") or {}
-        if begun.get("from") != fingerprint:
-            for folder in step.resumes:
-                if (self.records.folder / folder).exists():
+        """Delete what an earlier run of the recipe began from something else; what it did not begin is left alone."""
+        begun = self.records.read(step.name, "begun")
+        there = [folder for folder in step.resumes if (self.records.folder / folder).exists()]
+        known = begun or self.records.read(step.name, "made")
+        found = there if known is None else [folder for folder in known.get("found", []) if folder in there]
+        if (begun or {}).get("from") != fingerprint:
+            for folder in there:
+                if folder not in found:
                     self.say(f"{step.name}: begun anew, as what it is made from has changed")
                     shutil.rmtree(self.records.folder / folder)
             self.records.log(step.name).unlink(missing_ok=True)
-        self.records.write(step.name, "begun", {"from": fingerprint})
+        self.records.write(step.name, "begun", {"from": fingerprint, "found": found})
 
     def _fail(self, step: Step, why: str, began: float) -> None:
         line = f"{why}: {last_lines(self.records.log(step.name), 1) or 'its log is empty'}"

@@ -19,7 +19,9 @@ _RATES_2 = (
 _SAMPLE_RATES = (44100, 48000, 32000)
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 _KINDS = (b"Xing", b"Info")
-_INFO_BYTES = 156  # of a whole counting frame, its table of places and its encoder's name; smaller ones are not believed
+_INFO_BYTES = (
+    156  # of a whole counting frame, its table of places and its encoder's name; smaller ones are not believed
+)
 
 
 def tag_bytes(read: Reader, place: int) -> int:

@@ -40,7 +40,9 @@ def read_ogg(read: Reader) -> Promise:
         kind, serial, number, num_segments = header[5], header[14:18], header[18:22], header[26]
         page_bytes = 27 + num_segments + sum(header[27 : 27 + num_segments])
         if place + page_bytes > read.size or len(header) < 27 + num_segments:
-            raise DamagedAudio(f"is cut short: its last page has {read.size - place} of {page_bytes} bytes; copy it again")
+            raise DamagedAudio(
+                f"is cut short: its last page has {read.size - place} of {page_bytes} bytes; copy it again"
+            )
         key, page = int.from_bytes(serial, "little"), int.from_bytes(number, "little")
         if kind & _FIRST:
             num_chained += in_data

@@ -6,7 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["DamagedAudio", "Promise", "Reader", "promise_of_bytes", "refuse_joined", "refuse_part_of_a_sample", "says_unknown"]
+__all__ = [
+    "DamagedAudio",
+    "Promise",
+    "Reader",
+    "promise_of_bytes",
+    "refuse_joined",
+    "refuse_part_of_a_sample",
+    "says_unknown",
+]
 
 # Sizes that programs write where they cannot go back to fill in the right one: GStreamer's, SoX's and espeak's, what
 # fits into 31 bits (lame, arecord), what fits into 32 bits (ffmpeg). Some take off the bytes of the header, or round
