@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from cnn_mellin.config import Settings
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
-from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.database_url import DatabaseError, resolve_database_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions
 from cnn_mellin.search.storage import StudyDatabase
@@ -238,6 +239,94 @@ def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(d
     summary = run(database, lambda trial: float(trial.number))
     assert not summary.gave_up
     assert states(database) == ["COMPLETE"] * 8
+
+
+def replace_file(path: Path) -> None:
+    shutil.copy(path, path.with_name("other"))
+    os.replace(path.with_name("other"), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (Path.unlink, "study.db was deleted or moved while it was in use"),
+        (replace_file, "another file has taken the place of study.db while it was in use"),
+        (lambda path: os.truncate(path, 0), "study.db was cut from [0-9]+ to 0 bytes"),
+        (lambda path: Path(f"{path}-wal").unlink(), "study.db-wal was deleted or moved"),
+    ],
+    ids=["deleted", "replaced", "emptied", "wal"],
+)
+def test_a_worker_whose_file_is_gone_leaves_and_claims_nothing_more(database, tmp_path, change, fault):
+    create_study(database, "cheap", plan_of(4))
+    said: list[str] = []
+
+    def objective(trial: RunningTrial) -> float:
+        if trial.number == 1:
+            change(tmp_path / "study.db")
+        return float(trial.number)
+
+    with pytest.raises(DatabaseError, match=f"{fault}.*put the file back, or begin the study anew"):
+        run(database, objective, say=said.append)
+    assert said == ["trial 0: 0"]
+
+
+def test_a_long_trial_ends_soon_after_its_file_is_gone(database, tmp_path):
+    create_study(database, "cheap", plan_of(1, heartbeat_s=0.05))
+
+    def objective(trial: RunningTrial) -> float:
+        (tmp_path / "study.db").unlink()
+        began = time.monotonic()
+        while not trial.should_stop():
+            assert time.monotonic() - began < 5
+            time.sleep(0.01)
+        raise HandBack
+
+    with pytest.raises(DatabaseError, match="study.db was deleted or moved"):
+        run(database, objective)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_worker_whose_study_is_deleted_or_replaced_leaves(database, again):
+    import optuna
+
+    create_study(database, "cheap", plan_of(3))
+
+    def objective(trial: RunningTrial) -> float:
+        optuna.delete_study(study_name="cheap", storage=database.storage)
+        if again:
+            create_study(database, "cheap", plan_of(5))
+        return float(trial.number)
+
+    what = "has been replaced by another of that name" if again else "was deleted"
+    with pytest.raises(DatabaseError, match=f"the study cheap {what} while it was in use"):
+        run(database, objective)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgresql", "postgresql+pg8000", "mariadb"])
+@pytest.mark.parametrize("what", ["database", "table"])
+def test_a_worker_whose_database_or_table_is_dropped_leaves_with_one_line(kind, what, request, tmp_path):
+    url = url_of(kind, request, tmp_path)
+    server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
+    postgres = kind != "mariadb"
+    with begun(url, 4) as database:
+
+        def objective(trial: RunningTrial) -> float:
+            if trial.number == 1 and what == "database":
+                server.query("DROP DATABASE cheap WITH (FORCE)" if postgres else "DROP DATABASE cheap")
+            elif trial.number == 1:
+                with database.begin() as connection:
+                    dropped = "DROP TABLE trials CASCADE" if postgres else "SET FOREIGN_KEY_CHECKS=0; DROP TABLE trials"
+                    for statement in dropped.split("; "):
+                        connection.exec_driver_sql(statement)
+            return float(trial.number)
+
+        said: list[str] = []
+        with pytest.raises(DatabaseError, match="(does not|doesn't) exist|Unknown database") as error:
+            run(database, objective, say=said.append)
+        assert said == ["trial 0: 0"]
+        assert "begin a study with `optim ... init`" in str(error.value)
+        assert "{'S'" not in str(error.value)
 
 
 def test_who_is_told_to_stop_hands_its_trial_back(database):

@@ -8,15 +8,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_mellin.errors import SettingsError
+from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.identifier import require_identifier
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import create_study, load_study, study_names
+from cnn_mellin.search.study import create_study, load_study, read_trials, study_names
+from cnn_mellin.text_file import read_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -34,6 +35,7 @@ def init(arguments: argparse.Namespace) -> int:
     from cnn_mellin.config import Settings
     from cnn_mellin.search.new_study import plan_study, start_draw
 
+    name = require_identifier(arguments.study_name or _DEFAULT_NAME, "study", "--study-name", DatabaseError)
     url = resolve_database_url(arguments.db_url)
     plan, data = plan_study(
         arguments.settings or Settings(),
@@ -48,7 +50,6 @@ def init(arguments: argparse.Namespace) -> int:
         device=arguments.device or "cpu",
         warn=_warn,
     )
-    name = arguments.study_name or _DEFAULT_NAME
     with StudyDatabase(url, create=True, say=_warn) as database:
         made = create_study(database, name, plan, start_draw(plan))
     if not made:
@@ -228,7 +229,7 @@ def _read(arguments: argparse.Namespace) -> tuple[str, StudyPlan, Sequence[Froze
     """Name, plan and trials of the study that is meant."""
     with _database(arguments) as (database, name):
         study, _, plan = load_study(database, name)
-        return name, plan, database.patiently(lambda: study.get_trials(deepcopy=False))
+        return name, plan, read_trials(database, study)
 
 
 def _only_study(database: StudyDatabase) -> str:
@@ -247,7 +248,7 @@ def _statuses(database: StudyDatabase, name: str | None) -> list[StudyStatus]:
     for each in [name] if name else study_names(database):
         study, study_id, plan = load_study(database, each)
         beats: Any = database.patiently(TrialQueue(database, study_id, worker_name()).beats)
-        found.append(study_status(each, plan, database.patiently(partial(study.get_trials, deepcopy=False)), beats))
+        found.append(study_status(each, plan, read_trials(database, study), beats))
     if not found:
         raise DatabaseError(f"{shown_url(database.url)}: has no study; begin one with `optim ... init`")
     return found
@@ -263,10 +264,9 @@ def _patterns(given: Sequence[str] | None, option: str) -> list[str] | None:
             found.append(word)
             continue
         try:
-            found += Path(word[1:]).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SettingsError(f"{option} {word}: cannot be read ({reason})") from None
+            found += read_text(word[1:]).split()
+        except UserError as error:
+            raise SettingsError(f"{option} {word}: cannot be read ({error})") from None
     if not found:
         raise SettingsError(f"{option} {' '.join(given)}: holds no regular expression")
     return found

@@ -17,7 +17,7 @@ from cnn_mellin.search.heartbeat import Heartbeat
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import draw, settings_of_draw
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import load_study, make_sampler
+from cnn_mellin.search.study import load_study, make_sampler, read_trials, require_study
 from cnn_mellin.search.trial_queue import TrialQueue, worker_name
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def run_study(
         say: called with lines that the user should see.
 
     Raises:
-        DatabaseError: there is no such study, or the database has been away for too long.
+        DatabaseError: there is no such study, it or its database was deleted or replaced meanwhile, or the database has
+            been away for too long.
     """
     import optuna
 
@@ -134,13 +135,16 @@ def run_study(
 
     summary = RunSummary()
     with Heartbeat(database, queue, plan.heartbeat_s, max_failed_retries, say) as heartbeat:
-        claiming = _claiming(study, partial(make_sampler, sampler, name))
+        claiming = _claiming(database, study, partial(make_sampler, sampler, name))
         worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries)
         while not told():
+            heartbeat.require_beating()
+            require_study(database, name, study_id, plan)
             try:
                 trial_id = queue.claim(worker.failed_in_a_row)
                 if trial_id is None:
                     if _others_live(heartbeat, queue, database, plan.heartbeat_s, told, summary):
+                        require_study(database, name, study_id, plan)
                         return summary
                     continue
                 worker.run(trial_id, summary, say)
@@ -149,6 +153,7 @@ def run_study(
                     return summary
             except optuna.exceptions.UpdateFinishedTrialError:
                 say("a trial was ended by something else; going on with the next")
+    heartbeat.require_beating()
     summary.stopped = True
     return summary
 
@@ -223,7 +228,9 @@ class _Worker:
         return trial, {dimension.name: kept[dimension.name] for dimension in self.plan.dimensions}
 
 
-def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.BaseSampler]) -> Any:
+def _claiming(
+    database: StudyDatabase, study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.BaseSampler]
+) -> Any:
     """The same study, whose trials are those of the queue, each with a sampler of its own."""
     import optuna
 
@@ -233,7 +240,7 @@ def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.B
         def ask_for(self, trial_id: int) -> optuna.Trial:
             self.claimed = trial_id
             self.sampler = sampler_of(self._storage.get_trial_number_from_id(trial_id))
-            self.get_trials(deepcopy=False)  # so that Optuna's cache knows the trial
+            read_trials(database, self)  # so that Optuna's cache knows the trial
             return self.ask()
 
         def _pop_waiting_trial_id(self) -> int | None:
