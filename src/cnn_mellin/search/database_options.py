@@ -154,6 +154,9 @@ def _defaults_fault(path: str, group: str) -> str | None:
     parser = configparser.RawConfigParser(allow_no_value=True)
     try:
         parser.read_string(read_text(path, max_bytes=1 << 20))
+        with open(path, "rb") as file:
+            if file.read(3) == b"\xef\xbb\xbf":
+                return f"read_default_file: {path} begins with a byte-order mark; save it without one"
     except configparser.Error as error:
         errors = getattr(error, "errors", None)
         line = errors[0][0] if errors else getattr(error, "lineno", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["database_problem", "passes", "problem_words", "remedy_of", "server_is_there"]
+__all__ = ["database_problem", "passes", "problem_words", "remedy_of", "server_is_there", "unknown_host"]
 
 # PostgreSQL's classes of what passes: connection lost, too many connections, deadlock, locked, shut down, restarting.
 _PASSING_STATES = ("08", "53", "40001", "40P01", "55P03", "57P")
@@ -17,7 +17,9 @@ _FINAL_WORDS = (
     *("no pg_hba.conf entry", "no such table", "permission denied", "parameter cannot be None"),
     *("does not support SSL", "Server refuses SSL", "SSL is required", "certificate", "No database selected"),
     *("invalid connection option", "invalid port number", "invalid sslmode value", "invalid integer value"),
+    "invalid command-line argument",
 )
+_UNKNOWN_HOST = re.compile(r"resolve host|Name or service not known|translate host name|getaddrinfo", re.I)
 _THERE = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots|locked|deadlock", re.I)
 # The first that fits; without one it is whether the server can be reached.
 _REMEDIES = (
@@ -37,7 +39,10 @@ _REMEDIES = (
     (r"too many|connection slots", "run fewer workers at once, or raise the server's max_connections"),
     (r"disk is full|no space|disk full", "free some space and run the same command again"),
     (r"not a database|malformed|no such table", "name another file, and begin a study there with `optim ... init`"),
-    (r"invalid|option|argument", "mend the URL's options (docs/search.md has its forms)"),
+    (
+        r"invalid (connection|port|sslmode|integer|value|command)|option |argument",
+        "mend the URL's options (docs/search.md has its forms)",
+    ),
     (r"locked", "wait for the program that holds the lock, and run the same command again"),
 )
 _REACH = "check the URL's host and port, and that the server is running and lets this machine in"
@@ -83,6 +88,11 @@ def passes(problem: BaseException) -> bool:
 def server_is_there(problem: BaseException) -> bool:
     """Whether a server has answered that it cannot serve now, so that it is worth waiting for."""
     return _THERE.search(str(getattr(problem, "orig", None) or problem)) is not None
+
+
+def unknown_host(problem: BaseException) -> bool:
+    """Whether nobody knows the server's name."""
+    return _UNKNOWN_HOST.search(str(getattr(problem, "orig", None) or problem)) is not None
 
 
 def problem_words(problem: BaseException) -> str:

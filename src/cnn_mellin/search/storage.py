@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnn_mellin.search.database_options import secrets_of
-from cnn_mellin.search.database_problem import database_problem, passes, problem_words, remedy_of, server_is_there
+from cnn_mellin.search.database_problem import (
+    database_problem,
+    passes,
+    problem_words,
+    remedy_of,
+    server_is_there,
+    unknown_host,
+)
 from cnn_mellin.search.database_url import DatabaseError, read_password_file, shown_url
 from cnn_mellin.search.sqlite_file import SqliteFile
 
@@ -27,7 +34,7 @@ T = TypeVar("T")
 _MOST_WAIT_S = 5.0
 # For how long a server is tried that has not answered yet, and how long one attempt to reach it takes at most: the URL
 # is likelier to be wrong than the server to be away.
-_FIRST_PATIENCE_S, _FIRST_ATTEMPT_S = 3.0, 5
+_FIRST_PATIENCE_S, _FIRST_ATTEMPT_S = 2.0, 5
 
 
 class StudyDatabase:
@@ -150,8 +157,10 @@ class StudyDatabase:
         problem = database_problem(error)
         if problem is None:
             raise error
-        first = self._storage is None and self.url.drivername != "sqlite" and not server_is_there(problem)
-        if passes(problem) and waited_s <= (min(self._patience_s, _FIRST_PATIENCE_S) if first else self._patience_s):
+        patience_s = self._patience_s
+        if self._storage is None and self.url.drivername != "sqlite" and not server_is_there(problem):
+            patience_s = 0.0 if unknown_host(problem) else min(patience_s, _FIRST_PATIENCE_S)
+        if passes(problem) and waited_s < patience_s:
             return
         tried = f" for {waited_s:.0f} s" if waited_s > 1 else ""
         words = self._described(problem)
@@ -174,7 +183,6 @@ class StudyDatabase:
 
     def _open(self, create: bool) -> optuna.storages.RDBStorage:
         import optuna
-        import sqlalchemy
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         text = self.url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
@@ -220,18 +228,29 @@ class StudyDatabase:
 
 def _opened(text: str, options: dict[str, Any], create: bool) -> optuna.storages.RDBStorage:
     import optuna
-    import sqlalchemy.exc
 
-    attempts = 5 if create else 1  # several that make the tables at the same time get in each other's way
+    if create:
+        _make_tables(text, options)
+    return optuna.storages.RDBStorage(text, options, skip_table_creation=True)
+
+
+def _make_tables(text: str, options: dict[str, Any]) -> None:
+    """Make Optuna's tables where they are missing, with connections that are closed whatever happens."""
+    import optuna
+    import sqlalchemy.exc
+    from sqlalchemy.pool import NullPool
+
+    options = {"connect_args": options["connect_args"], "poolclass": NullPool}
+    attempts = 5  # several that make the tables at the same time get in each other's way
     for attempt in range(attempts):
         try:
-            return optuna.storages.RDBStorage(text, options, skip_table_creation=not create)
+            optuna.storages.RDBStorage(text, options).remove_session()
+            return
         except sqlalchemy.exc.DBAPIError as error:
             beaten = isinstance(error, sqlalchemy.exc.IntegrityError)
             if attempt == attempts - 1 or not (beaten or "exist" in str(error) or "uplicate" in str(error)):
                 raise
             time.sleep(random.random())
-    raise AssertionError("not reached")
 
 
 def _engine_options(url: URL, connect_s: int = 20) -> dict[str, Any]:
