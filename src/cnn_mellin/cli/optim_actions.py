@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import time
@@ -74,8 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.max_failed_retries < 0:
         raise SettingsError(f"--max-failed-retries {arguments.max_failed_retries}: must be 0 or more")
+    if arguments.discard_ended and arguments.model_dir is None:
+        raise SettingsError("--discard-ended: is of use with --model-dir only; a temporary folder goes anyway")
     if arguments.timeout is not None and arguments.timeout <= 0:
         raise SettingsError(f"--timeout {arguments.timeout:g}: must be above 0 seconds")
+
+    for stream in (sys.stdout, sys.stderr):  # a log is read while it grows, and must hold why a worker died
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -105,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             timeout_s=arguments.timeout,
             stop=lambda: signals.received is not None,
             say=say,
+            on_end=objective.discard if arguments.discard_ended else lambda _number: None,
         )
         left = " and handed back what it had begun" if summary.stopped else ""
         print(
@@ -139,7 +147,7 @@ def best(arguments: argparse.Namespace) -> int:
     name, plan, trials = _read(arguments)
     found = best_trial(name, trials)
     if arguments.independent:
-        settings = independent_best_settings(name, plan, trials)
+        settings = independent_best_settings(name, plan, trials, _warn)
         said = "each setting by itself at its lowest median"
     else:
         settings = best_settings(name, plan, trials)

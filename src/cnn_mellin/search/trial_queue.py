@@ -22,11 +22,13 @@ from cnn_mellin.search.storage import StudyDatabase
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table
 
-__all__ = ["DEATHS", "FAILURE", "HANDED_BACK", "REASON", "WORKER", "TrialQueue", "worker_name"]
+__all__ = ["DEATHS", "FAILURE", "GIVEN_UP", "HANDED_BACK", "REASON", "WORKER", "TrialQueue", "worker_name"]
 
 # User attributes of trials; the stock tools show them.
 WORKER, DEATHS, HANDED_BACK, REASON = "worker", "worker_deaths", "handed_back", "reason"
 FAILURE = "last_failure"
+GIVEN_UP = "given up after"
+"""How the reason of a trial begins that failed too often."""
 _CANDIDATES = 16
 
 
@@ -223,7 +225,7 @@ class TrialQueue:
             self._count_and_wait(connection, trial_id, DEATHS)
             return
         self._set_attribute(connection, trial_id, DEATHS, deaths)
-        self._set_attribute(connection, trial_id, REASON, f"given up after {deaths} failures: {reason}"[:1000])
+        self._set_attribute(connection, trial_id, REASON, f"{GIVEN_UP} {deaths} failures: {reason}"[:1000])
         self._change(connection, trial_id, state=TrialState.PRUNED, datetime_complete=self._now())
 
     def _count_and_wait(self, connection: Connection, trial_id: int, counter: str) -> None:

@@ -102,6 +102,7 @@ def run_study(
     timeout_s: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda _line: None,
+    on_end: Callable[[int], None] = lambda _number: None,
 ) -> RunSummary:
     """Run trials of a study until none is left for this worker.
 
@@ -118,6 +119,7 @@ def run_study(
         timeout_s: after which the running trial is handed back, and the worker leaves.
         stop: asked by objectives and between trials whether to hand back and leave.
         say: called with lines that the user should see.
+        on_end: called with the number of a trial that is completed or pruned, once the database has it.
 
     Raises:
         DatabaseError: there is no such study, it or its database was deleted or replaced meanwhile, or the database has
@@ -136,7 +138,7 @@ def run_study(
     summary = RunSummary()
     with Heartbeat(database, queue, plan.heartbeat_s, max_failed_retries, say) as heartbeat:
         claiming = _claiming(database, study, partial(make_sampler, sampler, name))
-        worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries)
+        worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries, on_end)
         while not told():
             heartbeat.require_beating()
             require_study(database, name, study_id, plan)
@@ -168,16 +170,17 @@ class _Worker:
     objective: Callable[[RunningTrial], float]
     told: Callable[[], bool]
     max_failed_retries: int
+    on_end: Callable[[int], None]
     failed_in_a_row: set[int] = field(default_factory=set)
 
     def run(self, trial_id: int, summary: RunSummary, say: Callable[[str], None]) -> None:
         """Run a trial that this worker has claimed."""
         self.heartbeat.beat_for(trial_id)
-        name = f"trial {trial_id}"
+        name, number = f"trial {trial_id}", -1
         try:
             start = self.plan.start()
             trial, values = self.database.patiently(lambda: self._draw(trial_id, start))
-            name = f"trial {trial.number}"
+            name, number = f"trial {trial.number}", trial.number
             running = RunningTrial(self.database, trial, settings_of_draw(start, values), self._should_stop)
             running.params = values
             value = float(self.objective(running))
@@ -185,6 +188,7 @@ class _Worker:
             if self.queue.end(trial_id, value):
                 summary.num_completed += 1
                 say(f"{name}: {value:.4g}")
+                self.on_end(number)
                 return
             say(f"{name}: was taken over by another worker")
         except (Pruned, UserError) as error:
@@ -194,6 +198,7 @@ class _Worker:
             if self.queue.end(trial_id, None, str(error)):
                 summary.num_pruned += 1
                 say(f"{name}: pruned: {error}")
+                self.on_end(number)
         except HandBack:
             if self.queue.hand_back(trial_id):
                 say(f"{name}: handed back")
