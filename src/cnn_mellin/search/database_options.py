@@ -66,8 +66,8 @@ def option_fault(text: str, url: URL) -> str | None:
         text: the URL as it was given.
         url: the same, parsed, with a known driver.
     """
-    for name, value in parse_qsl(text.partition("?")[2], keep_blank_values=True):
-        if not value:  # SQLAlchemy drops these without a word
+    for name, given in parse_qsl(text.partition("?")[2], keep_blank_values=True):
+        if not given:  # SQLAlchemy drops these without a word
             return f"the option {name[:40]!r} has no value; write {name[:40]}=VALUE, or leave it out"
     known = _known(url.drivername)
     driver = url.drivername.rpartition("+")[2]
