@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,13 @@ from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.data.symbols import write_symbols
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
+
+from cnn_mellin.search.database_url import resolve_database_url
+from cnn_mellin.search.new_study import plan_study
+from cnn_mellin.search.storage import StudyDatabase
+from cnn_mellin.search.study import create_study
+from cnn_mellin.workflow.recipe_options import RecipeOptions, RecipeSizes
+from cnn_mellin.workflow.search_plan import plan_search
 
 NUM_TRIALS = 6
 SEARCHED = ["model.window_stride", "model.convolutional_kernel_time", "training.noise_eps"]
@@ -215,6 +224,43 @@ def test_settings_that_cannot_matter_leave_with_a_reason(data, capsys):
     assert "training.reduce_lr_factor: leaves the search, as training.reduce_lr_threshold is 0.0" in printed.err
     assert "model.convolutional_mellin: stays True" in printed.err
     assert "convolutional_mellin" not in printed.out
+
+
+def test_a_study_name_that_is_no_identifier_writes_nothing(data, capsys, tmp_path):
+    command = ["optim", "--study-name", "a b", f"sqlite:///{tmp_path}/new.db", "init", str(data / "train")]
+    assert main(command) == 2
+    assert "--study-name: study 'a b' has ' '; an identifier has 1 to 200 bytes" in capsys.readouterr().err
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_discarding_needs_a_folder(data, capsys):
+    assert optim(data, "run", "--discard-ended", name="whole") == 2
+    assert "--discard-ended: is of use with --model-dir only" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_search_of_the_recipe_resumes_the_trial_of_a_killed_worker_and_keeps_no_training(data, tmp_path):
+    sizes = RecipeSizes(num_workers=1)
+    options = RecipeOptions("/corpus", "timit", models=("mcorr",), search=True, sizes=sizes)
+    steps = {step.name: step for step in plan_search(options, "mcorr", "raw")}
+    start = read_settings(data / "s.ini").updated({"training": {"num_epochs": 60}})
+    plan, _ = plan_study(start, data / "train", whitelist=["model.window_stride"], num_trials=1, pruner="none")
+    with StudyDatabase(resolve_database_url(f"sqlite:///{tmp_path}/search.db"), create=True) as database:
+        create_study(database, "model-mcorr-sm-raw", replace(plan, heartbeat_s=0.3))
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", *steps["model-mcorr-sm-raw-run1"].arguments]
+    with open(tmp_path / "log", "wb") as log:  # where it is not a terminal, too, lines come as they are said
+        worker = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    while "epoch 5/" not in (tmp_path / "log").read_text():
+        assert worker.poll() is None
+        time.sleep(0.02)
+    worker.kill()
+    worker.wait()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    epochs = [int(number) for number in re.findall(r"epoch (\d+)/60", done.stdout)]
+    assert epochs == list(range(epochs[0], 61))
+    assert epochs[0] >= 5
+    assert "completed 1 trials" in done.stdout
+    assert list((tmp_path / "search" / "trials" / "model-mcorr-sm-raw").iterdir()) == []
 
 
 @pytest.mark.slow

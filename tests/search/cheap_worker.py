@@ -3,6 +3,7 @@
 import sys
 import time
 
+from cnn_mellin.errors import UserError
 from cnn_mellin.search.database_url import resolve_database_url
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.worker import RunningTrial, run_study
@@ -13,6 +14,13 @@ def objective(trial: RunningTrial) -> float:
     return float(trial.number)
 
 
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
 if __name__ == "__main__":
-    with StudyDatabase(resolve_database_url(sys.argv[1])) as database:
-        print(run_study(database, sys.argv[2], objective, sampler="random", max_failed_retries=1000))
+    try:
+        with StudyDatabase(resolve_database_url(sys.argv[1]), say=say) as database:
+            print(run_study(database, sys.argv[2], objective, sampler="random", max_failed_retries=1000, say=say))
+    except UserError as error:
+        sys.exit(f"cheap worker: {error}")

@@ -69,6 +69,43 @@ def test_a_group_of_few_trials_counts_only_where_there_is_no_larger(plan):
     assert independent_best_settings("s", plan, trials[5:]).model.recurrent_type == "LSTM"
 
 
+@pytest.mark.parametrize("name", ["model.recurrent_type", "training.dropout_prob"])
+def test_five_trials_overrule_a_lower_median_of_two_for_choices_and_numbers_alike_and_that_is_said(plan, name):
+    values = {"model.recurrent_type": ("GRU", "LSTM"), "training.dropout_prob": (0.1, 0.15)}[name]
+    drawn = {"model.window_size": 5, "model.recurrent_type": "RNN", "training.dropout_prob": 0.1}
+
+    def made(number: int, value: float, setting: object) -> optuna.trial.FrozenTrial:
+        chosen = drawn | {name: setting}
+        cell, dropout = chosen["model.recurrent_type"], chosen["training.dropout_prob"]
+        return trial(plan, number, value, 5, cell, 4, 2, dropout)
+
+    # Nine equal values are never parted, so that the two others are a group of their own for numbers too.
+    trials = [made(i, 30.0 + i, values[0]) for i in range(9)] + [made(9 + i, 10.0 + i, values[1]) for i in range(2)]
+    one = StudyPlan(plan.settings, tuple(d for d in plan.dimensions if d.name == name))
+    said: list[str] = []
+    found = independent_best_settings("s", one, trials, said.append)
+    section, _, setting = name.partition(".")
+    assert getattr(getattr(found, section), setting) == values[0]
+    groups = f"{values[1]} has a lower median (10.50 %) than {values[0]} (34.00 %)"
+    assert said == [f"{name}: {groups}, but only 2 completed trials; 5 are needed"]
+
+
+def test_where_no_group_has_five_trials_all_count(plan):
+    trials = [trial(plan, i, 30.0, 5, "GRU", 4, 2, 0.1) for i in range(4)]
+    trials.append(trial(plan, 4, 10.0, 5, "LSTM", 4, 2, 0.1))
+    said: list[str] = []
+    assert independent_best_settings("s", plan, trials, said.append).model.recurrent_type == "LSTM"
+    assert said == []
+
+
+def test_a_trial_without_a_value_that_the_study_searches_is_named(plan):
+    bare = optuna.create_trial(state=optuna.trial.TrialState.COMPLETE, value=1.0)
+    bare.number = 4
+    for found in (best_settings, independent_best_settings):
+        with pytest.raises(DatabaseError, match=r"trial 4 has no value of \S+, which the study searches; run trials"):
+            found("s", plan, [bare])
+
+
 def test_what_another_setting_bounds_stays_within(plan):
     trials = [trial(plan, i, 20.0, 5, "GRU", 1, 2, 0.1) for i in range(5)]
     trials += [trial(plan, 5 + i, 19.0 if i < 2 else 40.0, 5, "GRU", 6, 7, 0.1) for i in range(5)]

@@ -14,9 +14,10 @@ from cnn_mellin.search.database_url import (
 from cnn_mellin.search.storage import StudyDatabase
 
 
-def test_the_forms_of_the_recipe_are_taken():
+def test_the_forms_of_the_recipe_are_taken(tmp_path):
     assert resolve_database_url("postgresql+pg8000://optuna@localhost/optim").drivername == "postgresql+pg8000"
-    url = resolve_database_url("mysql+pymysql:///db1?read_default_file=/home/me/.my.cnf")
+    (tmp_path / ".my.cnf").write_text("[client]\nhost=localhost\n")
+    url = resolve_database_url(f"mysql+pymysql:///db1?read_default_file={tmp_path}/.my.cnf")
     assert (url.drivername, url.database) == ("mysql+pymysql", "db1")
 
 
@@ -45,7 +46,7 @@ def test_a_variable_or_a_file_may_hold_one(monkeypatch, tmp_path):
         ("sqlite:////no/such/folder/a.db", "the folder /no/such/folder does not exist"),
         ("postgresql://me@host", "names no database"),
         ("env:NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE is not set"),
-        ("file:/no/such/file", "cannot be read"),
+        ("file:/no/such/file", "/no/such/file: does not exist; expected a database URL"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_with_a_remedy(given, message):

@@ -97,6 +97,16 @@ def test_a_folder_with_other_settings_is_trained_anew(study, tmp_path):
     assert any("begins anew" in line and "window_size" in line for line in lines)
 
 
+def test_studies_with_names_that_are_alike_have_folders_of_their_own_and_one_trial_is_discarded(study, tmp_path):
+    for name in ("a+b", "a_b"):
+        objective = TrialTraining(name, study[0], study[1], model_dir=tmp_path / "m")
+        objective(_trial(study[0].start()))
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["a+b", "a_b"]
+    objective.discard(3)
+    assert list((tmp_path / "m" / "a_b").iterdir()) == []
+    assert [path.name for path in (tmp_path / "m" / "a+b").iterdir()] == ["trial_0003"]
+
+
 def test_without_a_folder_nothing_stays(study, tmp_path, monkeypatch):
     (tmp_path / "t").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))

@@ -1,5 +1,7 @@
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +18,15 @@ from cnn_mellin.config import Settings
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
+from sqlalchemy import text
+
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions
+from cnn_mellin.search.status import status_table, study_status
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study
+from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study, read_trials
+from cnn_mellin.search.trial_queue import TrialQueue
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial, RunSummary, run_study
 from cnn_mellin.training.memory_shortage import naming_memory_shortage
 
@@ -236,6 +242,114 @@ def test_a_failing_trial_is_tried_again_with_the_same_draw_and_then_given_up(dat
     assert states(database) == ["PRUNED"]
 
 
+def test_the_reason_of_a_failure_is_said_and_kept_with_the_trial(database):
+    create_study(database, "cheap", plan_of(2))
+    said: list[str] = []
+    ended: list[int] = []
+
+    def objective(trial: RunningTrial) -> float:
+        if trial.number == 0 and len(said) < 1:
+            raise RuntimeError("the GPU has\nfallen off the bus")
+        return float(trial.number)
+
+    run(database, objective, say=said.append, on_end=ended.append)
+    assert said[0].startswith("trial 0: failed (RuntimeError: the GPU has fallen off the bus)\nTraceback")
+    study, study_id, plan = load_study(database, "cheap")
+    assert study.trials[0].user_attrs["last_failure"] == "RuntimeError: the GPU has fallen off the bus"
+    assert states(database) == ["COMPLETE"] * 2
+    assert ended == [1, 0]
+    assert study_status("cheap", plan, study.trials, TrialQueue(database, study_id, "w").beats()).failures == ()
+
+
+def test_status_names_the_trials_that_failed(database):
+    create_study(database, "cheap", plan_of(7))
+
+    def objective(trial: RunningTrial) -> float:
+        raise RuntimeError("broken")
+
+    run(database, objective)
+    study, _, plan = load_study(database, "cheap")
+    lines = status_table([study_status("cheap", plan, study.trials, {})]).splitlines()
+    assert lines[2] == "cheap: trial 0 failed once, waits for another attempt: RuntimeError: broken"
+    assert len(lines) == 2 + 5
+    run(database, objective, max_failed_retries=1)
+    lines = status_table([study_status("cheap", plan, study.trials, {})]).splitlines()
+    assert "cheap: trial 0 failed 2 times, given up: RuntimeError: broken" in lines, lines
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a\x00", "\x1b[31m", ".a", "(a)", "a" * 201, "\udcff"])
+def test_the_name_of_a_new_study_is_an_identifier(database, name):
+    with pytest.raises(DatabaseError, match="--study-name: study .*an identifier has 1 to 200 bytes") as error:
+        create_study(database, name, plan_of(1))
+    assert str(error.value).isprintable()
+    with pytest.raises(DatabaseError, match="--study-name"):
+        load_study(database, name)
+
+
+DAMAGED_PLANS = [
+    "",
+    "[]",
+    "[" * 100_000,
+    "{}",
+    '{"settings": 1, "dimensions": []}',
+    '{"settings": {"model": {"window_size": "x"}}, "dimensions": []}',
+    '{"settings": {}, "dimensions": [{"name": 3}]}',
+    '{"settings": {}, "dimensions": [{"nme": "a"}]}',
+    '{"settings": {}, "dimensions": [], "num_trials": 0}',
+    '{"settings": {}, "dimensions": [], "num_trials": "many"}',
+    '{"settings": {}, "dimensions": [], "pruner": "axe"}',
+    '{"settings": {}, "dimensions": [], "heartbeat_s": NaN}',
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED_PLANS, ids=range(len(DAMAGED_PLANS)))
+def test_a_damaged_plan_is_one_line(database, content):
+    create_study(database, "cheap", plan_of(1))
+    with database.begin() as connection:
+        connection.execute(text("UPDATE study_user_attributes SET value_json = :content"), {"content": content})
+    with pytest.raises(
+        DatabaseError, match="study.db: the plan of the study cheap.* is (not JSON|nested|damaged)"
+    ) as error:
+        load_study(database, "cheap")
+    assert str(error.value).isprintable()
+
+
+def test_plans_that_were_written_before_are_read(database):
+    create_study(database, "cheap", plan_of(1))
+    with database.begin() as connection:
+        content = connection.execute(text("SELECT value_json FROM study_user_attributes")).scalar_one()
+    older = json.loads(content)
+    for added in ("versions", "heartbeat_s", "num_data_workers"):
+        older.pop(added)
+    assert StudyPlan.from_dict(older | {"of a later version": 1}) == plan_of(1, heartbeat_s=30.0)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "content", "message"),
+    [
+        ("trial_user_attributes", "value_json", "{", "the attribute 'worker' of the trial with the id 1 is no JSON"),
+        ("trial_params", "distribution_json", "{", "a trial of the study cheap is damaged"),
+        ("trial_params", "distribution_json", "[]", "a trial of the study cheap is damaged"),
+        ("trial_system_attributes", "value_json", "nonsense", "a trial of the study cheap is damaged"),
+    ],
+)
+def test_damage_of_a_trial_is_one_line(database, table, column, content, message):
+    create_study(database, "cheap", plan_of(3), {"model.window_size": 3})
+
+    def objective(trial: RunningTrial) -> float:
+        with database.begin() as connection:
+            connection.execute(text(f"UPDATE {table} SET {column} = :content"), {"content": content})
+        return float(trial.number)
+
+    def work_and_read() -> None:
+        run(database, objective)
+        read_trials(database, load_study(database, "cheap")[0])
+
+    with pytest.raises(DatabaseError, match=message) as error:
+        work_and_read()
+    assert str(error.value).isprintable()
+
+
 def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(database):
     create_study(database, "cheap", plan_of(8))
     tried = []
@@ -254,6 +368,94 @@ def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(d
     summary = run(database, lambda trial: float(trial.number))
     assert not summary.gave_up
     assert states(database) == ["COMPLETE"] * 8
+
+
+def replace_file(path: Path) -> None:
+    shutil.copy(path, path.with_name("other"))
+    os.replace(path.with_name("other"), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (Path.unlink, "study.db was deleted or moved while it was in use"),
+        (replace_file, "another file has taken the place of study.db while it was in use"),
+        (lambda path: os.truncate(path, 0), "study.db was cut from [0-9]+ to 0 bytes"),
+        (lambda path: Path(f"{path}-wal").unlink(), "study.db-wal was deleted or moved"),
+    ],
+    ids=["deleted", "replaced", "emptied", "wal"],
+)
+def test_a_worker_whose_file_is_gone_leaves_and_claims_nothing_more(database, tmp_path, change, fault):
+    create_study(database, "cheap", plan_of(4))
+    said: list[str] = []
+
+    def objective(trial: RunningTrial) -> float:
+        if trial.number == 1:
+            change(tmp_path / "study.db")
+        return float(trial.number)
+
+    with pytest.raises(DatabaseError, match=f"{fault}.*put the file back, or begin the study anew"):
+        run(database, objective, say=said.append)
+    assert said == ["trial 0: 0"]
+
+
+def test_a_long_trial_ends_soon_after_its_file_is_gone(database, tmp_path):
+    create_study(database, "cheap", plan_of(1, heartbeat_s=0.05))
+
+    def objective(trial: RunningTrial) -> float:
+        (tmp_path / "study.db").unlink()
+        began = time.monotonic()
+        while not trial.should_stop():
+            assert time.monotonic() - began < 5
+            time.sleep(0.01)
+        raise HandBack
+
+    with pytest.raises(DatabaseError, match="study.db was deleted or moved"):
+        run(database, objective)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_worker_whose_study_is_deleted_or_replaced_leaves(database, again):
+    import optuna
+
+    create_study(database, "cheap", plan_of(3))
+
+    def objective(trial: RunningTrial) -> float:
+        optuna.delete_study(study_name="cheap", storage=database.storage)
+        if again:
+            create_study(database, "cheap", plan_of(5))
+        return float(trial.number)
+
+    what = "has been replaced by another of that name" if again else "was deleted"
+    with pytest.raises(DatabaseError, match=f"the study cheap {what} while it was in use"):
+        run(database, objective)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgresql", "postgresql+pg8000", "mariadb"])
+@pytest.mark.parametrize("what", ["database", "table"])
+def test_a_worker_whose_database_or_table_is_dropped_leaves_with_one_line(kind, what, request, tmp_path):
+    url = url_of(kind, request, tmp_path)
+    server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
+    postgres = kind != "mariadb"
+    with begun(url, 4) as database:
+
+        def objective(trial: RunningTrial) -> float:
+            if trial.number == 1 and what == "database":
+                server.query("DROP DATABASE cheap WITH (FORCE)" if postgres else "DROP DATABASE cheap")
+            elif trial.number == 1:
+                with database.begin() as connection:
+                    dropped = "DROP TABLE trials CASCADE" if postgres else "SET FOREIGN_KEY_CHECKS=0; DROP TABLE trials"
+                    for statement in dropped.split("; "):
+                        connection.exec_driver_sql(statement)
+            return float(trial.number)
+
+        said: list[str] = []
+        with pytest.raises(DatabaseError, match="(does not|doesn't) exist|Unknown database") as error:
+            run(database, objective, say=said.append)
+        assert said == ["trial 0: 0"]
+        assert "begin a study with `optim ... init`" in str(error.value)
+        assert "{'S'" not in str(error.value)
 
 
 def test_who_is_told_to_stop_hands_its_trial_back(database):

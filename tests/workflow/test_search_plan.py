@@ -1,8 +1,10 @@
 import pytest
 
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.search.database_url import DatabaseError
 from cnn_mellin.workflow.recipe_options import RecipeOptions, RecipeSizes, tiny_sizes
 from cnn_mellin.workflow.recipe_step import Step
-from cnn_mellin.workflow.search_plan import plan_search
+from cnn_mellin.workflow.search_plan import plan_search, require_search_database
 
 
 def plan(**more) -> dict[str, Step]:
@@ -19,7 +21,8 @@ def test_the_commands_are_those_of_the_recipe():
         "--num-data-workers 4 --mem-limit-bytes 6442450944 --num-trials 128 --pruner none "
         "> search/model-mcorr-sm-raw.init"
     )
-    assert steps["model-mcorr-sm-raw-run3"].command.startswith(f"{study} run --sampler random")
+    run = f"{study} run --sampler random --model-dir search/trials --discard-ended > search/model-mcorr-sm-raw.run3"
+    assert steps["model-mcorr-sm-raw-run3"].command == run
     assert steps["model-mcorr-lg-raw-important"].command == (
         f"{study} important --top-k=5 conf/search/model-lg-mcorr-raw.params"
     )
@@ -56,6 +59,22 @@ def test_a_reader_waits_for_all_workers():
         "model-mcorr-lg-raw-important",
         "model-mcorr-lg-raw-best",
     )
+
+
+@pytest.mark.parametrize("db_url", ["", "sqlite:///search.db", "sqlite:////data/search.db", "env:STUDIES"])
+def test_sqlite_is_refused_where_workers_run_on_several_machines(monkeypatch, db_url):
+    monkeypatch.setenv("STUDIES", "sqlite:///search.db")
+    with pytest.raises(
+        SettingsError, match=r"--db-url .*one machine only.*--db-url postgresql\+psycopg://USER@HOST/NAME"
+    ):
+        require_search_database(db_url, several_machines=True)
+    require_search_database(db_url, several_machines=False)
+
+
+def test_a_server_serves_several_machines_and_a_wrong_url_is_told_first():
+    require_search_database("postgresql://u@h/d", several_machines=True)
+    with pytest.raises(DatabaseError, match="has no option 'sslmode'"):
+        require_search_database("postgresql+pg8000://u@h/d?sslmode=require", several_machines=False)
 
 
 def test_no_command_shows_a_password():

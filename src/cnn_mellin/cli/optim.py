@@ -43,7 +43,9 @@ back, and exit with status 75.
 
 _BEST = """\
 Write settings as a file that --read-ini, --read-json or --read-yaml reads: those of the trial with the lowest dev PER,
-or with --independent each setting at the value with the lowest median dev PER, whatever the others were.
+or with --independent each setting at the value with the lowest median dev PER, whatever the others were. Values are
+compared in groups: each choice is one, and numbers are in up to eight groups of neighbours. A group of fewer than five
+completed trials counts only where no group of that setting has five; a lower median that this leaves out is named.
 """
 
 _IMPORTANT = """\
@@ -143,6 +145,11 @@ def _add_run(actions: Any) -> None:
         metavar="D",
         help="keep trainings in D/STUDY/trial_NUMBER, where other workers go on with them (default: a temporary "
         "folder, so that a trial whose worker dies begins anew)",
+    )
+    run.add_argument(
+        "--discard-ended",
+        action="store_true",
+        help="delete what D holds of a trial once it has ended, so that D only serves to resume trials (default: keep)",
     )
     run.add_argument(
         "--timeout", type=float, metavar="T", help="hand the trial back and leave after T seconds (default: never)"

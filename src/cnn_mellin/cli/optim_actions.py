@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_mellin.errors import SettingsError
+from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.identifier import require_identifier
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import create_study, load_study, study_names
+from cnn_mellin.search.study import create_study, load_study, read_trials, study_names
+from cnn_mellin.text_file import read_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -34,6 +36,7 @@ def init(arguments: argparse.Namespace) -> int:
     from cnn_mellin.config import Settings
     from cnn_mellin.search.new_study import plan_study, start_draw
 
+    name = require_identifier(arguments.study_name or _DEFAULT_NAME, "study", "--study-name", DatabaseError)
     url = resolve_database_url(arguments.db_url)
     plan, data = plan_study(
         arguments.settings or Settings(),
@@ -48,7 +51,6 @@ def init(arguments: argparse.Namespace) -> int:
         device=arguments.device or "cpu",
         warn=_warn,
     )
-    name = arguments.study_name or _DEFAULT_NAME
     with StudyDatabase(url, create=True, say=_warn) as database:
         made = create_study(database, name, plan, start_draw(plan))
     if not made:
@@ -73,8 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.max_failed_retries < 0:
         raise SettingsError(f"--max-failed-retries {arguments.max_failed_retries}: must be 0 or more")
+    if arguments.discard_ended and arguments.model_dir is None:
+        raise SettingsError("--discard-ended: is of use with --model-dir only; a temporary folder goes anyway")
     if arguments.timeout is not None and arguments.timeout <= 0:
         raise SettingsError(f"--timeout {arguments.timeout:g}: must be above 0 seconds")
+
+    for stream in (sys.stdout, sys.stderr):  # a log is read while it grows, and must hold why a worker died
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -104,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             timeout_s=arguments.timeout,
             stop=lambda: signals.received is not None,
             say=say,
+            on_end=objective.discard if arguments.discard_ended else lambda _number: None,
         )
         left = " and handed back what it had begun" if summary.stopped else ""
         print(
@@ -138,7 +147,7 @@ def best(arguments: argparse.Namespace) -> int:
     name, plan, trials = _read(arguments)
     found = best_trial(name, trials)
     if arguments.independent:
-        settings = independent_best_settings(name, plan, trials)
+        settings = independent_best_settings(name, plan, trials, _warn)
         said = "each setting by itself at its lowest median"
     else:
         settings = best_settings(name, plan, trials)
@@ -232,7 +241,7 @@ def _read(arguments: argparse.Namespace) -> tuple[str, StudyPlan, Sequence[Froze
     """Name, plan and trials of the study that is meant."""
     with _database(arguments) as (database, name):
         study, _, plan = load_study(database, name)
-        return name, plan, database.patiently(lambda: study.get_trials(deepcopy=False))
+        return name, plan, read_trials(database, study)
 
 
 def _only_study(database: StudyDatabase) -> str:
@@ -251,7 +260,7 @@ def _statuses(database: StudyDatabase, name: str | None) -> list[StudyStatus]:
     for each in [name] if name else study_names(database):
         study, study_id, plan = load_study(database, each)
         beats: Any = database.patiently(TrialQueue(database, study_id, worker_name()).beats)
-        found.append(study_status(each, plan, database.patiently(partial(study.get_trials, deepcopy=False)), beats))
+        found.append(study_status(each, plan, read_trials(database, study), beats))
     if not found:
         raise DatabaseError(f"{shown_url(database.url)}: has no study; begin one with `optim ... init`")
     return found
@@ -267,10 +276,9 @@ def _patterns(given: Sequence[str] | None, option: str) -> list[str] | None:
             found.append(word)
             continue
         try:
-            found += Path(word[1:]).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SettingsError(f"{option} {word}: cannot be read ({reason})") from None
+            found += read_text(word[1:]).split()
+        except UserError as error:
+            raise SettingsError(f"{option} {word}: cannot be read ({error})") from None
     if not found:
         raise SettingsError(f"{option} {' '.join(given)}: holds no regular expression")
     return found

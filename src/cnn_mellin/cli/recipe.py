@@ -98,8 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.workflow.recipe import run_recipe
     from cnn_mellin.workflow.recipe_display import RecipeDisplay
     from cnn_mellin.workflow.recipe_report import results_text
+    from cnn_mellin.workflow.search_plan import require_search_database
 
     profile = read_profile(arguments.profile)
+    if options.search:
+        require_search_database(options.db_url, several_machines=profile.machine_name != "local")
     with RecipeDisplay(arguments.exp, quiet=arguments.quiet and not arguments.dry_run) as display:
         failed = run_recipe(
             options,
@@ -158,10 +161,15 @@ def _options(arguments: argparse.Namespace) -> Any:
         _start(arguments.settings),
         arguments.tiny,
         arguments.search,
-        arguments.db_url,
+        _db_url(arguments.db_url),
         arguments.device or "cpu",
         (tiny_sizes() if arguments.tiny else RecipeSizes()).updated(_pairs(arguments.set)),
     )
+
+
+def _db_url(given: str) -> str:
+    """The URL, for commands that run in the recipe's folder."""
+    return f"file:{Path(given.removeprefix('file:')).resolve()}" if given.startswith("file:") else given
 
 
 def _start(texts: Sequence[str]) -> dict[str, str]:

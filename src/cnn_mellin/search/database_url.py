@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn_mellin.errors import UserError
+from cnn_mellin.search.database_options import holds_secret, option_fault, shown_options
+from cnn_mellin.text_file import read_lines, read_text
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -25,9 +27,9 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
     "mariadb+pymysql": "mysql+pymysql",
+    "sqlite+pysqlite": "sqlite",
 }
 _KNOWN = ("sqlite", "postgresql+psycopg", "postgresql+pg8000", "mysql+pymysql")
-_SECRET_KEYS = ("password", "passwd", "sslpassword")
 _NETWORK = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "coda", "lustre", "gpfs", "beegfs", "ceph", "glusterfs"),
     *("pvfs2", "orangefs", "panfs", "wekafs", "davfs", "sshfs", "s3fs", "gcsfuse", "moosefs", "cvmfs", "quobyte"),
@@ -59,28 +61,38 @@ def resolve_database_url(given: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):  # its words may hold the password
         raise DatabaseError(f"{place}: is no database URL; expected {_FORMS}") from None
+    if not text.isprintable() or "@" in (url.host or ""):
+        escape = "write %40 for an @ in a password"
+        raise DatabaseError(f"{place}: has characters that do not belong in a URL; {escape}; expected {_FORMS}")
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     if url.drivername not in _KNOWN:
         raise DatabaseError(f"{place}: databases of kind {url.drivername!r} are not known; expected {_FORMS}")
-    if not secret and (url.password or any(key in url.query for key in _SECRET_KEYS)):
+    if not secret and holds_secret(url):
         raise DatabaseError(
             f"{shown_url(url)}: the URL holds a password, and all users of a machine can read command lines; {_REMEDY}"
         )
     if url.drivername == "sqlite":
-        _check_file(url)
-    elif not url.database:
+        _check_file(url, text)
+        return url
+    if url.port is not None and not 0 < url.port < 65536:
+        raise DatabaseError(f"{shown_url(url)}: port {url.port} must lie in 1..65535")
+    fault = option_fault(text, url)
+    if fault is not None:
+        raise DatabaseError(f"{shown_url(url)}: {fault}")
+    if not url.database:
         raise DatabaseError(f"{shown_url(url)}: names no database; expected {_FORMS}")
     return url
 
 
 def shown_url(url: URL) -> str:
-    """A URL as it may be shown: without passwords.
+    """A URL as it may be shown: without its password, and with the values of options masked that may be secret.
 
     >>> from sqlalchemy.engine import make_url
-    >>> shown_url(make_url("postgresql://me:secret@host/name?sslpassword=x"))
-    'postgresql://me@host/name'
+    >>> shown_url(make_url("postgresql://me:secret@host/name?sslmode=require&sslpassword=x"))
+    'postgresql://me@host/name?sslmode=require&sslpassword=***'
     """
-    return url._replace(password=None).difference_update_query(_SECRET_KEYS).render_as_string(hide_password=False)
+    bare = url._replace(password=None).set(query={}).render_as_string(hide_password=False)
+    return bare + shown_options(url)
 
 
 def network_file_system(path: Path, mounts: str | None = None) -> str | None:
@@ -122,8 +134,8 @@ def read_password_file(url: URL) -> str | None:
     try:
         if path.stat().st_mode & 0o077:
             return None
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = read_lines(path)
+    except (OSError, UserError):
         return None
     for line in lines:
         fields = _split_escaped(line)
@@ -159,23 +171,29 @@ def _text_of(given: str) -> tuple[str, str, bool]:
         return os.environ[name].strip(), given, True
     if given.startswith("file:"):
         path = given.removeprefix("file:")
-        try:
-            lines = Path(path).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise DatabaseError(f"{given}: cannot be read ({reason}); its first line must be a database URL") from None
+        expected = "a database URL in its first line"
+        lines = read_text(path, DatabaseError, expected=expected, max_bytes=1 << 20).split()
         if not lines:
             raise DatabaseError(f"{given}: is empty; its first line must be a database URL")
         return lines[0], given, True
     return given, "the database URL", False
 
 
-def _check_file(url: URL) -> None:
-    if url.database in (None, "", ":memory:") or url.query:
+def _check_file(url: URL, text: str) -> None:
+    if "?" in text:  # what follows is not shown: it may be an option of another database, such as a password
+        raise DatabaseError(
+            f"{shown_url(url.set(query={}))}?...: an SQLite file has no options, and its name no question mark; "
+            "choose another name"
+        )
+    if url.host or url.username or url.port:
+        raise DatabaseError(f"{shown_url(url)}: names a host; use sqlite:///FILE, with three slashes")
+    if url.database in (None, "", ":memory:"):
         raise DatabaseError(f"{shown_url(url)}: names no file, so that the study would be lost; use sqlite:///FILE")
     path = Path(str(url.database))
     if not path.absolute().parent.is_dir():
         raise DatabaseError(f"{shown_url(url)}: the folder {path.parent} does not exist; make it first")
+    if path.exists() and not path.is_file():
+        raise DatabaseError(f"{shown_url(url)}: is no file; name one in a folder, such as sqlite:///search.db")
     kind = network_file_system(path)
     if kind is not None:
         raise DatabaseError(

@@ -70,7 +70,7 @@ class Heartbeat:
         say: called with a line on each dead worker.
 
     Attributes:
-        lost: the trial that this worker beats for was taken from it.
+        lost: the trial that this worker beats for was taken from it, or its result could not be kept.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Heartbeat:
         self._watch = BeatWatch(interval_s)
         self._trial_id: int | None = None
         self.lost = False
+        self._error: Exception | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -113,6 +114,15 @@ class Heartbeat:
                 del beats[trial_id]
         return beats
 
+    def require_beating(self) -> None:
+        """That no error has ended the beats.
+
+        Raises:
+            DatabaseError: the database cannot be used any more.
+        """
+        if self._error is not None:
+            raise self._error
+
     def _run(self) -> None:
         while not self._ended.wait(self._interval_s):
             wait = 0.1
@@ -121,9 +131,12 @@ class Heartbeat:
                     self._beat_and_watch()
                     break
                 except Exception as error:
-                    if not self._database.is_trouble(error):
-                        raise
                     self._watch.forget()
+                    try:
+                        self._database.require_passing(error)
+                    except Exception as final:  # the worker leaves its trial, and meets the error after it
+                        self._error, self.lost = final, True
+                        return
                     self._ended.wait(wait)
                     wait = min(2 * wait, self._interval_s)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.search.space import Dimension
@@ -63,10 +66,25 @@ class StudyPlan:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudyPlan:
-        """What `as_dict` gave; what it holds besides is left out."""
+        """What `as_dict` gave; what it holds besides is left out.
+
+        Raises:
+            ValueError: it is not what `as_dict` gives; the text is one line.
+        """
         known = {entry.name for entry in fields(cls)}
+        try:
+            TypeAdapter(cls).validate_python({name: value for name, value in content.items() if name in known})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
         dimensions = tuple(map(Dimension.from_dict, content["dimensions"]))
-        return cls(**{name: value for name, value in content.items() if name in known} | {"dimensions": dimensions})
+        plan = cls(**{name: value for name, value in content.items() if name in known} | {"dimensions": dimensions})
+        if plan.num_trials < 1 or plan.pruner not in PRUNERS or not 0 < plan.dev_proportion < 1:
+            raise ValueError(f"{plan.num_trials} trials, pruner {plan.pruner!r}, dev proportion {plan.dev_proportion}")
+        if not 0 < plan.heartbeat_s < math.inf:
+            raise ValueError(f"heartbeat_s is {plan.heartbeat_s}")
+        return plan
 
     def differences(self, other: StudyPlan) -> list[str]:
         """What another plan has otherwise, `name: theirs, not ours` each."""

@@ -12,6 +12,7 @@ from cnn_mellin.scoring.text_table import format_table
 from cnn_mellin.search.best_settings import completed_trials
 from cnn_mellin.search.heartbeat import GRACE
 from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.trial_queue import DEATHS, FAILURE, GIVEN_UP, REASON
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -33,6 +34,7 @@ class StudyStatus:
         lowest: of the completed trials' dev PER in percent, and which trial it is; None without any.
         trial_s: mean time of the trials that ended last, those that were pruned before training too; None before the
             first.
+        failures: a line for each trial whose training failed or whose worker died, unless it was completed since.
     """
 
     study_name: str
@@ -44,6 +46,7 @@ class StudyStatus:
     num_dead: int
     lowest: tuple[float, int] | None
     trial_s: float | None
+    failures: tuple[str, ...] = ()
 
     @property
     def num_left(self) -> int:
@@ -94,11 +97,23 @@ def study_status(
         dead,
         lowest,
         statistics.fmean(seconds) if seconds else None,
+        tuple(filter(None, map(_failure, sorted(trials, key=lambda trial: trial.number)))),
     )
 
 
+def _failure(trial: FrozenTrial) -> str:
+    """A line on a trial whose last attempt failed; empty for one that has ended well since."""
+    attributes, state = trial.user_attrs, trial.state.name
+    given_up = state == "PRUNED" and str(attributes.get(REASON, "")).startswith(GIVEN_UP)
+    if FAILURE not in attributes or not (given_up or state in ("WAITING", "RUNNING")):
+        return ""
+    times = "once" if attributes.get(DEATHS) == 1 else f"{attributes.get(DEATHS)} times"
+    now = "given up" if given_up else "running again" if state == "RUNNING" else "waits for another attempt"
+    return f"trial {trial.number} failed {times}, {now}: {' '.join(str(attributes[FAILURE]).split())}"
+
+
 def status_table(studies: Sequence[StudyStatus]) -> str:
-    """A table of studies, a line each."""
+    """A table of studies, a line each, and below it a line for each trial that failed."""
     header = ["study", "trials", "complete", "pruned", "running", "dead", "waiting", "lowest dev PER %"]
     rows = []
     for study in studies:
@@ -108,7 +123,8 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
         rows.append(
             [study.study_name, *map(str, counts), str(study.num_waiting), lowest, hourly, _duration(study.left_s)]
         )
-    return format_table([*header, "trials/h", "time left"], rows)
+    failures = [f"{study.study_name}: {line}" for study in studies for line in study.failures]
+    return "\n".join([format_table([*header, "trials/h", "time left"], rows), *failures])
 
 
 def _duration(seconds: float | None) -> str:

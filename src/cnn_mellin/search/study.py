@@ -7,20 +7,33 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.identifier import require_identifier
 from cnn_mellin.nearest import nearest
 from cnn_mellin.search.database_url import DatabaseError, shown_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
+from cnn_mellin.text_file import parse_json
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
-__all__ = ["SAMPLERS", "OtherStudyError", "create_study", "find_study", "load_study", "make_sampler", "study_names"]
+__all__ = [
+    "SAMPLERS",
+    "OtherStudyError",
+    "create_study",
+    "find_study",
+    "load_study",
+    "make_sampler",
+    "read_trials",
+    "require_study",
+    "study_names",
+]
 
 SAMPLERS = ("tpe", "random", "nsgaii", "gp", "qmc")
 _PLAN = "cnn_mellin"
-_LONGEST_ATTRIBUTE = 60_000  # Optuna's column has 64 kB on MySQL
+_LONGEST_ATTRIBUTE = 60_000  # Optuna's column of attributes has up to 64 kB on MySQL
 
 
 class OtherStudyError(DatabaseError):
@@ -34,17 +47,17 @@ def create_study(
 
     Args:
         database: opened with `create=True`.
-        name: of the study.
+        name: of the study, an identifier.
         plan: what it is.
         first_draw: name -> value, what the first trial draws; the rest of it is left to the sampler.
 
     Raises:
         OtherStudyError: there is a study of that name with another plan.
-        DatabaseError: the name is no identifier, or the plan is too long for a database.
+        DatabaseError: the name is no identifier, or the plan is too long.
     """
     from sqlalchemy.exc import IntegrityError
 
-    _require_printable(name)
+    require_identifier(name, "study", "--study-name", DatabaseError)
     content = json.dumps(plan.as_dict())
     if len(content) > _LONGEST_ATTRIBUTE:
         raise DatabaseError(
@@ -61,12 +74,6 @@ def create_study(
             raise
         return False
     return True
-
-
-def _require_printable(name: str) -> None:
-    """Refuse a name that a database may not even be asked for, such as one with bytes that are no text."""
-    if not name.isprintable():
-        require_identifier(name, "study", "--study-name", DatabaseError)
 
 
 def _same_study(database: StudyDatabase, name: str, plan: StudyPlan) -> bool:
@@ -114,6 +121,7 @@ def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
     Raises:
         KeyError: there is none of that name.
         OtherStudyError: it was made by something else.
+        DatabaseError: its plan is damaged.
     """
     from optuna.storages._rdb import models
     from sqlalchemy import select
@@ -130,7 +138,14 @@ def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
             f"--study-name {name}: {shown_url(database.url)} has a study of that name that was not made by "
             "`optim ... init`; choose another name"
         )
-    return int(study_id), StudyPlan.from_dict(json.loads(content))
+    place = f"{shown_url(database.url)}: the plan of the study {name}"
+    try:
+        found = parse_json(content, place, DatabaseError)
+        plan = StudyPlan.from_dict(found if isinstance(found, dict) else {})
+        plan.start()
+    except (ValueError, SettingsError) as error:
+        raise DatabaseError(f"{place} is damaged ({error}); begin another study with `optim ... init`") from None
+    return int(study_id), plan
 
 
 def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, StudyPlan]:
@@ -145,7 +160,8 @@ def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, S
     """
     import optuna
 
-    _require_printable(name)
+    if not name.isprintable():  # no database has such a name, and some cannot be asked for it
+        require_identifier(name, "study", "--study-name", DatabaseError)
     try:
         study_id, plan = database.patiently(lambda: find_study(database, name))
     except KeyError:
@@ -154,6 +170,48 @@ def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, S
         raise DatabaseError(f"--study-name {name}: is no study of {shown_url(database.url)}; {known}") from None
     study = database.patiently(lambda: optuna.Study(name, database.storage, pruner=make_pruner(plan)))
     return study, study_id, plan
+
+
+def require_study(database: StudyDatabase, name: str, study_id: int, plan: StudyPlan) -> None:
+    """That a study is still the one that a worker began with.
+
+    Args:
+        database: that had it.
+        name: of the study.
+        study_id, plan: what `load_study` gave.
+
+    Raises:
+        DatabaseError: it was deleted, or another has taken its place.
+    """
+    try:
+        there = database.patiently(lambda: find_study(database, name))
+    except KeyError:
+        there = None
+    if there != (study_id, plan):
+        what = "was deleted" if there is None else "has been replaced by another of that name"
+        raise DatabaseError(
+            f"{shown_url(database.url)}: the study {name} {what} while it was in use, and the results with it; begin "
+            "it anew with `optim ... init`"
+        )
+
+
+def read_trials(database: StudyDatabase, study: optuna.Study) -> list[FrozenTrial]:
+    """All trials of a study, in the order of their numbers.
+
+    Raises:
+        DatabaseError: a value of a trial is damaged.
+    """
+
+    def read() -> list[FrozenTrial]:
+        try:
+            return study.get_trials(deepcopy=False)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DatabaseError(
+                f"{shown_url(database.url)}: a trial of the study {study.study_name} is damaged "
+                f"({type(error).__name__}: {' '.join(str(error).split())}); begin another study with `optim ... init`"
+            ) from None
+
+    return database.patiently(read)
 
 
 def study_names(database: StudyDatabase) -> list[str]:

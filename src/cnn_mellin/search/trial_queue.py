@@ -14,17 +14,21 @@ import socket
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from cnn_mellin.search.database_url import DatabaseError, shown_url
 from cnn_mellin.search.storage import StudyDatabase
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table
 
-__all__ = ["DEATHS", "HANDED_BACK", "REASON", "WORKER", "TrialQueue", "worker_name"]
+__all__ = ["DEATHS", "FAILURE", "GIVEN_UP", "HANDED_BACK", "REASON", "WORKER", "TrialQueue", "worker_name"]
 
 # User attributes of trials; the stock tools show them.
 WORKER, DEATHS, HANDED_BACK, REASON = "worker", "worker_deaths", "handed_back", "reason"
+FAILURE = "last_failure"
+GIVEN_UP = "given up after"
+"""How the reason of a trial begins that failed too often."""
 _CANDIDATES = 16
 
 
@@ -173,7 +177,10 @@ class TrialQueue:
             now: Any = connection.execute(select(self._now())).scalar()
             rows = connection.execute(query).all()
         now = now.replace(tzinfo=None)
-        return {row[0]: (row[1], (now - row[1]).total_seconds(), json.loads(row[2])) for row in rows}
+        return {
+            trial_id: (beat, (now - beat).total_seconds(), str(self._parsed(worker, trial_id, WORKER)))
+            for trial_id, beat, worker in rows
+        }
 
     def take_from_dead(self, trial_id: int, last_beat: datetime, max_retries: int) -> bool:
         """Let a trial wait again whose worker is dead; beyond `max_retries` deaths it is pruned.
@@ -212,19 +219,19 @@ class TrialQueue:
     def _count_death(self, connection: Connection, trial_id: int, max_retries: int, reason: str) -> None:
         from optuna.trial import TrialState
 
-        deaths = int(self._attribute(connection, trial_id, DEATHS) or 0) + 1
+        deaths = self._count(connection, trial_id, DEATHS) + 1
+        self._set_attribute(connection, trial_id, FAILURE, reason[:1000])
         if deaths <= max_retries:
             self._count_and_wait(connection, trial_id, DEATHS)
             return
         self._set_attribute(connection, trial_id, DEATHS, deaths)
-        self._set_attribute(connection, trial_id, REASON, f"given up after {deaths} failures: {reason}"[:1000])
+        self._set_attribute(connection, trial_id, REASON, f"{GIVEN_UP} {deaths} failures: {reason}"[:1000])
         self._change(connection, trial_id, state=TrialState.PRUNED, datetime_complete=self._now())
 
     def _count_and_wait(self, connection: Connection, trial_id: int, counter: str) -> None:
         from optuna.trial import TrialState
 
-        count = int(self._attribute(connection, trial_id, counter) or 0) + 1
-        self._set_attribute(connection, trial_id, counter, count)
+        self._set_attribute(connection, trial_id, counter, self._count(connection, trial_id, counter) + 1)
         self._change(connection, trial_id, state=TrialState.WAITING)
 
     def _lock(self, connection: Connection, trial_id: int) -> None:
@@ -260,7 +267,26 @@ class TrialQueue:
 
         query = select(self._user.c.value_json).where(self._user.c.trial_id == trial_id, self._user.c.key == key)
         found = connection.execute(query).scalar()
-        return None if found is None else json.loads(found)
+        return None if found is None else self._parsed(found, trial_id, key)
+
+    def _count(self, connection: Connection, trial_id: int, key: str) -> int:
+        found = self._attribute(connection, trial_id, key)
+        if found is not None and (not isinstance(found, int) or found < 0):
+            self._fail(trial_id, key, f"is {found!r}, not a number of times")
+        return found or 0
+
+    def _parsed(self, text: str, trial_id: int, key: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._fail(trial_id, key, f"is no JSON ({error})")
+
+    def _fail(self, trial_id: int, key: str, why: str) -> NoReturn:
+        url = shown_url(self._database.url)
+        remedy = "delete the attribute, or begin another study with `optim ... init`"
+        raise DatabaseError(
+            f"{url}: the attribute {key!r} of the trial with the id {trial_id} {why}; {remedy}"
+        ) from None
 
     def _set_attribute(self, connection: Connection, trial_id: int, key: str, value: Any) -> None:
         text = json.dumps(value)

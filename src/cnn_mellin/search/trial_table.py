@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cnn_mellin.search.plan import StudyPlan
-from cnn_mellin.search.trial_queue import DEATHS, HANDED_BACK, REASON, WORKER
+from cnn_mellin.search.trial_queue import DEATHS, FAILURE, HANDED_BACK, REASON, WORKER
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["trials_as_csv"]
 
-_ATTRIBUTES = (REASON, WORKER, DEATHS, HANDED_BACK)
+_ATTRIBUTES = (REASON, WORKER, DEATHS, HANDED_BACK, FAILURE)
 _BEFORE = ("number", "state", "dev_per_percent", "num_epochs_reported", "start_utc", "end_utc", "seconds")
 
 

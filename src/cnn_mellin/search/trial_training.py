@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from cnn_mellin.config.settings import Settings
+from cnn_mellin.identifier import identifier_fault
 from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need, memory_size
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
@@ -94,12 +95,23 @@ class TrialTraining:
 
     @contextmanager
     def _folder(self, trial: RunningTrial) -> Iterator[Path]:
-        name = f"trial_{trial.number:04d}"
         if self._model_dir is None:
             with tempfile.TemporaryDirectory(prefix="cnn_mellin_") as folder:
-                yield Path(folder) / name
+                yield Path(folder) / "trial"
         else:
-            yield Path(self._model_dir) / re.sub(r"[^\w.-]", "_", self._study_name) / name
+            yield self._kept(trial.number)
+
+    def discard(self, number: int) -> None:
+        """Delete what `model_dir` holds of a trial."""
+        if self._model_dir is not None and number >= 0:
+            shutil.rmtree(self._kept(number), ignore_errors=True)
+
+    def _kept(self, number: int) -> Path:
+        assert self._model_dir is not None
+        study = self._study_name
+        if identifier_fault(study) is not None:  # of a study that was begun before names had to be identifiers
+            study = re.sub(r"[^\w.-]", "_", study)
+        return Path(self._model_dir) / study / f"trial_{number:04d}"
 
     def _train(self, trial: RunningTrial, settings: Settings, folder: Path) -> float:
         reported = 0

@@ -17,7 +17,7 @@ from cnn_mellin.search.heartbeat import Heartbeat
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import draw, settings_of_draw
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import load_study, make_sampler
+from cnn_mellin.search.study import load_study, make_sampler, read_trials, require_study
 from cnn_mellin.search.trial_queue import TrialQueue, worker_name
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def run_study(
     timeout_s: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda _line: None,
+    on_end: Callable[[int], None] = lambda _number: None,
 ) -> RunSummary:
     """Run trials of a study until none is left for this worker.
 
@@ -118,9 +119,11 @@ def run_study(
         timeout_s: after which the running trial is handed back, and the worker leaves.
         stop: asked by objectives and between trials whether to hand back and leave.
         say: called with lines that the user should see.
+        on_end: called with the number of a trial that is completed or pruned, once the database has it.
 
     Raises:
-        DatabaseError: there is no such study, or the database has been away for too long.
+        DatabaseError: there is no such study, it or its database was deleted or replaced meanwhile, or the database has
+            been away for too long.
     """
     import optuna
 
@@ -134,13 +137,16 @@ def run_study(
 
     summary = RunSummary()
     with Heartbeat(database, queue, plan.heartbeat_s, max_failed_retries, say) as heartbeat:
-        claiming = _claiming(study, partial(make_sampler, sampler, name))
-        worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries)
+        claiming = _claiming(database, study, partial(make_sampler, sampler, name))
+        worker = _Worker(database, queue, heartbeat, claiming, plan, objective, told, max_failed_retries, on_end)
         while not told():
+            heartbeat.require_beating()
+            require_study(database, name, study_id, plan)
             try:
                 trial_id = queue.claim(worker.failed_in_a_row)
                 if trial_id is None:
                     if _others_live(heartbeat, queue, database, plan.heartbeat_s, told, summary):
+                        require_study(database, name, study_id, plan)
                         return summary
                     continue
                 worker.run(trial_id, summary, say)
@@ -149,6 +155,7 @@ def run_study(
                     return summary
             except optuna.exceptions.UpdateFinishedTrialError:
                 say("a trial was ended by something else; going on with the next")
+    heartbeat.require_beating()
     summary.stopped = True
     return summary
 
@@ -163,16 +170,17 @@ class _Worker:
     objective: Callable[[RunningTrial], float]
     told: Callable[[], bool]
     max_failed_retries: int
+    on_end: Callable[[int], None]
     failed_in_a_row: set[int] = field(default_factory=set)
 
     def run(self, trial_id: int, summary: RunSummary, say: Callable[[str], None]) -> None:
         """Run a trial that this worker has claimed."""
         self.heartbeat.beat_for(trial_id)
-        name = f"trial {trial_id}"
+        name, number = f"trial {trial_id}", -1
         try:
             start = self.plan.start()
             trial, values = self.database.patiently(lambda: self._draw(trial_id, start))
-            name = f"trial {trial.number}"
+            name, number = f"trial {trial.number}", trial.number
             running = RunningTrial(self.database, trial, settings_of_draw(start, values), self._should_stop)
             running.params = values
             value = float(self.objective(running))
@@ -180,6 +188,7 @@ class _Worker:
             if self.queue.end(trial_id, value):
                 summary.num_completed += 1
                 say(f"{name}: {value:.4g}")
+                self.on_end(number)
                 return
             say(f"{name}: was taken over by another worker")
         except (Pruned, UserError) as error:
@@ -189,6 +198,7 @@ class _Worker:
             if self.queue.end(trial_id, None, str(error)):
                 summary.num_pruned += 1
                 say(f"{name}: pruned: {error}")
+                self.on_end(number)
         except HandBack:
             if self.queue.hand_back(trial_id):
                 say(f"{name}: handed back")
@@ -223,7 +233,9 @@ class _Worker:
         return trial, {dimension.name: kept[dimension.name] for dimension in self.plan.dimensions}
 
 
-def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.BaseSampler]) -> Any:
+def _claiming(
+    database: StudyDatabase, study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.BaseSampler]
+) -> Any:
     """The same study, whose trials are those of the queue, each with a sampler of its own."""
     import optuna
 
@@ -233,7 +245,7 @@ def _claiming(study: optuna.Study, sampler_of: Callable[[int], optuna.samplers.B
         def ask_for(self, trial_id: int) -> optuna.Trial:
             self.claimed = trial_id
             self.sampler = sampler_of(self._storage.get_trial_number_from_id(trial_id))
-            self.get_trials(deepcopy=False)  # so that Optuna's cache knows the trial
+            read_trials(database, self)  # so that Optuna's cache knows the trial
             return self.ask()
 
         def _pop_waiting_trial_id(self) -> int | None:

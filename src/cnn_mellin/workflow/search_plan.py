@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.workflow.recipe_options import RecipeOptions
 from cnn_mellin.workflow.recipe_step import Step
 
-__all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search", "study_names"]
+__all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search", "require_search_database", "study_names"]
 
 MASKS_FILE = "conf/start/masks.ini"
 MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
 """Masks as wide as proportions allow: their widths are not searched for."""
+
+_TRIALS = "search/trials"
+"""Trainings of the trials that run: another worker resumes there what one leaves that is killed."""
 
 _ALL_TRAINING = ("training.*", "data.*", "model.convolutional_mellin")
 # Models stay as small as they begin.
@@ -56,6 +60,35 @@ def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]
         steps += search.study(study)
     final = f"conf/final/{model}-{features}.ini"
     return [*steps, search.reading("settings", f"settings-{model}-{features}", _STUDIES[-1], ("best", final), final)]
+
+
+def require_search_database(db_url: str, *, several_machines: bool) -> None:
+    """That the database of the searches can be used, as far as that needs no connection.
+
+    Args:
+        db_url: URL of the database; empty for an SQLite file in the recipe's folder.
+        several_machines: workers run on more than one machine.
+
+    Raises:
+        SettingsError: it is an SQLite file, which serves the workers of one machine only.
+        DatabaseError: the URL breaks a rule.
+
+    >>> require_search_database("", several_machines=False)
+    """
+    kind = "sqlite" if not db_url or db_url.startswith("sqlite") else _kind_of(db_url)
+    if kind == "sqlite" and several_machines:
+        shown = db_url.partition("?")[0] or "(not given: an SQLite file in EXP)"
+        raise SettingsError(
+            f"--db-url {shown}: SQLite serves the workers of one machine only, and this profile runs them on several; "
+            "name a database server with --db-url postgresql+psycopg://USER@HOST/NAME, "
+            "mysql+pymysql:///NAME?read_default_file=FILE, env:VARIABLE or file:PATH (docs/search.md, Databases)"
+        )
+
+
+def _kind_of(db_url: str) -> str:
+    from cnn_mellin.search.database_url import resolve_database_url  # an extra, which a recipe without a search lacks
+
+    return resolve_database_url(db_url).drivername
 
 
 def study_names(options: RecipeOptions) -> list[str]:
@@ -113,7 +146,7 @@ class _Search:
             Step(
                 f"{name}-run{number}",
                 study.stage,
-                (*self._optim(study), "run", "--sampler", study.sampler),
+                (*self._optim(study), "run", "--sampler", study.sampler, "--model-dir", _TRIALS, "--discard-ended"),
                 needs=(init.name,),
                 products=(f"search/{name}.run{number}",),
                 stdout=f"search/{name}.run{number}",
