@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -40,7 +42,7 @@ def test_silence_is_the_floor():
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_number_of_frames_is_the_extractors(name):
     extractor = EXTRACTORS[name]()
-    module = front_end(extractor)
+    module: Any = front_end(extractor)
     for num_samples in range(1500):
         assert module.num_frames(num_samples) == extractor.num_frames(num_samples)
     assert extractor.num_frames(module.min_samples - 1) == 0 < extractor.num_frames(module.min_samples)
