@@ -60,6 +60,8 @@ def test_greedy_sequences_are_aligned_as_greedy_found_them() -> None:
         ((1, 4, 3), [4], [[0], [1]], r"logits \(1, 4, 3\), lengths \(1,\) and 2 sequences do not fit"),
         ((1, 4, 3), [5], [[0]], "lengths lie in 5..5, outside 0..4"),
         ((1, 4, 3), [4], [[0, 2]], r"sequences\[0\] holds class 2; classes lie in 0..1"),
+        ((1, 4, 3), [4], [[0, 0.5]], r"sequences\[0\] holds class 0.5; classes lie in 0..1"),
+        ((1, 4, 3), [4], [[True]], r"sequences\[0\] holds class True; classes lie in 0..1"),
         ((2, 4, 3), [4, 3], [[0], [0, 1, 1]], r"sequences\[1\] needs 4 frames, but the utterance has 3"),
     ],
 )

@@ -1,9 +1,12 @@
 import itertools
+from typing import Any
 
 import pytest
 import torch
 
+from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_search, greedy_segments
+from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
 
 DEVICES = [
     "cpu",
@@ -52,6 +55,29 @@ def test_no_utterances_and_no_frames() -> None:
 def test_wrong_shapes_are_named(shape: tuple[int, ...], lengths: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         greedy_search(torch.zeros(shape), torch.tensor(lengths))
+
+
+@pytest.mark.parametrize(
+    ("logits", "lengths", "message"),
+    [
+        (torch.zeros(1, 4, 3), torch.tensor([4.0]), "lengths has dtype torch.float32; it must be of whole numbers"),
+        (torch.zeros(1, 4, 3), torch.tensor([True]), "lengths has dtype torch.bool; it must be of whole numbers"),
+        (torch.zeros(1, 4, 3), [4], "lengths is a list; it must be a tensor: convert it with torch.as_tensor"),
+        (
+            torch.zeros(1, 4, 3, dtype=torch.int64),
+            torch.tensor([4]),
+            "logits has dtype torch.int64; it must be floating",
+        ),
+        (torch.zeros(1, 4, 3).numpy(), torch.tensor([4]), "logits is a ndarray; it must be a tensor"),
+    ],
+)
+def test_wrong_kinds_are_named(logits: Any, lengths: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        greedy_search(logits, lengths)
+    with pytest.raises(ValueError, match=message):
+        prefix_beam_search(logits, lengths, 2)
+    with pytest.raises(ValueError, match=message):
+        forced_alignment(logits, lengths, [[0]])
 
 
 def test_nan_is_refused_within_the_length_only() -> None:

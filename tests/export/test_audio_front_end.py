@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -35,3 +37,12 @@ def test_equals_the_extractor(name, num_samples):
 def test_silence_is_the_floor():
     extractor = FeatureExtractor.named("fbank-81-10ms")
     torch.testing.assert_close(front_end(extractor)(torch.zeros(2000)), extractor(torch.zeros(2000)))
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_number_of_frames_is_the_extractors(name):
+    extractor = EXTRACTORS[name]()
+    module: Any = front_end(extractor)
+    for num_samples in range(1500):
+        assert module.num_frames(num_samples) == extractor.num_frames(num_samples)
+    assert extractor.num_frames(module.min_samples - 1) == 0 < extractor.num_frames(module.min_samples)

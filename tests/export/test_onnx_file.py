@@ -66,6 +66,35 @@ def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, ki
         np.testing.assert_allclose(posteriors.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("features", "kind", "changes"),
+    [
+        ("fbank-81-10ms", "GRU", {}),
+        ("fbank-81-10ms", "LSTM", {"recurrent_bidirectional": False}),
+        ("fbank-81-10ms", "RNN", {"window_stride": 1}),
+        ("fbank-81-10ms", "GRU", {"recurrent_layers": 0, "convolutional_mellin": False}),
+        ("sigbank-41-2ms", "GRU", {}),
+        ("raw", "LSTM", {}),
+    ],
+)
+def test_audio_too_short_for_a_frame_gives_no_posteriors(tmp_path, features, kind, changes):
+    extractor = FeatureExtractor.named(features)
+    model = small_model(extractor, kind=kind, **changes)
+    export_onnx(model, extractor, PHONES, tmp_path / "m.onnx", check_seconds=(0.05,))
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    least = next(samples for samples in range(1000) if extractor.num_frames(samples))
+    for num_samples in sorted({0, 1, least // 2, least - 1, least, least + 1}):
+        audio = np.random.default_rng(1).normal(0, 1000, num_samples).astype(np.float32)
+        posteriors, num_frames = session.run(None, {"audio": audio})
+        expected = np.zeros((0, len(PHONES) + 1))
+        if num_samples >= least:
+            frames = extractor(torch.from_numpy(audio))
+            with torch.inference_mode():
+                expected = model(frames[None], torch.tensor([len(frames)]))[0][0].softmax(1).numpy()
+        assert num_frames.tolist() == [len(expected)]
+        np.testing.assert_allclose(posteriors, expected, atol=1e-5)
+
+
 def test_metadata_say_what_goes_in_and_comes_out(tmp_path):
     extractor = FeatureExtractor.named("fbank-81-10ms")
     check = export_onnx(small_model(extractor), extractor, PHONES, tmp_path / "m.onnx")
@@ -107,6 +136,7 @@ def onnx_file_with_louder_features(extractor: FeatureExtractor) -> torch.nn.Modu
         def __init__(self) -> None:
             super().__init__()
             self.inner = front_end(extractor)
+            self.min_samples, self.num_frames = self.inner.min_samples, self.inner.num_frames
 
         def forward(self, signal: torch.Tensor) -> torch.Tensor:
             return self.inner(signal) + 3

@@ -135,6 +135,47 @@ def test_unknown_names_and_missing_files_are_named(tmp_path):
         FeatureExtractor.from_json(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("name", ["fbank-81-10ms", "sigbank-41-2ms", "raw"])
+@pytest.mark.parametrize(
+    ("signal", "lengths", "message"),
+    [
+        (
+            torch.ones(900, dtype=torch.int16),
+            None,
+            "signal has dtype torch.int16; it must be floating-point: convert it",
+        ),
+        (torch.ones(900).half(), None, "signal has dtype torch.float16; it must be float32 or float64"),
+        (torch.ones(900).numpy(), None, "signal is a ndarray; it must be a tensor"),
+        (
+            torch.ones(2, 900),
+            torch.tensor([900.0, 9.0]),
+            "lengths has dtype torch.float32; it must be of whole numbers",
+        ),
+        (
+            torch.ones(2, 900),
+            torch.tensor([900, 901]),
+            r"lengths lie in 900..901, outside 0..900, the samples of signal",
+        ),
+        (torch.ones(2, 900), torch.tensor([-1, 900]), r"lengths lie in -1..900, outside 0..900"),
+        (torch.tensor([0.0, float("nan"), 1.0]), None, r"signal\[1\] is nan; samples must be finite \(1 are not\)"),
+        (torch.tensor([float("inf"), -float("inf")]), None, r"signal\[0\] is inf; samples must be finite"),
+        (torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), torch.tensor([2, 2]), r"signal\[1, 1\] is nan; samples must"),
+    ],
+)
+def test_wrong_signals_are_named(name, signal, lengths, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureExtractor.named(name)(signal, lengths)
+
+
+def test_signals_are_taken_under_vmap_and_on_meta():
+    extractor = FeatureExtractor.named("fbank-81-10ms")
+    signals = torch.randn(2, 900)
+    assert torch.allclose(torch.vmap(extractor)(signals)[1], extractor(signals[1]), atol=1e-5)
+    assert FeatureExtractor.named("raw")(torch.ones(900, device="meta")).shape == (900, 1)
+    large = torch.full((4,), 3e38)  # their sum is not finite, but they are
+    assert FeatureExtractor.named("raw")(large).shape == (4, 1)
+
+
 def test_wrong_shapes_are_named():
     extractor = FeatureExtractor.named("fbank-81-10ms")
     with pytest.raises(ValueError, match=r"signal has shape \(2, 5\); it must be \(samples,\), or pass lengths"):

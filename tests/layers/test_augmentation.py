@@ -189,3 +189,52 @@ def test_utterances_of_one_frame_survive_everything():
     (features, lengths), _ = augmented(everything, lengths=(1, 2))
     assert torch.isfinite(features).all()
     assert (lengths >= torch.tensor([1, 2])).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"features": torch.ones(3, 80, 7, dtype=torch.int64)},
+            "features has dtype torch.int64; it must be floating-point",
+        ),
+        (
+            {"features": torch.ones(3, 80)},
+            r"features \(3, 80\) and lengths \(3,\) do not fit; they must be \(N, T, F\)",
+        ),
+        ({"lengths": torch.tensor([50.0, 31.0, 80.0])}, "lengths has dtype torch.float32; it must be of whole numbers"),
+        ({"lengths": [50, 31, 80]}, "lengths is a list; it must be a tensor"),
+        ({"lengths": torch.tensor([50, 31])}, r"lengths \(2,\) do not fit"),
+        (
+            {"lengths": torch.tensor([50, 31, 81])},
+            r"lengths\[2\] is 81, but features have 80 frames; it must lie in 1..T",
+        ),
+        ({"lengths": torch.tensor([50, 0, 80])}, r"lengths\[1\] is 0, but features have 80 frames"),
+        ({"draws": []}, "draws are 0 for 3 utterances; there must be one per utterance"),
+        (
+            {"lengths": torch.tensor([50, 32, 80])},
+            r"draws\[1\] has noise of shape \(31, 7\), but the utterance has 32 fr",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(changes, message):
+    features, lengths = batch()
+    draws = [
+        draw_augmentation(config(noise_eps=0.1), length, 7, random_stream(1, "augmentation", 1, i))
+        for i, length in enumerate(lengths.tolist())
+    ]
+    with pytest.raises(ValueError, match=message):
+        augment(**{"features": features, "lengths": lengths, "draws": draws, **changes})
+
+
+@pytest.mark.parametrize(
+    ("length", "num_coefficients", "message"),
+    [
+        (0, 7, "length is 0; it must be at least 1"),
+        (5.0, 7, "length is 5.0; it must be a whole number, at least 1"),
+        (5, -1, "num_coefficients is -1; it must be at least 1"),
+    ],
+)
+def test_wrong_sizes_are_named(length, num_coefficients, message):
+    with pytest.raises(ValueError, match=message):
+        draw_augmentation(config(), length, num_coefficients, np.random.default_rng(1))

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from cnn_mellin.layers import DilationLift
@@ -18,3 +19,22 @@ def test_log_tau_is_learnt():
     layer(torch.ones(4)).sum().backward()
     assert layer.log_tau.grad is not None
     assert float(layer.log_tau.grad) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
+def test_signals_of_whole_numbers_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"signal has dtype {dtype}; it must be floating-point or complex"):
+        DilationLift(dim=0)(torch.ones(3, dtype=dtype))
+
+
+def test_wrong_axes_are_named():
+    with pytest.raises(ValueError, match=r"dim is 1.0; it must be a whole number"):
+        DilationLift(dim=1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="signal has 1 axes, but the axis of time is 2; it must have one"):
+        DilationLift(dim=2)(torch.ones(3))
+    assert DilationLift(dim=-1)(torch.ones(2, 3)).shape == (2, 3)
+
+
+def test_device_and_dtype_are_those_of_the_parameter():
+    layer = DilationLift(1, device="meta", dtype=torch.float64)
+    assert (layer.log_tau.device.type, layer.log_tau.dtype) == ("meta", torch.float64)

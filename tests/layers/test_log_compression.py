@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from cnn_mellin.layers import LogCompression
@@ -20,3 +21,14 @@ def test_log_eps_is_learnt_and_starts_from_a_normal_draw():
     assert torch.autograd.gradcheck(lambda signal, eps: (eps.exp() + signal.abs()).log(), (signal, layer.log_eps))
     layer(signal).sum().backward()
     assert layer.log_eps.grad is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool], ids=str)
+def test_signals_of_whole_numbers_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"signal has dtype {dtype}; it must be floating-point or complex"):
+        LogCompression()(torch.ones(3, dtype=dtype))
+
+
+def test_device_and_dtype_are_those_of_the_parameter():
+    layer = LogCompression(device="meta", dtype=torch.float64)
+    assert (layer.log_eps.device.type, layer.log_eps.dtype) == ("meta", torch.float64)

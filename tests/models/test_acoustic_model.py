@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from cnn_mellin.config import AcousticModelConfig
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
@@ -145,6 +146,65 @@ def test_feature_scale_divides_and_is_kept():
 def test_wrong_sizes_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         AcousticModel(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_features": 3.0}, "num_features is 3.0; it must be a whole number"),
+        ({"num_classes": True}, "num_classes is True; it must be a whole number"),
+        ({"dropout_prob": 1.5}, "dropout_prob is 1.5; it must lie in 0..1"),
+        ({"dropout_prob": float("nan")}, "dropout_prob is nan; it must lie in 0..1"),
+        (
+            {"feature_scale": torch.ones(3, dtype=torch.int64)},
+            "feature_scale has dtype torch.int64; it must be floating",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        AcousticModel(**{"num_features": 3, "num_classes": 4, "config": small(), **changes})
+
+
+@pytest.mark.parametrize("mellin", [False, True])
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (
+            torch.ones(1, 6, 3, dtype=torch.int64),
+            "features has dtype torch.int64; it must be floating-point: convert it",
+        ),
+        (torch.ones(1, 6, 3).double(), "features has dtype torch.float64, but the model torch.float32"),
+        (torch.ones(1, 6, 3).bfloat16(), "features has dtype torch.bfloat16, but the model torch.float32"),
+        (torch.ones(1, 6, 3, device="meta"), "features are on meta, but the model on cpu"),
+        (torch.ones(1, 6, 3).numpy(), "features is a ndarray; it must be a tensor"),
+    ],
+)
+def test_features_of_another_kind_are_named(features, message, mellin):
+    model = AcousticModel(3, 4, small(convolutional_mellin=mellin))
+    with pytest.raises(ValueError, match=message):
+        model(features, torch.tensor([6]))
+
+
+def test_autocast_takes_features_of_its_type():
+    model = AcousticModel(3, 4, small(recurrent_layers=0, convolutional_mellin=True))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(torch.ones(1, 6, 3).bfloat16(), torch.tensor([6]))[0].isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_features", [1, 9])
+def test_compiled_convolutions_serve_every_number_of_windows(num_features):
+    torch._dynamo.reset()
+    model = AcousticModel(num_features, 4, small(convolutional_mellin=True, window_size=6)).eval()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(model.convolve, dynamic=True, backend=counter)
+    counts = set()
+    for number in (20, 33, 57):  # of few, torch makes programs of their own
+        windows = torch.randn(number, 6, num_features)
+        assert torch.allclose(compiled(windows), model.convolve(windows), atol=1e-5)
+        counts.add(counter.frame_count)  # the first compilation may begin twice
+    assert len(counts) == 1
 
 
 def test_wrong_scale_is_named():

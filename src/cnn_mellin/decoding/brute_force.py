@@ -8,7 +8,9 @@ from collections import defaultdict
 
 import torch
 
+from cnn_mellin.decoding.logit_batch import check_logits
 from cnn_mellin.language_models.ngram_model import NgramModel
+from cnn_mellin.ops.sizes import size_of
 
 __all__ = ["all_sequences", "simple_prefix_search"]
 
@@ -29,6 +31,7 @@ def all_sequences(
     >>> [(classes, round(math.exp(score), 4)) for classes, score in all_sequences(logits)]
     [([0], 0.64), ([], 0.36)]
     """
+    check_logits(logits)
     log_probs = logits.double().log_softmax(1).tolist()
     num_classes = logits.size(1)
     scores: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
@@ -56,6 +59,8 @@ def simple_prefix_search(
     >>> [(classes, round(math.exp(score), 4)) for classes, score in simple_prefix_search(logits, 2)]
     [([0], 0.64), ([], 0.36)]
     """
+    check_logits(logits)
+    size_of("beam_width", beam_width)
     blank_class = logits.size(1) - 1
     weighted = _Lm(language_model, lm_weight)
     in_blank: _Scores = {(): 0.0}

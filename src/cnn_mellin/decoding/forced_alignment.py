@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from cnn_mellin.decoding.logit_batch import check_logit_batch
+from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 
 __all__ = ["forced_alignment"]
 
@@ -25,23 +29,24 @@ def forced_alignment(
         For each utterance (class, first frame, end frame) in order; the end frame is the first one after the segment.
 
     Raises:
-        ValueError: shapes do not fit, a class is none or the blank, or an utterance has too few frames for its
-            sequence (each class needs one, and one more between equal ones), or the sequence is impossible.
+        ValueError: dtypes or shapes do not fit, a class is none or the blank, or an utterance has too few frames for
+            its sequence (each class needs one, and one more between equal ones), or the sequence is impossible.
 
     >>> logits = 9 * torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> forced_alignment(logits, torch.tensor([6]), [[0, 0, 1]])
     [[(0, 0, 2), (0, 3, 4), (1, 4, 6)]]
     """
+    require_floating("logits", logits)
+    require_whole_numbers("lengths", lengths)
     if logits.dim() != 3 or lengths.shape != logits.shape[:1] or len(sequences) != len(lengths):
         shapes = f"logits {tuple(logits.shape)}, lengths {tuple(lengths.shape)} and {len(sequences)} sequences"
         raise ValueError(f"{shapes} do not fit; they must be (N, T, V), (N,) and N")
-    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > logits.size(1)):
-        raise ValueError(f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{logits.size(1)}")
+    check_logit_batch(logits, lengths)
     blank = logits.size(2) - 1
     log_probs = logits.detach().cpu().double().log_softmax(2).numpy()
     segments = []
     for i, (classes, length) in enumerate(zip(sequences, lengths.tolist(), strict=True)):
-        wrong = [v for v in classes if not 0 <= v < blank]
+        wrong = [v for v in classes if isinstance(v, bool) or not isinstance(v, Integral) or not 0 <= v < blank]
         if wrong:
             raise ValueError(f"sequences[{i}] holds class {wrong[0]}; classes lie in 0..{blank - 1}")
         needed = len(classes) + sum(a == b for a, b in zip(classes, classes[1:], strict=False))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from cnn_mellin.decoding.logit_batch import check_logit_batch
+
 __all__ = ["greedy_search", "greedy_segments"]
 
 
@@ -18,7 +20,7 @@ def greedy_search(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[int]
         A list of classes for each utterance.
 
     Raises:
-        ValueError: shapes or lengths do not fit, or a logit within a length is NaN.
+        ValueError: dtypes, shapes or lengths do not fit, or a logit within a length is NaN.
 
     >>> logits = torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> greedy_search(logits, torch.tensor([6])), greedy_search(logits, torch.tensor([4]))
@@ -51,13 +53,7 @@ def greedy_segments(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[tu
 
 def _best_and_starts(logits: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The best class of each frame, (N, T), and whether a run of it begins there within the length, (N, T)."""
-    if logits.dim() != 3 or lengths.shape != logits.shape[:1]:
-        shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
-        raise ValueError(f"{shapes} do not fit; they must be (N, T, V) and (N,)")
-    if logits.size(2) < 1:
-        raise ValueError("logits have no class; the last one is the blank")
-    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > logits.size(1)):
-        raise ValueError(f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{logits.size(1)}")
+    check_logit_batch(logits, lengths)
     best_logits, classes = logits.max(2)
     inside = torch.arange(logits.size(1)) < lengths.cpu().unsqueeze(1)
     # the maximum of a frame with a NaN is NaN

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from cnn_mellin.decoding.forked_map import forked_map
+from cnn_mellin.decoding.logit_batch import check_logit_batch
 from cnn_mellin.language_models.ngram_model import NgramModel
+from cnn_mellin.ops.sizes import size_of, whole_number
 
 __all__ = ["prefix_beam_search"]
 
@@ -63,8 +65,8 @@ def prefix_beam_search(
         natural logarithms, p_lm renormalised over the classes after each prefix and without the sentence's end.
 
     Raises:
-        ValueError: an argument is out of bounds, shapes do not fit, or a frame within a length has no distribution
-            (NaN, or all its logits are minus infinity).
+        ValueError: an argument is out of bounds, dtypes or shapes do not fit, or a frame within a length has no
+            distribution (NaN, or all its logits are minus infinity).
 
     >>> logits = torch.log(torch.tensor([[[0.4, 0.6], [0.4, 0.6]]]))  # one class, and the blank
     >>> (found,) = prefix_beam_search(logits, torch.tensor([2]), 2, num_best=2)
@@ -363,20 +365,13 @@ def _check(
     num_best: int,
     num_workers: int | None,
 ) -> None:
-    if logits.dim() != 3 or lengths.shape != logits.shape[:1]:
-        shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
-        raise ValueError(f"{shapes} do not fit; they must be (N, T, V) and (N,)")
-    if logits.size(2) < 1:
-        raise ValueError("logits have no class; the last one is the blank")
-    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > logits.size(1)):
-        raise ValueError(f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{logits.size(1)}")
-    if beam_width < 1:
-        raise ValueError(f"beam_width is {beam_width}; it must be at least 1")
-    if not 1 <= num_best <= beam_width:
+    check_logit_batch(logits, lengths)
+    size_of("beam_width", beam_width)
+    if not 1 <= whole_number("num_best", num_best) <= beam_width:
         raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
-    if num_workers is not None and num_workers < 1:
+    if num_workers is not None and whole_number("num_workers", num_workers) < 1:
         raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None for as many as pay")
-    if not (0 <= lm_weight < float("inf")):
+    if isinstance(lm_weight, bool) or not isinstance(lm_weight, SupportsFloat) or not 0 <= lm_weight < float("inf"):
         raise ValueError(f"lm_weight is {lm_weight}; it must be finite and 0 or more")
     if lm_weight and language_model is None:
         raise ValueError(f"lm_weight is {lm_weight}, but there is no language_model; give one, or a weight of 0")

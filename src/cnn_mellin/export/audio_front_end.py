@@ -17,7 +17,8 @@ _LOG_FLOOR = 1e-5
 def front_end(extractor: FeatureExtractor) -> torch.nn.Module:
     """A module from (samples,) to (T, F) with the extractor's results up to rounding.
 
-    Its graph has no length in it, so that a trace with one signal holds for all.
+    Its graph has no length in it, so that a trace with one signal holds for all; signals have at least `min_samples`,
+    with which there is a frame. `num_frames(samples)` is T, of a signal of any length.
     """
     if extractor.config is None:
         return _Raw()
@@ -25,6 +26,11 @@ def front_end(extractor: FeatureExtractor) -> torch.nn.Module:
 
 
 class _Raw(torch.nn.Module):
+    min_samples = 1
+
+    def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
+        return num_samples
+
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         return signal.unsqueeze(1)
 
@@ -38,6 +44,8 @@ class _Transform(torch.nn.Module):
         self._config = extractor.config
         self._before, self._shift = extractor._before, extractor._shift
         self._length = length = extractor._length
+        # A frame needs half a shift to begin, and more than half its own length.
+        self.min_samples = max(self._shift - self._shift // 2, length // 2 + 1)
         samples = torch.arange(length, dtype=torch.float64).unsqueeze(1)
         bins = torch.arange(len(extractor.filters), dtype=torch.float64)
         # A whole number of turns is taken away before the angle is formed, which keeps it exact.
@@ -46,6 +54,9 @@ class _Transform(torch.nn.Module):
         self._cosines = (window * angles.cos()).float()
         self._sines = (window * angles.sin()).float()
         self._filters = extractor.filters.float()
+
+    def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
+        return (num_samples + self._shift // 2) // self._shift * (num_samples >= self.min_samples)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         size, shift = signal.shape[0], self._shift
@@ -78,10 +89,14 @@ class _Integration(torch.nn.Module):
         self._overlap = source._length - 1
         # A frame less where causal filters end within a shift: `ShortIntegration.num_frames`.
         self._fewer = int(not (source._centered or source._length - 1 - source._center >= self._shift))
+        self.min_samples = (1 + self._fewer) * self._shift - self._shift // 2
         reversed_in_time = source.responses.flip(1)
         parts = [reversed_in_time.real, reversed_in_time.imag] if reversed_in_time.is_complex() else [reversed_in_time]
         self._parts = [part.float().unsqueeze(1).contiguous() for part in parts]
         self._weights = source.window.float().view(2, self._shift).T.contiguous()
+
+    def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
+        return ((num_samples + self._shift // 2) // self._shift - self._fewer) * (num_samples >= self.min_samples)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         size, shift = signal.shape[0], self._shift

@@ -57,7 +57,8 @@ def export_onnx(
     """Write a model with its features as an ONNX file, after onnxruntime has agreed with it on several lengths.
 
     The file takes `audio`, float32 (samples,), full scale 32768, of the features' sample rate and any length, and gives
-    `posteriors` (frames, classes), the blank last, and `num_frames` (1,). Its metadata hold `phones` (JSON),
+    `posteriors` (frames, classes), the blank last, and `num_frames` (1,): none of audio too short for a frame of
+    features, or of none. Its metadata hold `phones` (JSON),
     `sample_rate_hz`, `frame_shift_ms` (of the posteriors) and `full_scale`.
 
     Args:
@@ -103,7 +104,8 @@ class _AudioModel(torch.nn.Module):
 
     def __init__(self, model: AcousticModel, extractor: FeatureExtractor) -> None:
         super().__init__()
-        self._front_end, self._model = front_end(extractor), model
+        self._front_end: Any = front_end(extractor)
+        self._model = model
         # The weights are those of the model; its Mellin layers take their place while it is traced.
         self._static = torch.nn.ModuleList(
             StaticMellin(layer, plan.in_sizes[0]) if isinstance(layer, MellinConv1d | MellinLinearConv2d) else layer
@@ -111,17 +113,20 @@ class _AudioModel(torch.nn.Module):
         )
 
     def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features = self._front_end(audio)
+        num_samples, least, stride = audio.shape[0], self._front_end.min_samples, self._model.config.window_stride
+        # Samples too few for a frame: no operator is left with nothing, which some crash of, and nothing is given out.
+        features = self._front_end(torch.cat([audio, torch.zeros((least - num_samples) * (num_samples < least))]))
+        num_posteriors = (self._front_end.num_frames(num_samples) + stride - 1) // stride
         if self._model.feature_scale is not None:
             features = features / self._model.feature_scale
-        size, stride = self._model.config.window_size, self._model.config.window_stride
+        size = self._model.config.window_size
         num_windows = (features.shape[0] - 1) // stride + 1
         places = torch.arange(num_windows).unsqueeze(1) * stride + torch.arange(size)
         windows = torch.nn.functional.pad(features, (0, 0, 0, size))[places]
         hidden = self._model.convolve(windows, self._static)
         if self._model.rnn is not None:
             hidden = self._model.rnn(hidden.unsqueeze(1))[0].squeeze(1)
-        posteriors = self._model.out(hidden).softmax(1)
+        posteriors = self._model.out(hidden).softmax(1)[:num_posteriors]
         return posteriors, torch._shape_as_tensor(posteriors)[:1]
 
 

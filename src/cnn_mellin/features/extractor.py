@@ -20,6 +20,8 @@ from cnn_mellin.features.configuration import (
 )
 from cnn_mellin.features.short_integration import ShortIntegration
 from cnn_mellin.features.window import window
+from cnn_mellin.ops.tracing import is_readable
+from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 
 __all__ = ["FeatureExtractor"]
 
@@ -154,18 +156,41 @@ class FeatureExtractor(torch.nn.Module):
             (T, F); or, of a batch, features (N, T, F), zeros past each length, and lengths (N,) in frames.
 
         Raises:
-            ValueError: shapes do not fit.
+            ValueError: dtypes or shapes do not fit, a length lies outside 0..samples, or a sample is not finite.
+
+        Samples are looked at on a CPU only, and not under torch.compile, torch.export and torch.vmap.
         """
+        self._check_signal(signal)
         if lengths is None:
             if signal.dim() != 1:
                 raise ValueError(f"signal has shape {tuple(signal.shape)}; it must be (samples,), or pass lengths")
             return self._features(signal)
+        require_whole_numbers("lengths", lengths)
         if signal.dim() != 2 or lengths.shape != signal.shape[:1]:
             shapes = f"signal {tuple(signal.shape)} and lengths {tuple(lengths.shape)}"
             raise ValueError(f"{shapes} do not fit; they must be (N, samples) and (N,)")
+        if lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= signal.size(1):
+            raise ValueError(
+                f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{signal.size(1)}, the samples "
+                "of signal"
+            )
         features = [self._features(row[:length]) for row, length in zip(signal, lengths.tolist(), strict=True)]
         padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
         return padded, torch.tensor([len(frames) for frames in features], device=lengths.device)
+
+    def _check_signal(self, signal: torch.Tensor) -> None:
+        require_floating("signal", signal)
+        if signal.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"signal has dtype {signal.dtype}; it must be float32 or float64: use signal.float()")
+        # A sum is finite unless a sample is not, or sums overflow.
+        if is_readable(signal) and not math.isfinite(float(signal.detach().sum())):
+            broken = (~signal.isfinite()).nonzero()
+            if len(broken):
+                place = ", ".join(map(str, broken[0].tolist()))
+                raise ValueError(
+                    f"signal[{place}] is {float(signal[tuple(broken[0])])}; samples must be finite "
+                    f"({len(broken)} are not): is the recording damaged?"
+                )
 
     def _features(self, signal: torch.Tensor) -> torch.Tensor:
         config = self.config

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from cnn_mellin.config.training import TrainingConfig
+from cnn_mellin.ops.sizes import size_of
+from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 
 __all__ = ["AugmentationDraw", "augment", "draw_augmentation"]
 
@@ -51,7 +53,11 @@ def draw_augmentation(
         length: frames of the utterance, T.
         num_coefficients: F.
         stream: random numbers of this utterance in this epoch.
+
+    Raises:
+        ValueError: a size is no whole number, or below 1.
     """
+    length, num_coefficients = size_of("length", length), size_of("num_coefficients", num_coefficients)
     raw = num_coefficients == 1
     noise = None
     if config.noise_eps:
@@ -105,7 +111,11 @@ def augment(
 
     Returns:
         features (N, T', F), zeros past each length, and lengths (N,): those of the stretched and shifted utterances.
+
+    Raises:
+        ValueError: dtypes, shapes or lengths do not fit, or draws are of another number or for other sizes.
     """
+    _check(features, lengths, draws)
     lengths = lengths.to("cpu")
     features = _add_noise(features, draws)
     before = torch.tensor([draw.before for draw in draws])
@@ -121,6 +131,24 @@ def augment(
         hidden = _masked([draw.freq_masks for draw in draws], features.size(2))
         features = features.masked_fill(hidden.to(features.device).unsqueeze(1), 0)
     return features, shifted_lengths
+
+
+def _check(features: torch.Tensor, lengths: torch.Tensor, draws: Sequence[AugmentationDraw]) -> None:
+    require_floating("features", features)
+    require_whole_numbers("lengths", lengths)
+    if features.dim() != 3 or lengths.shape != features.shape[:1] or not len(lengths):
+        shapes = f"features {tuple(features.shape)} and lengths {tuple(lengths.shape)}"
+        raise ValueError(f"{shapes} do not fit; they must be (N, T, F) and (N,), of 1 or more utterances")
+    if len(draws) != len(lengths):
+        raise ValueError(f"draws are {len(draws)} for {len(lengths)} utterances; there must be one per utterance")
+    for i, (length, draw) in enumerate(zip(lengths.tolist(), draws, strict=True)):
+        if not 1 <= length <= features.size(1):
+            raise ValueError(
+                f"lengths[{i}] is {length}, but features have {features.size(1)} frames; it must lie in 1..T"
+            )
+        if draw.noise is not None and draw.noise.shape != (length, features.size(2)):
+            size = f"{length} frames of {features.size(2)} coefficients"
+            raise ValueError(f"draws[{i}] has noise of shape {draw.noise.shape}, but the utterance has {size}")
 
 
 def _add_noise(features: torch.Tensor, draws: Sequence[AugmentationDraw]) -> torch.Tensor:

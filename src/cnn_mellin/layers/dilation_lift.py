@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from cnn_mellin.ops.sizes import whole_number
+from cnn_mellin.tensor_kind import require_floating
+
 __all__ = ["DilationLift"]
 
 
@@ -12,6 +15,10 @@ class DilationLift(torch.nn.Module):
 
     Args:
         dim: the axis of time.
+        device, dtype: of the parameter, as in torch's layers.
+
+    Raises:
+        ValueError: `dim` is no whole number or no axis of the signal, or a signal is not floating-point or complex.
 
     Shapes:
         any with an axis `dim` -> the same.
@@ -22,10 +29,12 @@ class DilationLift(torch.nn.Module):
     [[1.0, 2.0, 3.0]]
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(
+        self, dim: int, *, device: torch.device | str | int | None = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.dim = dim
-        self.log_tau = torch.nn.Parameter(torch.empty(1))
+        self.dim = whole_number("dim", dim)
+        self.log_tau = torch.nn.Parameter(torch.empty(1, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -34,6 +43,9 @@ class DilationLift(torch.nn.Module):
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Lift `signal` along the axis of time."""
+        require_floating("signal", signal, also_complex=True)
+        if not -signal.dim() <= self.dim < signal.dim():
+            raise ValueError(f"signal has {signal.dim()} axes, but the axis of time is {self.dim}; it must have one")
         length = signal.size(self.dim)
         time = torch.arange(1, length + 1, device=signal.device, dtype=signal.dtype)
         shape = [1] * signal.dim()

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import torch
 
+from cnn_mellin.tensor_kind import require_floating
+
 __all__ = ["LogCompression"]
 
 
 class LogCompression(torch.nn.Module):
     """Pointwise log(exp(log_eps) + |x|), with log_eps learnt.
+
+    Args:
+        device, dtype: of the parameter, as in torch's layers.
+
+    Raises:
+        ValueError: a signal is not floating-point or complex.
 
     Shapes:
         any -> the same.
@@ -19,9 +27,9 @@ class LogCompression(torch.nn.Module):
     0.0
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, device: torch.device | str | int | None = None, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        self.log_eps = torch.nn.Parameter(torch.empty(1))
+        self.log_eps = torch.nn.Parameter(torch.empty(1, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -30,4 +38,5 @@ class LogCompression(torch.nn.Module):
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Compress `signal`, of any shape."""
+        require_floating("signal", signal, also_complex=True)
         return (self.log_eps.exp() + signal.abs()).log()

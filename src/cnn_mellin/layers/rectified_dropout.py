@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from cnn_mellin.ops.batch_pieces import piece_lengths
+from cnn_mellin.tensor_kind import require_floating
 
 __all__ = ["rectified_dropout"]
 
@@ -29,7 +30,7 @@ def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
         `hidden`.
 
     Raises:
-        ValueError: the probability is outside 0..1.
+        ValueError: the probability is outside 0..1, or `hidden` is not floating-point.
 
     >>> rectified_dropout(torch.tensor([-1.0, 2.0]), 0.0)
     tensor([0., 2.])
@@ -38,6 +39,7 @@ def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
     """
     if not 0 <= prob <= 1:
         raise ValueError(f"prob is {prob}; it must lie in 0..1")
+    require_floating("hidden", hidden)
     if prob == 0:
         return hidden.relu_()
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():

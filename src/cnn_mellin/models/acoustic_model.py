@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
@@ -16,6 +16,9 @@ from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
 from cnn_mellin.models.windows import Windows
+from cnn_mellin.ops.autocast import autocast_type
+from cnn_mellin.ops.sizes import whole_number
+from cnn_mellin.tensor_kind import require_floating
 
 __all__ = ["AcousticModel"]
 
@@ -56,13 +59,19 @@ class AcousticModel(torch.nn.Module):
         feature_scale: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
+        num_features = whole_number("num_features", num_features)
+        num_classes = whole_number("num_classes", num_classes)
         if num_features < 1:
             raise ValueError(f"num_features is {num_features}; a frame has at least 1 coefficient")
         if num_classes < 2:
             raise ValueError(f"num_classes is {num_classes}; there is at least one symbol, and the blank")
+        if isinstance(dropout_prob, bool) or not isinstance(dropout_prob, SupportsFloat) or not 0 <= dropout_prob <= 1:
+            raise ValueError(f"dropout_prob is {dropout_prob!r}; it must lie in 0..1")
         self.config = config = config or AcousticModelConfig()
         self.num_features, self.num_classes = num_features, num_classes
         self.dropout_prob, self.convolutional_dropout_2d = dropout_prob, convolutional_dropout_2d
+        if feature_scale is not None:
+            require_floating("feature_scale", feature_scale)
         if feature_scale is not None and feature_scale.shape != (num_features,):
             raise ValueError(f"feature_scale has shape {tuple(feature_scale.shape)}; it must be ({num_features},)")
         self.feature_scale: torch.Tensor | None
@@ -101,8 +110,9 @@ class AcousticModel(torch.nn.Module):
             T' = (length - 1) // window_stride + 1.
 
         Raises:
-            ValueError: shapes or lengths do not fit.
+            ValueError: dtypes, devices, shapes or lengths do not fit.
         """
+        self._check_features(features)
         if self.feature_scale is not None:
             features = features / self.feature_scale
         windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
@@ -112,6 +122,19 @@ class AcousticModel(torch.nn.Module):
             packed = packed_gru(self.rnn, packed) if is_faster(self.rnn) else self.rnn(packed)[0]
         logits = PackedSequence(self.out(packed.data), *packed[1:])
         return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
+
+    def _check_features(self, features: torch.Tensor) -> None:
+        require_floating("features", features)
+        weight = self.out.weight
+        if features.device != weight.device:
+            raise ValueError(
+                f"features are on {features.device}, but the model on {weight.device}; move one of them with .to"
+            )
+        if features.dtype != weight.dtype and autocast_type(features) != autocast_type(weight):
+            raise ValueError(
+                f"features has dtype {features.dtype}, but the model {weight.dtype}; they must be the same: convert "
+                "one of them with .to"
+            )
 
     def compile_convolutions(self) -> None:
         """Compile all that stands before the recurrent layers, for any number of windows; weights keep their names.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
+
 __all__ = ["Windows", "window_lengths"]
 
 
@@ -34,7 +36,7 @@ class Windows:
         batch_sizes, sorted_indices, unsorted_indices: as in torch's PackedSequence.
 
     Raises:
-        ValueError: shapes or lengths do not fit.
+        ValueError: dtypes, shapes or lengths do not fit.
 
     >>> Windows(torch.arange(4.0).view(1, 4, 1), torch.tensor([4]), 3, 2, 1).values.squeeze(2).tolist()
     [[0.0, 1.0, 2.0], [2.0, 3.0, 0.0]]
@@ -66,6 +68,8 @@ class Windows:
 
 
 def _check(features: torch.Tensor, lengths: torch.Tensor, num_features: int) -> None:
+    require_floating("features", features)
+    require_tensor("lengths", lengths)
     if features.dim() != 3:
         raise ValueError(f"features has shape {tuple(features.shape)}; it must be (utterances, frames, coefficients)")
     if features.size(2) != num_features:
@@ -75,8 +79,7 @@ def _check(features: torch.Tensor, lengths: torch.Tensor, num_features: int) -> 
             f"lengths has shape {tuple(lengths.shape)}; it must be ({features.size(0)},), one for each of 1 or more "
             "utterances"
         )
-    if lengths.is_floating_point():
-        raise ValueError(f"lengths has dtype {lengths.dtype}; it must be of whole numbers")
+    require_whole_numbers("lengths", lengths)
     wrong = (lengths < 1) | (lengths > features.size(1))
     if wrong.any():
         i = int(wrong.nonzero()[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 import torch
 
-__all__ = ["Size", "Sizes", "size_of", "sizes_of"]
+__all__ = ["Size", "Sizes", "size_of", "sizes_of", "whole_number"]
 
 # What stands for a size, a whole number of any library or a tuple of one, or for the sizes of several axes.
 Size = SupportsIndex | Sequence[SupportsIndex]
@@ -31,7 +31,7 @@ def size_of(name: str, value: Any, least: int = 1) -> int:
     (2, 2)
     """
     if type(value) is not int:
-        value = _whole(name, value, least)
+        value = whole_number(name, value, least)
     if value < least:
         raise ValueError(f"{name} is {value}; it must be at least {least}")
     size: int = value
@@ -64,16 +64,30 @@ def sizes_of(name: str, value: Any, axes: tuple[str, ...], least: int = 1) -> tu
     return tuple([size_of(name, size, least) for size in value])
 
 
-def _whole(name: str, value: Any, least: int) -> Any:
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
+    """A whole number of any type, or a tuple or list of one, as an int.
+
+    Args:
+        name: name of the argument, for messages.
+        value: argument.
+        least: smallest value that is allowed, for the message only.
+
+    Raises:
+        ValueError: the value is neither, or is a bool.
+
+    >>> whole_number("dim", -1)
+    -1
+    """
     if isinstance(value, torch.SymInt):
-        return value
+        return cast("int", value)
     if isinstance(value, tuple | list):
         if len(value) != 1:
             raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1, of one axis only")
-        return size_of(name, value[0], least)
+        return whole_number(name, value[0], least)
     try:
         if isinstance(value, bool) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}") from None
+        rule = "" if least is None else f", at least {least}"
+        raise ValueError(f"{name} is {value!r}; it must be a whole number{rule}") from None

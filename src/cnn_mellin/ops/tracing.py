@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._C._functorch import is_batchedtensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["is_symbolic", "is_traced"]
+__all__ = ["is_readable", "is_symbolic", "is_traced"]
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
@@ -17,6 +18,15 @@ def is_traced(tensor: torch.Tensor) -> bool:
     False
     """
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(tensor, FakeTensor)
+
+
+def is_readable(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's numbers can be looked at: at once, and by what no transformation such as vmap records.
+
+    >>> is_readable(torch.zeros(1)), is_readable(torch.zeros(1, device="meta"))
+    (True, False)
+    """
+    return tensor.device.type == "cpu" and not is_traced(tensor) and not is_batchedtensor(tensor)
 
 
 def is_symbolic(size: Any) -> bool:

@@ -1,0 +1,37 @@
+"""The arguments that all decoders share."""
+
+from __future__ import annotations
+
+import torch
+
+from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
+
+__all__ = ["check_logit_batch", "check_logits"]
+
+
+def check_logit_batch(logits: torch.Tensor, lengths: torch.Tensor) -> None:
+    """Raise a ValueError where logits (N, T, V) or lengths (N,), in 0..T, are of another kind, shape or range.
+
+    >>> check_logit_batch(torch.zeros(2, 5, 3), torch.tensor([5, 0]))
+    """
+    require_floating("logits", logits)
+    require_whole_numbers("lengths", lengths)
+    if logits.dim() != 3 or lengths.shape != logits.shape[:1]:
+        shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
+        raise ValueError(f"{shapes} do not fit; they must be (N, T, V) and (N,)")
+    if logits.size(2) < 1:
+        raise ValueError("logits have no class; the last one is the blank")
+    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > logits.size(1)):
+        raise ValueError(f"lengths lie in {int(lengths.min())}..{int(lengths.max())}, outside 0..{logits.size(1)}")
+
+
+def check_logits(logits: torch.Tensor) -> None:
+    """Raise a ValueError where logits (T, V) of one utterance are of another kind or shape, or hold NaN.
+
+    >>> check_logits(torch.zeros(5, 3))
+    """
+    require_floating("logits", logits)
+    if logits.dim() != 2 or logits.size(1) < 1:
+        raise ValueError(f"logits has shape {tuple(logits.shape)}; it must be (T, V), with at least the blank")
+    if logits.isnan().any():
+        raise ValueError("logits hold NaN; a diverged model?")
