@@ -102,5 +102,7 @@ def test_other_forms_complain_as_clearly(tmp_path, name, content, message):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="nothing.ini: cannot be read"):
+    with pytest.raises(
+        SettingsError, match="nothing.ini: does not exist, on disk or among the shipped files; known are demo-lcorr,"
+    ):
         read_settings(tmp_path / "nothing.ini")

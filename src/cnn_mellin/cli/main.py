@@ -21,6 +21,7 @@ _COMMANDS = (
     "corpus",
     "prep",
     "data",
+    "conf",
     "train",
     "optim",
     "logits",

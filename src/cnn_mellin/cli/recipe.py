@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped
 
 __all__ = ["add_parser", "check_installed"]
 
@@ -149,7 +150,10 @@ def _options(arguments: argparse.Namespace) -> Any:
         str(corpus),
         kind,
         tuple(prep_options),
-        tuple(str(Path(name).resolve()) if name.endswith(".json") else name for name in arguments.features),
+        tuple(
+            str(file_or_shipped(name, FEATURES).resolve()) if name.endswith(".json") else name
+            for name in arguments.features
+        ),
         tuple(dict.fromkeys(arguments.models)),
         seeds,
         _start(arguments.settings),
@@ -167,7 +171,7 @@ def _start(texts: Sequence[str]) -> dict[str, str]:
         system, divider, file = text.rpartition("=")
         if divider and system.split("-")[0] not in ("lcorr", "mcorr"):
             raise SettingsError(f"--settings {text}: must be FILE, MODEL=FILE or MODEL-FEATURES=FILE (lcorr=a.ini)")
-        start[system] = str(Path(file).resolve())
+        start[system] = str(file_or_shipped(file, SETTINGS).resolve())
     return start
 
 

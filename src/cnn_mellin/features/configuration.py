@@ -17,7 +17,7 @@ from cnn_mellin.features.gammatone_bank import GammatoneBank
 from cnn_mellin.features.scale import Scale
 from cnn_mellin.features.triangular_bank import TriangularBank
 from cnn_mellin.nearest import nearest
-from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.shipped_file import FEATURES, file_or_shipped, shipped_file
 
 __all__ = [
     "FEATURE_TYPES",
@@ -310,7 +310,8 @@ def shipped_configuration(feature_type: str) -> dict[str, Any]:
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
-    """Content of a JSON file, checked to be an object."""
+    """Content of a JSON file, or of a shipped one such as `fbank-81-10ms`, checked to be an object."""
+    path = file_or_shipped(path, FEATURES)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
