@@ -193,7 +193,7 @@ def test_wrong_arguments(tmp_path, arguments, why):
 
 def test_without_the_synthesiser(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs the package espeakng-loader: pip install 'cnn-mellin\[demo\]'"):
+    with pytest.raises(UserError, match=r"needs espeakng-loader, which is not installed; .*\[demo\]'"):
         make_demo_corpus(tmp_path / "corpus", 30)
     assert list(tmp_path.iterdir()) == []
 

@@ -129,9 +129,11 @@ def _plot(arguments: argparse.Namespace) -> int:
     from cnn_mellin.data.symbols import read_symbols
     from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.errors import DataError
+    from cnn_mellin.extras import require_packages
     from cnn_mellin.features.audio import read_audio
     from cnn_mellin.report.utterance_picture import draw_utterance
 
+    require_packages("data plot", ["report"])
     partition = open_partition(arguments.partition)
     ext = partition.path.parent / "ext"
     symbols: Sequence[str] | None = read_symbols(ext) if ext.is_dir() else None
@@ -141,10 +143,7 @@ def _plot(arguments: argparse.Namespace) -> int:
         samples = _raw_samples(partition.path, arguments.utterance)
     if not Path(arguments.out).absolute().parent.is_dir():
         raise DataError(f"{arguments.out}: its folder does not exist; make it first")
-    try:
-        draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)
-    except ImportError:
-        raise DataError("pictures need matplotlib; install it: pip install 'cnn-mellin[report]'") from None
+    draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)
     print(f"{arguments.out}: {arguments.utterance}{'' if samples is not None else ', no waveform (--audio)'}")
     return 0
 

@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.cli.recipe import check_installed
     from cnn_mellin.corpora.demo import make_demo_corpus
 
-    check_installed()
     folder = Path(arguments.directory)
     corpus = folder / "corpus"
+    check_installed("demo", synthesis=not corpus.exists())
     folder.mkdir(parents=True, exist_ok=True)
     make_demo_corpus(corpus, arguments.utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
     command = ["recipe", str(corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]

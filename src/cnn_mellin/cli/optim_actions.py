@@ -197,10 +197,10 @@ def status(arguments: argparse.Namespace) -> int:
 
 def plot(arguments: argparse.Namespace) -> int:
     """Draw a study."""
-    try:
-        from cnn_mellin.report.search_pictures import draw_study
-    except ImportError:
-        raise SettingsError("optim plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    from cnn_mellin.extras import require_packages
+
+    require_packages("optim plot", ["search"], ["matplotlib"])
+    from cnn_mellin.report.search_pictures import draw_study
 
     name, plan, trials = _read(arguments)
     draw_study(name, plan, trials, arguments.out_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shlex
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped
 
 __all__ = ["add_parser", "check_installed"]
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(recipe_status(arguments.exp))
         return 0
     options = _options(arguments)
-    check_installed()
+    check_installed("recipe", search=options.search, db_url=options.db_url)
     from cnn_mellin.workflow.profile import read_profile
     from cnn_mellin.workflow.recipe import run_recipe
     from cnn_mellin.workflow.recipe_display import RecipeDisplay
@@ -124,15 +123,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_installed() -> None:
-    """That what runs the recipe is there.
+def check_installed(purpose: str, *, search: bool = False, db_url: str = "", synthesis: bool = False) -> None:
+    """Check that all packages that a recipe needs are installed, before it begins.
+
+    Args:
+        purpose: command that runs the recipe, for the message.
+        search: whether it searches for settings.
+        db_url: URL of the searches' database, of whose drivers one is needed; empty for SQLite.
+        synthesis: whether a corpus is synthesised for it.
 
     Raises:
-        UserError: it is not.
+        MissingPackageError: some are not.
     """
-    for name in ("snakemake", "matplotlib"):
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"recipe: needs {name}; install it: pip install 'cnn-mellin[workflow,report]'")
+    from cnn_mellin.extras import EXTRAS, require_packages
+
+    extras = ["workflow", "report", *(["search"] if search else []), *(["demo"] if synthesis else [])]
+    drivers = {"psycopg", "pg8000", "pymysql"}
+    unused = {driver for driver in drivers if f"+{driver}:" not in db_url}
+    require_packages(purpose, extras, [module for extra in extras for module in EXTRAS[extra] if module not in unused])
 
 
 def _options(arguments: argparse.Namespace) -> Any:

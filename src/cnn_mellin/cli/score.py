@@ -82,13 +82,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"--plot {arguments.plot}: must end in .png")
     if not arguments.plot.parent.is_dir():
         raise SettingsError(f"--plot {arguments.plot}: its folder does not exist; make it first")
+    from cnn_mellin.extras import require_packages
+
+    require_packages("--plot", ["report"])
 
 
 def _plot(scored: Any, out: Path) -> None:
     from cnn_mellin.report.confusion_picture import plot_confusions
 
     title = f"{scored.path}: {scored.result.percent:.2f} % ({scored.result.convention})"
-    try:
-        plot_confusions(scored.result, out, title=title)
-    except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    plot_confusions(scored.result, out, title=title)

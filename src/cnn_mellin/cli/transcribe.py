@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_NEED_MATPLOTLIB = "--plot: needs matplotlib; pip install 'cnn-mellin[report]'"
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of a parser."""
@@ -101,10 +99,9 @@ def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Pat
     place = arguments.plot
     if place is None:
         return {}
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise SettingsError(_NEED_MATPLOTLIB) from None
+    from cnn_mellin.extras import require_packages
+
+    require_packages("--plot", ["report"])
     if place.suffix == ".png":
         if len(names) > 1:
             raise SettingsError(f"--plot {place}: is one picture for {len(names)} files; name a folder")

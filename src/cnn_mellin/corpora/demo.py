@@ -29,6 +29,7 @@ from cnn_mellin.corpora.demo_words import timed_words
 from cnn_mellin.corpora.espeak import PHONEME, WORD
 from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
+from cnn_mellin.extras import missing_packages
 from cnn_mellin.features.audio import write_sphere
 from cnn_mellin.random_stream import random_stream, stream_seed
 
@@ -120,7 +121,7 @@ def make_demo_corpus(
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: must be at least 1")
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError("the demo corpus needs the package espeakng-loader: pip install 'cnn-mellin[demo]'")
+        raise missing_packages("the demo corpus", ["demo"], ["espeakng_loader"])
     manifest: dict[str, object] = {
         "generator": _VERSION,
         "espeakng_loader": importlib.metadata.version("espeakng-loader"),
