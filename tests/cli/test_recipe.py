@@ -146,6 +146,8 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
         (["--cores", "0"], "--cores 0: must be at least 1"),
         (["--profile", "sge"], "--profile sge: is no file; it must be local, slurm, or a YAML file like these"),
         (["--features", "raw2", "--settings", "a.ini"], "a.ini: "),
+        (["--read-ini", "demo-mcorr"], "takes settings from --settings FILE, not from --read-ini"),
+        (["--settings", "demo-mcor"], "demo-mcor: does not exist, on disk or among the shipped files; the nearest known"),
         (["--settings", "xcorr=a.ini"], "--settings xcorr=a.ini: must be FILE, MODEL=FILE or"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -63,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     single = len(settings) == 1
     (arguments.out.parent if single else arguments.out).mkdir(parents=True, exist_ok=True)
     batches = []
-    with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet) as progress:
+    with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet or None) as progress:
         for batch in source.batches:
             batches.append(batch)
             progress.update(len(batch[0]))
-    for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single):
+    for setting in tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single or None):
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         path = arguments.out if single else arguments.out / f"{partition.path.name}.{setting.name}.trn"
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)

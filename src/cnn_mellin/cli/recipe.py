@@ -51,6 +51,7 @@ def add_parser(subparsers: Any) -> None:
     what.add_argument("--seeds", type=int, metavar="N", help="final trainings of each model (default: 20; tiny: 2)")
     what.add_argument(
         "--settings",
+        dest="start",
         nargs="+",
         default=[],
         metavar="[MODEL[-TYPE]=]FILE",
@@ -91,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(recipe_status(arguments.exp))
         return 0
+    if arguments.settings is not None:
+        raise SettingsError("recipe: takes settings from --settings FILE, not from --read-ini and the like")
     options = _options(arguments)
     check_installed("recipe", search=options.search, db_url=options.db_url)
     from cnn_mellin.workflow.profile import read_profile
@@ -164,7 +167,7 @@ def _options(arguments: argparse.Namespace) -> Any:
         ),
         tuple(dict.fromkeys(arguments.models)),
         seeds,
-        _start(arguments.settings),
+        _start(arguments.start),
         arguments.tiny,
         arguments.search,
         arguments.db_url,

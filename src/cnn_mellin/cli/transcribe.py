@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = _pictures(arguments, names)
     transcriber, symbols = _transcriber(arguments)
     blocks = []
-    with tqdm(names.items(), "transcribe", unit="file", disable=arguments.quiet or len(names) < 2) as progress:
+    with tqdm(names.items(), "transcribe", unit="file", disable=arguments.quiet or len(names) < 2 or None) as progress:
         for path, name in progress:
             try:
                 transcription = _transcribe(transcriber, path, lambda line: tqdm.write(line, file=sys.stderr))

@@ -132,7 +132,7 @@ def make_demo_corpus(
         return False
     speakers = _speakers(num_utterances, seed)
     with atomic_directory(directory) as folder, ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet)
+        progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet or None)
         try:
             for count in pool.map(lambda speaker: _record(speaker, folder), speakers):
                 progress.update(count)
