@@ -1,11 +1,13 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from cnn_mellin.config import read_settings
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.layers import MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
-from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped, shipped_file, shipped_files
 
 CONF = shipped_file("optim/model-mcorr-sm.ini").parents[1]
 INIS = sorted(path.relative_to(CONF).as_posix() for path in CONF.glob("*/*.ini"))
@@ -38,3 +40,66 @@ def test_what_is_called_mcorr_contains_mellin_layers_and_lcorr_none(name):
 def test_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match="conf/model/none.ini is not part"):
         shipped_file("model/none.ini")
+
+
+def test_every_shipped_file_has_a_purpose_and_a_name_of_its_own():
+    there = {path.relative_to(CONF).as_posix() for path in CONF.glob("*/*")}
+    assert set(shipped_files()) == there
+    assert all(purpose.strip() for purpose in shipped_files().values())
+    stems = [Path(name).stem for name in there]
+    assert len(set(stems)) == len(stems)
+
+
+@pytest.mark.parametrize("name", sorted(path.relative_to(CONF).as_posix() for path in CONF.glob("*/*")))
+def test_every_spelling_of_a_name_finds_the_shipped_file_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = FEATURES if name.startswith("feats/") else SETTINGS
+    short = Path(name).name
+    for spelling in (f"conf/{name}", name, short, f"./{short}", Path(short).stem, f"conf/{Path(name).with_suffix('')}"):
+        assert file_or_shipped(spelling, folders) == CONF / name, spelling
+
+
+@pytest.mark.parametrize("name", ["demo-mcorr", "demo-mcorr.ini", "model/demo-mcorr.ini", "conf/model/demo-mcorr.ini"])
+def test_a_file_on_disk_comes_before_a_shipped_one_and_a_folder_does_not(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = Path(name)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.mkdir()
+    assert read_settings(name).model.convolutional_mellin
+    own.rmdir()
+    own.write_text("[model]\nwindow_size = 9\n")
+    assert read_settings(name).model.window_size == 9
+    assert not read_settings(name).model.convolutional_mellin
+
+
+def test_a_pipe_is_a_file_on_disk(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert file_or_shipped(pipe, SETTINGS) == pipe
+
+
+def test_shipped_settings_are_read_in_their_own_format(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_settings("demo-mcorr", "json") == read_settings(shipped_file("model/demo-mcorr.ini"))
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "why"),
+    [
+        ("demo-mcor", SETTINGS, "^demo-mcor: does not exist, on disk or among the shipped files; .* 'demo-mcorr'$"),
+        ("exp/demo-mcorr.ini", SETTINGS, "^exp/demo-mcorr.ini: does not exist"),
+        ("../conf/model/demo-mcorr.ini", SETTINGS, "does not exist"),
+        ("", SETTINGS, r"is a folder; name a file \(settings\)"),
+        (
+            "fbank-81-10ms.json",
+            SETTINGS,
+            r"is a shipped file of another kind \(feature configuration\); expected settings",
+        ),
+        ("demo-mcorr", FEATURES, r"of another kind \(settings\); expected feature configuration"),
+        ("fbank-80-10ms.json", FEATURES, "among the shipped files; the nearest known is 'fbank-81-10ms'"),
+    ],
+)
+def test_what_is_neither_a_file_nor_a_shipped_name_is_refused(name, folders, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=why):
+        file_or_shipped(name, folders)

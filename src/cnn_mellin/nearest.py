@@ -5,7 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest"]
+__all__ = ["close_name", "nearest"]
+
+
+def close_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearly the same, or None where none is.
+
+    >>> close_name("trian", ["train", "decode"])
+    'train'
+    """
+    return next(iter(difflib.get_close_matches(str(name), sorted(known), n=1)), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -17,5 +26,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'known are seed, window_size'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"the nearest known is {close[0]!r}" if close else f"known are {', '.join(known)}"
+    close = close_name(name, known)
+    return f"the nearest known is {close!r}" if close else f"known are {', '.join(known)}"

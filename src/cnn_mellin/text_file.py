@@ -53,7 +53,7 @@ def read_text(
     ...     read_text(folder + "/a.txt")
     'hello\r\n'
     """
-    remedy = f"; expected {expected}" if expected else ""
+    remedy = f"; expected {expected}" if expected else "; name another file"
     whole = bytearray()
     try:
         with open(path, "rb") as file:

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -36,10 +37,26 @@ def test_help_and_settings_are_there_before_torch_is_imported():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_version(capsys):
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(capsys, option):
     with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
+        main([option])
     assert capsys.readouterr().out.strip() == f"cnn-mellin {__version__}"
+
+
+def test_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "cnn_mellin", "-V"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"cnn-mellin {__version__}\n", "")
+
+
+def test_help_is_there_at_once():
+    def seconds(*arguments: str) -> float:
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        return time.perf_counter() - begun
+
+    python = min(seconds("-c", "pass") for _ in range(3))
+    assert min(seconds("-m", "cnn_mellin", "--help") for _ in range(5)) - python < 0.2
 
 
 @pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
@@ -86,7 +103,7 @@ def test_no_command_and_unknown_commands_say_so():
     assert "name a command" in done.stderr
     done = command_line("trian")
     assert done.returncode == 2
-    assert "invalid choice: 'trian'" in done.stderr
+    assert "trian: is no command of cnn-mellin; did you mean train?" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,7 +111,7 @@ def test_no_command_and_unknown_commands_say_so():
     [
         (["prep", "timit", "{tmp}/none", "{tmp}/data"], "{tmp}/none: does not exist; name the folder"),
         (["prep", "timit", "{tmp}", "{tmp}/data"], "{tmp}: holds no folder TRAIN or TEST"),
-        (["train", "{tmp}/none", "{tmp}/model"], "num_epochs is unset"),
+        (["train", "{tmp}/none", "{tmp}/model"], "{tmp}/none: is no data directory (there is no such folder)"),
         (["decode", "{tmp}/none", "{tmp}", "{tmp}/hyp.trn"], "{tmp}/none: is no model folder"),
         (["data", "export", "{tmp}/none", "{tmp}/out"], "{tmp}/none: is no data directory (there is no such folder)"),
         (["corpus", "demo", "{tmp}/corpus", "--utterances", "3"], "3"),

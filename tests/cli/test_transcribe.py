@@ -116,7 +116,7 @@ def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
         (["b.sph", "--plot", "a.png"], "--plot a.png: is one picture for 2 files"),
         (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
-        (["--features", "none.json"], "none.json: does not exist"),
+        (["--features", "none.json"], "none.json: does not exist, on disk or among the shipped files"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),
     ],
 )

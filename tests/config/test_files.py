@@ -129,5 +129,7 @@ def test_a_file_that_holds_nothing_sets_nothing(tmp_path):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="nothing.ini: does not exist"):
+    with pytest.raises(
+        SettingsError, match="nothing.ini: does not exist, on disk or among the shipped files; known are demo-lcorr,"
+    ):
         read_settings(tmp_path / "nothing.ini")

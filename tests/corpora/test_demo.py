@@ -187,6 +187,7 @@ def test_other_files_are_never_replaced(tmp_path, monkeypatch):
     ("arguments", "why"),
     [
         ({"num_utterances": 29}, "--utterances 29: must be at least 30"),
+        ({"num_utterances": 30, "seed": -1}, "--seed -1: must be 0 or more"),
         ({"num_utterances": 30, "jobs": 0}, "--jobs 0: must be at least 1"),
     ],
 )
@@ -198,7 +199,7 @@ def test_wrong_arguments(tmp_path, arguments, why):
 
 def test_without_the_synthesiser(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs the package espeakng-loader: pip install 'cnn-mellin\[demo\]'"):
+    with pytest.raises(UserError, match=r"needs espeakng-loader, which is not installed; .*\[demo\]'"):
         make_demo_corpus(tmp_path / "corpus", 30)
     assert list(tmp_path.iterdir()) == []
 

@@ -131,7 +131,10 @@ def test_wrong_configurations_are_named(tmp_path, content, message):
 def test_unknown_names_and_missing_files_are_named(tmp_path):
     with pytest.raises(SettingsError, match="fbank-81: unknown; the nearest known is 'fbank-81-10ms'"):
         FeatureExtractor.named("fbank-81")
-    with pytest.raises(SettingsError, match="none.json: does not exist"):
+    with pytest.raises(
+        SettingsError,
+        match="none.json: does not exist, on disk or among the shipped files; known are fbank-81-10ms, sig",
+    ):
         FeatureExtractor.from_json(tmp_path / "none.json")
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.config import Settings, format_settings
+from cnn_mellin.config import Settings, format_settings, read_settings
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError, UserError
@@ -208,8 +208,10 @@ def test_early_stopping_ends_a_training_without_epochs(tmp_path, toy, settings):
 
 
 def test_without_an_end_is_refused(tmp_path, toy):
-    with pytest.raises(SettingsError, match="num_epochs is unset and early stopping is off"):
+    with pytest.raises(SettingsError, match="num_epochs is unset and early stopping is off") as raised:
         run(toy, tmp_path / "m", Settings())
+    named = str(raised.value).rpartition("such as ")[2]  # settings that ship, and do end
+    assert read_settings(named).training.num_epochs == 8
     assert not (tmp_path / "m").exists()
 
 

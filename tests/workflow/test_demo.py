@@ -149,5 +149,7 @@ def test_without_what_it_needs_it_says_so_before_it_begins(tmp_path, capsys, mon
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else find(wanted))
     assert main(["--quiet", "demo", str(tmp_path / "demo")]) == 2
-    assert f"recipe: needs {name}; install it: pip install" in capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    assert f"demo: needs {name}, which is not installed; install the extras workflow, report, demo with: " in complaint
+    assert f"install --editable '{Path(__file__).parents[2]}[workflow,report,demo]'" in complaint
     assert not (tmp_path / "demo").exists()

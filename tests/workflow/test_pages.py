@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.cli.main import main, parser
+from cnn_mellin.config import read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,10 +29,18 @@ def test_every_command_is_understood(arguments, monkeypatch):
     assert parser().parse_args(arguments).command in arguments
 
 
+@pytest.mark.parametrize("page", ["recipe.md", "tutorial.md", "own-corpus.md"])
+def test_every_training_of_a_page_has_an_end(page):
+    trainings = [shlex.split(line) for line in "".join(blocks(page, "sh")).splitlines() if " train " in line]
+    assert trainings
+    for words in trainings:
+        settings = words[words.index("--read-ini") + 1]
+        assert read_settings(settings).training.num_epochs, settings
+
+
 @pytest.mark.slow
 def test_the_tutorial_runs_as_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
     for line in "".join(blocks("tutorial.md", "sh")).splitlines():
         if line.startswith("mkdir -p "):
             for folder in line.split()[2:]:

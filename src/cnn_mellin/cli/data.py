@@ -131,10 +131,12 @@ def _plot(arguments: argparse.Namespace) -> int:
     from cnn_mellin.data.symbols import read_symbols
     from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.errors import DataError
+    from cnn_mellin.extras import require_packages
     from cnn_mellin.features.audio import read_audio
     from cnn_mellin.output_place import require_output_file
     from cnn_mellin.report.utterance_picture import draw_utterance
 
+    require_packages("data plot", ["report"])
     partition = open_partition(arguments.partition)
     ext = partition.path.parent / "ext"
     symbols: Sequence[str] | None = read_symbols(ext) if ext.is_dir() else None
@@ -142,13 +144,12 @@ def _plot(arguments: argparse.Namespace) -> int:
         samples: NDArray[np.float32] | None = read_audio(arguments.audio)
     else:
         samples = _raw_samples(partition.path, arguments.utterance)
+    if Path(arguments.out).suffix != ".png":
+        raise DataError(f"{arguments.out}: must end in .png")
     if not Path(arguments.out).absolute().parent.is_dir():
         raise DataError(f"{arguments.out}: its folder does not exist; make it first")
     require_output_file(arguments.out, "png", arguments.partition, arguments.audio)
-    try:
-        draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)
-    except ImportError:
-        raise DataError("pictures need matplotlib; install it: pip install 'cnn-mellin[report]'") from None
+    draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)
     print(f"{arguments.out}: {arguments.utterance}{'' if samples is not None else ', no waveform (--audio)'}")
     return 0
 

@@ -76,13 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
         language_model = NgramModel.from_arpa(arpa, symbols)
     (arguments.out.parent if single else arguments.out).mkdir(parents=True, exist_ok=True)
     batches = []
-    with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet) as progress:
+    with tqdm(total=len(partition), desc="logits", unit="utt", disable=arguments.quiet or None) as progress:
         for batch in source.batches:
             batches.append(batch)
             progress.update(len(batch[0]))
-    for setting, path in zip(
-        tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single), paths, strict=True
-    ):
+    shown = tqdm(settings, "decode", unit="setting", disable=arguments.quiet or single or None)
+    for setting, path in zip(shown, paths, strict=True):
         found = recognise(batches, setting, language_model, num_best=arguments.num_best, with_segments=arguments.ctm)
         _write(path, found, symbols, frame_s, ctm=arguments.ctm, n_best=arguments.num_best > 1)
         empty = [name for name, recognition in found.items() if not recognition.classes]
@@ -143,7 +142,9 @@ def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Sourc
     from cnn_mellin.utterance_names import name_utterances
 
     if arguments.epoch is not None:
-        raise SettingsError(f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before")
+        raise SettingsError(
+            f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before; leave it out"
+        )
     logits = read_logits(arguments.model_dir)
     partition = open_partition(arguments.partition)
     here, there = set(logits.partition.utterance_ids), set(partition.utterance_ids)

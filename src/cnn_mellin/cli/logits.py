@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     partition.check_finite()
     shift_ms = partition.description.frame_shift_ms or description.frame_shift_ms
     stride = description.as_settings().model.window_stride
-    with tqdm(total=len(partition), unit="utterance", disable=arguments.quiet) as bar:
+    with tqdm(total=len(partition), unit="utterance", disable=arguments.quiet or None) as bar:
 
         def counted() -> Any:
             for batch in partition_logits(model, partition):

@@ -9,10 +9,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_mellin import __version__
+from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.errors import UserError
+
+if TYPE_CHECKING:
+    from cnn_mellin.config import Settings
 
 __all__ = ["main", "parser"]
 
@@ -22,6 +26,7 @@ _COMMANDS = (
     "corpus",
     "prep",
     "data",
+    "conf",
     "train",
     "optim",
     "logits",
@@ -36,6 +41,18 @@ _COMMANDS = (
     "report",
 )
 
+_REMEDIES = {
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EEXIST: "name another place, or move what is there",
+    errno.EISDIR: "name a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "check the path; a folder is made first",
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.ENOTDIR: "a part of this path is a file; name a folder",
+    errno.EROFS: "name a place that can be written",
+}
+_FILES = "settings files of "  # begins the attributes in which a command line's settings files are noted
+
 _DESCRIPTION = """\
 Phone recognition with convolutions in log time (Mellin correlation), against ordinary ones.
 
@@ -45,27 +62,26 @@ Phone recognition with convolutions in log time (Mellin correlation), against or
   cnn-mellin decode MODEL TEST HYP.trn          recognise
   cnn-mellin score REF.trn HYP.trn              phone error rate
 
-Every command has its own --help.
+Every command has its own --help (or: cnn-mellin help COMMAND). Options that all commands share may stand
+before or after the command.
 """
 
 
 class _ReadSettings(argparse.Action):
-    """Reads a settings file on top of those read before it."""
+    """Notes a settings file, to be read on top of those before it."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        from cnn_mellin.config import read_settings
+        # A list for each command of the line: what stands behind a subcommand would else replace what stands before it.
+        files = namespace.__dict__.setdefault(f"{_FILES}{parser.prog}", [])
+        files.append((str(option_string).removeprefix("--read-"), values))
 
-        file_format = (option_string or "").removeprefix("--read-")
-        namespace.settings = read_settings(values, file_format, namespace.settings)
 
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The parser of the whole command line."""
-    root = argparse.ArgumentParser(
+    root = CommandParser(
         prog="cnn-mellin", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    root.set_defaults(settings=None)
-    root.add_argument("--version", action="version", version=f"cnn-mellin {__version__}")
+    root.add_argument("-V", "--version", action="version", version=f"cnn-mellin {__version__}")
     root.add_argument("--quiet", action="store_true", help="print results and problems alone, no progress")
     root.add_argument("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)")
     root.add_argument("--num-threads", type=int, metavar="N", help="threads of one computation (default: torch's)")
@@ -103,8 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; the same command goes on where it can", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        remedy = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
-        return _complain(f"{place}{error.strerror or error}{remedy}")
+        return _complain(f"{place}{error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'check the path')}")
 
 
 def _print_what_cannot_be_encoded_as_escapes() -> None:
@@ -115,17 +130,29 @@ def _print_what_cannot_be_encoded_as_escapes() -> None:
 
 
 def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
+    chosen.settings = _settings(chosen)
     if chosen.print_format is not None:
         from cnn_mellin.config import Settings, format_settings
 
         print(format_settings(chosen.settings or Settings(), chosen.print_format), end="")
         return 0
     if chosen.command is None:
-        root.error("name a command; cnn-mellin --help lists them")
+        root.error("name a command")
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: print(f"cnn-mellin: {message}", file=sys.stderr)
         run: int = chosen.run(chosen)
     return run
+
+
+def _settings(chosen: argparse.Namespace) -> Settings | None:
+    """Settings of the files that the command line names, or None where it names none."""
+    settings = None
+    for name in sorted(name for name in vars(chosen) if name.startswith(_FILES)):  # those before a subcommand first
+        from cnn_mellin.config import read_settings
+
+        for file_format, path in getattr(chosen, name):
+            settings = read_settings(path, file_format, settings)
+    return settings
 
 
 def _complain(line: str, status: int = 2) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["add_parser"]
 
+_MODULES = ("optuna", "sqlalchemy")  # of the drivers, only the one that the URL names is needed
+
 _DESCRIPTION = """\
 Search hyperparameters: a study is N trials in a database, each a training with other settings. Any number of workers,
 on any number of machines, take its trials one by one.
@@ -171,8 +173,9 @@ def _add(actions: Any, name: str, helped: str, description: str | None = None) -
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from cnn_mellin.errors import SettingsError
+    from cnn_mellin.extras import missing_packages, require_packages
 
+    require_packages(f"optim {arguments.action}", ["search"], _MODULES)
     try:
         actions = import_module("cnn_mellin.cli.optim_actions")
         action: Callable[[argparse.Namespace], int] = getattr(actions, arguments.action)
@@ -180,4 +183,4 @@ def _run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("cnn_mellin"):
             raise
-        raise SettingsError(f"optim needs {error.name}: pip install 'cnn-mellin[search]'") from None
+        raise missing_packages(f"optim {arguments.action}", ["search"], [error.name]) from None

@@ -206,11 +206,11 @@ def status(arguments: argparse.Namespace) -> int:
 
 def plot(arguments: argparse.Namespace) -> int:
     """Draw a study."""
-    try:
-        from cnn_mellin.report.search_pictures import PICTURES, draw_study
-    except ImportError:
-        raise SettingsError("optim plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    from cnn_mellin.extras import require_packages
+
+    require_packages("optim plot", ["search"], ["matplotlib"])
     from cnn_mellin.output_place import require_output_file
+    from cnn_mellin.report.search_pictures import PICTURES, draw_study
 
     for picture in PICTURES:
         require_output_file(arguments.out_dir / f"{picture}.png", "png")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shlex
 import sys
@@ -11,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped
 
 __all__ = ["add_parser", "check_installed"]
 
@@ -51,6 +51,7 @@ def add_parser(subparsers: Any) -> None:
     what.add_argument("--seeds", type=int, metavar="N", help="final trainings of each model (default: 20; tiny: 2)")
     what.add_argument(
         "--settings",
+        dest="start",
         nargs="+",
         default=[],
         metavar="[MODEL[-TYPE]=]FILE",
@@ -92,14 +93,17 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(recipe_status(arguments.exp))
         return 0
+    if arguments.settings is not None:
+        raise SettingsError("recipe: takes settings from --settings FILE, not from --read-ini and the like")
     options = _options(arguments)
-    check_installed()
+    check_installed("recipe", search=options.search, db_url=options.db_url)
     from cnn_mellin.workflow.profile import read_profile
     from cnn_mellin.workflow.recipe import run_recipe
     from cnn_mellin.workflow.recipe_display import RecipeDisplay
     from cnn_mellin.workflow.recipe_report import results_text
     from cnn_mellin.workflow.search_plan import require_search_database
 
+    _check_corpus(options)
     profile = read_profile(arguments.profile)
     if options.search:
         require_search_database(options.db_url, several_machines=profile.machine_name != "local")
@@ -127,15 +131,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_installed() -> None:
-    """That what runs the recipe is there.
+def check_installed(purpose: str, *, search: bool = False, db_url: str = "", synthesis: bool = False) -> None:
+    """Check that all packages that a recipe needs are installed, before it begins.
+
+    Args:
+        purpose: command that runs the recipe, for the message.
+        search: whether it searches for settings.
+        db_url: URL of the searches' database, of whose drivers one is needed; empty for SQLite.
+        synthesis: whether a corpus is synthesised for it.
 
     Raises:
-        UserError: it is not.
+        MissingPackageError: some are not.
     """
-    for name in ("snakemake", "matplotlib"):
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"recipe: needs {name}; install it: pip install 'cnn-mellin[workflow,report]'")
+    from cnn_mellin.extras import EXTRAS, require_packages
+
+    extras = ["workflow", "report", *(["search"] if search else []), *(["demo"] if synthesis else [])]
+    drivers = {"psycopg", "pg8000", "pymysql"}
+    unused = {driver for driver in drivers if f"+{driver}:" not in db_url}
+    require_packages(purpose, extras, [module for extra in extras for module in EXTRAS[extra] if module not in unused])
 
 
 def _options(arguments: argparse.Namespace) -> Any:
@@ -155,10 +168,13 @@ def _options(arguments: argparse.Namespace) -> Any:
         str(corpus),
         kind,
         tuple(prep_options),
-        tuple(str(Path(name).resolve()) if name.endswith(".json") else name for name in arguments.features),
+        tuple(
+            str(file_or_shipped(name, FEATURES).resolve()) if name.endswith(".json") else name
+            for name in arguments.features
+        ),
         tuple(dict.fromkeys(arguments.models)),
         seeds,
-        _start(arguments.settings),
+        _start(arguments.start),
         arguments.tiny,
         arguments.search,
         _db_url(arguments.db_url),
@@ -172,13 +188,25 @@ def _db_url(given: str) -> str:
     return f"file:{Path(given.removeprefix('file:')).resolve()}" if given.startswith("file:") else given
 
 
+def _check_corpus(options: Any) -> None:
+    """Say now what the first step would say of a corpus that is none."""
+    if options.corpus_kind == "timit":
+        from cnn_mellin.corpora.timit import require_timit
+
+        require_timit(options.corpus)
+    elif options.corpus_kind == "table":
+        from cnn_mellin.corpora.table import read_table
+
+        read_table(options.corpus)
+
+
 def _start(texts: Sequence[str]) -> dict[str, str]:
     start = {}
     for text in texts:
         system, divider, file = text.rpartition("=")
         if divider and system.split("-")[0] not in ("lcorr", "mcorr"):
             raise SettingsError(f"--settings {text}: must be FILE, MODEL=FILE or MODEL-FEATURES=FILE (lcorr=a.ini)")
-        start[system] = str(Path(file).resolve())
+        start[system] = str(file_or_shipped(file, SETTINGS).resolve())
     return start
 
 

@@ -73,6 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    for path in (arguments.reference, *arguments.hypothesis):
+        if not path.exists():
+            raise DataError(f"{path}: does not exist; name a trn file")
     if arguments.worst < 0:
         raise SettingsError(f"--worst is {arguments.worst}; it must be 0 or more")
     if arguments.plot is None:
@@ -84,13 +87,13 @@ def _check(arguments: argparse.Namespace) -> None:
     if not arguments.plot.parent.is_dir():
         raise SettingsError(f"--plot {arguments.plot}: its folder does not exist; make it first")
     require_output_file(arguments.plot, "png", arguments.reference, *arguments.hypothesis, arguments.utt2spk)
+    from cnn_mellin.extras import require_packages
+
+    require_packages("--plot", ["report"])
 
 
 def _plot(scored: Any, out: Path) -> None:
     from cnn_mellin.report.confusion_picture import plot_confusions
 
     title = f"{scored.path}: {scored.result.percent:.2f} % ({scored.result.convention})"
-    try:
-        plot_confusions(scored.result, out, title=title)
-    except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'cnn-mellin[report]'") from None
+    plot_confusions(scored.result, out, title=title)

@@ -107,13 +107,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _draw_curves(model_dir: str, say: Callable[[str], None]) -> None:
     from pathlib import Path
 
+    from cnn_mellin.extras import install_command
     from cnn_mellin.report.learning_curves import plot_learning_curves
 
     folder = Path(model_dir)
     try:
         plot_learning_curves({folder.name: folder / "history.csv"}, folder / "curves.png")
     except ImportError:
-        say(f"{folder}: no curves.png, as matplotlib is not installed (pip install 'cnn-mellin[report]')")
+        say(f"{folder}: no curves.png, as matplotlib is not installed; {install_command(['report'])}")
 
 
 def _progress_lines() -> Callable[[EpochRecord, int | None], None]:

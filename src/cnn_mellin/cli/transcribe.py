@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_NEED_MATPLOTLIB = "--plot: needs matplotlib; pip install 'cnn-mellin[report]'"
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of a parser."""
@@ -68,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         num_faults += 1
         tqdm.write(f"cnn-mellin: {' '.join(str(why).split())}", file=sys.stderr)
 
-    with tqdm(names.items(), "transcribe", unit="file", disable=arguments.quiet or len(names) < 2) as progress:
+    quiet = arguments.quiet or len(names) < 2
+    with tqdm(names.items(), "transcribe", unit="file", disable=quiet or None) as progress:
         for path, name in progress:
             try:
                 transcription = _transcribe(transcriber, path, lambda line: tqdm.write(line, file=sys.stderr))
@@ -132,10 +131,9 @@ def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Pat
     place = arguments.plot
     if place is None:
         return {}
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise SettingsError(_NEED_MATPLOTLIB) from None
+    from cnn_mellin.extras import require_packages
+
+    require_packages("--plot", ["report"])
     if place.suffix == ".png":
         if len(names) > 1:
             raise SettingsError(f"--plot {place}: is one picture for {len(names)} files; name a folder")

@@ -11,6 +11,7 @@ from typing import Any
 
 from cnn_mellin.config.settings import SECTIONS, Settings, setting_help
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.shipped_file import SETTINGS, file_or_shipped
 from cnn_mellin.text_file import MAX_SETTINGS_BYTES, parse_json, parse_yaml, read_text
 
 __all__ = ["FORMATS", "format_settings", "read_settings"]
@@ -22,15 +23,19 @@ def read_settings(path: str | Path, file_format: str | None = None, base: Settin
     """Settings from a file; those the file does not name keep their value in `base`, or their default.
 
     Args:
-        path: the file.
+        path: file, or name of settings that ship with the package, such as `demo-mcorr`; a file on disk comes first.
         file_format: ini, json or yaml; by default from the file's extension, and ini where that says nothing.
+            Shipped settings are read in the format that they have.
         base: settings to start from.
 
     Raises:
         SettingsError: the file cannot be read, or something in it breaks a rule.
+
+    >>> read_settings("demo-mcorr").model.convolutional_mellin
+    True
     """
-    path = Path(path)
-    if file_format is None:
+    given, path = Path(path), file_or_shipped(path, SETTINGS)
+    if file_format is None or path != given:
         file_format = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "ini")
     text = read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES)
     return (base or Settings()).updated(_PARSERS[file_format](text, str(path)), str(path))

@@ -29,6 +29,7 @@ from cnn_mellin.corpora.demo_words import timed_words
 from cnn_mellin.corpora.espeak import PHONEME, WORD
 from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
+from cnn_mellin.extras import missing_packages
 from cnn_mellin.features.audio import write_sphere
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.text_file import read_json
@@ -118,10 +119,12 @@ def make_demo_corpus(
             f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for a speaker each in training, "
             "development and test"
         )
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be 0 or more")
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: must be at least 1")
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError("the demo corpus needs the package espeakng-loader: pip install 'cnn-mellin[demo]'")
+        raise missing_packages("the demo corpus", ["demo"], ["espeakng_loader"])
     manifest: dict[str, object] = {
         "generator": _VERSION,
         "espeakng_loader": importlib.metadata.version("espeakng-loader"),
@@ -135,7 +138,7 @@ def make_demo_corpus(
         atomic_directory(directory, what="demo corpus", is_own=_is_corpus) as folder,
         ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
     ):
-        progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet)
+        progress = tqdm(total=num_utterances, desc="synthesise", unit="utt", disable=quiet or None)
         try:
             for count in pool.map(lambda speaker: _record(speaker, folder), speakers):
                 progress.update(count)

@@ -181,8 +181,11 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
     try:
         missing = [name for name in _FILES if not (path / name).exists()]
         if missing:
-            why = f"{missing[0]} is missing" if path.is_dir() else "there is no such folder"
-            raise DataError(f"{path}: is no data directory ({why})")
+            why = "it is a file" if path.is_file() else "there is no such folder"
+            if path.is_dir():
+                why = f"{missing[0]} is missing"
+            expected = "name the folder of a partition, such as data/fbank-81-10ms/train"
+            raise DataError(f"{path}: is no data directory ({why}); {expected}")
         state = files_state(path, _FILES)
         partition = _read(path)
         if verify == "never":

@@ -248,7 +248,7 @@ class _PartPreparation:
             with ThreadPoolExecutor(self.workers) as pool:
                 results = bounded_map(pool, function, self.utterances, ahead=4 * self.workers)
                 label = f"{what} {self.part}"
-                yield from tqdm(results, label, len(self.utterances), unit="utt", disable=self.quiet)
+                yield from tqdm(results, label, len(self.utterances), unit="utt", disable=self.quiet or None)
         finally:
             torch.set_num_threads(threads)
 

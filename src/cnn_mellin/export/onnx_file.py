@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.errors import DataError
 from cnn_mellin.export.audio_front_end import front_end
 from cnn_mellin.export.static_mellin import StaticMellin
+from cnn_mellin.extras import missing_packages
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
@@ -69,14 +70,14 @@ def export_onnx(
         check_seconds: lengths to compare at.
 
     Raises:
-        SettingsError: onnx or onnxruntime is not installed.
+        MissingPackageError: onnx or onnxruntime is not installed.
         DataError: the exported file and the model disagree.
     """
     try:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise SettingsError(f"export needs {error.name}; pip install 'cnn-mellin[export]'") from None
+        raise missing_packages("export", ["export"], [error.name or "onnx"]) from None
     model = copy.deepcopy(model).eval().cpu()
     rate = extractor.sample_rate_hz
     content = onnx.load_from_string(_traced(_AudioModel(model, extractor), int(0.5 * rate)))

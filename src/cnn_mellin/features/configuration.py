@@ -16,7 +16,7 @@ from cnn_mellin.features.gammatone_bank import GammatoneBank
 from cnn_mellin.features.scale import Scale
 from cnn_mellin.features.triangular_bank import TriangularBank
 from cnn_mellin.nearest import nearest
-from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.shipped_file import FEATURES, file_or_shipped, shipped_file
 from cnn_mellin.text_file import read_json
 
 __all__ = [
@@ -310,8 +310,8 @@ def shipped_configuration(feature_type: str) -> dict[str, Any]:
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
-    """Content of a JSON file, checked to be an object."""
-    return read_json(path, SettingsError)
+    """Content of a JSON file, or of a shipped one such as `fbank-81-10ms`, checked to be an object."""
+    return read_json(file_or_shipped(path, FEATURES), SettingsError)
 
 
 def as_content(config: StftConfig | SiConfig) -> dict[str, Any]:

@@ -50,7 +50,10 @@ from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["NO_END", "OtherTrainingError", "TrainingResult", "make_optimizer", "train"]
 
-NO_END = "[training] num_epochs is unset and early stopping is off: training would never end; set either"
+NO_END = (
+    "[training] num_epochs is unset and early stopping is off, so that training would never end; set one of them, or "
+    "read settings that ship with the program, such as model/demo-mcorr.ini"
+)
 
 
 class OtherTrainingError(SettingsError):
@@ -139,11 +142,11 @@ def train(
         DataError: a partition is damaged, empty or does not fit, or the model folder is damaged.
     """
     settings = settings or Settings()
-    if settings.training.num_epochs is None and not settings.training.early_stopping_threshold:
-        raise SettingsError(NO_END)
     training_data = _open(train_dir, settings)
     dev_data = None if dev_dir is None else _open(dev_dir, settings, training_data)
     symbols = read_symbols(training_data.path.parent / "ext")
+    if settings.training.num_epochs is None and not settings.training.early_stopping_threshold:
+        raise SettingsError(NO_END)
     for partition in (training_data, dev_data):
         if partition is not None:
             partition.check_finite()

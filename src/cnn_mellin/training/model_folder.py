@@ -113,7 +113,7 @@ def read_description(folder: str | Path) -> ModelDescription:
     """
     path = Path(folder) / "model.json"
     if not path.is_file():
-        raise DataError(f"{folder}: is no model folder (it holds no model.json)")
+        raise DataError(f"{folder}: is no model folder (it holds no model.json); name one that a training wrote")
     content = read_json(path, expected="the description of a model that cnn-mellin train wrote")
     if content.pop("format", None) != FORMAT:
         raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")

@@ -90,7 +90,7 @@ def prepare_speaking_rates(
 
     with write_partition(folder / part, description) as writer, ThreadPoolExecutor(jobs) as pool:
         computed: Iterator[NDArray[np.float32]] = bounded_map(pool, compute, wanted, ahead=4 * jobs)
-        shown = tqdm(computed, "change rates", len(wanted), unit="utt", disable=quiet)
+        shown = tqdm(computed, "change rates", len(wanted), unit="utt", disable=quiet or None)
         for (utterance, rate), frames in zip(wanted, shown, strict=True):
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))

@@ -1,0 +1,116 @@
+"""Packages that only some commands need: which are missing, and the command that installs them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cnn_mellin.errors import UserError
+
+__all__ = ["EXTRAS", "MissingPackageError", "install_command", "missing_packages", "require_packages"]
+
+# Extra -> module that is imported -> what pip installs it from, as in pyproject.toml.
+EXTRAS: dict[str, dict[str, str]] = {
+    "demo": {"espeakng_loader": "espeakng-loader==0.2.4"},
+    "report": {"matplotlib": "matplotlib>=3.8"},
+    "search": {
+        "matplotlib": "matplotlib>=3.8",
+        "optuna": "optuna>=5,<6",
+        "pg8000": "pg8000>=1.30",
+        "psycopg": "psycopg[binary]>=3.1",
+        "pymysql": "PyMySQL[rsa]>=1.1",
+        "sklearn": "scikit-learn>=1.4",
+        "sqlalchemy": "SQLAlchemy>=2,<2.1",
+    },
+    "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
+    "tensorboard": {"tensorboard": "tensorboard>=2.16"},
+    "workflow": {"snakemake": "snakemake>=9.16,<10"},
+}
+
+
+class MissingPackageError(UserError):
+    """A package that a command needs is not installed."""
+
+
+def require_packages(purpose: str, extras: Sequence[str], modules: Sequence[str] | None = None) -> None:
+    """Check, without importing them, that all packages that something needs are installed.
+
+    Args:
+        purpose: command or option that needs them, for the message.
+        extras: all extras that it needs; the message tells how to install them at once.
+        modules: modules that must be there; by default all those of the extras.
+
+    Raises:
+        MissingPackageError: some are not; the message names them and the command that installs the extras.
+
+    >>> require_packages("score --plot", ["report"], modules=["json"])
+    """
+    wanted = [module for extra in extras for module in EXTRAS[extra]] if modules is None else modules
+    missing = [module for module in dict.fromkeys(wanted) if importlib.util.find_spec(module) is None]
+    if missing:
+        raise missing_packages(purpose, extras, missing)
+
+
+def missing_packages(purpose: str, extras: Sequence[str], modules: Sequence[str]) -> MissingPackageError:
+    """The error that names modules which are not installed; the arguments are those of `require_packages`."""
+    names = ", ".join(_package(module) for module in modules)
+    verb = "is" if len(modules) == 1 else "are"
+    return MissingPackageError(f"{purpose}: needs {names}, which {verb} not installed; {install_command(extras)}")
+
+
+def install_command(extras: Sequence[str]) -> str:
+    """A phrase with the command that installs all packages of some extras into the environment that runs.
+
+    The command names the checkout that this package was installed from, or runs in, as no index has the package. Where
+    there is none any more, it names the packages.
+
+    >>> install_command(["report", "workflow"])  # doctest: +ELLIPSIS
+    "install ... with: ...pip install ..."
+    """
+    checkout, editable = _checkout()
+    if checkout is None:
+        wanted = list(dict.fromkeys(package for extra in extras for package in EXTRAS[extra].values()))
+    else:
+        wanted = [*(["--editable"] if editable else []), f"{checkout}[{','.join(extras)}]"]
+    of = f"extra{'s' if len(extras) > 1 else ''} {', '.join(extras)}"
+    return f"install the {of} with: {_pip()} install {shlex.join(wanted)}"
+
+
+def _package(module: str) -> str:
+    """Name of the package that holds a module, as pip knows it."""
+    for packages in EXTRAS.values():
+        if module in packages:
+            return packages[module].partition("[")[0].partition(">")[0].partition("=")[0]
+    return module
+
+
+def _pip() -> str:
+    """The pip of this environment, by the shortest name that surely means it."""
+    found = shutil.which("pip")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return "pip"
+    return f"{shlex.quote(sys.executable)} -m pip"
+
+
+def _checkout() -> tuple[Path | None, bool]:
+    """The checkout of this package, and whether it runs from there (as an editable installation does)."""
+    root = Path(__file__).parents[2]
+    if (root / "pyproject.toml").is_file():
+        return root, True
+    try:  # where pip keeps the folder that a package was installed from (PEP 610)
+        origin = json.loads(distribution("cnn-mellin").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return None, False
+    address = urlsplit(str(origin.get("url", "")))
+    folder = Path(url2pathname(address.path))
+    if address.scheme == "file" and (folder / "pyproject.toml").is_file():
+        return folder, False
+    return None, False

@@ -1,0 +1,130 @@
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin import extras
+from cnn_mellin.cli.main import main
+from cnn_mellin.extras import EXTRAS, MissingPackageError, install_command, missing_packages, require_packages
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """`without("optuna", ...)`: these modules are not found."""
+    find = importlib.util.find_spec
+
+    def hide(*names: str) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted in names else find(wanted))
+
+    return hide
+
+
+def test_the_table_is_that_of_the_project_file():
+    for extra, packages in EXTRAS.items():
+        listed = PROJECT["optional-dependencies"][extra]
+        own = [package for package in listed if not package.startswith("cnn-mellin[")]
+        assert sorted(packages.values()) == sorted(own), extra
+    assert set(EXTRAS) == set(PROJECT["optional-dependencies"]) - {"dev"}
+
+
+def test_every_module_of_the_table_is_what_its_package_installs():
+    pytest.importorskip("optuna", reason="the extras are not installed")
+    for packages in EXTRAS.values():
+        for module in packages:
+            assert importlib.util.find_spec(module) is not None, module
+
+
+def test_all_that_is_missing_is_named_with_one_command_for_all_extras(without):
+    without("snakemake", "sklearn")
+    with pytest.raises(MissingPackageError) as raised:
+        require_packages("recipe", ["workflow", "report", "search"])
+    command = shlex.join(["--editable", f"{ROOT}[workflow,report,search]"])
+    assert re.fullmatch(
+        r"recipe: needs snakemake, scikit-learn, which are not installed; "
+        rf"install the extras workflow, report, search with: \S*pip install {re.escape(command)}",
+        str(raised.value).replace(" -m pip", "pip"),
+    )
+
+
+def test_the_command_installs_from_the_folder_that_the_package_was_installed_from(tmp_path, monkeypatch):
+    """With a real installation's record of its origin, and without."""
+    site = tmp_path / "site"
+    record = site / "cnn_mellin-0.1.0.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: cnn-mellin\nVersion: 0.1.0\n")
+    package = site / "cnn_mellin"
+    package.mkdir()
+    for name in ("__init__.py", "errors.py", "extras.py"):
+        (package / name).write_text((ROOT / "src" / "cnn_mellin" / name).read_text())
+    program = "from cnn_mellin.extras import install_command; print(install_command(['report', 'workflow']))"
+
+    def said() -> str:
+        command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {program}"]
+        return subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert said().endswith("-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10'")
+    (record / "direct_url.json").write_text(json.dumps({"url": ROOT.as_uri(), "dir_info": {}}))
+    assert said().endswith(f"-m pip install '{ROOT}[report,workflow]'")
+    (record / "direct_url.json").write_text(json.dumps({"url": (tmp_path / "gone").as_uri(), "dir_info": {}}))
+    assert said().endswith("-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10'")
+
+
+def test_a_module_that_only_an_import_found_missing_is_named():
+    error = missing_packages("optim run", ["search"], ["psycopg"])
+    assert str(error).startswith("optim run: needs psycopg, which is not installed; install the extra search with: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "extra"),
+    [
+        ("optim sqlite:///a.db status", "optuna", "search"),
+        ("optim --study-name s sqlite:///a.db init data/train", "sqlalchemy", "search"),
+        ("recipe {tmp} exp", "snakemake", "workflow,report"),
+        ("recipe {tmp} exp", "matplotlib", "workflow,report"),
+        ("recipe {tmp} exp --search", "optuna", "workflow,report,search"),
+        ("recipe {tmp} exp --search --db-url mysql+pymysql:///d", "pymysql", "workflow,report,search"),
+        ("demo demo", "espeakng_loader", "workflow,report,demo"),
+        ("corpus demo corpus", "espeakng_loader", "demo"),
+        ("report exp", "matplotlib", "report"),
+        ("score a.trn b.trn --plot a.png", "matplotlib", "report"),
+        ("transcribe model a.wav --plot a.png", "matplotlib", "report"),
+        ("data plot part x a.png", "matplotlib", "report"),
+    ],
+)
+def test_every_command_names_the_extras_that_it_needs_before_it_begins(
+    arguments, module, extra, without, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.trn", "b.trn"):
+        (tmp_path / name).write_text("")
+    without(module)
+    assert main(arguments.format(tmp=tmp_path).split()) == 2
+    complaint = capsys.readouterr().err
+    assert f"needs {extras._package(module)}, which is not installed; install the extra" in complaint
+    assert complaint.endswith(f"[{extra}]'\n")
+    assert complaint.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.trn", "b.trn"]
+
+
+def test_a_driver_that_no_url_names_is_not_needed(without, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna", reason="the extra search is not installed")
+    monkeypatch.chdir(tmp_path)
+    without("psycopg", "pg8000", "pymysql")
+    assert main(["optim", "sqlite:///a.db", "status"]) == 2
+    assert "not installed" not in capsys.readouterr().err
+
+
+def test_no_page_and_no_message_names_an_index_that_does_not_have_the_package():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py"), ROOT / "environment.yaml"]
+    wrong = [page.name for page in pages if re.search(r"pip install [^\n]*cnn-mellin\[", page.read_text("utf-8"))]
+    assert wrong == []
+    assert "pip install " in install_command(["search"])
