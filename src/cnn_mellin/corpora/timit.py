@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-
 from cnn_mellin.corpora.phone_sets import phone_set
 from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
 from cnn_mellin.errors import CorpusError
