@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +82,91 @@ def test_what_is_done_to_audio_is_said_and_the_bad_are_named_while_the_good_are_
         lines, ("bad.wav: is no audio", "stereo", "short.wav: samples are 20", "none.wav"), strict=True
     ):
         assert line.startswith(start)
+
+
+def with_rate(folder, path, rate: int):
+    soundfile.write(path, read_audio(folder / "a.sph") / 32768, 16000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("written", [[], ["--ctm"], ["--json"], ["--plot"]], ids=["table", "ctm", "json", "plot"])
+def test_bad_files_take_nothing_along(folder, tmp_path, capsys, written):
+    if "--plot" in written:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
+        written = ["--plot", tmp_path / "pictures"]
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "empty.wav").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.wav")
+    bad = [tmp_path / f"{name}.wav" for name in ("folder", "empty", "pipe", "none")]
+    bad += [with_rate(folder, tmp_path / f"{rate}.wav", rate) for rate in (0, 1, 2147483647)]
+    soundfile.write(tmp_path / "loud.wav", np.linspace(-30000, 30000, 9000), 16000, subtype="FLOAT")
+    bad.append(tmp_path / "loud.wav")
+    good = [folder / "a.sph", folder / "b.sph"]
+    assert transcribe(folder, good[0], *bad, good[1], "--out", tmp_path / "out", *written) == 2
+    printed = capsys.readouterr()
+    assert printed.out == f"{tmp_path / 'out'}: 2 of {len(bad) + 2} files\n"
+    lines = printed.err.splitlines()
+    assert [line.removeprefix("cnn-mellin: ").split(": ")[0] for line in lines] == [str(path) for path in bad]
+    together = (tmp_path / "out").read_text()
+    options = [] if "--plot" in written else written
+    assert transcribe(folder, *good, "--out", tmp_path / "again", *options) == 0
+    assert together == (tmp_path / "again").read_text()
+    if "--plot" in written:
+        assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+@pytest.mark.parametrize(("option", "status", "lines"), [([], 0, 2), (["--json"], 0, 2), (["--ctm"], 2, 1)])
+def test_a_name_that_is_no_utf8_takes_nothing_along(folder, tmp_path, capsys, option, status, lines):
+    path = tmp_path / os.fsdecode(b"caf\xe9.sph")
+    path.write_bytes((folder / "b.sph").read_bytes())
+    assert transcribe(folder, folder / "a.sph", path, "--out", tmp_path / "out", *option) == status
+    printed = capsys.readouterr()
+    assert f"{tmp_path / 'out'}: {lines} of 2 files\n" in printed.out
+    text = (tmp_path / "out").read_text("utf-8")
+    if option == ["--ctm"]:
+        assert f"{tmp_path}/caf\\xe9.sph: its name has bytes that a ctm cannot hold" in printed.err
+        assert {line.split()[0] for line in text.splitlines()} == {"a"}
+    elif option == ["--json"]:
+        assert os.fsencode(json.loads(text.splitlines()[1])["audio"]) == os.fsencode(path)
+    else:
+        assert f"\n{tmp_path}/caf\\xe9.sph: " in text
+
+
+def test_a_picture_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
+    (tmp_path / "pictures" / "a.png").mkdir(parents=True)
+    words = [folder / "a.sph", folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
+    assert transcribe(folder, *words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"cnn-mellin: {tmp_path}/pictures/a.png: cannot be written (Is a directory)")
+    assert printed.out == f"{tmp_path / 'out'}: 2 of 2 files\n"
+    assert (tmp_path / "pictures" / "b.png").is_file()
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_results_never_take_the_place_of_audio(folder, tmp_path, capsys, option):
+    audio = tmp_path / "a.png"
+    audio.write_bytes((folder / "a.sph").read_bytes())
+    (tmp_path / "link.png").symlink_to(audio)
+    before = audio.read_bytes()
+    for result in (audio, tmp_path / "link.png"):
+        assert transcribe(folder, audio, option, result) == 2
+        assert f"{option} {result}: is one of the files to transcribe; name another" in capsys.readouterr().err
+    assert audio.read_bytes() == before
+
+
+def test_pictures_of_one_name_are_refused(folder, tmp_path, capsys):
+    for name in ("x/y/z.sph", "x_y/z.sph"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes((folder / "a.sph").read_bytes())
+    words = [tmp_path / "x/y/z.sph", tmp_path / "x_y/z.sph", "--plot", tmp_path / "pictures"]
+    assert transcribe(folder, *words) == 2
+    assert "--plot: two pictures would be " in capsys.readouterr().err
+    assert not (tmp_path / "pictures").exists()
 
 
 def test_where_no_file_is_good_nothing_is_written(folder, tmp_path):

@@ -60,6 +60,7 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
             "wav.scp:1: r1 is a command .* which is not run; write its output",
         ),
         ("wav.scp", ["r1 r1.wav", "r2 none.wav"], "wav.scp:2: .*none.wav does not exist; relative paths start in"),
+        ("wav.scp", ["r1 r1.wav", "r2 ."], r"wav.scp:2: .* is no file \(a folder, pipe or device\); name one"),
         ("wav.scp", ["r1"], "wav.scp:1: r1 has no audio file"),
         ("wav.scp", ["r1 r1.wav", "r1 r2.wav"], "wav.scp:2: r1 is there a second time"),
         ("segments", ["u1 r9 0 1"], "segments:1: recording r9 is not in wav.scp"),

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from cnn_mellin.errors import AudioError
-from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.features.audio import count_samples, read_audio, write_sphere
 
 SAMPLES = np.random.default_rng(1).integers(-32768, 32768, 1000)
 
@@ -127,3 +127,61 @@ def test_a_part_past_the_end_is_refused(tmp_path, start_s, end_s, span):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
     with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but {span} s is asked for; mend the segment"):
         read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s)
+
+
+@pytest.mark.parametrize("span", [(0.00001, 0.00002), (0.01, 0.01), (0.02, 0.01)])
+def test_a_part_shorter_than_a_sample_is_named(tmp_path, span):
+    write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
+    message = f"a.wav: the segment {span[0]:g} to {span[1]:g} s is shorter than a sample at 16000 Hz; mend the segment"
+    with pytest.raises(AudioError, match=message):
+        read_audio(tmp_path / "a.wav", start_s=span[0], end_s=span[1])
+
+
+@pytest.mark.parametrize("file_format", ["WAV", "AIFF", "MAT5", "IRCAM"])
+@pytest.mark.parametrize(
+    "samples", [SAMPLES / 1.0, SAMPLES * 0.01, np.arange(-5.0, 5.0)], ids=["16 bits", "quiet", "whole"]
+)
+@pytest.mark.filterwarnings("ignore:.*do not say how long")
+def test_float_samples_in_units_of_integers_are_refused(tmp_path, file_format, samples):
+    soundfile.write(tmp_path / "a.wav", samples, 16000, format=file_format, subtype="FLOAT")
+    peak = f"{abs(samples.astype(np.float32)).max():g}"
+    with pytest.raises(
+        AudioError, match=f"a.wav: float samples reach {peak}, but full scale is 1: .* divide them by 32768"
+    ):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_float_samples_somewhat_above_full_scale_are_read(tmp_path):
+    samples = np.linspace(-3.0, 2.5, 99, dtype=np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    assert np.array_equal(read_audio(tmp_path / "a.wav"), samples * 32768)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reading_in_blocks_equals_reading_at_once(tmp_path, monkeypatch, channels):
+    soundfile.write(tmp_path / "a.flac", SAMPLES.astype(np.int16)[:999].reshape(-1, channels), 16000)
+    at_once = read_audio(tmp_path / "a.flac", mix_down=True, start_s=0.001)
+    monkeypatch.setattr("cnn_mellin.features.audio._BLOCK", 50)
+    assert np.array_equal(read_audio(tmp_path / "a.flac", mix_down=True, start_s=0.001), at_once)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (sphere(1000, LITTLE[:-2]), "is cut short: its header promises 1000 samples, 999 are there"),
+        (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
+    ],
+)
+def test_counting_refuses_as_reading_does(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(AudioError, match=f"a.wav: {message}"):
+        count_samples(tmp_path / "a.wav")
+
+
+def test_the_count_is_the_number_of_samples_read(tmp_path):
+    for file_format in ("WAV", "FLAC", "OGG", "AIFF"):
+        soundfile.write(tmp_path / "a", SAMPLES / 40000, 16000, format=file_format)
+        assert count_samples(tmp_path / "a") == len(read_audio(tmp_path / "a")) == 1000

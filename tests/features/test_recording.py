@@ -64,3 +64,33 @@ def test_a_cut_stereo_file_is_named(tmp_path):
     (tmp_path / "a.wav").write_bytes(whole[:-4000])
     with pytest.raises(AudioError, match="is cut short: its header promises 4000 samples, 3000 are there"):
         read_recording(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 999_999_937, 2_147_483_647])
+def test_absurd_rates_are_refused_before_anything_is_computed(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.zeros(999), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(
+        AudioError, match=f"a.wav: sample rate is {rate} Hz; expected 1000 to 768000 Hz; mend its header"
+    ):
+        read_recording(tmp_path / "a.wav")
+
+
+def test_a_rate_of_zero_is_one_line(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(999), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = bytes(4)
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(AudioError, match=r"a.wav: (is no audio file that can be read|sample rate is 0 Hz)"):
+        read_recording(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("rate", [1009, 191_999, 767_957])
+def test_rates_without_a_common_divisor_have_a_bounded_filter(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", tone(rate, 200.0, 0.2), rate, subtype="FLOAT")
+    samples, _ = read_recording(tmp_path / "a.wav")
+    assert abs(len(samples) - 3200) <= 16000 // rate + 1
+    middle = slice(500, 2700)
+    np.testing.assert_allclose(samples[middle] / 32768, tone(16000, 200.0, 0.2)[middle], atol=2e-3)

@@ -155,7 +155,7 @@ def _span(path: str | Path, num_samples: int, rate: int, start_s: float, end_s: 
 
 
 def _decoded(path: str | Path, audio: AudioFile, first: int, count: int) -> NDArray[np.float32]:
-    """Samples in units of full scale, read block by block, so that a header cannot ask for more memory than is needed."""
+    """Samples in units of full scale, in blocks, so that a header cannot ask for more memory than the file needs."""
     sound = audio.sound
     block = max(_BLOCK // sound.channels, 1)
     blocks: list[NDArray[np.float32]] = []

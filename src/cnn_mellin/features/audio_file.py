@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import soundfile
 
 from cnn_mellin.errors import AudioError
-from cnn_mellin.features.containers import DamagedAudio, Promise, bytes_left_over, read_promise
+from cnn_mellin.features.containers import DamagedAudioError, Promise, bytes_left_over, read_promise
 from cnn_mellin.features.containers.promise import Reader
 
 __all__ = ["AudioFile", "open_audio"]
 
+_LONG, _MOST_KEPT = 1 << 20, 64  # bytes of a file whose promise is kept; number of them
+_kept: dict[tuple[int, ...], tuple[Promise | None, int]] = {}
+_kept_lock = Lock()
 _KINDS = (
     (stat.S_ISDIR, "folder"),
     (stat.S_ISFIFO, "pipe"),
@@ -56,14 +60,14 @@ def open_audio(path: str | Path) -> Iterator[AudioFile]:
         AudioError: it is no regular file, empty, unreadable, garbage, shorter than its header says, or several joined.
     """
     with _regular_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        size = status.st_size
         if not size:
             raise AudioError(path, "is empty (0 bytes); copy it again")
         try:
             reader = Reader(lambda place, num_bytes: _read_at(file, place, num_bytes), size)
-            promise = read_promise(reader)
-            num_left_over = bytes_left_over(reader, promise) if promise is not None else 0
-        except DamagedAudio as damage:
+            promise, num_left_over = _promise(reader, status)
+        except DamagedAudioError as damage:
             raise AudioError(path, str(damage)) from None
         except OSError as error:
             raise AudioError(path, f"cannot be read ({error.strerror})") from None
@@ -90,6 +94,22 @@ def _regular_file(path: str | Path) -> BinaryIO:
         raise AudioError(path, f"cannot be read ({error.strerror})") from None
     except ValueError as error:  # a name with a zero byte
         raise AudioError(ascii(str(path)), f"cannot be read ({error})") from None
+
+
+def _promise(reader: Reader, status: os.stat_result) -> tuple[Promise | None, int]:
+    """Promise of a file, and bytes after its samples; those of long files are kept, of which segments are read."""
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    with _kept_lock:
+        if key in _kept:
+            return _kept[key]
+    promise = read_promise(reader)
+    found = promise, bytes_left_over(reader, promise) if promise is not None else 0
+    if status.st_size >= _LONG:
+        with _kept_lock:
+            _kept[key] = found
+            if len(_kept) > _MOST_KEPT:
+                del _kept[next(iter(_kept))]
+    return found
 
 
 def _read_at(file: BinaryIO, place: int, num_bytes: int) -> bytes:

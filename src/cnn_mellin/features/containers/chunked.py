@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cnn_mellin.features.containers.promise import (
-    DamagedAudio,
+    DamagedAudioError,
     Promise,
     Reader,
     promise_of_bytes,
@@ -49,7 +49,7 @@ def _riff_frame_bytes(read: Reader, place: int, num_bytes: int, order: str) -> i
 
 
 def _riff_data(read: Reader, first: int, num_bytes: int, frame_bytes: int, order: str, lengths_64: int) -> Promise:
-    long = bool(lengths_64) and num_bytes == 0xFFFFFFFF
+    long = bool(lengths_64) and num_bytes in (0, 0xFFFFFFFF)
     promised = read.number(lengths_64 + 8, 8, order) if long else num_bytes
     there = read.size - first
     if promised > there and not says_unknown(promised) or promised and promised <= there:
@@ -61,7 +61,7 @@ def _riff_data(read: Reader, first: int, num_bytes: int, frame_bytes: int, order
     refuse_part_of_a_sample(there, frame_bytes, padded=True)
     if long:
         lengths = struct.pack(order + "QQQ", read.size - 8, there, there // max(frame_bytes, 1))
-        corrections = {lengths_64: lengths}
+        corrections = {lengths_64: lengths, first - 4: b"\xff\xff\xff\xff"}
     else:
         sizes = (min(read.size - 8, 0xFFFFFFFF), min(there, 0xFFFFFFFF))
         corrections = {4: struct.pack(order + "I", sizes[0]), first - 4: struct.pack(order + "I", sizes[1])}
@@ -82,7 +82,9 @@ def read_w64(read: Reader) -> Promise | None:
             first, there = place + 24, read.size - place - 24
             if num_bytes - 24 > 0 and not (says_unknown(num_bytes) and num_bytes - 24 > there):
                 promise = promise_of_bytes("W64", read.size, first, num_bytes - 24, frame_bytes)
-                return replace(promise, end=_end_of_w64(read, place + _aligned(num_bytes)))
+                aligned = place + _aligned(num_bytes)
+                end = _end_of_w64(read, aligned)
+                return replace(promise, end=place + num_bytes if end == aligned else min(end, read.size))
             if not there or (num_bytes == 24 and _end_of_w64(read, first) >= read.size):
                 return Promise("W64", 0, read.size)
             refuse_joined(read, first)
@@ -107,7 +109,7 @@ def _end_of_w64(read: Reader, place: int) -> int:
         if len(header) < 24 or header[6:16] != b"\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a" or num_bytes < 24:
             break
         place += _aligned(num_bytes)
-    return min(place, read.size)
+    return place
 
 
 def read_aiff(read: Reader) -> Promise | None:
@@ -147,7 +149,7 @@ def _aiff_data(read: Reader, place: int, num_bytes: int, counter: int, frame_byt
         promise = promise_of_bytes("AIFF", read.size, first, max(promised, 0), frame_bytes)
         if frame_bytes and promise.num_frames is not None and promise.num_frames < num_frames:
             found = f"its header promises {num_frames} samples, {promise.num_frames} are there"
-            raise DamagedAudio(f"is cut short: {found}; copy it again")
+            raise DamagedAudioError(f"is cut short: {found}; copy it again")
         return _after_chunks(read, promise)
     if there <= 0 or (num_bytes == 8 + offset and _end_of_chunks(read, first, ">") >= read.size):
         return Promise("AIFF", 0, read.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from cnn_mellin.features.containers.promise import (
-    DamagedAudio,
+    DamagedAudioError,
     Promise,
     Reader,
     promise_of_bytes,
@@ -125,5 +125,5 @@ def read_voc(read: Reader) -> Promise | None:
             )
         place += 4 + num_bytes
     if blocks > 1:
-        raise DamagedAudio(f"has {blocks} blocks of samples, of which only the first can be read; write it as WAV")
+        raise DamagedAudioError(f"has {blocks} blocks of samples, of which only the first can be read; write it as WAV")
     return promise and Promise("VOC", promise.num_frames, min(place + (read(place, 1) == b"\0"), read.size))

@@ -1,8 +1,8 @@
-"""FLAC: the number of samples that its first block gives, or that its last frame shows where the block says "unknown"."""
+"""FLAC: the number of samples that its first block gives, or its last frame where that block says "unknown"."""
 
 from __future__ import annotations
 
-from cnn_mellin.features.containers.promise import DamagedAudio, Promise, Reader
+from cnn_mellin.features.containers.promise import DamagedAudioError, Promise, Reader
 
 __all__ = ["read_flac"]
 
@@ -22,7 +22,7 @@ def read_flac(read: Reader, start: int = 0) -> Promise | None:
         start: place of its mark, after tags.
 
     Raises:
-        DamagedAudio: several files are joined, or the length is unknown and the file does not end with a whole frame.
+        DamagedAudioError: several files are joined, or the length is unknown and the end is no whole frame.
     """
     if read(start, 8) not in _STARTS:
         return None
@@ -37,13 +37,14 @@ def read_flac(read: Reader, start: int = 0) -> Promise | None:
 
 
 def _refuse_joined(read: Reader, start: int) -> None:
-    step, overlap = 1 << 22, len(_STARTS[0]) - 1
+    step = 1 << 22
     for place in range(start + 8, read.size, step):
-        content = read(place, step + overlap)
-        if any(mark in content for mark in _STARTS):
-            raise DamagedAudio(
-                "is several FLAC files joined, of which only the first can be read; split it, or join their samples"
-            )
+        content, at = read(place, step + 7), -1
+        while (at := content.find(b"fLaC", at + 1)) >= 0:
+            if content[at : at + 8] in _STARTS:
+                raise DamagedAudioError(
+                    "is several FLAC files joined, of which only the first can be read; split it, or join their samples"
+                )
 
 
 def _frames_by_the_last(read: Reader, start: int) -> int:
@@ -60,7 +61,7 @@ def _frames_by_the_last(read: Reader, start: int) -> int:
             return count
     if first >= end:
         return 0
-    raise DamagedAudio("is cut short: it does not end with a whole FLAC frame, and gives no length; copy it again")
+    raise DamagedAudioError("is cut short: it does not end with a whole FLAC frame, and gives no length; copy it again")
 
 
 def _first_frame(read: Reader, start: int) -> int:

@@ -19,7 +19,7 @@ from cnn_mellin.features.containers.fixed_header import (
 from cnn_mellin.features.containers.flac import read_flac
 from cnn_mellin.features.containers.mpeg import read_mpeg, tag_bytes
 from cnn_mellin.features.containers.ogg import read_ogg
-from cnn_mellin.features.containers.promise import DamagedAudio, Promise, Reader
+from cnn_mellin.features.containers.promise import DamagedAudioError, Promise, Reader
 from cnn_mellin.features.containers.sphere import SPHERE_MAGIC, read_sphere
 
 __all__ = ["bytes_left_over", "read_promise"]
@@ -53,6 +53,7 @@ _WITHOUT_LENGTH = {
     b"fap ": "PAF",
     b"PVF1": "PVF",
 }
+_ALIGNMENT = 8  # the widest of padding: W64's
 _IGNORED_AT_THE_END = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 
 
@@ -66,7 +67,7 @@ def read_promise(read: Reader) -> Promise | None:
         None for a file that begins like none that is known here; the audio library may still know it.
 
     Raises:
-        DamagedAudio: the file is shorter than its header says, or several files joined.
+        DamagedAudioError: the file is shorter than its header says, or several files joined.
     """
     head = read(0, 32)
     start = tag_bytes(read, 0)
@@ -87,19 +88,22 @@ def read_promise(read: Reader) -> Promise | None:
 
 
 def bytes_left_over(read: Reader, promise: Promise) -> int:
-    """Bytes after the recording that are neither tags nor a byte of padding."""
+    """Bytes after the recording that are neither tags nor padding."""
     if promise.end is None or read.size - promise.end <= 1:
         return 0
-    return 0 if read(promise.end, 11).startswith(_IGNORED_AT_THE_END) else read.size - promise.end
+    rest = read(promise.end, 11)
+    if rest.startswith(_IGNORED_AT_THE_END) or (len(rest) < _ALIGNMENT and not any(rest)):
+        return 0
+    return read.size - promise.end
 
 
 def _refuse_joined(read: Reader, promise: Promise) -> None:
-    if promise.end is None:
+    if promise.end is None or promise.end >= read.size:
         return
-    for padding in (0, 1):
+    for padding in range(_ALIGNMENT):
         head = read(promise.end + padding, 32)
         if any(len(magic) > 2 and head.startswith(magic) for magic in (*_READERS, b"fLaC")):
-            raise DamagedAudio(
+            raise DamagedAudioError(
                 f"is several files joined, of which only the first can be read (another begins at byte "
                 f"{promise.end + padding}); split it, or join their samples"
             )

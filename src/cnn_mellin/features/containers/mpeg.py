@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnn_mellin.features.containers.promise import DamagedAudio, Promise, Reader
+from cnn_mellin.features.containers.promise import DamagedAudioError, Promise, Reader
 
 __all__ = ["frame_at", "read_mpeg", "tag_bytes"]
 
@@ -64,7 +64,7 @@ def read_mpeg(read: Reader, start: int = 0) -> Promise | None:
         start: place of the first frame, after tags.
 
     Raises:
-        DamagedAudio: fewer or more frames are there, the last one is cut, or other bytes stand between frames.
+        DamagedAudioError: fewer or more frames are there, the last one is cut, or other bytes stand between frames.
     """
     found = frame_at(read(start, 4))
     if found is None:
@@ -81,10 +81,10 @@ def read_mpeg(read: Reader, start: int = 0) -> Promise | None:
         whole = promised_bytes is not None and end - start >= promised_bytes
         if num_frames < promised and not whole:
             why = f"its header promises {promised} frames, {num_frames} are there"
-            raise DamagedAudio(f"is cut short: {why}; copy it again")
+            raise DamagedAudioError(f"is cut short: {why}; copy it again")
         if num_frames > promised + 1:
             why = f"its header promises {promised} frames, {num_frames} are there"
-            raise DamagedAudio(f"has more than it says ({why}): files joined? Split it, or join their samples")
+            raise DamagedAudioError(f"has more than it says ({why}): files joined? Split it, or join their samples")
         return Promise("MPEG", None, end)
     if counts is None and end - start < num_frames * (frame_bytes - 1):
         # The library guesses a length by the first frame's bit rate, and reads no further, where later ones are lower.
@@ -104,9 +104,9 @@ def _walk(read: Reader, place: int) -> tuple[int, int]:
         frame_bytes, _, _, side = found
         if place + frame_bytes > read.size:
             why = f"its last frame has {read.size - place} of {frame_bytes} bytes"
-            raise DamagedAudio(f"is cut short: {why}; copy it again")
+            raise DamagedAudioError(f"is cut short: {why}; copy it again")
         if read(place + 4 + side, 4) in _KINDS:
-            raise DamagedAudio("is several MP3 files joined; split it, or join their samples")
+            raise DamagedAudioError("is several MP3 files joined; split it, or join their samples")
         num_frames += 1
         place += frame_bytes
     return num_frames, place
@@ -121,8 +121,8 @@ def _refuse_what_follows(read: Reader, place: int) -> None:
     for at in range(len(content) - 4):
         if content[at] == 0xFF and _frames_follow(read, after + at):
             if after > place:
-                raise DamagedAudio("is several MP3 files joined; split it, or join their samples")
-            raise DamagedAudio(f"is damaged: bytes {place} to {after + at} are no MPEG frame; copy it again")
+                raise DamagedAudioError("is several MP3 files joined; split it, or join their samples")
+            raise DamagedAudioError(f"is damaged: bytes {place} to {after + at} are no MPEG frame; copy it again")
 
 
 def _frames_follow(read: Reader, place: int) -> bool:
@@ -148,7 +148,7 @@ def _is_tag(read: Reader, place: int) -> bool:
 
 
 def _counts(read: Reader, start: int, side: int) -> tuple[int | None, int | None] | None:
-    """Frames and bytes that a first frame of no samples counts (Xing, Info or VBRI), or None where it is a common one."""
+    """Frames and bytes that a first frame of no samples counts (Xing, Info or VBRI); None for a common frame."""
     place = start + 4 + side
     if read(place, 4) in _KINDS:
         flags = read.number(place + 4, 4, ">")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnn_mellin.features.containers.promise import DamagedAudio, Promise, Reader
+from cnn_mellin.features.containers.promise import DamagedAudioError, Promise, Reader
 
 __all__ = ["read_ogg"]
 
@@ -28,8 +28,8 @@ def read_ogg(read: Reader) -> Promise:
         read: of the file.
 
     Raises:
-        DamagedAudio: a page is missing or cut, the last one too; or the file holds several audio streams, one after
-            another or side by side.
+        DamagedAudioError: a page is missing or cut; or the file holds several audio streams, one after another or side
+            by side.
     """
     streams: dict[int, _Stream] = {}
     place, num_chained, in_data = 0, 0, False
@@ -40,7 +40,7 @@ def read_ogg(read: Reader) -> Promise:
         kind, serial, number, num_segments = header[5], header[14:18], header[18:22], header[26]
         page_bytes = 27 + num_segments + sum(header[27 : 27 + num_segments])
         if place + page_bytes > read.size or len(header) < 27 + num_segments:
-            raise DamagedAudio(
+            raise DamagedAudioError(
                 f"is cut short: its last page has {read.size - place} of {page_bytes} bytes; copy it again"
             )
         key, page = int.from_bytes(serial, "little"), int.from_bytes(number, "little")
@@ -49,24 +49,26 @@ def read_ogg(read: Reader) -> Promise:
             audio = read(place + 27 + num_segments, 8).startswith(_AUDIO)
             streams[key] = _Stream(audio, page + 1, bool(kind & _LAST))
         elif key not in streams:
-            raise DamagedAudio("is damaged: it does not begin with the first page of its stream; copy it again")
+            raise DamagedAudioError("is damaged: it does not begin with the first page of its stream; copy it again")
         else:
             stream = streams[key]
             if stream.audio and page != stream.next_page:
                 found = f"after page {stream.next_page - 1} of its audio comes page {page}"
-                raise DamagedAudio(f"is damaged: {found}; copy it again")
+                raise DamagedAudioError(f"is damaged: {found}; copy it again")
             stream.next_page, stream.ended, in_data = page + 1, bool(kind & _LAST), True
         place += page_bytes
     if read.size - place >= 4 and _page_after(read, place):
-        raise DamagedAudio(f"is damaged: bytes {place} and on are no Ogg page, but pages follow; copy it again")
+        raise DamagedAudioError(f"is damaged: bytes {place} and on are no Ogg page, but pages follow; copy it again")
     if num_chained:
         why = f"is {num_chained + 1} Ogg files joined, of which only the first can be read"
-        raise DamagedAudio(f"{why}; split it, or join their samples")
+        raise DamagedAudioError(f"{why}; split it, or join their samples")
     audible = [stream for stream in streams.values() if stream.audio]
     if len(audible) > 1:
-        raise DamagedAudio(f"holds {len(audible)} audio streams, of which only one can be read; write them apart")
+        raise DamagedAudioError(f"holds {len(audible)} audio streams, of which only one can be read; write them apart")
     if any(not stream.ended for stream in audible):
-        raise DamagedAudio("is cut short: the page that ends its audio is missing; copy it again, or encode it anew")
+        raise DamagedAudioError(
+            "is cut short: the page that ends its audio is missing; copy it again, or encode it anew"
+        )
     return Promise("Ogg", None, place)
 
 

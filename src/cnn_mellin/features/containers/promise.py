@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
-    "DamagedAudio",
+    "DamagedAudioError",
     "Promise",
     "Reader",
     "promise_of_bytes",
@@ -31,7 +31,7 @@ _LONGEST_BEGINNING = 32
 _PLACEHOLDER_64_BITS = 1 << 62  # from here on no file can be that long: ffmpeg writes 2^63 - 1, others 2^64 - 1
 
 
-class DamagedAudio(ValueError):
+class DamagedAudioError(ValueError):
     """A file is not what its header says; the text is a phrase that follows the name of the file."""
 
 
@@ -47,17 +47,18 @@ class Reader:
         self._read_at, self.size = read_at, size
 
     def __call__(self, place: int, num_bytes: int) -> bytes:
+        """Bytes at a place."""
         return self._read_at(place, num_bytes) if 0 <= place < self.size else b""
 
     def number(self, place: int, num_bytes: int, order: str, *, signed: bool = False) -> int:
         """A whole number at a place.
 
         Raises:
-            DamagedAudio: the file ends before it.
+            DamagedAudioError: the file ends before it.
         """
         content = self(place, num_bytes)
         if len(content) < num_bytes:
-            raise DamagedAudio(f"is cut short within its header, after {self.size} bytes; copy it again")
+            raise DamagedAudioError(f"is cut short within its header, after {self.size} bytes; copy it again")
         return int.from_bytes(content, "big" if order == ">" else "little", signed=signed)
 
 
@@ -104,13 +105,13 @@ def promise_of_bytes(container: str, size: int, first: int, promised: int, frame
         frame_bytes: bytes of a sample in all channels; 0 where they are compressed.
 
     Raises:
-        DamagedAudio: the file ends before that.
+        DamagedAudioError: the file ends before that.
     """
     there = max(size - first, 0)
     if promised > there:
         unit, divisor = ("samples", frame_bytes) if frame_bytes else ("bytes of samples", 1)
         found = f"its header promises {promised // divisor} {unit}, {there // divisor} are there"
-        raise DamagedAudio(f"is cut short: {found}; copy it again")
+        raise DamagedAudioError(f"is cut short: {found}; copy it again")
     return Promise(container, promised // frame_bytes if frame_bytes else None, first + promised)
 
 
@@ -118,14 +119,14 @@ def refuse_joined(read: Reader, first: int) -> None:
     """Refuse samples of unknown length, from a place on, that hold the header of another file.
 
     Raises:
-        DamagedAudio: they do.
+        DamagedAudioError: they do.
     """
     step = 1 << 20
     for place in range(first, read.size, step):
         found = _BEGINNINGS.search(read(place, step + _LONGEST_BEGINNING))
         if found:
             where = f"another begins at byte {place + found.start()}"
-            raise DamagedAudio(f"is several files joined ({where}); split it, or join their samples")
+            raise DamagedAudioError(f"is several files joined ({where}); split it, or join their samples")
 
 
 def refuse_part_of_a_sample(there: int, frame_bytes: int, *, padded: bool = False) -> None:
@@ -137,8 +138,8 @@ def refuse_part_of_a_sample(there: int, frame_bytes: int, *, padded: bool = Fals
         padded: a byte is added to an odd number of bytes.
 
     Raises:
-        DamagedAudio: they do.
+        DamagedAudioError: they do.
     """
     if frame_bytes and there % frame_bytes > (padded and there % 2 == 0):
         why = f"its last sample has {there % frame_bytes} of {frame_bytes} bytes"
-        raise DamagedAudio(f"is cut short: {why}; copy it again")
+        raise DamagedAudioError(f"is cut short: {why}; copy it again")
