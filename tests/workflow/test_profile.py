@@ -42,7 +42,7 @@ def test_without_sbatch_the_remedy_is_named(tmp_path, monkeypatch):
         ("stages: {trian: []}", "stages: trian is no stage; the nearest known is 'train'"),
         ("stages: {train: x}", "stages: train must be a list of sbatch options"),
         ("- a", "must hold names and values"),
-        ("a: [", "is no YAML"),
+        ("a: [", "is not YAML"),
     ],
 )
 def test_wrong_profiles_are_named(tmp_path, text, why):
