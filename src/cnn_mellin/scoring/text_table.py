@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Literal
 
-__all__ = ["TableFormat", "format_table"]
+__all__ = ["TableFormat", "escape_markdown", "format_line", "format_table"]
 
 TableFormat = Literal["text", "csv", "markdown", "latex"]
-_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"})
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+# All that begins markup; an underscore within a word does not.
+_MARKUP = re.compile(r"[\\`*|\[\]~]|(?<![^\W_])_|_(?![^\W_])")
+_TAG, _ENTITY = re.compile(r"<(?=[A-Za-z/!?])"), re.compile(r"&(?=#?\w+;)")
+# Spreadsheets run a cell that begins so as a formula, unless it is a number, or the sign is all there is.
+_FORMULA = re.compile(r"(?:[=@\t\r]|[+\-](?![\d.+\-eE]*$)).", re.DOTALL)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text that Markdown shows as it is, on one line.
+
+    >>> escape_markdown("<eps> | m_corr _x_, p < 0.1")
+    '&lt;eps> \\| m_corr \\_x\\_, p < 0.1'
+    """
+    text = _ENTITY.sub("&amp;", " ".join(text.splitlines()))
+    return _MARKUP.sub(r"\\\g<0>", _TAG.sub("&lt;", text))
+
+
+def format_line(text: str, table_format: TableFormat = "text") -> str:
+    """A line between tables: a comment in LaTeX, escaped in Markdown."""
+    if table_format == "latex":
+        return f"% {' '.join(text.splitlines())}"
+    return escape_markdown(text) if table_format == "markdown" else text
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], table_format: TableFormat = "text") -> str:
     """A table, its first column flush left, the others right; without a line end.
+
+    Cells are shown as they are: what Markdown or LaTeX would read as markup is escaped, and in CSV a cell that a
+    spreadsheet would run as a formula begins with an apostrophe.
 
     Raises:
         ValueError: a row has more or fewer cells than the header, or the format is not known.
@@ -34,10 +63,13 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], table_for
     lines = [list(header), *map(list, rows)]
     if table_format == "csv":
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
+        rows_of_data = [["'" + cell if _FORMULA.match(cell) else cell for cell in line] for line in lines]
+        csv.writer(text, lineterminator="\n").writerows(rows_of_data)
         return text.getvalue().rstrip("\n")
     if table_format == "latex":
         lines = [[cell.translate(_LATEX) for cell in line] for line in lines]
+    if table_format == "markdown":
+        lines = [[escape_markdown(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [[lines[i][0].ljust(widths[0]), *map(str.rjust, lines[i][1:], widths[1:])] for i in range(len(lines))]
     if table_format == "text":
