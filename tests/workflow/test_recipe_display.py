@@ -51,3 +51,12 @@ def test_elsewhere_there_are_lines_alone_and_none_where_it_is_quiet(records, cap
         with RecipeDisplay(records.folder, quiet=quiet) as display:
             display.say("prep: done")
     assert capsys.readouterr().out == "prep: done\n"
+
+
+def test_the_line_moves_though_the_recipe_changes_into_its_folder(records, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.chdir(records.folder.parent)
+    with RecipeDisplay(records.folder.name):
+        monkeypatch.chdir(records.folder)
+        time.sleep(0.8)
+    assert "1 steps done, 2 running; train-1: begins" in capsys.readouterr().out
