@@ -44,9 +44,11 @@ def test_what_is_printed_for_people_is_in_the_log_and_in_the_file(tmp_path):
 
 
 def test_the_reason_of_a_failure_is_in_the_log_in_utf_8_whatever_the_console(tmp_path):
-    log, status = ended(tmp_path, "a", "data", "info", "ɑː−", stdout="a.json", PYTHONIOENCODING="cp1252")
+    log, status = ended(
+        tmp_path, "a", "--read-ini", "ɑː−.ini", "--print-ini", stdout="a.json", PYTHONIOENCODING="cp1252"
+    )
     assert status == 2
-    assert log.splitlines()[-1].startswith("cnn-mellin: ɑː−: there is no such folder")
+    assert log.splitlines()[-1].startswith("cnn-mellin: ɑː−.ini: ")
     assert not (tmp_path / "a.json").exists()
 
 

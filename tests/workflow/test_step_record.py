@@ -38,10 +38,8 @@ def test_a_damaged_record_is_named_with_its_remedy(records, kind, content, why):
     with pytest.raises(DataError, match=re.escape(why)) as told:
         records.read("prep", kind)
     said = str(told.value)
-    assert said.startswith(f"{records.path('prep', kind)}: ")
-    assert said.endswith(
-        "; delete it and run the recipe's command again, which does the step anew where that is needed"
-    )
+    assert said.startswith(f"{records.path('prep', kind)}:")
+    assert "; delete it and run the recipe's command again, which does the step anew" in said
 
 
 def test_a_record_may_begin_with_a_byte_order_mark_or_be_missing(records):

@@ -41,10 +41,10 @@ def test_only_the_end_of_a_long_log_is_read_and_no_control_character_shown(recor
 
 def test_the_reason_is_in_what_the_recipe_says(records):
     runner = StepRunner(records, LocalMachine(), say=lambda _line: None)
-    step = Step("a", "train", ("data", "info", "nowhere"), stdout="a.run1", products=("a.run1",))
-    with pytest.raises(StepFailed, match="a: ended with status 2: cnn-mellin: nowhere: there is no such folder"):
+    step = Step("a", "train", ("--read-ini", "nowhere.ini", "--print-ini"), stdout="a.run1", products=("a.run1",))
+    with pytest.raises(StepFailed, match="a: ended with status 2: cnn-mellin: nowhere.ini: "):
         runner.run(step)
-    assert runner.failed["a"].startswith("ended with status 2: cnn-mellin: nowhere")
+    assert runner.failed["a"].startswith("ended with status 2: cnn-mellin: nowhere.ini: ")
 
 
 def test_a_killed_process_is_named_by_its_signal(records, monkeypatch):

@@ -68,8 +68,8 @@ class Section:
         self._html.append(
             f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         )
-        cells = [[_visible(cell) for cell in row] for row in (header, *rows)]
-        self._markdown.append(format_table(cells[0], cells[1:], "markdown"))
+        shown = [[_visible(cell) for cell in row] for row in (header, *rows)]
+        self._markdown.append(format_table(shown[0], shown[1:], "markdown"))
 
     def picture(self, content: bytes, caption: str, *, kind: str = "svg+xml") -> None:
         """Add a picture, which the page holds; Markdown has only its caption."""
