@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -444,3 +445,26 @@ def test_a_folder_with_a_percent_sign_is_no_pattern_of_sbatch(fake_slurm, tmp_pa
     machine = SlurmMachine(folder, poll_s=0.01)
     machine._sbatch("a-0", [step("a")], folder / "logs" / "a.log")
     assert f"--output={tmp_path}/100%%a/logs/a.log" in fake_slurm.wrote("sbatch.arguments").splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_told_to_stop_the_recipe_leaves_its_jobs_at_once(fake_slurm, small_corpus, tmp_path, name):
+    profile, folder = tmp_path / "p.yaml", tmp_path / "exp"
+    profile.write_text("machine: slurm\npoll_s: 5\n")
+    more = ["--tiny", "--until", "prep", "--profile", str(profile)]
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", "recipe", str(small_corpus), str(folder), *more]
+    records = StepRecords(folder)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as controller:
+        while "id" not in (records.read("prep-fbank-81-10ms", "job") or {}):
+            assert controller.poll() is None
+            time.sleep(0.1)
+        listed = f"101|PENDING|prep-fbank-81-10ms-{job_suffix(folder)}\n"
+        fake_slurm.says("queue", listed)
+        controller.send_signal(getattr(signal, name))
+        _, complaints = controller.communicate(timeout=20)
+    assert controller.returncode == 130
+    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"
+    assert (records.read("prep-fbank-81-10ms", "job") or {})["id"] == "101"

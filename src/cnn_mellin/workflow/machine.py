@@ -13,7 +13,11 @@ from typing import Any, Protocol
 from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.step_record import StepRecords
 
-__all__ = ["LocalMachine", "Machine"]
+__all__ = ["LocalMachine", "Machine", "StepLeft"]
+
+
+class StepLeft(Exception):  # noqa: N818 (what happened)
+    """A step goes on without the recipe, which was told to stop."""
 
 
 class Machine(Protocol):
@@ -32,10 +36,14 @@ class Machine(Protocol):
 
         Raises:
             UserError: it cannot be started.
+            StepLeft: the recipe was told to stop, and the step goes on.
         """
 
     def still_running(self, job: dict[str, Any]) -> bool:
         """Whether a job that an earlier run of the recipe began goes on."""
+
+    def leave(self) -> None:
+        """Wait no longer for steps that go on without the recipe."""
 
     def stop(self) -> None:
         """End what ends with the recipe."""
@@ -82,6 +90,9 @@ class LocalMachine:
     def still_running(self, job: dict[str, Any]) -> bool:
         """Never: its processes end with the recipe."""
         return False
+
+    def leave(self) -> None:
+        """Nothing: its processes end with the recipe."""
 
     def stop(self) -> None:
         """End all processes."""

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.workflow.gathered import Gathered
+from cnn_mellin.workflow.machine import StepLeft
 from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.slurm_queue import (
     ENDED_STATES,
@@ -88,6 +90,7 @@ class SlurmMachine:
         clusters = [chosen_clusters((*options, *more)) for more in ((), gpu_options, *self._stages.values())]
         named = dict.fromkeys(name for each in clusters for name in each.split(","))
         self._queue = SlurmQueue(self._suffix, named, poll_s)
+        self._left = threading.Event()
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
         """Submit a step, and wait for its end."""
@@ -110,8 +113,14 @@ class SlurmMachine:
             return False
         submitted = SlurmJob(job["id"], job.get("job_name", ""), cluster=job.get("cluster", ""))
         self._queue.add_cluster(submitted.cluster)
+        if self._left.is_set():
+            raise StepLeft
         state = self._queue.answered().state(submitted) or self._queue.recorded_state(submitted)
         return bool(state) and state not in ENDED_STATES
+
+    def leave(self) -> None:
+        """Wait no longer for jobs: they go on, and the next run of the recipe finds them."""
+        self._left.set()
 
     def stop(self) -> None:
         """Leave jobs as they are: they go on, and the next run of the recipe finds them."""
@@ -143,7 +152,11 @@ class SlurmMachine:
                 if state in _CUT_SHORT or now - gone_at > patience:
                     return _why(submitted, state)
             gone = gone_at < float("inf") or ended_at < float("inf")
-            time.sleep(min(self._poll_s, 1.0) if gone else self._poll_s)
+            self._pause(min(self._poll_s, 1.0) if gone else self._poll_s)
+
+    def _pause(self, seconds: float) -> None:
+        if self._left.wait(seconds):
+            raise StepLeft
 
     def _forget_before(self, at: float, step: Step, records: StepRecords) -> None:
         """Delete what an earlier start of a job left that waits again."""
@@ -218,7 +231,7 @@ class SlurmMachine:
             if not _TRANSIENT.search(done.stderr) or time.monotonic() - began > _SUBMISSION_S:
                 said = " ".join(f"{done.stderr} {done.stdout}".split())[-500:] or f"status {done.returncode}"
                 raise UserError(f"sbatch refused it: {said}; change the options in the profile, or try again later")
-            time.sleep(self._poll_s)
+            self._pause(self._poll_s)
 
     def _identified(self, name: str, clusters: str, printed: str) -> SlurmJob:
         """The job of a name that sbatch has just submitted, and printed this of."""

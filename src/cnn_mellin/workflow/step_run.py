@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cnn_mellin.errors import UserError
-from cnn_mellin.workflow.machine import LocalMachine, Machine
+from cnn_mellin.workflow.machine import LocalMachine, Machine, StepLeft
 from cnn_mellin.workflow.recipe_step import Step
 from cnn_mellin.workflow.step_record import GO_ON_STATUS, StepRecords
 
@@ -56,10 +56,13 @@ class StepRunner:
         """Run a step, or wait for the job that runs it already.
 
         Raises:
-            StepFailed: it ended badly, or did not make what it should.
+            StepFailed: it ended badly, did not make what it should, or goes on while the recipe was told to stop.
         """
         try:
             self._run(step)
+        except StepLeft:
+            self.interrupted = True
+            raise StepFailed(f"{step.name}: interrupted; its job goes on") from None
         except UserError as error:  # such as a damaged record
             self._fail(step, "cannot be run", str(error), 0.0)
 
