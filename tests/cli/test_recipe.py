@@ -1,4 +1,8 @@
+import contextlib
 import json
+import os
+import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -46,11 +50,12 @@ def test_all_steps_are_done_and_status_says_so(finished, capsys):
     capsys.readouterr()
     assert main(["recipe", "status", str(finished)]) == 0
     printed = capsys.readouterr().out
-    assert f"{finished}: not running" in printed
+    assert f"{finished}: finished" in printed
     rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines()[3:]}
-    assert rows["train"] == ["2", "-", "-", "-"]
-    assert rows["decode"] == ["10", "-", "-", "-"]
-    assert rows["report"] == ["1", "-", "-", "-"]
+    assert rows["train"][:5] == ["2", "-", "-", "-", "-"]
+    assert rows["decode"][:5] == ["10", "-", "-", "-", "-"]
+    assert rows["report"][:5] == ["1", "-", "-", "-", "-"]
+    assert all(re.fullmatch(r"\d+ (s|min)", " ".join(row[5:])) for row in rows.values())
     compared = json.loads((finished / "comparison" / "greedy.json").read_text())
     assert set(compared["systems"]) == {"lcorr-fbank-81-10ms-greedy", "mcorr-fbank-81-10ms-greedy"}
 
@@ -128,7 +133,7 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
     wrong = [*command(corpus, folder, "--until", "train", "--models", "lcorr"), "--settings", str(settings)]
     assert main(wrong) == 1
     printed = capsys.readouterr()
-    assert "1 steps failed" in printed.err
+    assert "1 step failed; mend what is wrong" in printed.err
     assert "train-lcorr-fbank-81-10ms-seed1: ended with status 2" in printed.err
     assert main(["recipe", "status", str(folder)]) == 0
     assert "the end of" in capsys.readouterr().out
@@ -185,6 +190,26 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     for arguments in (["recipe", "status", str(tmp_path)], ["report", str(tmp_path)]):
         assert main(arguments) == 2
         assert f"{tmp_path}: holds no recipe; begin one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("relative", [True, False])
+def test_on_a_terminal_the_line_shows_what_is_running(corpus, tmp_path, relative):
+    folder = "exp" if relative else str(tmp_path / "exp")
+    start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, Path(folder), "--until", "prep")]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, start)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while more := os.read(terminal, 65536):
+            shown += more
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert b"\r\x1b[2K0 steps done, 1 running; prep-fbank-81-10ms: " in shown
+    assert shown.endswith(f"{folder}: up to date as far as prep\r\n".encode())
 
 
 @pytest.mark.slow

@@ -26,6 +26,65 @@ def small_corpus(tmp_path_factory) -> Path:
     return folder
 
 
+class FakeSlurm:
+    """Programs sbatch, squeue and sacct that print what files of a folder hold, and write down how they were called.
+
+    Args:
+        folder: with `answer` (what sbatch prints), `queue` or `queue.CLUSTER` (what squeue prints), `accounts` (what
+            sacct prints); where a file `PROGRAM.error` lies, the program prints that on standard error and fails.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        kept = (
+            f'cd {folder}\nprintf "%s\\n" "$@" > "${{0##*/}}.arguments"\nenv > "${{0##*/}}.environment"\n'
+            'for a; do case "$a" in --clusters=*) c=".${a#*=}";; esac; done\n'
+        )
+        fails = 'if [ -e "${0##*/}.error" ]; then cat "${0##*/}.error" >&2; exit 1; fi\n'
+        for name, rest in (
+            ("sbatch", f"cat > script\n{fails}cat answer\n"),
+            ("squeue", f'echo >> looks\n{fails}cat "queue$c" 2> /dev/null || true\n'),
+            ("sacct", f"{fails}cat accounts\n"),
+        ):
+            program = folder / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(f"#!/bin/sh\n{kept}{rest}")
+            program.chmod(0o755)
+
+    def says(self, file: str, text: str) -> None:
+        """Change what a program prints, at once."""
+        (self.folder / "new").write_text(text)
+        (self.folder / "new").replace(self.folder / file)
+
+    def wrote(self, file: str) -> str:
+        """Content of a file of the folder."""
+        return (self.folder / file).read_text()
+
+    def wait_for_looks(self, count: int) -> None:
+        """Wait until squeue was asked so many times more."""
+        looks = self.folder / "looks"
+        before = looks.stat().st_size if looks.exists() else 0
+        until = time.monotonic() + 20
+        while not looks.exists() or looks.stat().st_size < before + count:
+            assert time.monotonic() < until, "squeue is not asked any more"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def fake_slurm(tmp_path, monkeypatch) -> FakeSlurm:
+    """Slurm's programs as a site may have them, for what no real cluster can be made to say."""
+    folder = tmp_path / "fake-slurm"
+    folder.mkdir()
+    fake = FakeSlurm(folder)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "SBATCH_", "SQUEUE_")):
+            monkeypatch.delenv(name)
+    fake.says("answer", "101\n")
+    fake.says("queue", "")
+    return fake
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
     """SLURM_CONF of a cluster that accepts jobs; it is exported too, and the cluster keeps no accounts."""

@@ -13,6 +13,7 @@ def records(tmp_path) -> StepRecords:
     records.write("prep", "done", {})
     for name in ("train-1", "train-2", "train-3"):
         records.write(name, "job", {})
+        records.write(name, "start", {"began": 0})
     records.write("train-3", "exit", {"status": 0})
     (tmp_path / "logs").mkdir()
     records.log("train-2").write_text("epoch 1/8\nepoch 2/8, loss 3\n\n")
@@ -26,6 +27,11 @@ def test_steps_that_run_take_turns(records):
     for name in ("train-1", "train-2"):
         records.write(name, "exit", {"status": 0})
     assert running_line(records) == "1 steps done, 0 running"
+
+
+def test_jobs_that_wait_for_a_cluster_are_not_counted_as_running(records):
+    records.delete("train-1", "start")
+    assert running_line(records) == "1 steps done, 1 running, 1 waiting; train-2: epoch 2/8, loss 3"
 
 
 def test_on_a_terminal_the_line_stays_below_what_is_said(records, capsys, monkeypatch):
@@ -45,3 +51,12 @@ def test_elsewhere_there_are_lines_alone_and_none_where_it_is_quiet(records, cap
         with RecipeDisplay(records.folder, quiet=quiet) as display:
             display.say("prep: done")
     assert capsys.readouterr().out == "prep: done\n"
+
+
+def test_the_line_moves_though_the_recipe_changes_into_its_folder(records, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.chdir(records.folder.parent)
+    with RecipeDisplay(records.folder.name):
+        monkeypatch.chdir(records.folder)
+        time.sleep(0.8)
+    assert "1 steps done, 2 running; train-1: begins" in capsys.readouterr().out

@@ -4,14 +4,16 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
+from cnn_mellin.errors import DataError
 from cnn_mellin.training.history import EpochRecord, write_history
-from cnn_mellin.workflow.recipe_options import RecipeOptions, tiny_sizes, write_options
+from cnn_mellin.workflow.recipe_options import RecipeOptions, read_options, tiny_sizes, write_options
 from cnn_mellin.workflow.recipe_report import _answer, results_text, write_report
 
 pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
@@ -193,3 +195,73 @@ def test_a_browser_shows_it_without_a_scroll_bar_to_the_side(recipe, tmp_path):
     shown = imread(picture)[..., :3]
     assert shown.shape[:2] == (3000, 1100)
     assert 0.5 < float((np.abs(shown - 1).max(axis=-1) < 0.02).mean()) < 0.97  # neither blank nor broken
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("comparison/greedy.json", b"{", "is not JSON (Expecting"),
+        ("comparison/greedy.json", b"[" * 100_000, "is nested too deeply"),
+        ("comparison/greedy.json", b"[1]", "it is [1], not an object"),
+        ("comparison/greedy.json", b'{"num_utterances": "8"}', "num_utterances is '8', not a whole number"),
+        ("comparison/trigram.json", b"{}", "num_utterances is missing"),
+        (f"scores/lcorr-{NAME}-speed.json", b'[{"rates": [{"group": "speaker"}]}]', "it[0].rates[0].name is missing"),
+        (f"scores/lcorr-{NAME}.json", b"\xff", "is not UTF-8 text (byte 0xff)"),
+        pytest.param(f"data/{NAME}/dev/partition.json", b'{"digest": 3}', "digest is 3, not", marks=pytest.mark.slow),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_remedy(recipe, name, content, why):
+    path = recipe / name
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        with pytest.raises(DataError) as told:
+            write_report(recipe)
+    finally:
+        path.write_bytes(before)
+    said = str(told.value)
+    assert said.startswith(f"{path}:")
+    assert why in said
+    assert said.endswith("; delete it and run the recipe's command again, which makes it anew")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"1,x,0,0,0,0,0,0\n", r"history.csv:2: '1,x,0,0,0,0,0,0' is not one number for each of epoch, learning_rate"),
+        (b"1,2\n", r"history.csv:2: '1,2' is not one number for each of epoch"),
+        (None, r"history.csv:1: names no epochs of a training; restore it, or delete it"),
+    ],
+)
+def test_a_damaged_history_is_named_with_its_line(recipe, line, why):
+    path = recipe / "models" / f"lcorr-{NAME}" / "seed1" / "history.csv"
+    before = path.read_bytes()
+    path.write_bytes(b"a,b\n1,2\n" if line is None else before.splitlines(keepends=True)[0] + line)
+    try:
+        with pytest.raises(DataError, match=why):
+            write_report(recipe)
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_byte_order_mark_changes_nothing(recipe):
+    plain = results_text(recipe)
+    paths = [recipe / "comparison" / "greedy.json", recipe / "recipe.json"]
+    before = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, before, strict=True):
+        path.write_bytes(b"\xef\xbb\xbf" + content)
+    try:
+        assert results_text(recipe) == plain
+    finally:
+        for path, content in zip(paths, before, strict=True):
+            path.write_bytes(content)
+
+
+def test_a_corpus_with_markup_in_its_name_is_shown_as_it_is(recipe):
+    before = (recipe / "recipe.json").read_bytes()
+    write_options(recipe, replace(read_options(recipe), corpus="/data/<img src=x>"))
+    try:
+        assert "of &lt;img src=x>: " in results_text(recipe)
+    finally:
+        (recipe / "recipe.json").write_bytes(before)

@@ -119,7 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if failed:
         again = "mend what is wrong, and the same command goes on"
-        print(f"cnn-mellin: {len(failed)} steps failed; {again}:", file=sys.stderr)
+        steps = "1 step" if len(failed) == 1 else f"{len(failed)} steps"
+        print(f"cnn-mellin: {steps} failed; {again}:", file=sys.stderr)
         for name, why in failed.items():
             print(f"  {name}: {why} ({arguments.exp}/logs/{name}.log)", file=sys.stderr)
         return 1

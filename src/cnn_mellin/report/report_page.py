@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.scoring.text_table import escape_markdown, format_table
 
 __all__ = ["Page", "Section"]
 
@@ -54,34 +55,38 @@ class Section:
 
     def text(self, paragraph: str) -> None:
         """Add a paragraph."""
-        self._html.append(f"<p>{html.escape(paragraph)}</p>")
-        self._markdown.append(paragraph)
+        self._html.append(f"<p>{_escape_html(paragraph)}</p>")
+        self._markdown.append(_escape_paragraph(paragraph))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], *, best: int | None = None) -> None:
         """Add a table, one of its rows set off."""
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+        head = "".join(f"<th>{_escape_html(cell)}</th>" for cell in header)
         body = ""
         for number, row in enumerate(rows):
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+            cells = "".join(f"<td>{_escape_html(cell)}</td>" for cell in row)
             body += f'<tr class="best">{cells}</tr>' if number == best else f"<tr>{cells}</tr>"
         self._html.append(
             f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         )
-        self._markdown.append(format_table(header, rows, "markdown"))
+        shown = [[_visible(cell) for cell in row] for row in (header, *rows)]
+        self._markdown.append(format_table(shown[0], shown[1:], "markdown"))
 
     def picture(self, content: bytes, caption: str, *, kind: str = "svg+xml") -> None:
-        """Add a picture, which the page holds; Markdown has its caption alone."""
+        """Add a picture, which the page holds; Markdown has only its caption."""
         data = base64.b64encode(content).decode()
-        said = html.escape(caption)
+        said = _escape_html(caption)
         self._html.append(
             f'<figure><img alt="{said}" src="data:image/{kind};base64,{data}"><figcaption>{said}</figcaption></figure>'
         )
-        self._markdown.append(f"*{caption} (see report.html)*")
+        self._markdown.append(f"*{_escape_line(caption)} (see report.html)*")
 
     def folded(self, summary: str, text: str) -> None:
         """Add text as it is, which the page shows when asked to."""
-        self._html.append(f"<details><summary>{html.escape(summary)}</summary><pre>{html.escape(text)}</pre></details>")
-        self._markdown.append(f"{summary}:\n\n```\n{text}\n```")
+        about, shown = _escape_html(summary), _escape_html(text)
+        self._html.append(f"<details><summary>{about}</summary><pre>{shown}</pre></details>")
+        # a fence longer than all in the text, so that no line of the text ends it
+        fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
+        self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{fence}\n{_visible(text)}\n{fence}")
 
     @property
     def empty(self) -> bool:
@@ -117,24 +122,43 @@ class Page:
     def html(self) -> str:
         """One file that needs nothing else."""
         shown = [section for section in self.sections if not section.empty]
-        links = "".join(f'<a href="#s{i}">{html.escape(section.title)}</a>' for i, section in enumerate(shown))
+        links = "".join(f'<a href="#s{i}">{_escape_html(section.title)}</a>' for i, section in enumerate(shown))
         body = "".join(
-            f'<h2 id="s{i}">{html.escape(section.title)}</h2>\n' + "\n".join(section._html) + "\n"
+            f'<h2 id="s{i}">{_escape_html(section.title)}</h2>\n' + "\n".join(section._html) + "\n"
             for i, section in enumerate(shown)
         )
-        answer = "".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in self.answer)
+        answer = "".join(f"<p>{_escape_html(paragraph)}</p>" for paragraph in self.answer)
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>\n<body>\n"
-            f'<h1>{html.escape(self.title)}</h1>\n<p class="about">{html.escape(self.about)}</p>\n'
+            f"<title>{_escape_html(self.title)}</title><style>{_STYLE}</style></head>\n<body>\n"
+            f'<h1>{_escape_html(self.title)}</h1>\n<p class="about">{_escape_html(self.about)}</p>\n'
             f'<div class="answer">{answer}</div>\n<nav>{links}</nav>\n{body}</body></html>\n'
         )
 
     def markdown(self) -> str:
         """The same without pictures."""
-        blocks = [f"# {self.title}", self.about, *(f"**{paragraph}**" for paragraph in self.answer)]
+        answer = [f"**{_escape_line(paragraph)}**" for paragraph in self.answer]
+        blocks = [f"# {_escape_line(self.title)}", _escape_paragraph(self.about), *answer]
         for section in self.sections:
             if not section.empty:
-                blocks += [f"## {section.title}", *section._markdown]
+                blocks += [f"## {_escape_line(section.title)}", *section._markdown]
         return "\n\n".join(blocks) + "\n"
+
+
+def _visible(text: str) -> str:
+    """The text with a sign for each control character, which a page cannot show and XML forbids."""
+    return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() else "\ufffd" for c in text)
+
+
+def _escape_html(text: str) -> str:
+    return html.escape(_visible(text))
+
+
+def _escape_line(text: str) -> str:
+    return _visible(escape_markdown(text))
+
+
+def _escape_paragraph(text: str) -> str:
+    """A paragraph that Markdown shows as it is, and does not take for a heading, a list or a quotation."""
+    return re.sub(r"^(?=[#>+\-=])|^(\d+)(?=[.)])", r"\1\\", _escape_line(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import Any
 
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.nearest import nearest
+from cnn_mellin.text_file import MAX_SETTINGS_BYTES, parse_yaml, read_text
 from cnn_mellin.workflow.machine import LocalMachine, Machine
 from cnn_mellin.workflow.recipe_step import STAGES
 
 __all__ = ["Profile", "read_profile"]
 
 _FOLDER = Path(__file__).with_name("profiles")
+
+# Options by which the recipe finds its jobs, their logs and their tasks again.
+_OURS = {"--job-name": "-J", "--output": "-o", "--error": "-e", "--input": "-i", "--array": "-a", "--chdir": "-D"}
+_OURS |= {"--wait": "-W", "--wrap": "--wrap", "--test-only": "--test-only", "--open-mode": "--open-mode"}
 
 
 @dataclass(frozen=True)
@@ -69,17 +75,12 @@ def read_profile(name: str) -> Profile:
     >>> read_profile("local").machine_name
     'local'
     """
-    import yaml
-
     shipped = _FOLDER / f"{name}.yaml"
     path = shipped if shipped.is_file() and "/" not in name else Path(name)
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError:
+    if not path.is_file():
         there = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
-        raise SettingsError(f"--profile {name}: is no file; it must be {there}, or a YAML file like these") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is no YAML ({' '.join(str(error).split())})") from None
+        raise SettingsError(f"--profile {name}: is no file; it must be {there}, or a YAML file like these")
+    content: Any = parse_yaml(read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES), path, SettingsError)
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: must hold names and values, such as machine: slurm")
     return _profile(path, content)
@@ -93,8 +94,8 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
             raise SettingsError(f"{path}: {name} is no setting of a profile; {nearest(str(name), kinds)}")
         if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool):
             raise SettingsError(f"{path}: {name} is {value!r}; see the profile slurm for what it must be")
-        if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-            raise SettingsError(f"{path}: {name} is {value}; it must be above 0")
+        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < math.inf:
+            raise SettingsError(f"{path}: {name} is {value}; it must be above 0, and finite")
     machine = content.get("machine", "local")
     if machine not in ("local", "slurm"):
         raise SettingsError(f"{path}: machine is {machine!r}; it must be local or slurm")
@@ -104,6 +105,9 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
             raise SettingsError(f"{path}: stages: {stage} is no stage; {nearest(str(stage), STAGES)}")
         if not isinstance(options, list):
             raise SettingsError(f"{path}: stages: {stage} must be a list of sbatch options")
+        _check_options(path, f"stages: {stage}", options)
+    for name in ("options", "gpu_options"):
+        _check_options(path, name, content.get(name, ()))
     rest = {name: content[name] for name in ("jobs", "threads", "poll_s", "arrays") if name in content}
     return Profile(
         machine,
@@ -112,3 +116,13 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
         stages={name: tuple(map(str, options)) for name, options in stages.items()},
         **rest,
     )
+
+
+def _check_options(path: Path, name: str, options: Sequence[Any]) -> None:
+    """Refuse options of sbatch that are no text, or that the recipe sets for each job."""
+    for option in options:
+        if not isinstance(option, str | int | float) or isinstance(option, bool):
+            raise SettingsError(f"{path}: {name}: {option!r} is no option of sbatch; it must be text, such as --mem=8G")
+        word = str(option).partition("=")[0]
+        if word in _OURS or any(len(short) == 2 and word.startswith(short) for short in _OURS.values()):
+            raise SettingsError(f"{path}: {name}: {option}: the recipe sets it for each job; leave it out")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -134,6 +138,32 @@ def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step], say: Callab
             say(f"{path.relative_to(folder)}: deleted, as it is no part of this recipe any more")
 
 
+@contextmanager
+def _when_told_to_stop(react: Callable[[], None]) -> Iterator[None]:
+    """Call a function as soon as SIGINT or SIGTERM comes, besides what Snakemake does then: wait for all steps."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours, told = socket.socketpair()
+    told.setblocking(False)
+
+    def watch() -> None:
+        while numbers := ours.recv(64):
+            if {signal.SIGINT, signal.SIGTERM} & set(numbers):
+                react()
+
+    watcher = threading.Thread(target=watch, name="signals of the recipe", daemon=True)
+    watcher.start()
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+        watcher.join()
+        ours.close()
+
+
 def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
     global _current
     # by name, as it is an extra and has no types
@@ -158,12 +188,13 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
             how = types.ExecutionSettings(use_threads=True, keep_going=True, lock=False)
             order = types.SchedulingSettings(scheduler="greedy")
             try:
-                dag.execute_workflow(
-                    executor="dryrun" if dry_run else "local",
-                    execution_settings=how,
-                    scheduling_settings=order,
-                    scheduler_settings=scheduler_settings,
-                )
+                with _when_told_to_stop(run.runner.machine.leave):
+                    dag.execute_workflow(
+                        executor="dryrun" if dry_run else "local",
+                        execution_settings=how,
+                        scheduling_settings=order,
+                        scheduler_settings=scheduler_settings,
+                    )
             except workflow_error as error:
                 # told to stop, Snakemake lets running steps end, and then says no more than that not all were run
                 if run.runner.interrupted or (not run.runner.failed and "did not complete" in str(error)):

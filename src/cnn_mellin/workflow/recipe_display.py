@@ -1,4 +1,4 @@
-"""What a recipe shows while it runs: a line a step that ended, and on a terminal what is running below them."""
+"""The display of a recipe: a line for each step that ended, and on a terminal what is running below them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class RecipeDisplay:
     """
 
     def __init__(self, folder: str | Path, *, quiet: bool = False) -> None:
-        self._records = StepRecords(Path(folder))
+        # absolute, as the recipe changes into its folder while this watches
+        self._records = StepRecords(Path(folder).resolve())
         self._quiet = quiet
         self._terminal = not quiet and sys.stdout.isatty()
         self._lock = threading.Lock()
@@ -66,15 +67,22 @@ class RecipeDisplay:
 
 
 def running_line(records: StepRecords, turn: int = 0) -> str:
-    """How many steps are done and running, and the last line of the log of one of those.
+    """Numbers of steps that are done, running and waiting for a cluster, and the last line of the log of a running one.
 
     Args:
         records: of the recipe.
-        turn: which of those that are running, over and over.
+        turn: counts the lines shown, so that all running steps take turns.
     """
-    steps = records.folder / "steps"
-    running = sorted(path.stem for path in steps.glob("*.job") if not path.with_suffix(".exit").exists())
-    line = f"{len(list(steps.glob('*.done')))} steps done, {len(running)} running"
+    kinds: dict[str, set[str]] = {"done": set(), "job": set(), "start": set(), "exit": set()}
+    for path in (records.folder / "steps").glob("*"):
+        name, _, kind = path.name.rpartition(".")
+        if kind in kinds:
+            kinds[kind].add(name)
+    going = kinds["job"] - kinds["exit"]
+    running = sorted(going & kinds["start"])
+    line = f"{len(kinds['done'])} steps done, {len(running)} running"
+    if len(going) > len(running):
+        line += f", {len(going) - len(running)} waiting"
     if not running:
         return line
     name = running[turn % len(running)]

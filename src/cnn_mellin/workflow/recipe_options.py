@@ -11,6 +11,8 @@ from typing import Any
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.nearest import nearest
+from cnn_mellin.text_file import read_json
+from cnn_mellin.workflow.json_shape import shape_fault
 
 __all__ = ["RecipeOptions", "RecipeSizes", "read_options", "write_options"]
 
@@ -135,6 +137,26 @@ class RecipeOptions:
         return tuple(Path(name).stem if name.endswith(".json") else name for name in self.features)
 
 
+_KINDS = ("timit", "kaldi", "table")
+_SHAPE = {
+    "corpus": str,
+    "corpus_kind": str,
+    "prep_options?": [str],
+    "features?": [str],
+    "models?": [str],
+    "num_seeds?": int,
+    "start?": {str: str},
+    "tiny?": bool,
+    "search?": bool,
+    "db_url?": str,
+    "device?": str,
+    "sizes": {
+        f"{entry.name}?": [type(entry.default[0])] if isinstance(entry.default, tuple) else int
+        for entry in fields(RecipeSizes)
+    },
+}
+
+
 def corpus_kind_of(corpus: Path) -> str:
     """What a corpus is, by what it holds.
 
@@ -164,17 +186,26 @@ def read_options(folder: str | Path) -> RecipeOptions:
         DataError: the folder holds none, or they are damaged.
     """
     path = Path(folder) / _FILE
+    if not path.exists():
+        raise DataError(f"{folder}: holds no recipe; begin one with: cnn-mellin recipe CORPUS {folder}")
+    remedy = "run the recipe again with all its options"
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}") from None
+    fault = shape_fault(content, _SHAPE)
+    if fault is None and content.get("corpus_kind") not in _KINDS:
+        fault = f"corpus_kind is {content['corpus_kind']!r}, not one of {', '.join(_KINDS)}"
+    if fault is not None:
+        raise DataError(f"{path}: is damaged ({fault}); {remedy}")
+    try:
         content = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
         sizes: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in content.pop("sizes").items()
         }
         return RecipeOptions(**content, sizes=RecipeSizes(**sizes))
-    except OSError:
-        raise DataError(f"{folder}: holds no recipe; begin one with: cnn-mellin recipe CORPUS {folder}") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is damaged ({error}); run the recipe again with all its options") from None
+    except TypeError as error:  # a name that no recipe has
+        raise DataError(f"{path}: is damaged ({error}); {remedy}") from None
 
 
 def _shown(value: int | tuple[Any, ...]) -> str:

@@ -73,7 +73,7 @@ def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
     (folder / "conf" / "start").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_bytes() != text.encode():
             with atomic_file(path) as file:
                 file.write(text)
 

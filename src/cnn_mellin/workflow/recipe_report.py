@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
-import json
 import math
 import platform
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from cnn_mellin.scoring.alignment import align
 from cnn_mellin.scoring.holm import holm
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
 from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.text_file import parse_json, read_lines, read_text
+from cnn_mellin.training.history import EpochRecord
+from cnn_mellin.workflow.json_shape import shape_fault
 from cnn_mellin.workflow.recipe_options import RecipeOptions, read_options
 from cnn_mellin.workflow.recipe_plan import plan_recipe
 from cnn_mellin.workflow.search_plan import study_names
@@ -37,6 +40,29 @@ _TITLE = "Linear and Mellin models: phone error rates"
 _TESTS = ("permutation p", "trainings p", "MAPSSWE p")
 # Systems of more seeds have no column for each.
 _MOST_SINGLY = 5
+_NUMBER = (float, None)
+_COMPARISON = {
+    "num_utterances": int,
+    "num_speakers": int,
+    "num_phones": int,
+    "convention": str,
+    "systems": {
+        str: {"values": [float], "mean": float, "sd": _NUMBER, "median": float, "minimum": float, "maximum": float}
+    },
+    "choices": {str: {"setting": (str, None)}},
+    "pairs": [
+        {
+            "first": str,
+            "second": str,
+            "bootstrap": {"difference": float, "low": _NUMBER, "high": _NUMBER},
+            "permutation_p": float,
+            "permutation_p_holm": float,
+            "matched_pairs_p_holm": float,
+        }
+    ],
+}
+_SCORES = [{"rates": [{"group": str, "name": str, "percent": _NUMBER}]}]
+_PARTITION = {"digest?": str}
 _PACKAGES = ("cnn-mellin", "torch", "numpy", "scipy", "optuna", "snakemake", "matplotlib")
 
 
@@ -70,7 +96,7 @@ def results_text(folder: str | Path) -> str:
 
 
 def _comparisons(folder: Path) -> dict[str, Any]:
-    comparisons = {name: _json(folder / "comparison" / f"{name}.json") for name in _DECODERS}
+    comparisons = {name: _json(folder / "comparison" / f"{name}.json", _COMPARISON) for name in _DECODERS}
     if comparisons["greedy"] is None:
         raise DataError(
             f"{folder}: has no comparison yet; run the recipe to its end: cnn-mellin recipe status {folder}"
@@ -184,7 +210,7 @@ def _difference(pair: Mapping[str, Any]) -> list[str]:
 def _gain(folder: Path, systems: Sequence[str]) -> Section:
     """What prefix search with the language model brings each system."""
     section = Section("Language model")
-    found = {system: _json(folder / "comparison" / f"search-{system}.json") for system in systems}
+    found = {system: _json(folder / "comparison" / f"search-{system}.json", _COMPARISON) for system in systems}
     found = {system: compared for system, compared in found.items() if compared is not None}
     pairs = [compared["pairs"][0] for compared in found.values()]
     tests = [holm([pair[key] for pair in pairs]) for key in ("permutation_p", "training_p", "matched_pairs_p_holm")]
@@ -209,7 +235,7 @@ def _rates(folder: Path, systems: Sequence[str]) -> Section:
     section = Section("Speaking rate")
     rates: dict[str, dict[float, list[float]]] = {}
     for system in systems:
-        scored = _json(folder / "scores" / f"{system}-speed.json")
+        scored = _json(folder / "scores" / f"{system}-speed.json", _SCORES)
         for seed in scored or []:
             for row in seed["rates"]:
                 if row["group"] == "speaker":
@@ -241,9 +267,7 @@ def _curves(folder: Path, systems: Sequence[str], num_seeds: int) -> Section:
         for seed in range(1, num_seeds + 1):
             path = folder / "models" / system / f"seed{seed}" / "history.csv"
             if path.exists():
-                with open(path, encoding="utf-8", newline="") as file:
-                    epochs = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-                histories.setdefault(system, []).append(epochs)
+                histories.setdefault(system, []).append(_epochs(path))
     if histories:
         section.picture(draw_curves(histories), "A line is a seed.")
     return section
@@ -254,7 +278,7 @@ def _groups(folder: Path, systems: Sequence[str], group: str) -> Section:
     means: dict[str, dict[str, float]] = {}
     for system in systems:
         percents: dict[str, list[float]] = {}
-        for seed in _json(folder / "scores" / f"{system}.json") or []:
+        for seed in _json(folder / "scores" / f"{system}.json", _SCORES) or []:
             for row in seed["rates"]:
                 if row["group"] == group:
                     percents.setdefault(row["name"], []).append(_percent(row))
@@ -342,7 +366,7 @@ def _reproduction(folder: Path, options: RecipeOptions, systems: Sequence[str]) 
     for system in systems:
         path = folder / "conf" / "final" / f"{system}.ini"
         if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_lines(path)
             kept = [line for line in lines if line.strip() and not line.startswith("#")]
             section.folded(f"Settings of {system}", "\n".join(kept))
     versions = [[name, _version(name)] for name in _PACKAGES]
@@ -350,7 +374,7 @@ def _reproduction(folder: Path, options: RecipeOptions, systems: Sequence[str]) 
     partitions = []
     for name in options.feature_names:
         for part in ("train", "dev", "test"):
-            about = _json(folder / "data" / name / part / "partition.json") or {}
+            about = _json(folder / "data" / name / part / "partition.json", _PARTITION) or {}
             partitions.append([f"{name}/{part}", str(about.get("digest", "–"))[:16]])
     section.table(["data", "fingerprint"], partitions)
     commands = "\n".join(step.command for step in plan_recipe(options, folder))
@@ -365,8 +389,43 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _json(path: Path, shape: Any) -> Any:
+    """Content of a file that a step made, None where there is none."""
+    if not path.exists():
+        return None
+    remedy = "delete it and run the recipe's command again, which makes it anew"
+    try:
+        content = parse_json(read_text(path), path)
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}") from None
+    fault = shape_fault(content, shape)
+    if fault is not None:
+        raise DataError(f"{path}: {fault}; {remedy}")
+    return content
+
+
+def _epochs(path: Path) -> list[dict[str, float]]:
+    """Numbers of each epoch of a training."""
+    lines = read_lines(path)
+    rows = list(csv.reader(lines))
+    header = rows[0] if rows else []
+    if not {entry.name for entry in fields(EpochRecord)} <= set(header):
+        raise DataError(f"{path}:1: names no epochs of a training; restore it, or delete it, and its curve is left out")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header) or not all(_is_number(cell) for cell in row):
+            raise DataError(
+                f"{path}:{number}: {lines[number - 1][:60]!r} is not one number for each of {', '.join(header)[:200]}; "
+                "restore it, or delete it, and its curve is left out"
+            )
+    return [dict(zip(header, map(float, row), strict=True)) for row in rows[1:]]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _percent(row: Mapping[str, Any]) -> float:

@@ -10,12 +10,34 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.errors import DataError
+from cnn_mellin.text_file import read_json
+from cnn_mellin.workflow.json_shape import shape_fault
 from cnn_mellin.workflow.recipe_step import Step
 
 __all__ = ["GO_ON_STATUS", "StepRecords"]
 
 GO_ON_STATUS = 75
 """How a command ends that was told to stop, and has saved what it needs to go on."""
+
+_SHAPES: dict[str, Any] = {
+    "done": {"products?": {str: str}},
+    "made": {"from": str, "products": {str: str}, "seconds?": (float, None)},
+    "begun": {"from?": str},
+    "job": {
+        "arguments?": [str],
+        "stdout?": str,
+        "fingerprint?": str,
+        "machine?": str,
+        "began?": float,
+        "id?": str,
+        "cluster?": str,
+        "job_name?": str,
+    },
+    "start": {"began": float},
+    "exit": {"status": int, "fingerprint?": (str, None), "seconds?": float},
+    "failed": {"why?": str, "command?": str},
+}
 
 # Larger files are known by size and time of change.
 _HASHED_BYTES = 1_000_000
@@ -25,9 +47,9 @@ _HASHED_BYTES = 1_000_000
 class StepRecords:
     """The records of a recipe.
 
-    Files are `NAME.done` (what the step made: all that steps after it look at), `NAME.made` (that, and from what),
-    `NAME.begun` (what it was begun from), `NAME.job` (where it runs), `NAME.exit` (how its process ended) and
-    `NAME.failed`.
+    Files are `NAME.done` (what the step made: all that steps after it look at), `NAME.made` (that, from what, and in
+    how many seconds of work), `NAME.begun` (what it was begun from), `NAME.job` (where it waits or runs), `NAME.start`
+    (when its process began), `NAME.exit` (how that ended, and after how many seconds) and `NAME.failed`.
 
     Args:
         folder: of the recipe.
@@ -36,7 +58,7 @@ class StepRecords:
     folder: Path
 
     def path(self, name: str, kind: str) -> Path:
-        """The file of a kind: done, made, begun, job, exit or failed."""
+        """The file of a kind: done, made, begun, job, start, exit or failed."""
         return self.folder / "steps" / f"{name}.{kind}"
 
     def log(self, name: str) -> Path:
@@ -44,11 +66,24 @@ class StepRecords:
         return self.folder / "logs" / f"{name}.log"
 
     def read(self, name: str, kind: str) -> dict[str, Any] | None:
-        """A record, or None where there is none."""
-        try:
-            content: dict[str, Any] = json.loads(self.path(name, kind).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """A record, or None where there is none.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        path = self.path(name, kind)
+        if not path.exists():
             return None
+        remedy = "delete it and run the recipe's command again, which does the step anew where that is needed"
+        try:
+            content = read_json(path)
+        except DataError as error:
+            if not path.exists():  # since it was seen
+                return None
+            raise DataError(f"{error}; {remedy}") from None
+        fault = shape_fault(content, _SHAPES[kind])
+        if fault is not None:
+            raise DataError(f"{path}: {fault}; {remedy}")
         return content
 
     def write(self, name: str, kind: str, content: dict[str, Any]) -> None:
@@ -68,18 +103,31 @@ class StepRecords:
         before = [self.path(name, "done").read_bytes() for name in step.needs]
         return hashlib.sha256(repr((step.digest(self.folder), before)).encode()).hexdigest()[:16]
 
-    def finish(self, step: Step) -> list[str]:
-        """Record that a step is done; returns the products that are missing, and then records nothing."""
+    def finish(self, step: Step, seconds: float | None = None) -> list[str]:
+        """Record that a step is done; returns the products that are missing, and then records nothing.
+
+        Args:
+            step: that has ended well.
+            seconds: of work that it took, None where it was done before.
+        """
         missing = [product for product in step.products if not (self.folder / product).exists()]
         if not missing:
-            made = {"from": self.fingerprint(step), "products": self._products(step)}
+            if seconds is None:
+                seconds = self.seconds(step.name)
+            made = {"from": self.fingerprint(step), "products": self._products(step), "seconds": seconds}
             self.write(step.name, "made", made)
             self.write(step.name, "done", {"products": made["products"]})
         return missing
 
     def made_already(self, step: Step, fingerprint: str) -> bool:
         """Whether all that a step would make is there, made from the same."""
-        return self.read(step.name, "made") == {"from": fingerprint, "products": self._products(step)}
+        made = self.read(step.name, "made") or {}
+        return made.get("from") == fingerprint and made.get("products") == self._products(step)
+
+    def seconds(self, name: str) -> float | None:
+        """Seconds of work that a step took, None where that is not known."""
+        seconds: float | None = (self.read(name, "made") or {}).get("seconds")
+        return seconds
 
     def forget_changed(self, steps: Sequence[Step]) -> list[str]:
         """Delete the records of steps whose products are no longer what the step made; returns their names."""

@@ -1,0 +1,307 @@
+"""Jobs of a Slurm cluster, as sbatch, squeue and sacct tell of them, and the environment that these are given."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from cnn_mellin.errors import UserError
+
+__all__ = [
+    "ENDED_STATES",
+    "WAITING_STATES",
+    "QueueAnswer",
+    "SlurmJob",
+    "SlurmQueue",
+    "chosen_clusters",
+    "job_suffix",
+    "printed_ids",
+    "slurm_environment",
+]
+
+_LOGGER = logging.getLogger(__name__)
+
+# A state that is in no list here has not ended: Slurm's versions add states, and no job that lives may be given up.
+ENDED_STATES = frozenset(
+    ["COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"]
+    + ["REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"]
+)
+"""States of jobs that have ended for good."""
+
+WAITING_STATES = frozenset(
+    ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
+)
+"""States of jobs that have not begun, or have been put back into the queue."""
+
+# Variables by which Slurm's commands find their cluster; all other SLURM_ variables describe a job.
+_SLURM_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_SOCKET")
+# Who pays for a job and where it may run: what a user sets once for all jobs, also for those submitted from a job.
+_SBATCH_KEPT = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION", "SBATCH_WCKEY")
+# What the recipe itself decides for each of its jobs.
+_SBATCH_OURS = frozenset(
+    f"SBATCH_{name}" for name in "ARRAY_INX CLUSTERS ERROR INPUT JOB_NAME OPEN_MODE OUTPUT WAIT".split()
+)
+_INSIDE_A_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY_TASK_ID")
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ID = re.compile(r"(\d+)(?:;(\S+))?")
+_SENTENCE = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?")
+_LISTED = re.compile(r"(\d+)(?:_(\d+)|_\[([^\]|]*)\])?\|([A-Z_]+)[^|]*\|(.*)")
+_HEADER = re.compile(r"CLUSTER: (\S+)")
+_COMMAND_S = 300.0
+_PATIENCE_S = 600.0
+_WARN_AFTER_S = 60.0
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job, or a task of an array.
+
+    Args:
+        job_id: number, or number_task.
+        name: as it was submitted.
+        state: Slurm's word for how it stands.
+        cluster: name that `--clusters` takes; empty for the cluster that is asked without it.
+    """
+
+    job_id: str
+    name: str
+    state: str = ""
+    cluster: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in ENDED_STATES
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has not begun, or was put back into the queue."""
+        return self.state in WAITING_STATES
+
+
+@dataclass(frozen=True)
+class QueueAnswer:
+    """Jobs that squeue listed.
+
+    Args:
+        jobs: all that it listed.
+        silent: cluster -> reason, for those that gave no answer.
+        at: time of the question, in seconds since the epoch.
+    """
+
+    jobs: Sequence[SlurmJob] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)
+    at: float = 0.0
+
+    def state(self, job: SlurmJob) -> str | None:
+        """State of a job now, empty where it is not listed, None where its cluster gave no answer.
+
+        A number may have been given to another job since, so the name must be the same where it is known.
+        """
+        for listed in self.jobs:
+            if listed.job_id == job.job_id and job.name in ("", listed.name):
+                return listed.state
+        return None if job.cluster in self.silent else ""
+
+
+class SlurmQueue:
+    """Asks squeue for the jobs of a recipe, once for all steps that wait.
+
+    Args:
+        suffix: ending of the names of the recipe's jobs.
+        clusters: names of clusters to ask; none for the one that is asked without a name.
+        poll_s: seconds for which an answer is used.
+    """
+
+    def __init__(self, suffix: str, clusters: Iterable[str] = (), poll_s: float = 10.0) -> None:
+        self._suffix, self._poll_s = suffix, poll_s
+        self._clusters = dict.fromkeys(clusters) or {"": None}
+        self._environment = slurm_environment()
+        self._lock = threading.Lock()
+        self._answer = QueueAnswer()
+        self._asked_at, self._failing_since, self._warned_at = float("-inf"), float("inf"), float("-inf")
+
+    def add_cluster(self, cluster: str) -> None:
+        """Ask a cluster, too."""
+        with self._lock:
+            if cluster not in self._clusters:
+                self._clusters[cluster] = None
+                self._asked_at = float("-inf")
+
+    def forget(self) -> None:
+        """Ask anew the next time, as something has changed."""
+        with self._lock:
+            self._asked_at = float("-inf")
+
+    def look(self) -> QueueAnswer:
+        """The newest answer, asked for anew after a while."""
+        with self._lock:
+            if time.monotonic() - self._asked_at >= self._poll_s:
+                self._answer = self._ask()
+                self._asked_at = time.monotonic()
+                self._warn()
+            return self._answer
+
+    def answered(self) -> QueueAnswer:
+        """An answer of all clusters, waited for.
+
+        Raises:
+            UserError: there has been none for ten minutes.
+        """
+        began = time.monotonic()
+        while (answer := self.look()).silent:
+            if time.monotonic() - began > _PATIENCE_S:
+                why = "; ".join(answer.silent.values())
+                raise UserError(f"squeue has failed for {_PATIENCE_S:.0f} s: {why}; run the same command again later")
+            time.sleep(self._poll_s)
+        return answer
+
+    def recorded_state(self, job: SlurmJob) -> str:
+        """State of a job in the cluster's accounts, empty where it has none or they do not have the job."""
+        if shutil.which("sacct") is None:
+            return ""
+        command = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,JobName"]
+        command += [f"--jobs={job.job_id}", *_naming(job.cluster)]
+        printed, _ = _printed(command, self._environment)
+        found = QueueAnswer(list(_jobs(printed or "", job.cluster)))
+        return found.state(job) or ""
+
+    def _ask(self) -> QueueAnswer:
+        jobs: list[SlurmJob] = []
+        silent, at = {}, time.time()
+        for cluster in self._clusters:
+            command = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
+            printed, why = _printed([*command, "--format=%i|%T|%j", *_naming(cluster)], self._environment)
+            if printed is None:
+                silent[cluster] = why
+            else:
+                jobs += [job for job in _jobs(printed, cluster) if job.name.endswith(f"-{self._suffix}")]
+        return QueueAnswer(jobs, silent, at)
+
+    def _warn(self) -> None:
+        if not self._answer.silent:
+            self._failing_since, self._warned_at = float("inf"), float("-inf")
+            return
+        now = time.monotonic()
+        self._failing_since = min(self._failing_since, now)
+        if now - self._failing_since >= _WARN_AFTER_S and now - self._warned_at >= _PATIENCE_S:
+            self._warned_at = now
+            why = "; ".join(self._answer.silent.values())
+            _LOGGER.warning("squeue has failed for a minute or more (%s); jobs go on, and it is asked again", why)
+
+
+def job_suffix(folder: Path) -> str:
+    """Ending of the names of a recipe's jobs, by which they are told from those of other recipes."""
+    return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+
+
+def slurm_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment for Slurm's commands: that of this process without what describes the job that it may run in.
+
+    Variables that change what squeue and sacct print go, too, and so do those of sbatch that the recipe decides. Of the
+    others of sbatch, a user's own stay, but inside a job only those that say who pays and where.
+
+    >>> sorted(slurm_environment({"SLURM_JOB_ID": "7", "SLURM_CONF": "/c", "SBATCH_QOS": "low", "SBATCH_GPUS": "8"}))
+    ['SBATCH_QOS', 'SLURM_CONF']
+    """
+    environment = os.environ if environment is None else environment
+    inside = any(name in environment for name in _INSIDE_A_JOB)
+
+    def stays(name: str) -> bool:
+        if name.startswith("SBATCH_"):
+            return name in _SBATCH_KEPT if inside else name not in _SBATCH_OURS
+        return name in _SLURM_KEPT or not name.startswith(("SLURM_", "SQUEUE_", "SACCT_"))
+
+    return {name: value for name, value in environment.items() if stays(name)}
+
+
+def chosen_clusters(options: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Clusters that sbatch is told to choose among, divided by commas: by its options, or else by the environment.
+
+    >>> chosen_clusters(["--ntasks=1", "-M", "east"], {"SBATCH_CLUSTERS": "west"}), chosen_clusters([], {})
+    ('east', '')
+    """
+    environment = os.environ if environment is None else environment
+    chosen = environment.get("SBATCH_CLUSTERS") or environment.get("SLURM_CLUSTERS") or ""
+    for option, following in zip_longest(options, options[1:], fillvalue=""):
+        name, divider, value = option.partition("=")
+        if name in ("--clusters", "--cluster"):
+            chosen = value if divider else following
+        elif option == "-M":
+            chosen = following
+        elif option.startswith("-M"):
+            chosen = option[2:]
+    return chosen
+
+
+def printed_ids(printed: str) -> list[tuple[str, str]]:
+    r"""Number and cluster of each job that sbatch's words may name; sites let it say more than `--parsable` asks for.
+
+    >>> printed_ids("Welcome to the cluster\n101;east\nHave a nice day")
+    [('101', 'east')]
+    """
+    lines = [_ESCAPES.sub("", line).strip() for line in printed.splitlines()]
+    found = [match for line in lines if (match := _ID.fullmatch(line))]
+    found = found or [match for line in lines if (match := _SENTENCE.search(line))]
+    return [(match[1], match[2] or "") for match in found]
+
+
+def _naming(cluster: str) -> list[str]:
+    return [f"--clusters={cluster}"] if cluster else []
+
+
+def _printed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[str | None, str]:
+    """What a command printed, None where it failed; and why."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(environment),
+            timeout=_COMMAND_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"{command[0]} gave no answer within {_COMMAND_S:.0f} s"
+    except OSError as error:
+        return None, f"{command[0]} cannot be started ({error.strerror})"
+    # Asked for a cluster by name, squeue may end well although it could not reach that.
+    unreached = "error:" in done.stderr and not done.stdout.strip() and command[-1].startswith("--clusters=")
+    if done.returncode or unreached:
+        return None, " ".join(done.stderr.split())[-300:] or f"{command[0]} ended with status {done.returncode}"
+    return done.stdout, ""
+
+
+def _jobs(printed: str, cluster: str) -> Iterator[SlurmJob]:
+    """Jobs in lines `id|state|name`, of squeue as of sacct; all other lines are the site's."""
+    for line in printed.splitlines():
+        line = _ESCAPES.sub("", line).strip()
+        header = _HEADER.fullmatch(line)
+        if header is not None:
+            cluster = header[1]
+        fields = _LISTED.fullmatch(line)
+        if fields is not None:
+            number, task, tasks, state, name = fields.groups()
+            for each in [task] if tasks is None else _tasks(tasks):
+                yield SlurmJob(number if each is None else f"{number}_{each}", name, state, cluster)
+
+
+def _tasks(text: str) -> Iterator[str]:
+    """Tasks of an array that wait, as `0-3,7%2` names them."""
+    for part in text.partition("%")[0].split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            yield from map(str, range(int(first), min(int(last or first), int(first) + 100_000) + 1))
