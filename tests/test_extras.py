@@ -104,13 +104,15 @@ def test_every_command_names_the_extras_that_it_needs_before_it_begins(
     arguments, module, extra, without, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    for name in ("a.trn", "b.trn"):
+        (tmp_path / name).write_text("")
     without(module)
     assert main(arguments.format(tmp=tmp_path).split()) == 2
     complaint = capsys.readouterr().err
     assert f"needs {extras._package(module)}, which is not installed; install the extra" in complaint
     assert complaint.endswith(f"[{extra}]'\n")
     assert complaint.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.trn", "b.trn"]
 
 
 def test_a_driver_that_no_url_names_is_not_needed(without, tmp_path, monkeypatch, capsys):

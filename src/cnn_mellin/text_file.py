@@ -51,7 +51,7 @@ def read_text(
     ...     read_text(folder + "/a.txt")
     'hello\r\n'
     """
-    remedy = f"; expected {expected}" if expected else ""
+    remedy = f"; expected {expected}" if expected else "; name another file"
     try:
         with open(path, "rb") as file:
             content = file.read(max_bytes + 1)

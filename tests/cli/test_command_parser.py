@@ -1,4 +1,7 @@
+import re
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +165,26 @@ def test_without_arguments_it_reads_those_of_the_program(monkeypatch):
     own.add_argument("--colour")
     monkeypatch.setattr(sys, "argv", ["draw", "--colour", "red"])
     assert own.parse_args().colour == "red"
+
+
+def recipe_commands() -> list[list[str]]:
+    """Words behind `cnn-mellin` of every command of the page that has the users' recipe, its numbers set to 4."""
+    page = Path(__file__).parents[2] / "docs" / "recipe-by-hand.md"
+    text = re.sub(r"\$\(cat \S+\)", "training.x model.y", page.read_text(encoding="utf-8")).replace("\\\n", " ")
+    text = re.sub(r"\$(gpu_mem_limit|num_trials)_\w+|\$\{top_k_\w+\}", "4", text)
+    lines = [line.strip() for line in text.splitlines()]
+    found = [line for line in lines if line.startswith(("cnn-mellin ", "$optim_command ")) and line.count(" ") > 3]
+    return [shlex.split(re.split(r" [|>] ", line)[0])[1:] for line in found]
+
+
+def test_every_command_of_the_recipe_is_read_as_argparse_reads_it():
+    commands = recipe_commands()
+    assert len(commands) == 13  # four studies, each begun and run, and five results of them
+    for words in commands:
+        own, plain = parser(), parser()
+        chosen = vars(own.parse_args(words))
+        assert chosen == vars(plain.parse_known_args(words)[0]), words
+        assert chosen["study_name"].startswith(("model-", "train-"))
+        if chosen["action"] == "init":
+            assert chosen["train_dir"] == "data/timit/${feature_type}/train"
+            assert bool(chosen["blacklist"]) != bool(chosen["whitelist"])

@@ -147,13 +147,16 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
         (["--profile", "sge"], "--profile sge: is no file; it must be local, slurm, or a YAML file like these"),
         (["--features", "raw2", "--settings", "a.ini"], "a.ini: "),
         (["--read-ini", "demo-mcorr"], "takes settings from --settings FILE, not from --read-ini"),
-        (["--settings", "demo-mcor"], "demo-mcor: does not exist, on disk or among the shipped files; the nearest known"),
+        (
+            ["--settings", "demo-mcor"],
+            "demo-mcor: does not exist, on disk or among the shipped files; the nearest known",
+        ),
         (["--settings", "xcorr=a.ini"], "--settings xcorr=a.ini: must be FILE, MODEL=FILE or"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
-    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "TRAIN").mkdir(parents=True)
     assert main(["recipe", str(tmp_path / "corpus"), str(tmp_path / "exp"), "--tiny", *more]) == 2
     assert why in capsys.readouterr().err
     assert not (tmp_path / "exp").exists()
@@ -162,6 +165,8 @@ def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
 def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     assert main(["recipe", str(tmp_path / "none"), str(tmp_path / "exp")]) == 2
     assert "none: does not exist; name a corpus" in capsys.readouterr().err
+    assert main(["recipe", str(tmp_path), str(tmp_path / "exp")]) == 2
+    assert f"{tmp_path}: holds no folder TRAIN or TEST" in capsys.readouterr().err
     for arguments in (["recipe", "status", str(tmp_path)], ["report", str(tmp_path)]):
         assert main(arguments) == 2
         assert f"{tmp_path}: holds no recipe; begin one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err

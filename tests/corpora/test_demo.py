@@ -182,6 +182,7 @@ def test_other_files_are_never_replaced(tmp_path):
     ("arguments", "why"),
     [
         ({"num_utterances": 29}, "--utterances 29: must be at least 30"),
+        ({"num_utterances": 30, "seed": -1}, "--seed -1: must be 0 or more"),
         ({"num_utterances": 30, "jobs": 0}, "--jobs 0: must be at least 1"),
     ],
 )

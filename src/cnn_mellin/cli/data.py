@@ -141,6 +141,8 @@ def _plot(arguments: argparse.Namespace) -> int:
         samples: NDArray[np.float32] | None = read_audio(arguments.audio)
     else:
         samples = _raw_samples(partition.path, arguments.utterance)
+    if Path(arguments.out).suffix != ".png":
+        raise DataError(f"{arguments.out}: must end in .png")
     if not Path(arguments.out).absolute().parent.is_dir():
         raise DataError(f"{arguments.out}: its folder does not exist; make it first")
     draw_utterance(partition, arguments.utterance, arguments.out, symbols=symbols, samples=samples)

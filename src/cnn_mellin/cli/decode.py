@@ -95,7 +95,9 @@ def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Sourc
     from cnn_mellin.utterance_names import name_utterances
 
     if arguments.epoch is not None:
-        raise SettingsError(f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before")
+        raise SettingsError(
+            f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before; leave it out"
+        )
     logits = read_logits(arguments.model_dir)
     partition = open_partition(arguments.partition)
     here, there = set(logits.partition.utterance_ids), set(partition.utterance_ids)

@@ -35,11 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.cli.main import main
     from cnn_mellin.cli.recipe import check_installed
     from cnn_mellin.corpora.demo import make_demo_corpus
+    from cnn_mellin.errors import SettingsError
 
+    for option, value in {"--seeds": arguments.seeds, "--epochs": arguments.epochs, "--jobs": arguments.jobs}.items():
+        if value is not None and value < 1:  # said now, not after minutes of synthesis
+            raise SettingsError(f"{option} {value}: must be at least 1")
     folder = Path(arguments.directory)
     corpus = folder / "corpus"
     check_installed("demo", synthesis=not corpus.exists())
-    folder.mkdir(parents=True, exist_ok=True)
     make_demo_corpus(corpus, arguments.utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
     command = ["recipe", str(corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]
     if arguments.epochs is not None:

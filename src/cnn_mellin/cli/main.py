@@ -40,6 +40,16 @@ _COMMANDS = (
     "report",
 )
 
+_REMEDIES = {
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EEXIST: "name another place, or move what is there",
+    errno.EISDIR: "name a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "check the path; a folder is made first",
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.ENOTDIR: "a part of this path is a file; name a folder",
+    errno.EROFS: "name a place that can be written",
+}
 _FILES = "settings files of "  # begins the attributes in which a command line's settings files are noted
 
 _DESCRIPTION = """\
@@ -107,8 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; the same command goes on where it can", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        remedy = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
-        return _complain(f"{place}{error.strerror or error}{remedy}")
+        return _complain(f"{place}{error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'check the path')}")
 
 
 def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:

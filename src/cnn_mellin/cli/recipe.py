@@ -101,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cnn_mellin.workflow.recipe_display import RecipeDisplay
     from cnn_mellin.workflow.recipe_report import results_text
 
+    _check_corpus(options)
     profile = read_profile(arguments.profile)
     with RecipeDisplay(arguments.exp, quiet=arguments.quiet and not arguments.dry_run) as display:
         failed = run_recipe(
@@ -174,6 +175,18 @@ def _options(arguments: argparse.Namespace) -> Any:
         arguments.device or "cpu",
         (tiny_sizes() if arguments.tiny else RecipeSizes()).updated(_pairs(arguments.set)),
     )
+
+
+def _check_corpus(options: Any) -> None:
+    """Say now what the first step would say of a corpus that is none."""
+    if options.corpus_kind == "timit":
+        from cnn_mellin.corpora.timit import require_timit
+
+        require_timit(options.corpus)
+    elif options.corpus_kind == "table":
+        from cnn_mellin.corpora.table import read_table
+
+        read_table(options.corpus)
 
 
 def _start(texts: Sequence[str]) -> dict[str, str]:

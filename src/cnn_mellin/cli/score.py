@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    for path in (arguments.reference, *arguments.hypothesis):
+        if not path.exists():
+            raise DataError(f"{path}: does not exist; name a trn file")
     if arguments.worst < 0:
         raise SettingsError(f"--worst is {arguments.worst}; it must be 0 or more")
     if arguments.plot is None:

@@ -118,6 +118,8 @@ def make_demo_corpus(
             f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for a speaker each in training, "
             "development and test"
         )
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be 0 or more")
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: must be at least 1")
     if importlib.util.find_spec("espeakng_loader") is None:

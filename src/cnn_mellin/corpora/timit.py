@@ -20,7 +20,7 @@ from cnn_mellin.errors import AudioError, CorpusError
 from cnn_mellin.features.audio import read_audio
 from cnn_mellin.nearest import nearest
 
-__all__ = ["SAMPLE_RATE_HZ", "read_timit"]
+__all__ = ["SAMPLE_RATE_HZ", "read_timit", "require_timit"]
 
 SAMPLE_RATE_HZ = 16000
 LONGEST_OVERHANG = SAMPLE_RATE_HZ // 10  # samples of the last phone after the end of the audio
@@ -64,6 +64,15 @@ def read_timit(root: str | Path) -> list[Utterance]:
     return [utterances[key] for key in sorted(utterances)]
 
 
+def require_timit(root: str | Path) -> None:
+    """Check that a folder has TIMIT's layout as far as its first folders, at no cost.
+
+    Raises:
+        CorpusError: it has not.
+    """
+    _parts(Path(root))
+
+
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """The folders TRAIN and TEST, in that order, as far as they are there."""
     if not root.is_dir():
@@ -82,7 +91,11 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
                     raise CorpusError(holders[0], None, f"holds {' and '.join(copies)}; delete one of them")
             return sorted(found, reverse=True)
         level = [child for folder in level for child in _folders(folder)]
-    raise CorpusError(root, None, "holds no folder TRAIN or TEST, nor do the two levels of folders below it")
+    raise CorpusError(
+        root,
+        None,
+        "holds no folder TRAIN or TEST, nor do the two levels of folders below it; is it the right folder?",
+    )
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -149,9 +149,12 @@ def read_partition(path: str | Path) -> Partition:
             utterance_ids = index["utterance_ids"].tolist()
         features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
         partition = Partition(path, PartitionDescription(**content), digest, utterance_ids, features, **arrays)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if path.is_dir() else "there is no such folder"
-        raise DataError(f"{path}: is no data directory ({missing}{' is missing' if path.is_dir() else ''})") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = "it is a file" if path.is_file() else "there is no such folder"
+        if path.is_dir():
+            missing = f"{Path(error.filename).name} is missing"
+        expected = "name the folder of a partition, such as data/fbank-81-10ms/train"
+        raise DataError(f"{path}: is no data directory ({missing}); {expected}") from None
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: is damaged ({error}); prepare it again") from None
     _check_shapes(partition)

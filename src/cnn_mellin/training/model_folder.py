@@ -110,7 +110,9 @@ def read_description(folder: str | Path) -> ModelDescription:
             raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
         return ModelDescription(**content)
     except OSError:
-        raise DataError(f"{folder}: is no model folder (it holds no model.json)") from None
+        raise DataError(
+            f"{folder}: is no model folder (it holds no model.json); name one that a training wrote"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); train the model again") from None
 
