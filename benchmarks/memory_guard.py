@@ -30,7 +30,7 @@ import torch
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.memory_guard import MemoryNeed, measure_memory_need
 from cnn_mellin.search.space import choose_dimensions, draw, settings_of_draw
 from cnn_mellin.training import train

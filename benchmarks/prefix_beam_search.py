@@ -27,8 +27,8 @@ import torch
 
 from cnn_mellin.decoding import prefix_beam_search
 from cnn_mellin.decoding.forked_map import forked_map
+from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
-from cnn_mellin.scoring.text_table import format_table
 from report import write_section
 
 NUM_PHONES = 48

@@ -25,7 +25,7 @@ import optuna
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.database_url import resolve_database_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions

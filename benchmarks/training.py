@@ -28,8 +28,8 @@ from cnn_mellin.config import Settings
 from cnn_mellin.config.files import read_settings
 from cnn_mellin.data.batch import Batch, batch_indices, load_batch
 from cnn_mellin.data.partition import Partition
-from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training import train
 from cnn_mellin.training.checkpoint import CheckpointStore

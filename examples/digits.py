@@ -35,14 +35,14 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.audio.reading import read_audio
+from cnn_mellin.audio.speaking_rate import change_speaking_rate
 from cnn_mellin.features import FeatureExtractor
-from cnn_mellin.features.audio import read_audio
-from cnn_mellin.features.time_scale import change_speaking_rate
+from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.layers import LogTimeFrontEnd
 from cnn_mellin.random_stream import random_stream, stream_seed
-from cnn_mellin.scoring.bootstrap import BootstrapDifference, bootstrap_difference
-from cnn_mellin.scoring.speaker_errors import SpeakerErrors
-from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.scoring.significance.bootstrap import BootstrapDifference, bootstrap_difference
+from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
 
 FEATURES: dict[str, Any] = {
     "name": "stft",

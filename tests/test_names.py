@@ -11,9 +11,9 @@ import soundfile
 from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.data.tensor_files import read_tensor_files
-from cnn_mellin.identifier import MAX_IDENTIFIER_BYTES, identifier_fault
-from cnn_mellin.scoring.speakers import read_speakers
-from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.formats.identifier import MAX_IDENTIFIER_BYTES, identifier_fault
+from cnn_mellin.formats.speakers import read_speakers
+from cnn_mellin.formats.transcripts import read_trn
 
 LETTERS = "azAZ09ßéñøłαΩжЯѢאשםعربيहिन्दीกำ한국漢字かナ𐍈"
 MARKS = "\u0301\u0308\u0327\u0653\u05b0\u093f\u20dd"

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from cnn_mellin.ops import mellin_correlate_1d
 from cnn_mellin.ops.index_plan import frame_taps
-from cnn_mellin.report.picture_text import drawing
+from cnn_mellin.report.figures.text import drawing
 
 FOLDER = Path(__file__).parent
 

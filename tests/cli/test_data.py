@@ -8,7 +8,7 @@ import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
-from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.formats.symbols import read_symbols
 
 
 @pytest.fixture(scope="module")

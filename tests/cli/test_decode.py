@@ -8,9 +8,9 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.logits_folder import write_logits
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
-from cnn_mellin.scoring.transcripts import read_trn
 from cnn_mellin.training import train
 
 SYMBOLS = ["aa", "b", "sil"]

@@ -5,8 +5,8 @@ import torch
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model, train
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (the extra export)")

@@ -8,7 +8,7 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.logits_folder import read_logits
 from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model, train
 
 

@@ -14,16 +14,16 @@ import pytest
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings, read_settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
+from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes
+from cnn_mellin.recipe.search_plan import plan_search
 from cnn_mellin.search.database_url import resolve_database_url
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.study import create_study
-from cnn_mellin.workflow.recipe_options import RecipeOptions, RecipeSizes
-from cnn_mellin.workflow.search_plan import plan_search
 
 NUM_TRIALS = 6
 SEARCHED = ["model.window_stride", "model.convolutional_kernel_time", "training.noise_eps"]

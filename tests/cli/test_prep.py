@@ -9,9 +9,9 @@ import soundfile
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import read_partition
-from cnn_mellin.data.symbols import read_symbols
+from cnn_mellin.formats.symbols import read_symbols
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import NgramModel
-from cnn_mellin.scoring.transcripts import read_trn
 
 NOTES = {"do": 400, "re": 900, "mí": 2000, "fa#": 4500}
 SYMBOL_SAMPLES = 2400

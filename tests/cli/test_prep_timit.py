@@ -13,7 +13,7 @@ import pytest
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import read_partition
-from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.formats.transcripts import read_trn
 
 COUNTS = {"train": 3696, "dev": 400, "test": 192}
 

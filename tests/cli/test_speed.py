@@ -6,7 +6,7 @@ import soundfile
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.data.partition import read_partition
-from cnn_mellin.scoring.transcripts import read_trn
+from cnn_mellin.formats.transcripts import read_trn
 
 
 @pytest.fixture

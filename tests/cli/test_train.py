@@ -12,7 +12,7 @@ import torch
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model
 
 EPOCHS = 3
@@ -112,7 +112,7 @@ def test_a_read_only_folder_is_one_line(data, tmp_path, capsys):
 _WITH_LITTLE_MEMORY = """
 import resource, sys, torch
 from cnn_mellin.cli.main import main
-import cnn_mellin.training.loop, cnn_mellin.report.learning_curves
+import cnn_mellin.training.loop, cnn_mellin.report.figures.learning_curves
 torch.ones(9) @ torch.ones(9, 9)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]), resource.RLIM_INFINITY))

@@ -8,14 +8,14 @@ import pytest
 import soundfile
 import torch
 
+from cnn_mellin.audio.reading import read_audio, write_sphere
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.features import FeatureExtractor
-from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
-from cnn_mellin.scoring.transcripts import read_trn
 from cnn_mellin.training import train
 
 SYMBOLS = ["aa", "b", "sil"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from cnn_mellin.corpora.phone_sets import phone_set
-from cnn_mellin.features.audio import write_sphere
+from cnn_mellin.audio.reading import write_sphere
+from cnn_mellin.formats.phone_sets import phone_set
 
 CORE = "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0".split()
 CORE += "mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0 fdhc0 mjln0 mpam0 fmld0".split()

@@ -13,13 +13,13 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from cnn_mellin.audio.reading import read_audio
 from cnn_mellin.corpora import demo
 from cnn_mellin.corpora.demo import corpus_digest, make_demo_corpus
-from cnn_mellin.corpora.phone_sets import folding_to
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
 from cnn_mellin.errors import UserError
-from cnn_mellin.features.audio import read_audio
+from cnn_mellin.formats.phone_sets import folding_to
 
 _UTTERANCES = 60
 

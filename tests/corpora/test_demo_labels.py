@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_mellin.corpora.demo_labels import timit_labels
-from cnn_mellin.corpora.phone_sets import phone_set
+from cnn_mellin.formats.phone_sets import phone_set
 
 RATE = 16000
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_mellin.corpora.phone_sets import phone_set
+from cnn_mellin.audio.reading import read_audio, write_sphere
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.data.labelling import timit_labelling
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.data.preparation import frame_references, prepare_timit
-from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.verified_files import files_state, remember_verified
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
-from cnn_mellin.features.audio import read_audio, write_sphere
+from cnn_mellin.formats.phone_sets import phone_set
+from cnn_mellin.formats.symbols import read_symbols
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import NgramModel
-from cnn_mellin.scoring.transcripts import read_trn
 
 CLASSES = {symbol: i for i, symbol in enumerate(phone_set(48))}
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.errors import DataError
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.scoring.setting_choice import choose_setting
 from cnn_mellin.scoring.system_folder import SystemFolder
-from cnn_mellin.scoring.transcripts import read_trn
 
 REFERENCES = {"u": ["t", "d", "t", "d"]}
 

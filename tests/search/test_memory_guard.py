@@ -11,7 +11,7 @@ import torch
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.memory_guard import MemoryNeed, can_measure_memory, measure_memory_need
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.trial_training import TrialTraining

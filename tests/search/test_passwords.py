@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
 from cnn_mellin.errors import DataError
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.study_data import open_study_data
 
 

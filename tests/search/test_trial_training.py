@@ -7,7 +7,7 @@ import pytest
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData

@@ -5,7 +5,7 @@ import pytest
 
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
 
 NUM_SYMBOLS = 4
 

@@ -17,8 +17,8 @@ from cnn_mellin.data.partition import PartitionDescription, read_partition, writ
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train
+from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.interruption import TrainingInterrupted
-from cnn_mellin.training.loop import OtherTrainingError
 from cnn_mellin.training.model_folder import checkpoint_store, read_description
 
 
@@ -348,7 +348,7 @@ _KILLED = """
 import os, random, signal, sys, time
 import torch
 from cnn_mellin.cli.main import main
-import cnn_mellin.training.loop, cnn_mellin.config, cnn_mellin.report.learning_curves, matplotlib.figure
+import cnn_mellin.training.loop, cnn_mellin.config, cnn_mellin.report.figures.learning_curves, matplotlib.figure
 
 torch.set_num_threads(1)
 num_epochs, num_kills, folder, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]

@@ -128,13 +128,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from cnn_mellin.data.symbols import read_symbols
+    from cnn_mellin.audio.reading import read_audio
     from cnn_mellin.data.tensor_files import open_partition
     from cnn_mellin.errors import DataError
     from cnn_mellin.extras import require_packages
-    from cnn_mellin.features.audio import read_audio
+    from cnn_mellin.formats.symbols import read_symbols
     from cnn_mellin.output_place import require_output_file
-    from cnn_mellin.report.utterance_picture import draw_utterance
+    from cnn_mellin.report.figures.utterance import draw_utterance
 
     require_packages("data plot", ["report"])
     partition = open_partition(arguments.partition)

@@ -185,7 +185,7 @@ def _write(
     n_best: bool,
 ) -> None:
     from cnn_mellin.decoding.n_best import write_n_best
-    from cnn_mellin.scoring.transcripts import write_ctm, write_trn
+    from cnn_mellin.formats.transcripts import write_ctm, write_trn
 
     write_trn(path, {name: [symbols[c] for c in recognition.classes] for name, recognition in found.items()})
     if ctm:

@@ -56,11 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from cnn_mellin.data.symbols import read_symbols
     from cnn_mellin.errors import DataError, UserError
+    from cnn_mellin.formats.symbols import read_symbols
+    from cnn_mellin.formats.transcripts import read_trn
     from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
     from cnn_mellin.output_place import require_output_file
-    from cnn_mellin.scoring.transcripts import read_trn
 
     if arguments.order < 1:
         raise UserError(f"--order is {arguments.order}; it must be at least 1")
@@ -89,8 +89,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _perplexity(arguments: argparse.Namespace) -> int:
     from cnn_mellin.errors import DataError
+    from cnn_mellin.formats.transcripts import read_trn
     from cnn_mellin.language_models import NgramModel
-    from cnn_mellin.scoring.transcripts import read_trn
 
     model = NgramModel.from_arpa(arguments.arpa)
     lines = []

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.errors import SettingsError, UserError
-from cnn_mellin.identifier import require_identifier
+from cnn_mellin.formats.identifier import require_identifier
+from cnn_mellin.formats.text_file import read_text
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.study import create_study, load_study, read_trials, study_names
-from cnn_mellin.text_file import read_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -210,7 +210,7 @@ def plot(arguments: argparse.Namespace) -> int:
 
     require_packages("optim plot", ["search"], ["matplotlib"])
     from cnn_mellin.output_place import require_output_file
-    from cnn_mellin.report.search_pictures import PICTURES, draw_study
+    from cnn_mellin.report.figures.study import PICTURES, draw_study
 
     for picture in PICTURES:
         require_output_file(arguments.out_dir / f"{picture}.png", "png")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.errors import SettingsError
-from cnn_mellin.identifier import require_identifier
+from cnn_mellin.formats.identifier import require_identifier
 
 if TYPE_CHECKING:
     from cnn_mellin.corpora.utterance import Utterance

@@ -89,7 +89,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the recipe, or tell how it stands."""
     if arguments.corpus == "status":
-        from cnn_mellin.workflow.recipe_status import recipe_status
+        from cnn_mellin.recipe.status import recipe_status
 
         print(recipe_status(arguments.exp))
         return 0
@@ -97,11 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("recipe: takes settings from --settings FILE, not from --read-ini and the like")
     options = _options(arguments)
     check_installed("recipe", search=options.search, db_url=options.db_url)
-    from cnn_mellin.workflow.profile import read_profile
-    from cnn_mellin.workflow.recipe import run_recipe
-    from cnn_mellin.workflow.recipe_display import RecipeDisplay
-    from cnn_mellin.workflow.recipe_report import results_text
-    from cnn_mellin.workflow.search_plan import require_search_database
+    from cnn_mellin.cli.recipe_database import require_search_database
+    from cnn_mellin.recipe.display import RecipeDisplay
+    from cnn_mellin.recipe.profile import read_profile
+    from cnn_mellin.recipe.run import run_recipe
+    from cnn_mellin.report.recipe_report import results_text
 
     _check_corpus(options)
     profile = read_profile(arguments.profile)
@@ -153,7 +153,7 @@ def check_installed(purpose: str, *, search: bool = False, db_url: str = "", syn
 
 
 def _options(arguments: argparse.Namespace) -> Any:
-    from cnn_mellin.workflow.recipe_options import RecipeOptions, RecipeSizes, corpus_kind_of, tiny_sizes
+    from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, corpus_kind_of, tiny_sizes
 
     corpus = Path(arguments.corpus).resolve()
     kind = corpus_kind_of(corpus)

@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the report."""
     from cnn_mellin.extras import require_packages
-    from cnn_mellin.workflow.recipe_report import write_report
+    from cnn_mellin.report.recipe_report import write_report
 
     require_packages("report", ["report"])
     for path in write_report(arguments.exp):

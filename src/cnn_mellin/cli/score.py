@@ -38,10 +38,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score, and print the result."""
+    from cnn_mellin.formats.speakers import speakers_of
+    from cnn_mellin.formats.transcripts import read_phones
     from cnn_mellin.report.score_table import ScoredFile, score_text
     from cnn_mellin.scoring import CONVENTIONS, phone_error_rate
-    from cnn_mellin.scoring.speakers import speakers_of
-    from cnn_mellin.scoring.transcripts import read_phones
 
     _check(arguments)
     fold = not arguments.no_fold
@@ -93,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _plot(scored: Any, out: Path) -> None:
-    from cnn_mellin.report.confusion_picture import plot_confusions
+    from cnn_mellin.report.figures.confusions import plot_confusions
 
     title = f"{scored.path}: {scored.result.percent:.2f} % ({scored.result.convention})"
     plot_confusions(scored.result, out, title=title)

@@ -54,8 +54,8 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the partition."""
     from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
+    from cnn_mellin.data.speaking_rates import prepare_speaking_rates
     from cnn_mellin.errors import SettingsError
-    from cnn_mellin.workflow.speaking_rate import prepare_speaking_rates
 
     if arguments.jobs < 1:
         raise SettingsError(f"--jobs {arguments.jobs}: must be at least 1")

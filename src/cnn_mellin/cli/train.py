@@ -108,7 +108,7 @@ def _draw_curves(model_dir: str, say: Callable[[str], None]) -> None:
     from pathlib import Path
 
     from cnn_mellin.extras import install_command
-    from cnn_mellin.report.learning_curves import plot_learning_curves
+    from cnn_mellin.report.figures.learning_curves import plot_learning_curves
 
     folder = Path(model_dir)
     try:

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
                 with tqdm.external_write_mode():
                     print("".join(f"{line}\n" for line in block), end="", flush=True)
             if arguments.plot is not None:
-                from cnn_mellin.report.transcription_picture import plot_transcription
+                from cnn_mellin.report.figures.transcription import plot_transcription
 
                 try:
                     pictures[path].parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def _transcriber(arguments: argparse.Namespace) -> tuple[Transcriber, list[str]]
 def _transcribe(transcriber: Transcriber, path: Path, say: Any) -> Transcription:
     import torch
 
-    from cnn_mellin.features.recording import read_recording
+    from cnn_mellin.audio.recording import read_recording
 
     try:
         samples, changes = read_recording(path, sample_rate_hz=transcriber.sample_rate_hz)
@@ -202,7 +202,7 @@ def _transcribe(transcriber: Transcriber, path: Path, say: Any) -> Transcription
 def _block(arguments: argparse.Namespace, path: Path, name: str, transcription: Transcription) -> list[str]:
     """Lines to print for a file."""
     if arguments.ctm:
-        from cnn_mellin.scoring.transcripts import ctm_lines
+        from cnn_mellin.formats.transcripts import ctm_lines
 
         if not name.isprintable():
             why = "its name has bytes that a ctm cannot hold (no UTF-8, or control characters)"

@@ -11,8 +11,8 @@ from typing import Any
 
 from cnn_mellin.config.settings import SECTIONS, Settings, setting_help
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.formats.text_file import MAX_SETTINGS_BYTES, parse_json, parse_yaml, read_text
 from cnn_mellin.shipped_file import SETTINGS, file_or_shipped
-from cnn_mellin.text_file import MAX_SETTINGS_BYTES, parse_json, parse_yaml, read_text
 
 __all__ = ["FORMATS", "format_settings", "read_settings"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from cnn_mellin.corpora.kaldi import kaldi_parts
 from cnn_mellin.corpora.table import read_table
 from cnn_mellin.errors import UserError
-from cnn_mellin.text_file import read_lines
+from cnn_mellin.formats.text_file import read_lines
 
 __all__ = ["corpus_files", "corpus_state"]
 

@@ -24,15 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mellin.atomic import atomic_directory
+from cnn_mellin.audio.reading import write_sphere
 from cnn_mellin.corpora.demo_labels import timit_labels
 from cnn_mellin.corpora.demo_words import timed_words
 from cnn_mellin.corpora.espeak import PHONEME, WORD
 from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
 from cnn_mellin.extras import missing_packages
-from cnn_mellin.features.audio import write_sphere
+from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.random_stream import random_stream, stream_seed
-from cnn_mellin.text_file import read_json
 
 __all__ = ["corpus_digest", "make_demo_corpus"]
 

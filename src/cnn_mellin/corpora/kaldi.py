@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cnn_mellin.corpora.look_alikes import look_alike_warning
-from cnn_mellin.corpora.transcript import parse_transcript, read_lines, require_name
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.formats.look_alikes import look_alike_warning
+from cnn_mellin.formats.transcript_symbols import parse_transcript, read_lines, require_name
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["kaldi_parts", "read_kaldi", "read_kaldi_parts"]

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cnn_mellin.corpora.transcript import parse_transcript, read_lines, require_name
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.formats.transcript_symbols import parse_transcript, read_lines, require_name
 
 __all__ = ["read_table"]
 

@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_mellin.corpora.phone_sets import phone_set
+from cnn_mellin.audio.reading import count_samples, read_audio
 from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
 from cnn_mellin.errors import CorpusError
-from cnn_mellin.features.audio import count_samples, read_audio
+from cnn_mellin.formats.phone_sets import phone_set
+from cnn_mellin.formats.text_file import read_lines
 from cnn_mellin.nearest import nearest
-from cnn_mellin.text_file import read_lines
 
 __all__ = ["SAMPLE_RATE_HZ", "read_timit", "require_timit"]
 

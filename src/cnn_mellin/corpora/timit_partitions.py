@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from cnn_mellin.corpora.phone_sets import fold_phones
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.formats.phone_sets import fold_phones
 
 __all__ = ["FULL_COUNTS", "count_timit", "timit_partitions"]
 

@@ -11,10 +11,10 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import count_partition
-from cnn_mellin.data.symbols import write_symbols
+from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.formats.transcripts import write_ctm, write_stm, write_trn
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
 from cnn_mellin.language_models.arpa import Ngrams
-from cnn_mellin.scoring.transcripts import write_ctm, write_stm, write_trn
 
 __all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
 

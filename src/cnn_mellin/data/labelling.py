@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cnn_mellin.corpora.look_alikes import look_alike_warning
-from cnn_mellin.corpora.phone_sets import folding_to, phone_set
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.formats.look_alikes import look_alike_warning
+from cnn_mellin.formats.phone_sets import folding_to, phone_set
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["Labelling", "corpus_labelling", "timit_labelling"]

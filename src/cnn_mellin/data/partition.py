@@ -35,8 +35,8 @@ from cnn_mellin.data.content_digest import ContentDigest
 from cnn_mellin.data.utterance_data import complain_of_class, complain_of_feature
 from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
 from cnn_mellin.errors import DataError
-from cnn_mellin.identifier import require_identifier
-from cnn_mellin.text_file import read_json
+from cnn_mellin.formats.identifier import require_identifier
+from cnn_mellin.formats.text_file import read_json
 
 __all__ = [
     "Partition",

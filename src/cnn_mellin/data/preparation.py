@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import delete_leftovers
+from cnn_mellin.audio.reading import read_audio
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
@@ -30,8 +31,7 @@ from cnn_mellin.data.partition import (
 )
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
-from cnn_mellin.features.audio import read_audio
-from cnn_mellin.identifier import require_identifier
+from cnn_mellin.formats.identifier import require_identifier
 
 __all__ = ["PreparedPartition", "prepare", "prepare_timit"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.data.partition import Partition, PartitionDescription, Verify, read_partition
 from cnn_mellin.errors import DataError
-from cnn_mellin.identifier import require_identifier
+from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["load_tensor_file", "open_partition", "read_tensor_files", "write_tensor_files"]

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin.data.partition import Partition, read_partition
-from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import load_tensor_file
 from cnn_mellin.errors import DataError, UserError
-from cnn_mellin.identifier import RULE, identifier_fault
+from cnn_mellin.formats.identifier import RULE, identifier_fault
+from cnn_mellin.formats.speakers import read_speakers
+from cnn_mellin.formats.symbols import read_symbols
+from cnn_mellin.formats.text_file import read_lines
+from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models.arpa import arpa_tokens, read_arpa
-from cnn_mellin.scoring.speakers import read_speakers
-from cnn_mellin.scoring.transcripts import read_trn
-from cnn_mellin.text_file import read_lines
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["find_faults", "partitions_in"]

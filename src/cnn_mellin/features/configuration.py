@@ -15,9 +15,9 @@ from cnn_mellin.features.gabor_bank import GaborBank
 from cnn_mellin.features.gammatone_bank import GammatoneBank
 from cnn_mellin.features.scale import Scale
 from cnn_mellin.features.triangular_bank import TriangularBank
+from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.nearest import nearest
 from cnn_mellin.shipped_file import FEATURES, file_or_shipped, shipped_file
-from cnn_mellin.text_file import read_json
 
 __all__ = [
     "FEATURE_TYPES",

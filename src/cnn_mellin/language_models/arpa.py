@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
-from cnn_mellin.text_file import read_lines
+from cnn_mellin.formats.text_file import read_lines
 
 __all__ = ["END", "START", "UNKNOWN", "Ngrams", "arpa_tokens", "read_arpa", "write_arpa"]
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Literal
 
+from cnn_mellin.formats.text_table import format_line, format_table
 from cnn_mellin.scoring.folder_comparison import FolderComparison
-from cnn_mellin.scoring.text_table import format_line, format_table
 
 __all__ = ["comparison_text"]
 

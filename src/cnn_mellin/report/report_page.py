@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cnn_mellin.scoring.text_table import escape_markdown, format_table
+from cnn_mellin.formats.text_table import escape_markdown, format_table
 
 __all__ = ["Page", "Section"]
 

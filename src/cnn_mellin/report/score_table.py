@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cnn_mellin.formats.text_table import format_line, format_table
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
-from cnn_mellin.scoring.text_table import format_line, format_table
 
 __all__ = ["ScoredFile", "score_text"]
 

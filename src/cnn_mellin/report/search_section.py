@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cnn_mellin.report.picture_text import drawing, shown_text
+from cnn_mellin.report.figures.text import drawing, shown_text
 from cnn_mellin.report.report_page import Section
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _read(db_url: str, names: Sequence[str]) -> dict[str, tuple[StudyPlan, list[
 def _draw_histories(histories: dict[str, list[tuple[int, float]]]) -> bytes:
     from matplotlib.figure import Figure
 
-    from cnn_mellin.report.search_pictures import draw_history
+    from cnn_mellin.report.figures.study import draw_history
 
     columns = min(len(histories), 2)
     rows = math.ceil(len(histories) / columns)

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from cnn_mellin.errors import DataError, UserError
-from cnn_mellin.scoring.comparison import Comparison, compare_systems
+from cnn_mellin.formats.speakers import speakers_of
+from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.scoring.convention import Convention
 from cnn_mellin.scoring.setting_choice import choose_setting
-from cnn_mellin.scoring.speakers import speakers_of
+from cnn_mellin.scoring.significance.comparison import Comparison, compare_systems
 from cnn_mellin.scoring.system_folder import SystemFolder
-from cnn_mellin.scoring.transcripts import read_phones
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["ChosenSetting", "FolderComparison", "compare_folders"]

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cnn_mellin.corpora.look_alikes import look_alike_warning, look_alikes
 from cnn_mellin.errors import DataError
+from cnn_mellin.formats.look_alikes import look_alike_warning, look_alikes
 from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_convention, is_right
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.utterance_names import name_utterances

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from cnn_mellin.errors import UserError
+from cnn_mellin.formats.text_file import read_text
 from cnn_mellin.nearest import nearest
-from cnn_mellin.text_file import read_text
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

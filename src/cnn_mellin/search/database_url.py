@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn_mellin.errors import UserError
+from cnn_mellin.formats.text_file import read_lines, read_text
 from cnn_mellin.search.database_options import holds_secret, option_fault, shown_options
-from cnn_mellin.text_file import read_lines, read_text
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

@@ -20,9 +20,9 @@ from cnn_mellin.data.batch import Batch
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.epoch import Stepper
-from cnn_mellin.training.loop import make_optimizer
 from cnn_mellin.training.memory_shortage import TrainingMemoryError, naming_memory_shortage
 from cnn_mellin.training.model_folder import new_model
+from cnn_mellin.training.optimizer import make_optimizer
 
 __all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need", "memory_size"]
 

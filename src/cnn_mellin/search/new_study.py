@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.config.settings import Settings
-from cnn_mellin.data.symbols import class_of_end
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.formats.symbols import class_of_end
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, PRUNERS, StudyPlan
 from cnn_mellin.search.space import choose_dimensions, nearest_draw
 from cnn_mellin.search.study_data import StudyData, open_study_data

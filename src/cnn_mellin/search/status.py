@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cnn_mellin.scoring.text_table import format_table
+from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.search.best_settings import completed_trials
 from cnn_mellin.search.heartbeat import GRACE
 from cnn_mellin.search.plan import StudyPlan

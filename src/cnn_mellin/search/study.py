@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.errors import SettingsError
-from cnn_mellin.identifier import require_identifier
+from cnn_mellin.formats.identifier import require_identifier
+from cnn_mellin.formats.text_file import parse_json
 from cnn_mellin.nearest import nearest
 from cnn_mellin.search.database_url import DatabaseError, shown_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.text_file import parse_json
 
 if TYPE_CHECKING:
     import optuna

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from cnn_mellin.data.speaker_split import split_by_speaker
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.symbols import read_symbols
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
-from cnn_mellin.scoring.speakers import read_speakers
+from cnn_mellin.formats.speakers import read_speakers
+from cnn_mellin.formats.symbols import read_symbols
 
 __all__ = ["StudyData", "open_study_data"]
 

@@ -13,14 +13,15 @@ from pathlib import Path
 import torch
 
 from cnn_mellin.config.settings import Settings
-from cnn_mellin.identifier import identifier_fault
+from cnn_mellin.formats.identifier import identifier_fault
 from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need, memory_size
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial
+from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.history import EpochRecord, read_history
 from cnn_mellin.training.interruption import TrainingInterrupted
-from cnn_mellin.training.loop import OtherTrainingError, TrainingResult, train
+from cnn_mellin.training.loop import TrainingResult, train
 
 __all__ = ["TrialTraining"]
 

@@ -21,7 +21,7 @@ import torch
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
-from cnn_mellin.text_file import read_json
+from cnn_mellin.formats.text_file import read_json
 
 __all__ = ["Checkpoint", "CheckpointStore"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from cnn_mellin.corpora.phone_sets import fold_phones, folding_to
 from cnn_mellin.data.batch import batch_indices, load_batch
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.decoding.greedy import greedy_search
+from cnn_mellin.formats.phone_sets import fold_phones, folding_to
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,57 +13,44 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
 from cnn_mellin.data.batch import Batch, batch_indices, load_batch
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.symbols import class_of_end, read_symbols
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
-from cnn_mellin.layers.augmentation import augment, draw_augmentation
-from cnn_mellin.models import AcousticModel
+from cnn_mellin.formats.symbols import class_of_end, read_symbols
 from cnn_mellin.models.windows import window_lengths
 from cnn_mellin.random_stream import random_stream, stream_seed
+from cnn_mellin.training.augmentation import augment, draw_augmentation
 from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
+from cnn_mellin.training.description import describe_training
 from cnn_mellin.training.dropout_stream import dropout_stream
 from cnn_mellin.training.epoch import EpochResult, Stepper, train_epoch
 from cnn_mellin.training.evaluation import partition_error_rate
 from cnn_mellin.training.history import EpochRecord, write_history
 from cnn_mellin.training.interruption import TrainingInterrupted
+from cnn_mellin.training.lock import FolderLock
 from cnn_mellin.training.memory_shortage import naming_memory_shortage
 from cnn_mellin.training.model_folder import (
     ModelDescription,
     build_model,
     checkpoint_store,
-    current_versions,
-    read_description,
-    write_description,
 )
 from cnn_mellin.training.objective import frames_needed
+from cnn_mellin.training.optimizer import make_optimizer
 from cnn_mellin.training.schedule import Schedule, rate_factor
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["NO_END", "OtherTrainingError", "TrainingResult", "make_optimizer", "train"]
+__all__ = ["NO_END", "TrainingResult", "train"]
 
 NO_END = (
     "[training] num_epochs is unset and early stopping is off, so that training would never end; set one of them, or "
     "read settings that ship with the program, such as model/demo-mcorr.ini"
 )
-
-
-class OtherTrainingError(SettingsError):
-    """The model folder holds a training with other settings or data."""
-
-    def __init__(self, folder: Path, differences: Sequence[str]) -> None:
-        self.differences = "; ".join(differences)
-        super().__init__(
-            f"{folder}: holds a training with other settings or data ({self.differences}); "
-            "name another folder, or delete this one"
-        )
 
 
 @dataclass(frozen=True)
@@ -154,9 +140,9 @@ def train(
     model_dir = Path(model_dir)
     _require_own(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
     model_dir.mkdir(parents=True, exist_ok=True)
-    with _Locked(model_dir, say):
+    with FolderLock(model_dir, say):
         delete_leftovers(model_dir)
-        description = _describe(model_dir, settings, training_data, dev_data, symbols)
+        description = describe_training(model_dir, settings, training_data, dev_data, symbols)
         _name_left_out(training_data, description, say)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)
         if compiled:
@@ -351,53 +337,6 @@ def _require_own(model_dir: Path, inputs: Sequence[Path]) -> None:
             raise DataError(f"{model_dir}: holds {', '.join(others)} but no model.json; name another folder")
 
 
-def _describe(
-    model_dir: Path,
-    settings: Settings,
-    training_data: UtteranceData,
-    dev_data: UtteranceData | None,
-    symbols: list[str],
-) -> ModelDescription:
-    """The description of a new training, or of the one in the folder, which must be the same."""
-    old = read_description(model_dir) if (model_dir / "model.json").exists() else None
-    seed = settings.training.seed
-    if seed is None:
-        seed = secrets.randbits(32) if old is None else old.seed
-    for name in (settings.data.sos, settings.data.eos):
-        class_of_end(name, symbols)
-    scale = _scale(training_data, old) if settings.data.scale_features else []
-    new = ModelDescription(
-        settings.as_dict(),
-        seed,
-        training_data.num_coefficients,
-        training_data.description.feature_type,
-        training_data.description.frame_shift_ms,
-        symbols,
-        training_data.digest,
-        None if dev_data is None else dev_data.digest,
-        scale,
-        current_versions(),
-        training_data.description.source.get("configuration"),
-    )
-    differences = [] if old is None else old.differences(new)
-    if differences:
-        raise OtherTrainingError(model_dir, differences)
-    if old is None or not (model_dir / "settings.ini").exists():
-        write_description(model_dir, old or new)
-    return old or new
-
-
-def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float]:
-    """Mean magnitude of each coefficient, in float64 and in the order of the frames; known where data are the same."""
-    if old is not None and old.scale and old.train == partition.digest:
-        return old.scale
-    total = np.zeros(partition.num_coefficients)
-    for i in range(len(partition)):
-        total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
-    mean = total / max(int(partition.num_frames.sum()), 1)
-    return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
-
-
 def _name_left_out(partition: UtteranceData, description: ModelDescription, say: Callable[[str], None]) -> None:
     """Say which references CTC cannot emit: they are trained on with a loss of zero."""
     references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
@@ -413,17 +352,6 @@ def _name_left_out(partition: UtteranceData, description: ModelDescription, say:
         )
 
 
-def make_optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer that settings name, over a model's weights."""
-    rate = settings.training.learning_rate
-    if settings.training.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate)
-    if settings.training.optimizer == "rms":
-        return torch.optim.RMSprop(model.parameters(), lr=rate)
-    fused = next(model.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
-
-
 @contextmanager
 def _naming_no_compiler() -> Iterator[None]:
     try:
@@ -433,21 +361,3 @@ def _naming_no_compiler() -> Iterator[None]:
             raise
         reason = str(error).splitlines()[0][:200]
         raise SettingsError(f"--compile: torch cannot compile the model here ({reason}); leave it out") from None
-
-
-class _Locked:
-    """Holds a model folder against a second training; waits for one that is running."""
-
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self._lock = FileLock(folder / ".lock")
-        self._folder, self._say = folder, say
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            self._say(f"{self._folder}: another process trains here; waiting for it to end")
-            self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()

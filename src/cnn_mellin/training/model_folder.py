@@ -17,8 +17,8 @@ from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import FEATURE_TYPES
+from cnn_mellin.formats.text_file import read_json, read_text
 from cnn_mellin.models import AcousticModel
-from cnn_mellin.text_file import read_json, read_text
 from cnn_mellin.training.checkpoint import CheckpointStore
 
 __all__ = [

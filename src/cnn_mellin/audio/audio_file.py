@@ -1,0 +1,167 @@
+"""An audio file opened for reading: once, never a pipe or device, and with the promise of its header."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+import soundfile
+
+from cnn_mellin.audio.containers import DamagedAudioError, Promise, bytes_left_over, read_promise
+from cnn_mellin.audio.containers.promise import Reader
+from cnn_mellin.errors import AudioError
+
+__all__ = ["AudioFile", "open_audio"]
+
+_LONG, _MOST_KEPT = 1 << 20, 64  # bytes of a file whose promise is kept; number of them
+_kept: dict[tuple[int, ...], tuple[Promise | None, int]] = {}
+_kept_lock = Lock()
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """An open audio file.
+
+    Args:
+        sound: the audio library's view of it.
+        promise: what its header says of its length, or None where the header is not known here.
+        num_samples: samples per channel that it must hold.
+        num_left_over: bytes after them that belong to nothing that is known.
+    """
+
+    sound: soundfile.SoundFile
+    promise: Promise | None
+    num_samples: int
+    num_left_over: int
+
+
+@contextmanager
+def open_audio(path: str | Path) -> Iterator[AudioFile]:
+    """An audio file, whose length has been compared with its header.
+
+    Args:
+        path: the file.
+
+    Raises:
+        AudioError: it is no regular file, empty, unreadable, garbage, shorter than its header says, or several joined.
+    """
+    with _regular_file(path) as file:
+        status = os.fstat(file.fileno())
+        size = status.st_size
+        if not size:
+            raise AudioError(path, "is empty (0 bytes); copy it again")
+        try:
+            reader = Reader(lambda place, num_bytes: _read_at(file, place, num_bytes), size)
+            promise, num_left_over = _promise(reader, status)
+        except DamagedAudioError as damage:
+            raise AudioError(path, str(damage)) from None
+        except OSError as error:
+            raise AudioError(path, f"cannot be read ({error.strerror})") from None
+        try:
+            source = _source(path, file, size - num_left_over, promise, whole=not num_left_over)
+            sound = soundfile.SoundFile(source, closefd=False)
+        except soundfile.LibsndfileError as error:
+            why = error.error_string.strip(" .")
+            raise AudioError(path, f"is no audio file that can be read ({why}); write it as WAV or FLAC") from None
+        with sound:
+            promised = promise.num_frames if promise is not None else None
+            yield AudioFile(sound, promise, int(sound.frames) if promised is None else promised, num_left_over)
+
+
+def _regular_file(path: str | Path) -> BinaryIO:
+    """Opened without waiting for a writer, as opening a pipe would."""
+    try:
+        mode = os.stat(path).st_mode
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+        if kind is not None:
+            raise AudioError(path, f"cannot be read: it is a {kind}; name a file (write a pipe's audio to one first)")
+        return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    except OSError as error:
+        raise AudioError(path, f"cannot be read ({error.strerror})") from None
+    except ValueError as error:  # a name with a zero byte
+        raise AudioError(ascii(str(path)), f"cannot be read ({error})") from None
+
+
+def _promise(reader: Reader, status: os.stat_result) -> tuple[Promise | None, int]:
+    """Promise of a file, and bytes after its samples; those of long files are kept, of which segments are read."""
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    with _kept_lock:
+        if key in _kept:
+            return _kept[key]
+    promise = read_promise(reader)
+    found = promise, bytes_left_over(reader, promise) if promise is not None else 0
+    if status.st_size >= _LONG:
+        with _kept_lock:
+            _kept[key] = found
+            if len(_kept) > _MOST_KEPT:
+                del _kept[next(iter(_kept))]
+    return found
+
+
+def _read_at(file: BinaryIO, place: int, num_bytes: int) -> bytes:
+    file.seek(place)
+    return file.read(num_bytes)
+
+
+def _source(path: str | Path, file: BinaryIO, size: int, promise: Promise | None, *, whole: bool) -> object:
+    """The file for the audio library: its descriptor, so that any name will do, or as many bytes of it, corrected."""
+    if promise is not None and (promise.corrections or promise.prefix or not whole):
+        return io.BufferedReader(_Corrected(file, size, promise))
+    if os.name == "nt":  # a descriptor belongs to one C library, and the audio library brings its own
+        return str(path)
+    if promise is None and Path(path).with_name(f"._{Path(path).name}").exists():  # the header of Sound Designer II
+        return os.fsencode(path)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return file.fileno()
+
+
+class _Corrected(io.RawIOBase):
+    """The first bytes of a file, with the corrections and the prefix of its promise."""
+
+    def __init__(self, file: BinaryIO, size: int, promise: Promise) -> None:
+        self._file, self._promise, self._place = file, promise, 0
+        self._size = size - promise.first + len(promise.prefix)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(start + offset, 0)
+        return self._place
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        prefix = self._promise.prefix
+        if self._place < len(prefix):
+            content = bytearray(prefix[self._place : self._place + len(view)])
+        else:
+            first = self._place - len(prefix) + self._promise.first
+            content = bytearray(_read_at(self._file, first, max(min(len(view), self._size - self._place), 0)))
+            for place, correction in self._promise.corrections.items():
+                for i, byte in enumerate(correction, place - first):
+                    if 0 <= i < len(content):
+                        content[i] = byte
+        view[: len(content)] = content
+        self._place += len(content)
+        return len(content)

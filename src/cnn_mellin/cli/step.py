@@ -1,0 +1,122 @@
+"""The process of one step: runs its command and leaves how it ended.
+
+`python -m cnn_mellin.cli.step FOLDER NAME [--attached]`, which the recipe starts, here or as a job of a
+cluster. An attached process leaves when the one that started it has gone, even if that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.formats.text_file import read_text
+from cnn_mellin.recipe.step import without_passwords
+from cnn_mellin.recipe.step_records import StepRecords
+
+__all__ = ["main"]
+
+# Products for programs, which are no part of the log.
+_DATA = (".json", ".ini")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command of `steps/NAME.job` in FOLDER; returns its exit status."""
+    folder, name = Path(arguments[0]).resolve(), arguments[1]
+    if "--attached" in arguments:
+        threading.Thread(target=_leave_with_parent, name="watch parent", daemon=True).start()
+    os.chdir(folder)
+    records, began = StepRecords(folder), time.time()
+    _write_lines_at_once()
+    job: dict[str, Any] = records.read(name, "job") or {}
+    if "arguments" not in job:
+        raise DataError(f"{records.path(name, 'job')}: names no command; run the recipe's command again")
+    records.delete(name, "exit")
+    records.write(name, "start", {"began": began})
+    status = 1
+    try:
+        status = _run(_expanded(folder, job["arguments"]), folder / job["stdout"] if job.get("stdout") else None)
+    except SystemExit as left:  # argparse's way to say that arguments are wrong
+        status = left.code if isinstance(left.code, int) else 2
+    finally:
+        seconds = max(time.time() - began, 0.0)
+        records.write(name, "exit", {"status": status, "fingerprint": job.get("fingerprint"), "seconds": seconds})
+    return status
+
+
+def _run(arguments: Sequence[str], stdout: Path | None) -> int:
+    from cnn_mellin.cli.main import main as run_command
+
+    print(without_passwords(f"$ cnn-mellin {' '.join(arguments)}"), file=sys.stderr, flush=True)
+    if stdout is None:
+        return run_command(arguments)
+    printed = _Copied(None if stdout.suffix in _DATA else sys.stdout)
+    status = 1
+    try:
+        with contextlib.redirect_stdout(printed):
+            status = run_command(arguments)
+    finally:
+        if status != 0 and printed.copy is None:  # what it said of its failure must not be lost with the product
+            sys.stdout.write(printed.getvalue())
+            sys.stdout.flush()
+    if status == 0:
+        stdout.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(stdout) as file:
+            file.write(printed.getvalue())
+    return status
+
+
+def _expanded(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `@FILE` replaced by the words of the file."""
+    words: list[str] = []
+    for argument in arguments:
+        words += read_text(folder / argument[1:]).split() if argument.startswith("@") else [argument]
+    return words
+
+
+class _Copied(io.StringIO):
+    """Text that is kept, and meanwhile also written to another stream.
+
+    Args:
+        copy: the other stream, if any.
+    """
+
+    def __init__(self, copy: TextIO | None) -> None:
+        super().__init__()
+        self.copy = copy
+
+    def write(self, text: str) -> int:
+        if self.copy is not None:
+            self.copy.write(text)
+            self.copy.flush()
+        return super().write(text)
+
+
+def _write_lines_at_once() -> None:
+    """Logs are read while they grow, and as UTF-8 whatever the locale of the machine."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _leave_with_parent() -> None:
+    """Wait for the end of the pipe whose other end the parent holds."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as told:
+        sys.exit(f"cnn-mellin: {told}")

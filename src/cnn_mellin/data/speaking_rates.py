@@ -1,0 +1,106 @@
+"""The test part of a corpus at other speaking rates, as one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cnn_mellin import __version__
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.audio.reading import read_audio
+from cnn_mellin.audio.speaking_rate import change_speaking_rate
+from cnn_mellin.bounded_map import bounded_map
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.labelling import Labelling
+from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
+from cnn_mellin.errors import AudioError, DataError, SettingsError
+from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.formats.transcripts import write_trn
+
+__all__ = ["prepare_speaking_rates"]
+
+
+def prepare_speaking_rates(
+    parts: Mapping[str, Sequence[Utterance]],
+    out: str | Path,
+    features: str,
+    labelling: Labelling,
+    rates: Sequence[float],
+    *,
+    part: str = "test",
+    jobs: int = 1,
+    quiet: bool = True,
+) -> int:
+    """Write `OUT/PART`, every utterance at every rate, and `OUT/ext` with references and the rate of each.
+
+    An utterance `NAME` at the rate 0.8 is named `NAME_rate0.8`; `utt2rate` has lines `NAME_rate0.8 0.8`, so that
+    `cnn-mellin score --per-speaker --utt2spk OUT/ext/utt2rate` gives the phone error rate at each.
+
+    Args:
+        parts: of the corpus.
+        out: folder.
+        features: a feature type, or a file NAME.json.
+        labelling: what labels become.
+        rates: in 0.3..3.
+        part: that is changed.
+        jobs: utterances at once.
+        quiet: show no progress.
+
+    Returns:
+        The number of utterances, all rates together.
+
+    Raises:
+        DataError: the corpus has no such part, or the name of its partition is taken.
+        SettingsError: a rate lies outside its range or is there twice, or `OUT/ext` belongs to other partitions.
+        AudioError: audio is damaged, or too short for a frame.
+    """
+    from tqdm import tqdm
+
+    names = [f"{rate:g}" for rate in rates]
+    if any(not 0.3 <= rate <= 3 for rate in rates) or len(set(names)) < len(names):
+        raise SettingsError(f"--rates {' '.join(names)}: must lie in 0.3..3, each once")
+    if not parts.get(part):
+        raise DataError(f"the corpus has no part {part}; its parts are {', '.join(parts)}")
+    extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
+    source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
+    name = Path(features).stem if features.endswith(".json") else features
+    description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
+    require_partition_replaceable(Path(out) / part, description)
+    ext = Path(out) / "ext"
+    if ext.exists() and not (ext / "utt2rate").exists() and not (Path(out) / part / "partition.json").exists():
+        raise SettingsError(f"{ext}: is of other partitions, whose symbols would be replaced; name another folder")
+    folder, wanted = Path(out), [(utterance, name) for utterance in parts[part] for name in names]
+
+    def compute(job: tuple[Utterance, str]) -> NDArray[np.float32]:
+        utterance, rate = job
+        hz = extractor.sample_rate_hz
+        audio = read_audio(utterance.audio_path, sample_rate_hz=hz, start_s=utterance.start_s, end_s=utterance.end_s)
+        changed = change_speaking_rate(audio, float(rate), sample_rate_hz=hz)
+        with torch.inference_mode():
+            frames: NDArray[np.float32] = extractor(torch.from_numpy(changed)).numpy()
+        if not len(frames):
+            raise AudioError(utterance.audio_path, f"is too short for a frame at {rate} times its rate")
+        return frames
+
+    with write_partition(folder / part, description) as writer, ThreadPoolExecutor(jobs) as pool:
+        computed: Iterator[NDArray[np.float32]] = bounded_map(pool, compute, wanted, ahead=4 * jobs)
+        shown = tqdm(computed, "change rates", len(wanted), unit="utt", disable=quiet or None)
+        for (utterance, rate), frames in zip(wanted, shown, strict=True):
+            classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
+            writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))
+    write_symbols(ext, labelling.symbols)
+    references = {_name(u, rate): labelling.scored_symbols(u.labels) for u, rate in wanted}
+    write_trn(ext / f"{part}.ref.trn", references)
+    with atomic_file(ext / "utt2rate") as file:
+        file.writelines(f"{_name(utterance, rate)} {rate}\n" for utterance, rate in wanted)
+    return len(wanted)
+
+
+def _name(utterance: Utterance, rate: str) -> str:
+    return f"{utterance.utterance_id}_rate{rate}"

@@ -1,0 +1,252 @@
+"""The steps of a recipe, from its options: prepare, search if wanted, train, decode, score, compare, report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.config import format_settings, read_settings
+from cnn_mellin.config.settings import Settings
+from cnn_mellin.corpora.corpus_files import corpus_state
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.recipe.options import RecipeOptions
+from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
+from cnn_mellin.recipe.step import STAGES, Step
+from cnn_mellin.shipped_file import shipped_file
+
+__all__ = ["plan_recipe", "start_settings", "steps_until", "write_start_settings"]
+
+DECODERS = ("greedy", "trigram")
+
+
+def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
+    """All steps, each after those that it needs.
+
+    Args:
+        options: of the recipe; `write_start_settings` has been called for them.
+        folder: of the recipe, in which its steps run.
+    """
+    steps: list[Step] = []
+    corpus = corpus_state_of(options, Path(folder))
+    for features, name in zip(options.features, options.feature_names, strict=True):
+        steps += _preparation(options, features, name, corpus)
+    systems = [(model, name) for name in options.feature_names for model in options.models]
+    for model, name in systems:
+        steps += _settings(options, model, name)
+    for model, name in systems:
+        for seed in range(1, options.num_seeds + 1):
+            steps += _training(options, model, name, seed)
+    steps += _results(options, systems)
+    return steps
+
+
+def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
+    """The steps of all stages up to one.
+
+    Raises:
+        SettingsError: there is no such stage.
+    """
+    if stage is None:
+        return list(steps)
+    if stage not in STAGES:
+        raise SettingsError(f"--until {stage}: must be one of {', '.join(STAGES)}")
+    return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
+
+
+def start_settings(options: RecipeOptions) -> dict[str, str]:
+    """What trainings, or the search, begin with: `conf/start/MODEL-FEATURES.ini` -> its text.
+
+    Raises:
+        SettingsError: there are no settings for a model.
+    """
+    return ({MASKS_FILE: MASKS_TEXT} if options.search else {}) | {
+        f"conf/start/{model}-{name}.ini": format_settings(_start_settings(options, model, name))
+        for name in options.feature_names
+        for model in options.models
+    }
+
+
+def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write what `start_settings` gave; files that hold it already are left alone."""
+    (folder / "conf" / "start").mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != text.encode():
+            with atomic_file(path) as file:
+                file.write(text)
+
+
+def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
+    """The state of a recipe's corpus, read as its steps read it, which run in the recipe's folder."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--parts", nargs="+", default=[])
+    parser.add_argument("--audio-root", default=".")
+    try:
+        given, _ = parser.parse_known_args(options.prep_options)
+    except argparse.ArgumentError:  # which prep says
+        given = parser.parse_args([])
+    parts = {part: name or part for part, _, name in (pair.partition("=") for pair in given.parts)}
+    return corpus_state(
+        options.corpus, options.corpus_kind, parts=parts, audio_root=folder.resolve() / given.audio_root
+    )
+
+
+def _start_settings(options: RecipeOptions, model: str, features: str) -> Settings:
+    given = options.start.get(f"{model}-{features}") or options.start.get(model) or options.start.get("")
+    if given:
+        settings = read_settings(given)
+    elif options.tiny:
+        settings = read_settings(shipped_file(f"model/demo-{model}.ini"))
+    elif options.search:
+        settings = read_settings(shipped_file(f"optim/model-{model}-sm.ini"))
+    else:
+        try:
+            settings = read_settings(shipped_file(f"model/published-lcorr-{features}.ini"))
+        except FileNotFoundError:
+            raise SettingsError(
+                f"--features {features}: has no published settings; give some with --settings FILE, or --search"
+            ) from None
+    changes = {"model": {"convolutional_mellin": model == "mcorr"}}
+    epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
+    return settings.updated(changes | ({"training": {"num_epochs": epochs}} if epochs else {}))
+
+
+def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) -> list[Step]:
+    sources = (features,) if features.endswith(".json") else ()
+    chosen = ("--features", features, *options.prep_options)
+    parts = ("train", "dev", "test")
+    kept = [f"data/{name}/{part}/{file}" for part in parts for file in ("partition.json", "features.npy", "index.npz")]
+    prep = Step(
+        f"prep-{name}",
+        "prep",
+        ("--quiet", "prep", options.corpus_kind, options.corpus, "data", *chosen),
+        products=(*kept, *(f"data/{name}/ext/{file}" for file in ("token2id.txt", "lm.arpa.gz", "test.ref.trn"))),
+        sources=sources,
+        state=corpus,
+    )
+    rates = [f"{rate:g}" for rate in options.sizes.speaking_rates]
+    speed = Step(
+        f"speed-{name}",
+        "speed",
+        ("--quiet", "speed", options.corpus_kind, options.corpus, f"speed/{name}", *chosen, "--rates", *rates),
+        products=tuple(f"speed/{name}/{file}" for file in ("test/partition.json", "ext/test.ref.trn", "ext/utt2rate")),
+        sources=sources,
+        state=corpus,
+    )
+    return [prep, speed]
+
+
+def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
+    if options.search:
+        return plan_search(options, model, name)
+    start, final = f"conf/start/{model}-{name}.ini", f"conf/final/{model}-{name}.ini"
+    arguments = ("--read-ini", start, "--print-ini")
+    return [
+        Step(
+            f"settings-{model}-{name}",
+            "settings",
+            arguments,
+            products=(final,),
+            stdout=final,
+            sources=(start,),
+            light=True,
+        )
+    ]
+
+
+def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[Step]:
+    """A training, and its recognition of dev, test, and test at other speaking rates."""
+    label, folder, data = f"{model}-{name}-seed{seed}", f"models/{model}-{name}/seed{seed}", f"data/{name}"
+    device = ("--device", options.device)
+    train = Step(
+        f"train-{label}",
+        "train",
+        (*device, "--read-ini", f"conf/final/{model}-{name}.ini", "train", f"{data}/train", f"{data}/dev", folder)
+        + ("--seed", str(seed)),
+        needs=(f"prep-{name}", f"settings-{model}-{name}"),
+        products=(f"{folder}/model.json", f"{folder}/checkpoints.json"),
+        resumes=(folder,),
+        heavy=True,
+    )
+    steps, sizes = [train], options.sizes
+    settings = [f"beam{width}-lm{beta:g}" for width in sizes.beam_widths for beta in sizes.lm_betas]
+    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *(f"{beta:g}" for beta in sizes.lm_betas))
+    greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
+    single = len(settings) == 1
+    untrained = ("untrained", f"{data}/test", f"untrained/{model}-{name}.trn", ("--epoch", "0"))
+    for what, partition, out, more in (
+        *((untrained,) if seed == 1 else ()),
+        ("test", f"{data}/test", f"{greedy}/test.trn", ()),
+        ("speed", f"speed/{name}/test", f"speed/systems/{model}-{name}/seed{seed}/test.trn", ()),
+        ("trigram-dev", f"{data}/dev", f"{trigram}/dev.trn" if single else trigram, search),
+        ("trigram-test", f"{data}/test", f"{trigram}/test.trn" if single else trigram, search),
+    ):
+        part = what.rpartition("-")[2]
+        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{part}.{setting}.trn" for setting in settings)
+        steps.append(
+            Step(
+                f"decode-{label}-{what}",
+                "decode",
+                (*device, "--quiet", "decode", folder, partition, out, *more),
+                needs=(train.name, f"speed-{name}" if what == "speed" else f"prep-{name}"),
+                products=files,
+                heavy=True,
+            )
+        )
+    return steps
+
+
+def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list[Step]:
+    seeds = range(1, options.num_seeds + 1)
+    fold = () if options.corpus_kind == "timit" else ("--no-fold",)
+    steps = []
+    for model, name in systems:
+        label, ext = f"{model}-{name}", f"data/{name}/ext"
+        for kind, reference, folder, more in (
+            ("", f"{ext}/test.ref.trn", f"systems/{label}-greedy", ("--per-phone", "--utt2spk", f"{ext}/utt2spk")),
+            ("-speed", f"speed/{name}/ext/test.ref.trn", f"speed/systems/{label}")
+            + (("--utt2spk", f"speed/{name}/ext/utt2rate"),),
+        ):
+            decoded = "speed" if kind else "test"
+            files = tuple(f"{folder}/seed{seed}/test.trn" for seed in seeds)
+            out = f"scores/{label}{kind}.json"
+            steps.append(
+                Step(
+                    f"score-{label}{kind}",
+                    "score",
+                    ("score", reference, *files, "--per-speaker", *more, "--format", "json", *fold),
+                    needs=tuple(f"decode-{label}-seed{seed}-{decoded}" for seed in seeds),
+                    products=(out,),
+                    stdout=out,
+                    light=True,
+                )
+            )
+    labels = [f"{model}-{name}" for model, name in systems]
+    compared = [(decoder, [(label, decoder) for label in labels]) for decoder in DECODERS]
+    compared += [(f"search-{label}", [(label, decoder) for decoder in DECODERS]) for label in labels]
+    kinds = {"greedy": ("test",), "trigram": ("trigram-dev", "trigram-test")}
+    ext = f"data/{options.feature_names[0]}/ext"
+    chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
+    for what, pairs in compared:
+        folders = [f"systems/{label}-{decoder}" for label, decoder in pairs]
+        steps.append(
+            Step(
+                f"compare-{what}",
+                "compare",
+                ("compare", *folders, *chosen, "--replications", str(options.sizes.replications)),
+                needs=tuple(
+                    f"decode-{label}-seed{seed}-{kind}"
+                    for label, decoder in pairs
+                    for seed in seeds
+                    for kind in kinds[decoder]
+                ),
+                products=(f"comparison/{what}.json",),
+                stdout=f"comparison/{what}.json",
+                light=True,
+            )
+        )
+    results = (*(step.name for step in steps), *(f"decode-{label}-seed1-untrained" for label in labels))
+    report = Step("report", "report", ("report", "."), results, ("report.html", "report.md"), light=True)
+    return [*steps, report]

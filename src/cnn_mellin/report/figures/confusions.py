@@ -1,0 +1,63 @@
+"""A picture of which phones were taken for which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.figures.text import drawing, shown_text
+from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
+
+__all__ = ["plot_confusions"]
+
+_INCHES_A_PHONE = 0.22
+# Shares of a phone that are written into their cells; smaller ones are only coloured.
+_WORTH_WRITING = 0.05
+
+
+@drawing()
+def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "") -> None:
+    """Draw the confusion matrix: a row a phone of the reference, each cell its share of the row in percent.
+
+    The last row is insertions, as shares of all insertions; the last column deletions. Percent of phones that were
+    right are on the diagonal.
+
+    Args:
+        result: of scoring.
+        out: PNG to write.
+        title: above the picture.
+
+    Raises:
+        ImportError: matplotlib is not installed (the extra `report`).
+    """
+    from matplotlib.figure import Figure
+
+    phones, table = result.confusion_matrix()
+    counts = np.array(table, dtype=np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    names = [shown_text(phone or "") for phone in phones]
+    size = max(_INCHES_A_PHONE * len(names), 4.0)
+    figure = Figure(figsize=(size + 2.2, size + 1.2), layout="constrained")
+    axes = figure.subplots()
+    # the square root shows the rare confusions beside the frequent right ones
+    shown = axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    numbers = [f"{name} ({int(total)})" for name, total in zip([*names[:-1], "inserted"], totals[:, 0], strict=True)]
+    axes.set_yticks(range(len(names)), numbers, fontsize=7)
+    axes.set_xticks(range(len(names)), [*names[:-1], "deleted"], fontsize=7, rotation=90)
+    axes.xaxis.tick_top()
+    axes.set(ylabel="reference (how often)", title=shown_text(title, 100))
+    axes.set_xlabel("recognised as")
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="0.9", linewidth=0.4)
+    axes.tick_params(which="minor", length=0)
+    for i, j in np.argwhere(shares >= _WORTH_WRITING):
+        colour = "white" if shares[i, j] > 0.4 else "black"
+        axes.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=5.5, color=colour)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02, label="percent of the reference phone")
+    bar.set_ticks([0, 0.1, 0.3, 0.5, 0.7, 1], labels=["0", "1", "9", "25", "49", "100"])
+    with atomic_file(out, "wb") as file:
+        figure.savefig(file, dpi=130, format="png")

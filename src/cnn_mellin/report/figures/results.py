@@ -1,0 +1,146 @@
+"""Pictures of a recipe's results: speaking rates, phones, speakers, confusions."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnn_mellin.report.figures.text import drawing, shown_text
+
+__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates"]
+
+# Blue for linear, orange for Mellin, lighter for further features: told apart by colour-blind eyes, too.
+_COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f0a04b", "#f9cb9c")}
+_MARKERS = {"lcorr": "o", "mcorr": "s"}
+
+
+@drawing()
+def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
+    """SVG: phone error rate against speaking rate, a line a system, each seed a dot.
+
+    Args:
+        rates: system -> rate -> phone error rates in percent, one a seed.
+    """
+    figure, axes = _figure(7.5, 4.2)
+    for system, of_system in rates.items():
+        places = sorted(of_system)
+        means = [sum(of_system[rate]) / len(of_system[rate]) for rate in places]
+        style = _style(system, rates)
+        axes.plot(
+            places, means, label=shown_text(system, 40), linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style
+        )
+        for rate in places:
+            axes.plot([rate] * len(of_system[rate]), of_system[rate], ".", alpha=0.35, markersize=5, **style)
+    axes.axvline(1, color="0.75", linewidth=1, zorder=0)
+    axes.set(xlabel="speaking rate of the test audio (1 = as recorded)", ylabel="phone error rate, %")
+    axes.legend(frameon=False)
+    return _svg(figure)
+
+
+@drawing()
+def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> bytes:
+    """SVG: training loss and dev phone error rate against epochs, a line a seed.
+
+    Args:
+        histories: system -> seed -> epoch -> column of `history.csv` -> value.
+    """
+    figure, axes = _figure(9.5, 3.6, columns=2)
+    for axis, (column, title) in zip(
+        axes, (("train_loss", "training loss"), ("dev_per_percent", "dev phone error rate, %")), strict=True
+    ):
+        for system, seeds in histories.items():
+            for number, epochs in enumerate(seeds):
+                label = shown_text(system, 40) if number == 0 else None
+                values = [epoch[column] for epoch in epochs]
+                marker = "o" if len(values) == 1 else None
+                places = [epoch["epoch"] for epoch in epochs]
+                axis.plot(places, values, label=label, alpha=0.8, marker=marker, **_style(system, histories))
+        axis.set(xlabel="epoch", title=title)
+        axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(frameon=False)
+    return _svg(figure)
+
+
+@drawing()
+def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
+    """SVG: phone error rate of each phone or speaker, the worst first, a dot a system.
+
+    Args:
+        groups: system -> phone or speaker -> mean phone error rate in percent; where it is infinite there is no dot.
+        what: phone or speaker.
+    """
+    names = list(dict.fromkeys(name for of_system in groups.values() for name in of_system))
+
+    def worst(name: str) -> float:
+        known = [v for of_system in groups.values() if math.isfinite(v := of_system.get(name, math.inf))]
+        return sum(known) / len(known) if known else 0.0
+
+    names.sort(key=lambda name: (-worst(name), name))
+    figure, axes = _figure(max(4.0, min(0.24 * len(names) + 1.5, 14.0)), 3.2)
+    for system, of_system in groups.items():
+        values = [of_system.get(name, math.inf) for name in names]
+        shown = [value if math.isfinite(value) else math.nan for value in values]
+        marker = _MARKERS.get(system[:5], "o")
+        axes.plot(
+            range(len(names)), shown, marker, label=shown_text(system, 40), markersize=5, **_style(system, groups)
+        )
+    axes.set_xticks(range(len(names)), list(map(shown_text, names)), rotation=90, fontsize=8)
+    axes.set(ylabel="phone error rate, %", xlabel=f"{what}, the hardest first")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    return _svg(figure)
+
+
+@drawing()
+def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]]) -> bytes:
+    """SVG: a confusion matrix, each row in percent of its reference phone.
+
+    Args:
+        phones: P names, None last.
+        counts: (P, P), reference by recognised; the last row are insertions, the last column deletions.
+    """
+    import numpy as np
+
+    table = np.array(counts, dtype=float)
+    percents = 100 * table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    percents[-1] = 100 * table[-1] / max(table[-1].sum(), 1)
+    side = max(4.5, 0.19 * len(phones) + 1.5)
+    figure, axes = _figure(side + 0.8, side)
+    shown = axes.imshow(np.sqrt(percents), cmap="Blues", vmin=0, vmax=10)
+    for axis, missing in ((axes.xaxis, "deleted"), (axes.yaxis, "inserted")):
+        axis.set_ticks(range(len(phones)), [missing if name is None else shown_text(name) for name in phones])
+        axis.set_tick_params(labelsize=7)
+    axes.tick_params(axis="x", rotation=90)
+    axes.set(xlabel="recognised", ylabel="reference")
+    axes.grid(visible=False)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
+    ticks = (0, 5, 20, 50, 100)
+    bar.set_ticks([math.sqrt(percent) for percent in ticks], labels=[f"{percent} %" for percent in ticks])
+    return _svg(figure)
+
+
+def _style(system: str, systems: Mapping[str, Any]) -> dict[str, Any]:
+    model = system[:5]
+    same = [name for name in systems if name[:5] == model]
+    colours = _COLOURS.get(model, ("#444444",))
+    return {"color": colours[same.index(system) % len(colours)]}
+
+
+def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns)
+    for axis in [axes] if columns == 1 else axes:
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Any) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()

@@ -1,0 +1,1 @@
+"""Tests of significance between systems, over speakers and trainings."""

@@ -1,0 +1,21 @@
+"""The optimizer of a training."""
+
+from __future__ import annotations
+
+import torch
+
+from cnn_mellin.config import Settings
+from cnn_mellin.models import AcousticModel
+
+__all__ = ["make_optimizer"]
+
+
+def make_optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
+    """The optimizer that settings name, over a model's weights."""
+    rate = settings.training.learning_rate
+    if settings.training.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate)
+    if settings.training.optimizer == "rms":
+        return torch.optim.RMSprop(model.parameters(), lr=rate)
+    fused = next(model.parameters()).device.type in ("cpu", "cuda")
+    return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)

@@ -1,0 +1,470 @@
+"""Steps as jobs of a real Slurm cluster of one node, without accounting."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.recipe.executors import slurm as slurm_machine
+from cnn_mellin.recipe.executors.slurm import SlurmMachine
+from cnn_mellin.recipe.executors.slurm_queue import job_suffix
+from cnn_mellin.recipe.step import Step
+from cnn_mellin.recipe.step_records import StepRecords
+from cnn_mellin.recipe.step_run import StepFailed, StepRunner
+
+pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
+
+PROFILE = "machine: slurm\njobs: 4\npoll_s: 0.5\noptions: [--cpus-per-task=1, --requeue]\n"
+SMALL = ["--tiny", "--seeds", "1", "--search", "--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=1"]
+SMALL += ["num_epochs=1", "num_trials_sm=3", "num_trials_lg=2", "num_trials_md=2"]
+
+
+def step(name: str, *arguments: str, **more) -> Step:
+    return Step(name, "train", arguments, **more)
+
+
+@pytest.fixture
+def records(tmp_path) -> StepRecords:
+    (tmp_path / "steps").mkdir()
+    return StepRecords(tmp_path)
+
+
+def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
+    machine = SlurmMachine(records.folder, poll_s=0.3)
+    runner = StepRunner(records, machine, say=lambda _line: None)
+    good = step("good", "--print-ini", stdout="out.ini", products=("out.ini",))
+    runner.run(good)
+    assert "window_size" in (records.folder / "out.ini").read_text()
+    with pytest.raises(StepFailed, match="bad: ended with status 2: cnn-mellin: nowhere: there is no such folder"):
+        runner.run(step("bad", "data", "info", "nowhere"))
+    assert not records.path("bad", "done").exists()
+
+
+def test_steps_that_are_ready_together_are_tasks_of_one_array(slurm, records):
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    steps = [step(f"s{i}", "data", "info", f"nowhere{i}") for i in range(3)]
+    steps.append(step("other", "--print-ini", stdout="out.ini", products=("out.ini",)))
+
+    def run(each: Step) -> str:
+        try:
+            runner.run(each)
+        except StepFailed as failed:
+            return str(failed)
+        return "done"
+
+    with ThreadPoolExecutor(4) as threads:
+        ended = list(threads.map(run, steps))
+    there_is_none = [f"s{i}: ended with status 2: cnn-mellin: nowhere{i}: there is no such folder" for i in range(3)]
+    assert [line[: len(wanted)] for line, wanted in zip(ended, [*there_is_none, "done"], strict=True)] == [
+        *there_is_none,
+        "done",
+    ]
+    (array,) = (records.folder / "logs" / "arrays").iterdir()
+    assert {link.readlink().stem for link in array.iterdir()} == {"s0", "s1", "s2", "other"}
+
+
+def test_a_task_of_an_array_is_found_again_and_not_submitted_twice(slurm, records):
+    steps = [step(f"s{i}", "--print-ini", stdout=f"{i}.ini", products=(f"{i}.ini",)) for i in range(2)]
+    submits = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
+    with ThreadPoolExecutor(2) as threads:
+        ids = [threads.submit(submits._submissions.ask, each) for each in steps]
+    array, _, task = ids[1].result().job_id.partition("_")
+    assert ids[0].result().job_id == f"{array}_{1 - int(task)}"
+    another = SlurmMachine(records.folder, poll_s=0.3)  # of a recipe that was killed before it had written the ids
+    found = [another._submitted(each) for each in steps]
+    assert [(job.job_id, job.name) for job in found if job] == [(i.result().job_id, i.result().name) for i in ids]
+    subprocess.run(["scancel", ids[1].result().job_id], check=True)
+    assert another._submitted(steps[1]) is None
+    assert another._submitted(steps[0]) == found[0]
+    subprocess.run(["scancel", array], check=True)
+
+
+def test_without_arrays_each_step_is_a_job(slurm, records):
+    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3, arrays=False)
+    with ThreadPoolExecutor(2) as threads:
+        jobs = list(threads.map(machine._submissions.ask, [step(f"s{i}", "--print-ini") for i in range(2)]))
+    ids = [job.job_id for job in jobs]
+    assert all(each.isdigit() for each in ids)
+    assert ids[0] != ids[1]
+    subprocess.run(["scancel", *ids], check=True)
+
+
+@pytest.mark.timeout(60)
+def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
+    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
+    runner = StepRunner(records, machine, say=lambda _line: None)
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(600):
+            job = records.read("waits", "job") or {}
+            if "id" in job:
+                subprocess.run(["scancel", job["id"]], check=False)
+                break
+            time.sleep(0.1)
+        os._exit(0)
+    with pytest.raises(StepFailed, match="waits: it was killed or cancelled"):
+        runner.run(step("waits", "--print-ini"))
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_training_told_to_stop_is_submitted_again_and_goes_on(slurm, small_corpus, records):
+    assert main(["--quiet", "prep", "timit", str(small_corpus), str(records.folder / "data"), "--partial"]) == 0
+    start = Path(__file__).parents[2] / "conf" / "model" / "demo-lcorr.ini"
+    (records.folder / "a.ini").write_text(start.read_text().replace("num_epochs = 8", "num_epochs = 30"))
+    data = "data/fbank-81-10ms"
+    train = ("--read-ini", "a.ini", "train", f"{data}/train", f"{data}/dev", "model", "--seed", "1")
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(1000):
+            log = records.log("told")
+            if log.exists() and "epoch 1/" in log.read_text():
+                job = records.read("told", "job") or {}
+                subprocess.run(["scancel", "--signal=USR1", "--batch", job["id"]], check=False)
+                break
+            time.sleep(0.05)
+        os._exit(0)
+    runner.run(step("told", *train, products=("model/checkpoints.json",), resumes=("model",)))
+    os.waitpid(pid, 0)
+    log = records.log("told").read_text()
+    assert log.count("$ cnn-mellin") == 2
+    assert "SIGUSR1: " in log
+    assert log.count("epoch 1/30") == 1
+    assert log.count("epoch 30/30") == 1
+
+
+def arguments(corpus: Path, folder: Path, *more: str) -> list[str]:
+    return ["recipe", str(corpus), str(folder), *SMALL, *more]
+
+
+def table(folder: Path) -> dict:
+    return {path.name: json.loads(path.read_text())["systems"] for path in sorted(folder.glob("comparison/*.json"))}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
+    slurm, postgresql_server, small_corpus, tmp_path, capsys
+):
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(PROFILE)
+    cluster, local = tmp_path / "cluster", tmp_path / "local"
+    url = postgresql_server.new_database("recipe")
+    on_cluster = arguments(small_corpus, cluster, "--profile", str(profile), "--db-url", url)
+    records = StepRecords(cluster)
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", *on_cluster]
+
+    def wait_for(job: str) -> str:
+        until = time.monotonic() + 120
+        while "id" not in (records.read(job, "job") or {}):
+            assert time.monotonic() < until, (records.folder / "logs").iterdir()
+            time.sleep(0.1)
+        return str((records.read(job, "job") or {})["id"])
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as controller:
+        wait_for("model-mcorr-sm-fbank-81-10ms-run1")
+        cancelled = wait_for("model-lcorr-sm-fbank-81-10ms-run1")
+        subprocess.run(["scancel", cancelled], check=True)
+        controller.send_signal(signal.SIGKILL)
+    capsys.readouterr()
+    assert main(on_cluster) == 0
+    printed = capsys.readouterr().out
+    for waited_for_or_anew in ("model-mcorr-sm-fbank-81-10ms-run1", "model-lcorr-sm-fbank-81-10ms-run1"):
+        assert f"] {waited_for_or_anew}: done in " in printed
+    # the job that went on was waited for, not submitted again: its log has one command
+    log = records.log("model-mcorr-sm-fbank-81-10ms-run1").read_text()
+    assert log.count("$ cnn-mellin") == 1
+    assert main(["recipe", "status", str(cluster)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert {row[0] for row in rows} >= {"prep", "model-sm", "model-lg", "train-sm", "train-md", "train", "report"}
+    assert all(row[2:6] == ["-", "-", "-", "-"] for row in rows)
+    assert main(arguments(small_corpus, local)) == 0
+    assert table(cluster) == table(local)
+    assert len(table(local)) == 4
+
+
+# What no real cluster can be made to say is said by programs that print what the test wants.
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """The machine waits a moment where it waits for minutes."""
+    for name in ("_FILE_SYSTEM_S", "_UNLISTED_S", "_ACCOUNTS_S", "_SUBMISSION_S", "_GATHER_S", "_CLOCKS_S"):
+        monkeypatch.setattr(slurm_machine, name, 0.1 if name.endswith("_S") and name != "_GATHER_S" else 0.0)
+
+
+class Running:
+    """A step that a fake cluster's job is to do, run by a thread."""
+
+    def __init__(self, fake_slurm, records: StepRecords, *options: str) -> None:
+        self.fake, self.records = fake_slurm, records
+        self.machine = SlurmMachine(records.folder, options, poll_s=0.01)
+        self.runner = StepRunner(records, self.machine, say=lambda _line: None)
+        self.step = step("a", "--print-ini")
+        self._threads = ThreadPoolExecutor(1)
+        self.ended = self._threads.submit(self.runner.run, self.step)
+
+    def submitted(self) -> None:
+        """Wait until the job is known by its number."""
+        while "id" not in (self.records.read("a", "job") or {}):
+            assert self.waits, self.runner.failed
+
+    def queue(self, state: str) -> None:
+        """Let squeue list the job that was submitted, and wait until that was seen."""
+        self.submitted()
+        self.fake.says("queue", f"101|{state}|a-{job_suffix(self.records.folder)}\n")
+        self.seen()
+
+    def seen(self) -> None:
+        self.fake.wait_for_looks(3)
+
+    def begins(self) -> None:
+        """What the step's process does first."""
+        self.records.write("a", "start", {"began": time.time()})
+
+    def ends(self, status: int) -> None:
+        """What the step's process does last."""
+        self.records.write("a", "exit", {"status": status, "seconds": 3.0})
+
+    @property
+    def waits(self) -> bool:
+        return not self.ended.done()
+
+    def result(self) -> None:
+        self.ended.result(timeout=20)
+
+    def close(self) -> None:
+        """End the thread, also of a test that has failed."""
+        while self.waits:
+            self.ends(0)
+            time.sleep(0.01)
+        self._threads.shutdown()
+
+
+@pytest.fixture
+def start(fake_slurm, impatient, records) -> Iterator[Callable[..., Running]]:
+    """`start(*options)` begins a step on the fake cluster."""
+    begun: list[Running] = []
+
+    def begin(*options: str) -> Running:
+        begun.append(Running(fake_slurm, records, *options))
+        return begun[-1]
+
+    yield begin
+    (fake_slurm.folder / "squeue.error").unlink(missing_ok=True)
+    for each in begun:
+        each.close()
+
+
+def test_a_job_that_waits_longer_than_any_patience_is_waited_for(fake_slurm, start, records):
+    running = start()
+    for state in ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "A_NEW_STATE"):
+        running.queue(state)
+        time.sleep(0.15)
+        assert running.waits
+    running.ends(0)
+    running.result()
+    assert records.seconds("a") == 3.0
+    assert running.runner.failed == {}
+
+
+def test_nothing_is_concluded_while_squeue_fails(fake_slurm, start, records):
+    running = start()
+    running.queue("RUNNING")
+    fake_slurm.says("squeue.error", "slurm_load_jobs error: Unable to contact slurm controller\n")
+    fake_slurm.says("queue", "")
+    running.seen()
+    time.sleep(0.3)
+    assert running.waits
+    running.ends(0)  # which the job's own process tells, whatever squeue does
+    running.result()
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("CANCELLED", "a: it was killed or cancelled: slurmstepd: error"),
+        ("TIMEOUT", r"a: it was killed or cancelled \(Slurm says TIMEOUT of job 101\): slurmstepd: error"),
+        ("OUT_OF_MEMORY", r"a: it was killed or cancelled \(Slurm says OUT_OF_MEMORY of job 101\): slurmstepd: error"),
+        ("FAILED", r"a: it was killed or cancelled \(Slurm says FAILED of job 101\): slurmstepd: error"),
+        ("", r"a: it was killed or cancelled \(squeue does not list job 101\): slurmstepd: error"),
+    ],
+)
+def test_a_job_that_ended_without_a_word_has_failed_and_why_is_told(fake_slurm, start, records, state, why):
+    running = start()
+    running.queue("RUNNING")
+    records.log("a").write_text("$ cnn-mellin --print-ini\ncnn-mellin: a warning\nslurmstepd: error\n")
+    fake_slurm.says("queue", f"101|{state}|a-{job_suffix(records.folder)}\n" if state else "")
+    with pytest.raises(StepFailed, match=why):
+        running.result()
+
+
+def test_a_job_that_squeue_does_not_list_yet_is_given_more_time(fake_slurm, start, records, monkeypatch):
+    monkeypatch.setattr(slurm_machine, "_UNLISTED_S", 20.0)
+    running = start()
+    running.seen()
+    time.sleep(0.3)
+    assert running.waits
+    running.queue("RUNNING")
+    fake_slurm.says("queue", "")
+    with pytest.raises(StepFailed, match=r"squeue does not list job 101\): it said nothing"):
+        running.result()
+
+
+def test_accounts_are_believed_where_squeue_does_not_list_a_job(fake_slurm, start, records, monkeypatch):
+    monkeypatch.setattr(slurm_machine, "_ACCOUNTS_S", 20.0)
+    fake_slurm.says("accounts", f"101|RUNNING|a-{job_suffix(records.folder)}\n")
+    running = start()
+    running.seen()
+    time.sleep(0.3)
+    assert running.waits
+    fake_slurm.says("accounts", f"101|NODE_FAIL|a-{job_suffix(records.folder)}\n")
+    with pytest.raises(StepFailed, match="Slurm says NODE_FAIL of job 101"):
+        running.result()
+
+
+def test_a_job_that_is_put_back_is_waited_for_though_its_process_failed(fake_slurm, start, records, monkeypatch):
+    monkeypatch.setattr(slurm_machine, "_FILE_SYSTEM_S", 20.0)
+    running = start()
+    running.queue("RUNNING")
+    running.begins()
+    time.sleep(0.15)
+    running.ends(143)
+    running.seen()
+    running.queue("PENDING")
+    assert records.read("a", "exit") is None
+    assert records.read("a", "start") is None
+    assert running.waits
+    running.queue("RUNNING")
+    running.begins()
+    running.ends(0)
+    running.result()
+
+
+def test_a_failed_process_has_failed_once_its_job_has_left(fake_slurm, start, records):
+    running = start()
+    running.queue("RUNNING")
+    running.ends(2)
+    fake_slurm.says("queue", f"101|FAILED|a-{job_suffix(records.folder)}\n")
+    with pytest.raises(StepFailed, match="a: ended with status 2: it said nothing"):
+        running.result()
+
+
+def test_a_number_of_another_job_is_not_taken_for_the_own(fake_slurm, records):
+    machine = SlurmMachine(records.folder, poll_s=0.01)
+    fake_slurm.says("queue", f"101|RUNNING|b-{job_suffix(records.folder)}\n")
+    job = {"machine": "slurm", "id": "101", "job_name": f"a-{job_suffix(records.folder)}"}
+    assert not machine.still_running(job)
+    assert machine.still_running({**job, "job_name": f"b-{job_suffix(records.folder)}"})
+
+
+@pytest.mark.parametrize("answer", ["2026\n102\n", "no number\n", "Welcome, job 7 101"])
+def test_where_the_number_is_not_clear_squeue_knows_the_job_by_its_name(fake_slurm, impatient, records, answer):
+    fake_slurm.says("answer", answer)
+    fake_slurm.says("queue", f"100|FAILED|a-{job_suffix(records.folder)}\n")
+    machine = SlurmMachine(records.folder, poll_s=0.01)
+    submitted = machine._identified(f"a-{job_suffix(records.folder)}", "", "2026\n102\n")
+    assert submitted.job_id == "102"
+    fake_slurm.says("queue", f"103|PENDING|a-{job_suffix(records.folder)}\n")
+    machine._queue.forget()
+    assert machine._sbatch(f"a-{job_suffix(records.folder)}", [step("a")], records.log("a")).job_id == "103"
+
+
+def test_an_answer_without_a_number_is_a_failed_step(fake_slurm, start, records):
+    fake_slurm.says("answer", "Thank you\n")
+    with pytest.raises(StepFailed, match="a: could not be started: sbatch named no job: it printed 'Thank you'; with"):
+        start().result()
+
+
+def test_a_refusal_is_a_failed_step_with_the_clusters_words(fake_slurm, start, records):
+    fake_slurm.says("sbatch.error", "sbatch: error: invalid partition specified: x\n")
+    running = start()
+    with pytest.raises(StepFailed, match="a: could not be started: sbatch refused it: .*invalid partition specified"):
+        running.result()
+    assert "invalid partition" in running.runner.failed["a"]
+    assert records.read("a", "job") is None
+
+
+def test_a_busy_controller_is_asked_again_and_a_job_that_it_took_is_found(fake_slurm, start, records, monkeypatch):
+    monkeypatch.setattr(slurm_machine, "_SUBMISSION_S", 20.0)
+    fake_slurm.says("sbatch.error", "sbatch: error: Socket timed out on send/recv operation\n")
+    running = start()
+    running.seen()
+    assert running.waits
+    fake_slurm.says("queue", f"105|RUNNING|a-{job_suffix(records.folder)}\n")
+    running.submitted()
+    assert (records.read("a", "job") or {})["id"] == "105"
+    running.ends(0)
+    running.result()
+
+
+def test_what_is_submitted_has_nothing_of_the_job_around_it(fake_slurm, records, monkeypatch):
+    around = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8", "SBATCH_ARRAY_INX": "0-3"}
+    for name, value in {**around, "SLURM_CONF": "/etc/slurm.conf", "SBATCH_CLUSTERS": "east"}.items():
+        monkeypatch.setenv(name, value)
+    machine = SlurmMachine(records.folder, poll_s=0.01)
+    job = machine._sbatch("a-0", [step("a")], records.log("a"))
+    assert job.cluster == "east"
+    environment = fake_slurm.wrote("sbatch.environment").splitlines()
+    assert [line for line in environment if line.startswith(("SLURM_", "SBATCH_"))] == ["SLURM_CONF=/etc/slurm.conf"]
+    assert "--clusters=east" in fake_slurm.wrote("sbatch.arguments").splitlines()
+    assert "SLURM_ARRAY_TASK_ID" not in fake_slurm.wrote("script")
+    machine._sbatch("a-0", [step("a"), step("b")], records.log("a"), "--array=0-1")
+    assert 'shift "${SLURM_ARRAY_TASK_ID:?}"' in fake_slurm.wrote("script").splitlines()
+    machine._submitted(step("a"))
+    assert "--clusters=east" in fake_slurm.wrote("squeue.arguments").splitlines()
+
+
+def test_clusters_among_the_options_are_asked_too(fake_slurm, start, records):
+    fake_slurm.says("answer", "101;east\n")
+    running = start("--clusters=east,west")
+    running.submitted()
+    fake_slurm.says("queue.east", f"101|PENDING|a-{job_suffix(records.folder)}\n")
+    fake_slurm.wait_for_looks(12)
+    time.sleep(0.3)
+    assert running.waits
+    assert (records.read("a", "job") or {})["cluster"] == "east"
+    assert fake_slurm.wrote("sbatch.arguments").count("--clusters=") == 1
+    running.ends(0)
+    running.result()
+
+
+def test_a_folder_with_a_percent_sign_is_no_pattern_of_sbatch(fake_slurm, tmp_path):
+    folder = tmp_path / "100%a"
+    machine = SlurmMachine(folder, poll_s=0.01)
+    machine._sbatch("a-0", [step("a")], folder / "logs" / "a.log")
+    assert f"--output={tmp_path}/100%%a/logs/a.log" in fake_slurm.wrote("sbatch.arguments").splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_told_to_stop_the_recipe_leaves_its_jobs_at_once(fake_slurm, small_corpus, tmp_path, name):
+    profile, folder = tmp_path / "p.yaml", tmp_path / "exp"
+    profile.write_text("machine: slurm\npoll_s: 5\n")
+    more = ["--tiny", "--until", "prep", "--profile", str(profile)]
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", "recipe", str(small_corpus), str(folder), *more]
+    records = StepRecords(folder)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as controller:
+        while "id" not in (records.read("prep-fbank-81-10ms", "job") or {}):
+            assert controller.poll() is None
+            time.sleep(0.1)
+        listed = f"101|PENDING|prep-fbank-81-10ms-{job_suffix(folder)}\n"
+        fake_slurm.says("queue", listed)
+        controller.send_signal(getattr(signal, name))
+        _, complaints = controller.communicate(timeout=20)
+    assert controller.returncode == 130
+    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"
+    assert (records.read("prep-fbank-81-10ms", "job") or {})["id"] == "101"

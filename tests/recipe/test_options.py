@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from cnn_mellin.errors import DataError
+from cnn_mellin.recipe.options import RecipeOptions, read_options, write_options
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"corpus": 5}, r"corpus is 5, not text"),
+        ({"corpus_kind": "sphere"}, "corpus_kind is 'sphere', not one of timit, kaldi, table"),
+        ({"num_seeds": "2"}, "num_seeds is '2', not a whole number"),
+        ({"features": "raw"}, "features is 'raw', not a list"),
+        ({"start": {"lcorr": 3}}, "start.lcorr is 3, not text"),
+        ({"sizes": {"lm_betas": ["x"]}}, r"sizes.lm_betas\[0\] is 'x', not a number"),
+        ({"sizes": {"num_workers": None}}, "sizes.num_workers is None, not a whole number"),
+        ({"sizes": {"num_walkers": 3}}, "num_walkers"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_damaged_options_are_named_with_the_remedy(tmp_path, change, why):
+    write_options(tmp_path, RecipeOptions("/corpus", "timit"))
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=rf"recipe.json: is damaged \(.*{why}.*; run the recipe again with all its op"):
+        read_options(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"{", "is not JSON"), (b"[" * 100_000, "nested too deeply"), (b"\xff", "is not UTF-8")]
+)
+def test_what_is_no_json_is_named_with_the_remedy(tmp_path, content, why):
+    (tmp_path / "recipe.json").write_bytes(content)
+    with pytest.raises(DataError, match=f"recipe.json:.*{why}.*; run the recipe again with all its options"):
+        read_options(tmp_path)
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    write_options(tmp_path, RecipeOptions("/corpus", "timit"))
+    path = tmp_path / "recipe.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_options(tmp_path) == RecipeOptions("/corpus", "timit")

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, write_options
+from cnn_mellin.recipe.plan import plan_recipe
+from cnn_mellin.recipe.run import delete_unplanned_transcripts
+
+
+def options(corpus: Path, *, seeds: int = 2, betas: tuple[float, ...] = (0.2, 0.4)) -> RecipeOptions:
+    return RecipeOptions(str(corpus), "timit", num_seeds=seeds, sizes=RecipeSizes(lm_betas=betas))
+
+
+def transcripts(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.trn")}
+
+
+def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted(tmp_path):
+    folder = tmp_path / "exp"
+    for step in plan_recipe(options(tmp_path)):
+        for product in step.products:
+            if product.endswith(".trn"):
+                (folder / product).parent.mkdir(parents=True, exist_ok=True)
+                (folder / product).write_text("")
+    other = folder / "systems" / "elsewhere" / "seed1" / "test.trn"
+    other.parent.mkdir(parents=True)
+    other.write_text("")
+    everything = transcripts(folder)
+    said: list[str] = []
+    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path)), said.append)
+    assert transcripts(folder) == everything
+    assert said == []
+    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path, seeds=1, betas=(0.2, 0.6))), said.append)
+    left = transcripts(folder)
+    assert len(said) == len(everything - left) > 0
+    assert {name for name in everything if "seed2" in name or "lm0.4" in name} == everything - left
+    assert "data/fbank-81-10ms/ext/test.ref.trn" in left
+    assert "systems/elsewhere/seed1/test.trn" in left
+
+
+def test_more_seeds_leave_the_steps_of_the_first_as_they_were(tmp_path):
+    few, many = ({step.name: step.digest(tmp_path) for step in plan_recipe(options(tmp_path, seeds=n))} for n in (1, 3))
+    changed = {name for name in few if few[name] != many[name]}
+    assert changed == {name for name in few if name.startswith("score")}
+    assert len(many) - len(few) == 2 * 2 * 5
+
+
+def test_options_are_kept_as_they_are(tmp_path):
+    given = options(tmp_path, betas=(0.5,))
+    write_options(tmp_path, given)
+    assert read_options(tmp_path) == given
+
+
+def prep_digest(given: RecipeOptions, folder: Path) -> str:
+    return next(step.digest(folder) for step in plan_recipe(given, folder) if step.stage == "prep")
+
+
+@pytest.mark.parametrize("audio_root", ["", "--audio-root ../audio", "--audio-root={tmp_path}/audio"])
+def test_preparation_is_out_of_date_once_audio_has_changed(tmp_path, monkeypatch, audio_root):
+    folder, corpus = tmp_path / "exp", tmp_path / "corpus"
+    for name in ("exp", "corpus/train_1", "audio"):
+        (tmp_path / name).mkdir(parents=True)
+    (corpus / "train_1" / "wav.scp").write_text("a a.sph\n")
+    audio = (tmp_path / "audio" if audio_root else folder) / "a.sph"
+    audio.write_bytes(b"one")
+    prep_options = (*audio_root.format(tmp_path=tmp_path).split(), "--jobs", "1", "--parts", "train=train_1")
+    given = RecipeOptions(str(corpus), "kaldi", prep_options)
+    before = prep_digest(given, folder)
+    monkeypatch.chdir(tmp_path)
+    assert prep_digest(given, Path("exp")) == before
+    audio.write_bytes(b"another")
+    assert prep_digest(given, folder) != before

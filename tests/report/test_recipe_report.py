@@ -1,0 +1,267 @@
+"""The report of a recipe, also as a real browser shows it."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cnn_mellin.cli.main import main
+from cnn_mellin.config import Settings
+from cnn_mellin.errors import DataError
+from cnn_mellin.recipe.options import RecipeOptions, read_options, tiny_sizes, write_options
+from cnn_mellin.report.recipe_report import _answer, results_text, write_report
+from cnn_mellin.training.history import EpochRecord, write_history
+
+pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
+
+NAME = "fbank-81-10ms"
+RATES = (0.8, 1.0, 1.25)
+
+
+@pytest.fixture(scope="module")
+def recipe(small_corpus, tmp_path_factory) -> Path:
+    """A folder as a recipe leaves it, its transcripts made up: mcorr errs less, and less so at other rates."""
+    folder: Path = tmp_path_factory.mktemp("report") / "exp"
+    data, ext = folder / "data" / NAME, folder / "data" / NAME / "ext"
+    assert main(["--quiet", "prep", "timit", str(small_corpus), str(folder / "data"), "--partial"]) == 0
+    sizes = tiny_sizes()
+    write_options(folder, RecipeOptions(str(small_corpus), "timit", ("--partial",), (NAME,), num_seeds=2, sizes=sizes))
+    lines = {part: (ext / f"{part}.ref.trn").read_text().splitlines() for part in ("dev", "test")}
+    for model, every in (("lcorr", 3), ("mcorr", 6)):
+        system = f"{model}-{NAME}"
+        for seed in (1, 2):
+            write(folder / "systems" / f"{system}-greedy/seed{seed}/test.trn", lines["test"], every + seed)
+            write(folder / "systems" / f"{system}-trigram/seed{seed}/test.trn", lines["test"], every + seed + 4)
+            write(folder / "systems" / f"{system}-trigram/seed{seed}/dev.trn", lines["dev"], every + seed)
+            records = [EpochRecord(i, 1e-3, 3 / i, 90 / i - seed, 0, 0, 10.0, 1.0) for i in range(1, 6)]
+            path = folder / "models" / system / f"seed{seed}"
+            path.mkdir(parents=True)
+            write_history(path / "history.csv", records)
+        scored = [
+            {"rates": [{"group": "speaker", "name": f"{r:g}", "percent": 20 + abs(r - 1) * 300 / every} for r in RATES]}
+            for _ in (1, 2)
+        ]
+        (folder / "scores").mkdir(exist_ok=True)
+        (folder / "scores" / f"{system}-speed.json").write_text(json.dumps(scored))
+        files = [str(folder / "systems" / f"{system}-greedy" / f"seed{seed}" / "test.trn") for seed in (1, 2)]
+        save(folder / "scores" / f"{system}.json", ["score", str(ext / "test.ref.trn"), *files, "--per-phone"])
+    decoders, models = ("greedy", "trigram"), ("lcorr", "mcorr")
+    compared = {decoder: [f"{model}-{NAME}-{decoder}" for model in models] for decoder in decoders}
+    compared |= {f"search-{model}-{NAME}": [f"{model}-{NAME}-{d}" for d in decoders] for model in models}
+    for what, names in compared.items():
+        systems = [str(folder / "systems" / name) for name in names]
+        arguments = ["compare", *systems, "--references", str(ext), "--replications", "100"]
+        save(folder / "comparison" / f"{what}.json", arguments)
+    write(folder / "untrained" / f"mcorr-{NAME}.trn", lines["test"], 1)
+    (folder / "conf" / "final").mkdir(parents=True)
+    (folder / "conf" / "final" / f"mcorr-{NAME}.ini").write_text("[model]\nwindow_size = 3\n# no setting\n")
+    assert data.is_dir()
+    assert Settings().model.window_size
+    return folder
+
+
+def write(path: Path, lines: list[str], every: int) -> None:
+    """Transcripts in which every so-manieth phone is another."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = []
+    for line in lines:
+        phones, name = line.rsplit(" ", 1)
+        made.append(" ".join("aa" if i % every == 0 else p for i, p in enumerate(phones.split(), 1)) + f" {name}\n")
+    path.write_text("".join(made))
+
+
+def save(path: Path, arguments: list[str]) -> None:
+    import contextlib
+    import io
+
+    printed = io.StringIO()
+    more = ["--per-speaker"] if arguments[0] == "score" else []
+    with contextlib.redirect_stdout(printed):
+        assert main([*arguments, *more, "--format", "json"]) == 0
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(printed.getvalue())
+
+
+def test_the_page_says_first_which_model_errs_least_and_holds_all_it_needs(recipe):
+    page, markdown = (path.read_text(encoding="utf-8") for path in write_report(recipe))
+    compared = json.loads((recipe / "comparison" / "greedy.json").read_text())
+    best = compared["systems"][f"mcorr-{NAME}-greedy"]["mean"]
+    answer = re.search(r'<div class="answer">(.*?)</div>', page, re.DOTALL)
+    assert answer is not None
+    assert f"Greedy search: mcorr-{NAME} has the lowest phone error rate, {best:.1f} %" in answer[1]
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    for title in (
+        "Results",
+        "Language model",
+        "Speaking rate",
+        "Learning curves",
+        "By phone",
+        "By speaker",
+        "Confusions",
+        "An utterance",
+    ):
+        assert title in titles
+        assert f"## {title}" in markdown
+    assert len(re.findall(r'<img [^>]*src="data:image/', page)) == 6
+    links = re.findall(r'(?:src|href)="([^"]{1,40})', page)
+    assert links
+    assert all(link.startswith(("data:image/", "#")) for link in links)
+    assert f"{best:.2f}" in page
+    assert f"{best:.2f}" in markdown
+    assert "cnn-mellin --device cpu" in page
+    assert "window_size = 3" in page
+    assert "# no setting" not in page
+
+
+def test_a_tie_has_no_winner():
+    systems = {f"{model}-a-greedy": {"mean": mean} for model, mean in (("lcorr", 20.001), ("mcorr", 20.0))}
+    assert _answer({"greedy": {"systems": systems, "pairs": []}}) == [
+        "Greedy search: mcorr-a and lcorr-a have the same phone error rate, 20.00 %."
+    ]
+
+
+def cells(text: str, title: str) -> dict[str, dict[str, str]]:
+    """The first table below a title, by its first column and its header."""
+    lines = text.partition(title)[2].split("\n\n")
+    table = next(block for block in lines if block.startswith("|")).splitlines()
+    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+
+
+def test_results_show_each_seed_the_untrained_and_what_the_language_model_brings(recipe):
+    text = results_text(recipe)
+    table = cells(text, "Greedy search, no language model:")
+    for model in ("lcorr", "mcorr"):
+        scored = json.loads((recipe / "scores" / f"{model}-{NAME}.json").read_text())
+        percents = [row["percent"] for seed in scored for row in seed["rates"] if row["group"] == "total"]
+        row = table[f"{model}-{NAME}"]
+        assert [row["seed 1"], row["seed 2"]] == [f"{percent:.2f}" for percent in percents]
+    assert table[f"lcorr-{NAME}"]["untrained"] == "–"
+    assert float(table[f"mcorr-{NAME}"]["untrained"]) > 90
+    gain = cells(text, "## Language model")
+    for model in ("lcorr", "mcorr"):
+        row = gain[f"{model}-{NAME}"]
+        assert row["greedy"] == table[f"{model}-{NAME}"]["mean PER %"]
+        assert float(row["points"]) == pytest.approx(float(row["trigram"]) - float(row["greedy"]), abs=0.011)
+        assert float(row["points"]) < -2
+    assert "One speaker: no interval, and no permutation p below 1; compare on more speakers." in text
+
+
+def test_the_same_results_give_the_same_bytes(recipe):
+    first = [path.read_bytes() for path in write_report(recipe)]
+    assert [path.read_bytes() for path in write_report(recipe)] == first
+
+
+@pytest.mark.slow
+def test_a_browser_shows_it_without_a_scroll_bar_to_the_side(recipe, tmp_path):
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed (scripts/test_packages.sh): the page cannot be opened")
+    (path, _) = write_report(recipe)
+    told = path.read_text(encoding="utf-8").replace(
+        "</body>",
+        "<script>addEventListener('load', () => { document.title = ["
+        "document.documentElement.scrollWidth <= window.innerWidth, "
+        "[...document.images].every(i => i.complete && i.naturalWidth > 100), document.images.length, "
+        "document.querySelector('.answer').getBoundingClientRect().bottom < 600].join(' '); })</script></body>",
+    )
+    probe = tmp_path / "probe.html"
+    probe.write_text(told, encoding="utf-8")
+    picture = tmp_path / "page.png"
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1100,3000",
+        f"--user-data-dir={tmp_path}/u",
+    ]
+    for more in ([f"--screenshot={picture}"], ["--dump-dom"]):
+        done = subprocess.run(
+            [browser, *options, "--virtual-time-budget=5000", *more, probe.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+    assert "<title>true true 6 true</title>" in done.stdout
+    assert picture.stat().st_size > 50_000
+    import numpy as np
+    from matplotlib.image import imread
+
+    shown = imread(picture)[..., :3]
+    assert shown.shape[:2] == (3000, 1100)
+    assert 0.5 < float((np.abs(shown - 1).max(axis=-1) < 0.02).mean()) < 0.97  # neither blank nor broken
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("comparison/greedy.json", b"{", "is not JSON (Expecting"),
+        ("comparison/greedy.json", b"[" * 100_000, "is nested too deeply"),
+        ("comparison/greedy.json", b"[1]", "it is [1], not an object"),
+        ("comparison/greedy.json", b'{"num_utterances": "8"}', "num_utterances is '8', not a whole number"),
+        ("comparison/trigram.json", b"{}", "num_utterances is missing"),
+        (f"scores/lcorr-{NAME}-speed.json", b'[{"rates": [{"group": "speaker"}]}]', "it[0].rates[0].name is missing"),
+        (f"scores/lcorr-{NAME}.json", b"\xff", "is not UTF-8 text (byte 0xff)"),
+        pytest.param(f"data/{NAME}/dev/partition.json", b'{"digest": 3}', "digest is 3, not", marks=pytest.mark.slow),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_remedy(recipe, name, content, why):
+    path = recipe / name
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        with pytest.raises(DataError) as told:
+            write_report(recipe)
+    finally:
+        path.write_bytes(before)
+    said = str(told.value)
+    assert said.startswith(f"{path}:")
+    assert why in said
+    assert said.endswith("; delete it and run the recipe's command again, which makes it anew")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"1,x,0,0,0,0,0,0\n", r"history.csv:2: '1,x,0,0,0,0,0,0' is not one number for each of epoch, learning_rate"),
+        (b"1,2\n", r"history.csv:2: '1,2' is not one number for each of epoch"),
+        (None, r"history.csv:1: names no epochs of a training; restore it, or delete it"),
+    ],
+)
+def test_a_damaged_history_is_named_with_its_line(recipe, line, why):
+    path = recipe / "models" / f"lcorr-{NAME}" / "seed1" / "history.csv"
+    before = path.read_bytes()
+    path.write_bytes(b"a,b\n1,2\n" if line is None else before.splitlines(keepends=True)[0] + line)
+    try:
+        with pytest.raises(DataError, match=why):
+            write_report(recipe)
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_byte_order_mark_changes_nothing(recipe):
+    plain = results_text(recipe)
+    paths = [recipe / "comparison" / "greedy.json", recipe / "recipe.json"]
+    before = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, before, strict=True):
+        path.write_bytes(b"\xef\xbb\xbf" + content)
+    try:
+        assert results_text(recipe) == plain
+    finally:
+        for path, content in zip(paths, before, strict=True):
+            path.write_bytes(content)
+
+
+def test_a_corpus_with_markup_in_its_name_is_shown_as_it_is(recipe):
+    before = (recipe / "recipe.json").read_bytes()
+    write_options(recipe, replace(read_options(recipe), corpus="/data/<img src=x>"))
+    try:
+        assert "of &lt;img src=x>: " in results_text(recipe)
+    finally:
+        (recipe / "recipe.json").write_bytes(before)
