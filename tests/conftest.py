@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cnn_mellin.corpora.demo import make_demo_corpus
 
 _HERE = Path(__file__).parent
 
@@ -39,6 +42,32 @@ def mariadb_server() -> Iterator[Any]:
     servers = _module(_HERE / "database_servers.py")
     with servers.running(servers.MariaDB) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory) -> Path:
+    """Forty utterances of synthesised speech."""
+    folder: Path = tmp_path_factory.mktemp("corpus") / "demo"
+    make_demo_corpus(folder, 40, 1, jobs=1, quiet=True)
+    return folder
+
+
+@pytest.fixture
+def sclite() -> list[str]:
+    return _nist_command("sclite")
+
+
+@pytest.fixture
+def sc_stats() -> list[str]:
+    return _nist_command("sc_stats")
+
+
+def _nist_command(tool: str) -> list[str]:
+    if shutil.which(tool):
+        return [tool]
+    if shutil.which("sctk"):  # Debian's package has one command for all of its tools
+        return ["sctk", tool]
+    pytest.skip(f"{tool} is missing (NIST's scoring toolkit; Debian package sctk)")
 
 
 def _module(path: Path) -> Any:

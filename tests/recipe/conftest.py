@@ -13,17 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_mellin.corpora.demo import make_demo_corpus
-
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "mungekey")
-
-
-@pytest.fixture(scope="session")
-def small_corpus(tmp_path_factory) -> Path:
-    """Forty utterances of synthesised speech."""
-    folder: Path = tmp_path_factory.mktemp("corpus") / "demo"
-    make_demo_corpus(folder, 40, 1, jobs=1, quiet=True)
-    return folder
 
 
 class FakeSlurm:
