@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_mellin import __version__
 from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.log_lines import show_log
 from cnn_mellin.errors import UserError
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
         return 0
     if chosen.command is None:
         root.error("name a command")
+    show_log(quiet=chosen.quiet)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: print(f"cnn-mellin: {message}", file=sys.stderr)
         run: int = chosen.run(chosen)

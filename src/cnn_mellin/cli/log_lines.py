@@ -1,0 +1,44 @@
+"""How the command line shows what the package logs: news on standard output, problems on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+__all__ = ["show_log"]
+
+
+class _Lines(logging.Handler):
+    """Prints each record as a line, above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record; the streams are looked up each time, as callers may have replaced them."""
+        line = " ".join(record.getMessage().splitlines())
+        problem = record.levelno >= logging.WARNING
+        stream: TextIO = sys.stderr if problem else sys.stdout
+        try:
+            if "tqdm" in sys.modules:
+                from tqdm import tqdm
+
+                with tqdm.external_write_mode(stream):
+                    print(f"cnn-mellin: {line}" if problem else line, file=stream, flush=True)
+            else:
+                print(f"cnn-mellin: {line}" if problem else line, file=stream, flush=True)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+
+def show_log(*, quiet: bool) -> None:
+    """Show what the package logs from now on; `quiet` leaves out all but problems.
+
+    >>> show_log(quiet=False)
+    >>> logging.getLogger("cnn_mellin.example").info("epoch 1")
+    epoch 1
+    """
+    logger = logging.getLogger("cnn_mellin")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+        logger.addHandler(_Lines())
