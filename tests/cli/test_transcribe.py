@@ -138,11 +138,12 @@ def test_a_name_that_is_no_utf8_takes_nothing_along(folder, tmp_path, capsys, op
 
 def test_a_picture_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
-    (tmp_path / "pictures" / "a.png").mkdir(parents=True)
-    words = [folder / "a.sph", folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
+    long = tmp_path / (250 * "a" + ".sph")  # no room is left for the name under which a picture is written first
+    long.write_bytes((folder / "a.sph").read_bytes())
+    words = [long, folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
     assert transcribe(folder, *words) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"cnn-mellin: {tmp_path}/pictures/a.png: cannot be written (Is a directory)")
+    assert f"cnn-mellin: {tmp_path}/pictures/{250 * 'a'}.png: cannot be written (has a name of more than" in printed.err
     assert printed.out == f"{tmp_path / 'out'}: 2 of 2 files\n"
     assert (tmp_path / "pictures" / "b.png").is_file()
 
@@ -155,7 +156,7 @@ def test_results_never_take_the_place_of_audio(folder, tmp_path, capsys, option)
     before = audio.read_bytes()
     for result in (audio, tmp_path / "link.png"):
         assert transcribe(folder, audio, option, result) == 2
-        assert f"{option} {result}: is one of the files to transcribe; name another" in capsys.readouterr().err
+        assert "which is read; name another place to write to" in capsys.readouterr().err
     assert audio.read_bytes() == before
 
 

@@ -124,7 +124,7 @@ def test_what_an_earlier_run_began_from_something_else_is_deleted(tmp_path, kind
     (tmp_path / "models" / "lcorr").mkdir(parents=True)
     (tmp_path / "logs").mkdir()
     records = StepRecords(tmp_path)
-    records.write("train", kind, {"from": "of these data"})
+    records.write("train", kind, {"from": "of these data", "products": {}})
     step = Step("train", "train", ("train",), resumes=("models/lcorr",))
     runner = StepRunner(records, None)  # type: ignore[arg-type]  # no step is run
     if kind == "begun":

@@ -73,7 +73,8 @@ def prepare_speaking_rates(
     description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
     require_partition_replaceable(Path(out) / part, description)
     ext = Path(out) / "ext"
-    if ext.exists() and not (ext / "utt2rate").exists() and not (Path(out) / part / "partition.json").exists():
+    ours = (ext / "utt2rate").exists() or (Path(out) / part / "partition.json").exists()
+    if not ours and ext.exists() and any(ext.iterdir()):
         raise SettingsError(f"{ext}: is of other partitions, whose symbols would be replaced; name another folder")
     folder, wanted = Path(out), [(utterance, name) for utterance in parts[part] for name in names]
 

