@@ -1,5 +1,6 @@
 # make demo   from nothing to a table of phone error rates (sets everything up)
-# make test   the whole test suite (sets everything up)
+# make test   the test suite (sets everything up)
+# make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests: before every commit
 # make bench  measurements, written to docs/benchmarks.md
 
@@ -10,19 +11,24 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One thread a process is fastest for tests and small models, and the tests run in two processes.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test check bench clean
+.PHONY: demo test soak lint check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
 
 test: $(VENV)/.dev
-	$(TEST) --cov --cov-report=term -rs
+	$(TEST) -m "not soak" --cov --cov-report=term -rs
 
-check: $(VENV)/.dev
+soak: $(VENV)/.dev
+	$(TEST) -m soak -rs
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(TEST) -m "not slow"
+
+check: lint
+	$(TEST) -m "not slow and not soak"
 
 bench: $(VENV)/.dev
 	for part in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$part.py || exit 1; done

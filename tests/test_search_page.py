@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_every_command_runs_and_leaves_what_the_page_says(tmp_path):
     for module in ("optuna", "matplotlib"):
         pytest.importorskip(module, reason=f"{module} (of the extras search, report) is not installed")

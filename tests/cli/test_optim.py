@@ -238,7 +238,7 @@ def test_discarding_needs_a_folder(data, capsys):
     assert "--discard-ended: is of use with --model-dir only" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_search_of_the_recipe_resumes_the_trial_of_a_killed_worker_and_keeps_no_training(data, tmp_path):
     sizes = RecipeSizes(num_workers=1)
     options = RecipeOptions("/corpus", "timit", models=("mcorr",), search=True, sizes=sizes)

@@ -143,7 +143,7 @@ def _killed_when(command: list[str], reached: Callable[[], bool]) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_several_moments_it_ends_with_the_same_bytes(tmp_path, synthetic_timit):
     corpus, data = synthetic_timit(tmp_path / "corpus", num_samples=60000), tmp_path / "data"
     features = ["sigbank-41-2ms", "fbank-81-10ms"]

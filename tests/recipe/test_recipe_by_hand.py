@@ -42,7 +42,7 @@ def site(url: str, corpus: Path) -> str:
     return text
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_all_loops_run(kind, request, small_corpus, tmp_path):

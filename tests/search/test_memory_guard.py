@@ -62,7 +62,7 @@ def write(path: Path, num_utterances: int, num_frames: int, num_coefficients: in
     return read_partition(path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("mellin", [False, True])
 @pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
 def test_the_figure_is_that_of_a_training_in_a_process_of_its_own(tmp_path, mellin):

@@ -91,7 +91,7 @@ def test_eight_workers_end_each_trial_once(kind, request, tmp_path):
     assert sum(int(text.split("num_completed=")[1].split(",")[0]) for text in printed) == 200
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_a_worker_killed_every_second_loses_no_trial_and_doubles_none(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
@@ -110,7 +110,7 @@ def test_a_worker_killed_every_second_loses_no_trial_and_doubles_none(kind, requ
     assert killed >= 3
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "sqlite"])
 def test_a_database_that_restarts_in_the_middle_loses_no_trial_and_doubles_none(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
@@ -437,7 +437,7 @@ def test_a_worker_whose_study_is_deleted_or_replaced_leaves(database, again):
         run(database, objective)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["postgresql", "postgresql+pg8000", "mariadb"])
 @pytest.mark.parametrize("what", ["database", "table"])
 def test_a_worker_whose_database_or_table_is_dropped_leaves_with_one_line(kind, what, request, tmp_path):

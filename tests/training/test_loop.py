@@ -393,7 +393,7 @@ assert run(folder + "/parts") == 0
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_twenty_moments_also_inside_checkpoints_ends_with_the_same_weights(tmp_path, toy, settings):
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")

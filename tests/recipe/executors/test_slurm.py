@@ -152,7 +152,7 @@ def table(folder: Path) -> dict:
     return {path.name: json.loads(path.read_text())["systems"] for path in sorted(folder.glob("comparison/*.json"))}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
     slurm, postgresql_server, small_corpus, tmp_path, capsys
