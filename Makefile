@@ -16,10 +16,10 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.system
 	$(TEST) -m "not soak" --cov --cov-report=term -rs
 
-soak: $(VENV)/.dev
+soak: $(VENV)/.system
 	$(TEST) -m soak -rs
 
 lint: $(VENV)/.dev
@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 check: lint
 	$(TEST) -m "not slow and not soak"
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.system
 	for part in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$part.py || exit 1; done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -40,9 +40,13 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[demo]"
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.demo scripts/test_packages.sh
-	scripts/test_packages.sh
+$(VENV)/.dev: $(VENV)/.demo
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+# Servers, a cluster, a browser and oracles, for the tests that start the real ones.
+$(VENV)/.system: $(VENV)/.dev scripts/test_packages.sh
+	scripts/test_packages.sh
 	$(INSTALL) kenlm || echo "kenlm could not be built (it needs g++ and cmake): the tests that compare with it are skipped" >&2
 	touch $@
 
