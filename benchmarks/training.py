@@ -120,7 +120,7 @@ def outside_share(partition: Path, settings: Settings, whole: int) -> float:
         def note(_record: EpochRecord, _epochs: int | None) -> None:
             ends.append((time.perf_counter(), len(updates)))
 
-        train(partition, None, Path(folder) / "model", replace(settings, training=training), report=note)
+        train(partition, None, Path(folder) / "model", replace(settings, training=training), after_epoch=note)
         (begin, first), (end, last) = ends
     number = len(open_partition(partition)) if not settings.data.subset_ids else len(settings.data.subset_ids)
     update = sum(updates[first:last])
