@@ -45,7 +45,7 @@ train m TRAIN => m: is no data directory (there is no such folder); name the fol
 train TRAIN none m --read-ini tiny.ini => none: is no data directory; name the folder of a partition
 train TRAIN DEV empty --read-ini tiny.ini => empty: ; name
 train TRAIN empty/m --read-ini tiny.ini => empty/m: ; name
-train TRAIN m --seed -1 --read-ini tiny.ini => [model] seed = -1: must be whole number >= 0, or empty
+train TRAIN m --seed -1 --read-ini tiny.ini => [model] seed = -1: must be a whole number >= 0, or empty
 train TRAIN m --seed 1.5 => train: --seed 1.5: must be a whole number
 train TRAIN m --complie => train: --complie: unknown option; did you mean --compile?
 train TRAIN m --beam-width 4 => train: --beam-width: unknown option; it is one of cnn-mellin decode
