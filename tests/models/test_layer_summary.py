@@ -1,6 +1,7 @@
 import itertools
 import re
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,8 @@ def test_each_remedy_leaves_no_fault_and_a_shorter_window_would_not_do():
         fault = summarize_layers(81, config).fault
         for name, sign, value in re.findall(r"(\w+) (>=|=) (\d+)", fault or ""):
             num_remedies += 1
-            assert is_faultless(replace(config, **{name: int(value)}))
+            remedy: dict[str, Any] = {name: int(value)}
+            assert is_faultless(replace(config, **remedy))
             if name == "window_size":
                 assert sign == ">="
                 assert summarize_layers(81, replace(config, window_size=int(value) - 1)).fault is not None

@@ -121,13 +121,13 @@ def train(
         device: device to compute on.
         after_epoch: called after each epoch, once its checkpoint is saved, with its record and `num_epochs`; an
             exception that it raises ends the training, which can be resumed.
-        stop: called after each update; if it returns true, the training saves its state and ends.
+        stop: called before each epoch and after each update; if it returns true, the training saves its state and ends.
         compiled: compile the convolutional layers, which takes minutes and then trains faster; results are equal up to
             rounding.
         num_data_workers: number of threads that prepare batches ahead; results do not depend on it.
 
     Returns:
-        the records of all epochs, those of earlier runs included.
+        the result, with the records of all epochs, also of earlier runs.
 
     Raises:
         TrainingInterrupted: `stop` returned true; the same call resumes with the next batch.
