@@ -1,10 +1,10 @@
-"""Training on the demonstration corpus: what an epoch costs beside its updates, and Mellin against linear models.
+"""Training on the demonstration corpus: cost of an epoch beside its updates, and Mellin against linear models.
 
     python benchmarks/training.py [--utterances 200] [--steps 12] [--threads 1]
 
-The same batches go through a linear and a Mellin model of the same settings in turn, update by update; medians. Then a
-whole epoch of each through `cnn_mellin.training.train`, its data, checkpoint and history included: the share of its
-time that is not forward, backward and optimizer. The corpus is synthesised first (extra demo).
+A linear and a Mellin model with the same settings take turns on the same batches, update by update; medians are given.
+Then each is trained by `cnn_mellin.training.train`, with data, checkpoint and history, which gives the share of an
+epoch that is not spent in forward pass, backward pass and optimizer. The corpus is synthesised first (extra demo).
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ from cnn_mellin.training.epoch import Stepper
 from cnn_mellin.training.history import EpochRecord
 from report import write_section
 
-WHOLE = 904  # training utterances of the demonstration
+NUM_DEMO_UTTERANCES = 904  # in the training partition of the demonstration
 CONF = Path(__file__).parents[1] / "conf" / "model"
 
 
 def settings_of(name: str) -> Settings:
-    """Those of a file in conf/model, or the defaults, which set no number of epochs."""
+    """Settings of a file in conf/model, or the defaults, which set no number of epochs."""
     return Settings() if name == "defaults" else read_settings(CONF / f"{name}.ini")
 
 
 def with_mellin(settings: Settings, mellin: bool) -> Settings:
+    """Copy of the settings with Mellin or linear convolutions."""
     return replace(settings, model=replace(settings.model, convolutional_mellin=mellin))
 
 
 def first_batches(partition: Partition, settings: Settings, number: int) -> list[Batch]:
-    """As training draws them, without noise and masks."""
+    """The first batches of a training, without augmentation."""
     size = settings.data.batch_size
     plan = batch_indices(
         partition.num_frames, size, seed=1, epoch=1, drop_last=True, bucket_by_length=settings.data.bucket_by_length
@@ -60,7 +61,7 @@ def first_batches(partition: Partition, settings: Settings, number: int) -> list
 
 
 def step_seconds(partition: Partition, num_classes: int, settings: Settings, number: int) -> tuple[float, float, float]:
-    """Median seconds of an update of the linear and of the Mellin model, and median of their ratio a batch."""
+    """Median seconds per update of the linear and of the Mellin model, and median of their ratio per batch."""
     steppers = []
     for mellin in (False, True):
         torch.manual_seed(1)
@@ -78,7 +79,7 @@ def step_seconds(partition: Partition, num_classes: int, settings: Settings, num
         for stepper, times in zip(steppers, taken, strict=True):
             began = time.perf_counter()
             stepper(batch)
-            if place:  # the first warms up
+            if place:  # the first update warms up
                 times.append(time.perf_counter() - began)
     linear, mellin_seconds = (statistics.median(times) for times in taken)
     return linear, mellin_seconds, statistics.median(mine / theirs for theirs, mine in zip(*taken, strict=True))
@@ -86,7 +87,7 @@ def step_seconds(partition: Partition, num_classes: int, settings: Settings, num
 
 @contextmanager
 def timed(owner: type, name: str) -> Iterator[list[float]]:
-    """Seconds of every call of a method that is made within."""
+    """Record the seconds of every call of a method within a block."""
     method, seconds = getattr(owner, name), []
 
     @wraps(method)
@@ -103,11 +104,11 @@ def timed(owner: type, name: str) -> Iterator[list[float]]:
         setattr(owner, name, method)
 
 
-def outside_share(partition: Path, settings: Settings, whole: int) -> float:
-    """Share of an epoch of `whole` utterances that is not spent in updates.
+def outside_share(partition: Path, settings: Settings, num_utterances: int) -> float:
+    """Share of an epoch of `num_utterances` utterances that is not spent in updates.
 
-    Measured in the second epoch of a training on a part of them. What it spends beside updates and checkpoint grows
-    with the utterances, as the updates do; the checkpoint does not.
+    It is measured in the second epoch of a training on a subset. Time beside updates and checkpoint grows with the
+    number of utterances, as the updates do; the time of the checkpoint does not.
     """
     ends: list[tuple[float, int]] = []
     training = replace(settings.training, num_epochs=2, early_stopping_threshold=0.0, seed=1)
@@ -120,11 +121,11 @@ def outside_share(partition: Path, settings: Settings, whole: int) -> float:
         def note(_record: EpochRecord, _epochs: int | None) -> None:
             ends.append((time.perf_counter(), len(updates)))
 
-        train(partition, None, Path(folder) / "model", replace(settings, training=training), report=note)
+        train(partition, None, Path(folder) / "model", replace(settings, training=training), after_epoch=note)
         (begin, first), (end, last) = ends
     number = len(open_partition(partition)) if not settings.data.subset_ids else len(settings.data.subset_ids)
     update = sum(updates[first:last])
-    factor = whole / number
+    factor = num_utterances / number
     outside = factor * (end - begin - update - saves[-1]) + saves[-1]
     return outside / (factor * update + outside)
 
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=200)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epoch-seconds", type=float, default=15, help="about, of the epochs of the last columns")
+    parser.add_argument("--epoch-seconds", type=float, default=15, help="approximate duration of the whole epochs")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows = []
@@ -154,8 +155,11 @@ def main() -> None:
             linear, mellin, ratio = step_seconds(partition, num_classes, settings, arguments.steps)
             size = settings.data.batch_size
             few = partition.utterance_ids[: max(round(arguments.epoch_seconds * size / linear), 2 * size)]
-            part = replace(settings, data=replace(settings.data, subset_ids=list(few)))
-            shares = [outside_share(train_dir, with_mellin(part, with_it), WHOLE) for with_it in (False, True)]
+            on_subset = replace(settings, data=replace(settings.data, subset_ids=list(few)))
+            shares = [
+                outside_share(train_dir, with_mellin(on_subset, mellin_too), NUM_DEMO_UTTERANCES)
+                for mellin_too in (False, True)
+            ]
             numbers = [f"{size / linear:.1f}", f"{size / mellin:.1f}", f"{ratio:.2f}"]
             percents = [f"{100 * share:.1f} %" for share in shares]
             rows.append("| " + " | ".join([name, str(size), *numbers, *percents]) + " |")
@@ -164,9 +168,10 @@ def main() -> None:
         "## Training",
         f"`python benchmarks/training.py --utterances {arguments.utterances} --steps {arguments.steps} --threads "
         f"{arguments.threads}`; torch {torch.__version__}, {platform.machine()}. {len(partition)} training utterances "
-        f"of {partition.num_frames.sum() / len(partition) / 100:.1f} s; Mellin / linear is the time of an update, "
-        f"the median of the batches' ratios. The share outside is what an epoch of {WHOLE} utterances spends beside "
-        "forward, backward and optimizer: data, noise and masks, checkpoint, history.",
+        f"of {partition.num_frames.sum() / len(partition) / 100:.1f} s; Mellin / linear is the median "
+        "over batches of the ratio of update times. The share outside is the share of an epoch of "
+        f"{NUM_DEMO_UTTERANCES} utterances that is not spent in forward pass, backward pass and optimizer: data, "
+        "augmentation, checkpoint, history.",
         "| settings | batch | linear, utterances/s | Mellin, utterances/s | Mellin / linear | outside, linear | "
         "outside, Mellin |\n|---|--:|--:|--:|--:|--:|--:|\n" + "\n".join(rows),
     ]

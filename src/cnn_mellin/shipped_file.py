@@ -52,7 +52,7 @@ def shipped_files(folders: tuple[str, ...] = SETTINGS + FEATURES) -> dict[str, s
         Name below `conf/` -> one line about what the file is for.
 
     >>> shipped_files(("optim",))["optim/model-mcorr-sm.ini"]
-    'start of a search for small Mellin models: training settings are fixed, 30 epochs'
+    'starting point of a search for small Mellin models: training settings are fixed, 30 epochs'
     """
     with open(shipped_file(_CONTENTS), encoding="utf-8", newline="") as file:
         rows = [(row["file"], row["purpose"]) for row in csv.DictReader(file, delimiter="\t")]

@@ -43,7 +43,7 @@ def test_exported_file_is_the_model(folder, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["unknown-trained", "m.onnx"], r"does not say how its features (mine) were computed"),
-        (["nothing", "m.onnx"], "is no model folder"),
+        (["nothing", "m.onnx"], "is not a model folder"),
         (["model-trained", "none/m.onnx"], "none/m.onnx: its folder does not exist; make it first"),
         (["model-trained", "m.onnx", "--epoch", "7"], "no checkpoint of epoch 7; there are: 1"),
         (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients a frame, but"),

@@ -112,7 +112,7 @@ def test_no_command_and_unknown_commands_say_so():
         (["prep", "timit", "{tmp}/none", "{tmp}/data"], "{tmp}/none: does not exist; name the folder"),
         (["prep", "timit", "{tmp}", "{tmp}/data"], "{tmp}: holds no folder TRAIN or TEST"),
         (["train", "{tmp}/none", "{tmp}/model"], "{tmp}/none: is no data directory (there is no such folder)"),
-        (["decode", "{tmp}/none", "{tmp}", "{tmp}/hyp.trn"], "{tmp}/none: is no model folder"),
+        (["decode", "{tmp}/none", "{tmp}", "{tmp}/hyp.trn"], "{tmp}/none: is not a model folder"),
         (["data", "export", "{tmp}/none", "{tmp}/out"], "{tmp}/none: is no data directory (there is no such folder)"),
         (["corpus", "demo", "{tmp}/corpus", "--utterances", "3"], "3"),
         (["--device", "abacus", "decode", "{tmp}", "{tmp}", "{tmp}/h"], "--device abacus: cannot be used here"),

@@ -66,7 +66,7 @@ def test_signals_save_and_exit_with_75_and_nothing_is_lost(data, capfd):
         assert complaint.count("\n") == 1
     capfd.readouterr()
     assert main(arguments(data, data / "parts")) == 0
-    assert "goes on " in capfd.readouterr().out
+    assert "resumes " in capfd.readouterr().out
     assert same_weights(data / "whole", data / "parts")
 
 
@@ -154,4 +154,4 @@ def test_no_compiler_is_one_line(data):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "--compile: torch cannot compile the model here (InvalidCxxCompiler" in done.stderr
+    assert "cnn-mellin: torch cannot compile the model here (InvalidCxxCompiler" in done.stderr

@@ -17,7 +17,7 @@ def changed() -> Settings:
 
 @pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
 @pytest.mark.parametrize("settings", [Settings(), changed()], ids=["default", "changed"])
-def test_what_is_printed_reads_back_equal(tmp_path, file_format, settings):
+def test_formatted_settings_read_back_equal(tmp_path, file_format, settings):
     path = tmp_path / "settings"
     path.write_text(format_settings(settings, file_format))
     assert read_settings(path, file_format) == settings
@@ -44,7 +44,7 @@ def test_ini_has_the_help_of_every_setting_above_its_section():
     assert before
 
 
-def test_empty_values_are_unset_and_later_files_go_on_top(tmp_path):
+def test_empty_values_are_unset_and_later_files_take_precedence(tmp_path):
     first, second = tmp_path / "a.ini", tmp_path / "b.ini"
     first.write_text("[model]\nseed = 5\nwindow_size = 4\n[training]\nnum_epochs = 9\n")
     second.write_text("[model]\nseed\n[training]\nnum_epochs =\nlog10_learning_rate =\n")
@@ -57,25 +57,25 @@ def test_empty_values_are_unset_and_later_files_go_on_top(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[model]\nwindow_size = 0\n", r"s.ini: \[model\] window_size = 0: must be whole number >= 1$"),
-        ("[model]\nwindow_size = 2.5\n", r"\[model\] window_size = 2.5: must be whole number >= 1$"),
-        ("[model]\nwindow_size =\n", r"window_size: is empty, but must be whole number >= 1; leave the line out"),
+        ("[model]\nwindow_size = 0\n", r"s.ini: \[model\] window_size = 0: must be a whole number >= 1$"),
+        ("[model]\nwindow_size = 2.5\n", r"\[model\] window_size = 2.5: must be a whole number >= 1$"),
+        ("[model]\nwindow_size =\n", r"window_size: is empty, but must be a whole number >= 1; leave the line out"),
         ("[model]\nwindow_sise = 3\n", r"\[model\] window_sise: unknown setting; the nearest known is 'window_size'"),
         ("[modle]\nwindow_size = 3\n", r"unknown section \[modle\]; the nearest known is 'model'"),
         ("[DEFAULT]\nwindow_size = 3\n", r"unknown section \[DEFAULT\]"),
         ("[model]\nrecurrent_type = TRANSFORMER\n", r"TRANSFORMER: must be LSTM or GRU or RNN$"),
         ("[model]\nuse_lift = maybe\n", r"use_lift = maybe: must be True or False$"),
-        ("[training]\nreduce_lr_factor = 1\n", r"reduce_lr_factor = 1: must be number > 0 and < 1$"),
-        ("[training]\nnoise_eps = nan\n", r"noise_eps = nan: must be number >= 0 and <= 1$"),
+        ("[training]\nreduce_lr_factor = 1\n", r"reduce_lr_factor = 1: must be a number > 0 and < 1$"),
+        ("[training]\nnoise_eps = nan\n", r"noise_eps = nan: must be a number >= 0 and <= 1$"),
         ("[training]\nsaved_model_fmt = model.pt\n", r"must be a file name \(no folder\) that holds {epoch}"),
         ("[training]\nsaved_model_fmt = ../{epoch}.pt\n", r"must be a file name \(no folder\)"),
-        ("[training]\nsaved_model_fmt = {epok}\n", r"must be a format of {epoch} alone"),
-        ("[data]\nsubset_ids = a, b\n", r"subset_ids = a, b: must be a JSON list of texts"),
+        ("[training]\nsaved_model_fmt = {epok}\n", r"must be a format of only {epoch}"),
+        ("[data]\nsubset_ids = a, b\n", r"subset_ids = a, b: must be a JSON list of strings"),
         ("window_size = 3\n", r"not an INI file of \[section\] and name = value lines"),
         ("[model]\nseed = 1\nseed = 2\n", r"not an INI file .* option 'seed' in section 'model' already exists"),
     ],
 )
-def test_what_is_wrong_is_one_clear_line(tmp_path, text, message):
+def test_a_fault_in_an_ini_file_is_one_clear_line(tmp_path, text, message):
     path = tmp_path / "s.ini"
     path.write_text(text)
     with pytest.raises(SettingsError, match=message) as caught:
@@ -97,18 +97,22 @@ def test_what_is_wrong_is_one_clear_line(tmp_path, text, message):
         ("s.yaml", b"model: " + b"[" * 9999, "is nested too deeply"),
         ("s.json", b'{"model": ' + b"[" * 99999 + b"]" * 99999 + b"}", "is nested too deeply"),
         ("s.json", b'{"data": {"sos": "\\ud800"}}', r"has '\\ud800', half of a character"),
-        ("s.json", b'{"model": {"seed": [' + b"1," * 999 + b"1]}}", r"seed = \[(1, )+\.\.\.: must be whole number"),
+        ("s.json", b'{"model": {"seed": [' + b"1," * 999 + b"1]}}", r"seed = \[(1, )+\.\.\.: must be a whole number"),
         ("s.yaml", b"model: {1: 2}", r"\[model\] 1: unknown setting"),
         ("s.yaml", b"1: {1: 2}", r"unknown section \[1\]"),
         ("s.yaml", b"model: 2026-99-99", "is not YAML"),
         ("s.yaml", b"!!python/object:os.system {}", "is not YAML"),
         ("s.yaml", b"0", "holds int, but must hold sections"),
-        ("s.ini", b"[data]\nsubset_ids = " + b"[" * 99999, "subset_ids = .*: must be a JSON list of texts"),
-        ("s.ini", b"[model]\nseed\n  5\n", "not an INI file .*: a line is indented below a name alone|must be whole"),
+        ("s.ini", b"[data]\nsubset_ids = " + b"[" * 99999, "subset_ids = .*: must be a JSON list of strings"),
+        (
+            "s.ini",
+            b"[model]\nseed\n  5\n",
+            "not an INI file .*: a line is indented below a name without a value|must be a whole",
+        ),
         ("s.ini", b"\xff\xfe", "is not UTF-8 text"),
     ],
 )
-def test_other_forms_complain_as_clearly(tmp_path, name, content, message):
+def test_a_fault_in_any_format_is_one_clear_line(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=message):
@@ -116,19 +120,19 @@ def test_other_forms_complain_as_clearly(tmp_path, name, content, message):
 
 
 @pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
-def test_a_byte_order_mark_and_windows_line_ends_are_no_content(tmp_path, file_format):
+def test_a_byte_order_mark_and_windows_line_ends_are_ignored(tmp_path, file_format):
     path = tmp_path / "settings"
     path.write_bytes(b"\xef\xbb\xbf" + format_settings(changed(), file_format).replace("\n", "\r\n").encode())
     assert read_settings(path, file_format) == changed()
 
 
-def test_a_file_that_holds_nothing_sets_nothing(tmp_path):
+def test_an_empty_file_sets_nothing(tmp_path):
     for name in ("s.ini", "s.yaml"):
         (tmp_path / name).write_bytes(b"\xef\xbb\xbf")
         assert read_settings(tmp_path / name) == Settings()
 
 
-def test_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(
         SettingsError, match="nothing.ini: does not exist, on disk or among the shipped files; known are demo-lcorr,"
     ):

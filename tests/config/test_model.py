@@ -13,7 +13,7 @@ def test_defaults_are_the_users():
 
 
 @pytest.mark.parametrize("name", ["window_size", "window_stride", "recurrent_size", "convolutional_factor_schedule"])
-def test_bounds_hold_at_construction_and_later(name):
+def test_bounds_hold_at_construction_and_assignment(name):
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         AcousticModelConfig(**{name: 0})  # type: ignore[arg-type]
     config = AcousticModelConfig()

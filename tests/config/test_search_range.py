@@ -31,13 +31,13 @@ def spaces(section: str) -> dict[str, SearchRange | SearchChoices]:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_setting_has_a_range_or_is_never_searched(section):
+def test_every_setting_has_a_search_range_or_is_never_searched(section):
     names = set(SECTIONS[section].__pydantic_fields__)  # type: ignore[attr-defined]
     assert names - set(spaces(section)) == NEVER[section]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_ranges_lie_within_bounds_and_needs_are_settings(section):
+def test_search_ranges_lie_within_bounds_and_need_known_settings(section):
     kind = SECTIONS[section]
     for name, space in spaces(section).items():
         values = space.choices if isinstance(space, SearchChoices) else space.bounds() + space.bounds(raw=True)
@@ -46,7 +46,7 @@ def test_ranges_lie_within_bounds_and_needs_are_settings(section):
         assert space.needs is None or space.needs in kind.__pydantic_fields__  # type: ignore[attr-defined]
 
 
-def test_raw_audio_scales_what_counts_frames():
+def test_search_ranges_that_count_frames_are_scaled_for_raw_audio():
     assert spaces("model")["window_size"] == SearchRange(2, 10, raw_factor=100)
     assert spaces("training")["num_time_mask"] == SearchRange(0, 40, raw_factor=100)
     assert not spaces("model")["convolutional_kernel_freq"].on_raw

@@ -11,7 +11,7 @@ NUM_SYMBOLS = 4
 
 
 def write_toy_partition(path: Path, num_utterances: int, seed: int, num_coefficients: int = 6) -> None:
-    """Utterances whose frames show plainly which of four symbols is said."""
+    """Write utterances whose frames clearly show which of four symbols is spoken."""
     stream = np.random.default_rng(seed)
     patterns = np.random.default_rng(0).uniform(1, 10, (NUM_SYMBOLS, num_coefficients))
     with write_partition(path, PartitionDescription(num_coefficients, 10.0, "toy")) as writer:
@@ -34,7 +34,7 @@ def toy(tmp_path) -> Path:
 
 @pytest.fixture
 def settings() -> Settings:
-    """Everything random is on, and a training takes a moment."""
+    """Settings of a training that takes a moment, with everything random switched on."""
     return Settings().updated(
         {
             "model": {

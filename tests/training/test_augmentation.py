@@ -37,7 +37,7 @@ def augmented(settings, epoch=1, **kwargs):
     return augment(features, lengths, draws), draws
 
 
-def test_nothing_on_changes_nothing():
+def test_augmentation_switched_off_changes_nothing():
     (features, lengths), _ = augmented(config())
     before, before_lengths = batch()
     assert torch.equal(features, before)
@@ -59,7 +59,7 @@ def test_nothing_on_changes_nothing():
     ],
     ids=lambda on: "+".join(on),
 )
-def test_an_utterance_alone_is_augmented_as_in_a_batch(on):
+def test_one_utterance_is_augmented_as_in_a_batch(on):
     (features, lengths), draws = augmented(config(**on))
     before, before_lengths = batch()
     size = min(features.size(1), 31)
@@ -78,7 +78,7 @@ def test_epochs_differ_and_repeat():
     assert first.shape != other.shape or not torch.equal(first, other)
 
 
-def test_shifted_utterances_keep_their_end_and_their_lengths_go_on():
+def test_shifted_utterances_keep_their_end_and_grow_in_length():
     (features, lengths), draws = augmented(config(max_shift_proportion=0.5))
     before, before_lengths = batch()
     assert lengths.tolist() == [int(n) + d.before + d.after for n, d in zip(before_lengths, draws, strict=True)]
@@ -105,7 +105,7 @@ def test_tempo_stretches_the_time_around_each_frame():
     assert max(lengths) <= 120
 
 
-def test_tempo_changes_features_also_where_shifts_make_up_for_its_length():
+def test_tempo_changes_features_even_if_shifts_restore_the_length():
     features, _ = batch(lengths=(50,))
     draw = draw_augmentation(config(), 50, 7, random_stream(1))
     same_length = dataclasses.replace(draw, stretched_length=40, before=4, after=6)
@@ -125,7 +125,7 @@ def test_shift_stays_within_its_proportion_and_reaches_it():
     assert set(shifts) == {0, 1, 2, 3, 4}
 
 
-def test_noise_has_the_strength_asked_for():
+def test_noise_has_the_configured_strength():
     (features, _), _ = augmented(config(noise_eps=0.05), lengths=(4000, 4000))
     before, _ = batch(lengths=(4000, 4000))
     strength = (features - before).std(1) / before.abs().amax(1)
@@ -154,7 +154,7 @@ def test_frequency_warp_moves_coefficients():
     assert float((warped - ramp).abs().max()) == pytest.approx(abs(draw.freq_warp[0] - draw.freq_warp[1]), abs=1)
 
 
-def test_masks_keep_to_their_bounds():
+def test_masks_stay_within_their_bounds():
     masked = config(
         num_time_mask=3, max_time_mask=4, max_time_mask_proportion=0.5, num_time_mask_proportion=0.5, num_freq_mask=2
     )
@@ -200,17 +200,17 @@ def test_utterances_of_one_frame_survive_everything():
         ),
         (
             {"features": torch.ones(3, 80)},
-            r"features \(3, 80\) and lengths \(3,\) do not fit; they must be \(N, T, F\)",
+            r"features \(3, 80\) and lengths \(3,\) do not match; they must be \(N, T, F\)",
         ),
         ({"lengths": torch.tensor([50.0, 31.0, 80.0])}, "lengths has dtype torch.float32; it must be of whole numbers"),
         ({"lengths": [50, 31, 80]}, "lengths is a list; it must be a tensor"),
-        ({"lengths": torch.tensor([50, 31])}, r"lengths \(2,\) do not fit"),
+        ({"lengths": torch.tensor([50, 31])}, r"lengths \(2,\) do not match"),
         (
             {"lengths": torch.tensor([50, 31, 81])},
             r"lengths\[2\] is 81, but features have 80 frames; it must lie in 1..T",
         ),
         ({"lengths": torch.tensor([50, 0, 80])}, r"lengths\[1\] is 0, but features have 80 frames"),
-        ({"draws": []}, "draws are 0 for 3 utterances; there must be one per utterance"),
+        ({"draws": []}, "draws has 0 values for 3 utterances; pass one per utterance"),
         (
             {"lengths": torch.tensor([50, 32, 80])},
             r"draws\[1\] has noise of shape \(31, 7\), but the utterance has 32 fr",

@@ -10,7 +10,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_goes_on_from_a_state_and_leaves_the_stream_outside(name):
+def test_resumes_from_a_state_and_restores_the_global_stream(name):
     device = torch.device(name)
     before = torch.get_rng_state()
     with dropout_stream(device, 5) as state:

@@ -15,19 +15,23 @@ def test_records_are_read_as_they_were_written(tmp_path):
     assert list(map(repr, map(astuple, read))) == list(map(repr, map(astuple, records)))
 
 
-def test_no_file_is_no_record(tmp_path):
+def test_a_missing_file_has_no_records(tmp_path):
     assert read_history(tmp_path / "history.csv") == []
 
 
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("epoch,", "epok,", "history.csv:1: has no column 'epoch'; delete the file to have it written again"),
-        ("40.125", "x", "history.csv:2: is no line of a training's history (could not convert string to float: 'x')"),
-        (",3.5", "", "history.csv:2: is no line of a training's history"),
+        ("epoch,", "epok,", "history.csv:1: has no column 'epoch'; delete it, and the same training writes it again"),
+        (
+            "40.125",
+            "x",
+            "history.csv:2: is not a line of a training's history (could not convert string to float: 'x')",
+        ),
+        (",3.5", "", "history.csv:2: is not a line of a training's history"),
     ],
 )
-def test_damage_is_named(tmp_path, old, new, why):
+def test_a_damaged_line_is_named(tmp_path, old, new, why):
     path = tmp_path / "history.csv"
     write_history(path, [EpochRecord(1, 1e-3, 2.5, 40.125, 1, 0, 12.75, 3.5)])
     path.write_text(path.read_text().replace(old, new))
@@ -35,7 +39,7 @@ def test_damage_is_named(tmp_path, old, new, why):
         read_history(path)
 
 
-def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_a_column_name(tmp_path):
     records = [EpochRecord(1, 1e-3, 2.5, 40.125, 1, 0, 12.75, 3.5)]
     write_history(tmp_path / "history.csv", records)
     content = (tmp_path / "history.csv").read_bytes()

@@ -7,7 +7,7 @@ from cnn_mellin.training.interruption import StopSignals
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
-def test_a_signal_is_noted_and_the_handler_before_comes_back(name):
+def test_a_signal_is_noted_and_the_old_handler_restored(name):
     number = getattr(signal, name)
     before = signal.getsignal(number)
     with StopSignals() as signals:

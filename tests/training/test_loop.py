@@ -1,10 +1,12 @@
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +21,7 @@ from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train
 from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.interruption import TrainingInterrupted
+from cnn_mellin.training.lock import FolderLock
 from cnn_mellin.training.model_folder import checkpoint_store, read_description
 
 
@@ -35,18 +38,29 @@ class StoppedError(Exception):
 
 
 def stop_after(epoch: int):
-    def report(record, _num_epochs):
+    def after_epoch(record, _num_epochs):
         if record.epoch == epoch:
             raise StoppedError
 
-    return report
+    return after_epoch
+
+
+@pytest.fixture
+def log(caplog):
+    """What the package logs, from info on."""
+    caplog.set_level(logging.INFO, "cnn_mellin")
+    return caplog
+
+
+def lines(log, level: int) -> list[str]:
+    return [record.getMessage() for record in log.records if record.levelno == level]
 
 
 def run(toy, folder, settings, **kwargs):
     return train(toy / "train", toy / "dev", folder, settings, **kwargs)
 
 
-def test_training_learns_a_plain_task(tmp_path, toy, settings):
+def test_training_learns_an_easy_task(tmp_path, toy, settings):
     plain: dict[str, float] = {
         "dropout_prob": 0,
         "noise_eps": 0,
@@ -64,7 +78,7 @@ def test_training_learns_a_plain_task(tmp_path, toy, settings):
     assert percents[result.best_epoch - 1] == min(percents) < 25
 
 
-def test_same_seed_same_weights_other_seed_others(tmp_path, toy, settings):
+def test_same_seed_gives_same_weights_and_another_seed_others(tmp_path, toy, settings):
     run(toy, tmp_path / "a", settings)
     run(toy, tmp_path / "b", settings)
     run(toy, tmp_path / "c", settings.updated({"training": {"seed": 2}}))
@@ -73,10 +87,10 @@ def test_same_seed_same_weights_other_seed_others(tmp_path, toy, settings):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_resumed_equals_undisturbed(tmp_path, toy, settings, epoch):
+def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch):
     whole = run(toy, tmp_path / "whole", settings)
     with pytest.raises(StoppedError):
-        run(toy, tmp_path / "parts", settings, report=stop_after(epoch))
+        run(toy, tmp_path / "parts", settings, after_epoch=stop_after(epoch))
     resumed = run(toy, tmp_path / "parts", settings)
     assert resumed.resumed_from == epoch
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
@@ -87,7 +101,7 @@ def test_resumed_equals_undisturbed(tmp_path, toy, settings, epoch):
 
 
 class StopAt:
-    """Says stop at its n-th question and after; epochs of the toy have 3 batches, and a question before the first."""
+    """Returns true from its n-th call on; toy epochs have 3 batches, and one call before the first."""
 
     def __init__(self, question: int) -> None:
         self.left = question
@@ -107,23 +121,23 @@ class StopAt:
         (15, "saved after batch 2 of 3 of epoch 4"),
     ],
 )
-def test_told_to_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question, where):
+def test_a_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question, where, log):
     whole = run(toy, tmp_path / "whole", settings)
     with pytest.raises(TrainingInterrupted, match=where or "all 2 epochs are saved"):
         run(toy, tmp_path / "parts", settings, stop=StopAt(question))
     saved = {path.name for path in (tmp_path / "parts").glob("within_*")}
     assert len(saved) == (where is not None and "batch" in where)
-    said: list[str] = []
-    resumed = run(toy, tmp_path / "parts", settings, say=said.append)
+    log.clear()
+    resumed = run(toy, tmp_path / "parts", settings)
     if saved:
-        assert any("goes on within epoch" in line for line in said)
+        assert any("resumes within epoch" in line for line in lines(log, logging.INFO))
     assert not list((tmp_path / "parts").glob("within_*"))
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
     for ours, theirs in zip(resumed.records, whole.records, strict=True):
         assert (ours.train_loss, ours.dev_per_percent) == (theirs.train_loss, theirs.dev_per_percent)
 
 
-def test_told_to_stop_after_every_batch_ends_with_the_same_weights(tmp_path, toy, settings):
+def test_stops_after_every_batch_end_with_the_same_weights(tmp_path, toy, settings):
     run(toy, tmp_path / "whole", settings)
     stops = 0
     while True:
@@ -138,14 +152,16 @@ def test_told_to_stop_after_every_batch_ends_with_the_same_weights(tmp_path, toy
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path, toy, settings, epoch):
+def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path, toy, settings, epoch, log):
     run(toy, tmp_path / "whole", settings)
     with pytest.raises(TrainingInterrupted, match=f"of epoch {epoch}"):
         run(toy, tmp_path / "parts", settings, stop=StopAt(4 * epoch - 2))
     (within,) = (tmp_path / "parts").glob("within_*")
     within.write_bytes(within.read_bytes()[:-1])
-    with pytest.warns(UserWarning, match=r"within_.*is damaged .* going back to the epoch before it"):
-        resumed = run(toy, tmp_path / "parts", settings)
+    log.clear()
+    resumed = run(toy, tmp_path / "parts", settings)
+    (warning,) = lines(log, logging.WARNING)
+    assert re.search(r"within_.*is damaged .* going back to the epoch before it", warning)
     assert resumed.resumed_from == epoch - 1
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
 
@@ -164,7 +180,7 @@ def test_compiled_convolutions_train_to_nearly_the_same(tmp_path, toy, settings)
         torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_other_streams_do_not_change_the_result(tmp_path, toy, settings):
+def test_other_random_streams_do_not_change_the_result(tmp_path, toy, settings):
     run(toy, tmp_path / "a", settings)
     torch.manual_seed(99)
     np.random.seed(99)
@@ -185,7 +201,7 @@ def test_finished_training_is_left_alone(tmp_path, toy, settings):
 def test_unset_seeds_are_drawn_once_and_kept(tmp_path, toy, settings):
     free = settings.updated({"training": {"seed": ""}})
     with pytest.raises(StoppedError):
-        run(toy, tmp_path / "m", free, report=stop_after(1))
+        run(toy, tmp_path / "m", free, after_epoch=stop_after(1))
     seed = read_description(tmp_path / "m").seed
     run(toy, tmp_path / "m", free)
     assert read_description(tmp_path / "m").seed == seed
@@ -207,7 +223,7 @@ def test_early_stopping_ends_a_training_without_epochs(tmp_path, toy, settings):
     assert len(result.records) == 3
 
 
-def test_without_an_end_is_refused(tmp_path, toy):
+def test_a_training_without_an_end_is_refused(tmp_path, toy):
     with pytest.raises(SettingsError, match="num_epochs is unset and early stopping is off") as raised:
         run(toy, tmp_path / "m", Settings())
     named = str(raised.value).rpartition("such as ")[2]  # settings that ship, and do end
@@ -222,7 +238,7 @@ def test_without_dev_the_training_loss_decides(tmp_path, toy, settings):
     assert all(np.isnan(record.dev_per_percent) for record in result.records)
 
 
-def test_predecessors_form_trains_to_the_same_weights(tmp_path, toy, settings):
+def test_a_directory_of_tensor_files_trains_to_the_same_weights(tmp_path, toy, settings):
     unscaled = settings.updated({"data": {"scale_features": False}})
     run(toy, tmp_path / "packed", unscaled)
     write_tensor_files(open_partition(toy / "train"), tmp_path / "files" / "train")
@@ -232,17 +248,18 @@ def test_predecessors_form_trains_to_the_same_weights(tmp_path, toy, settings):
     assert same(weights(tmp_path / "a", 4), weights(tmp_path / "b", 4))
 
 
-def test_references_longer_than_ctc_can_emit_are_counted_and_named(tmp_path, toy, settings):
+def test_references_longer_than_ctc_can_emit_are_counted_and_named(tmp_path, toy, settings, log):
     with write_partition(toy / "short", PartitionDescription(6)) as writer:
         writer.add("fine", np.ones((20, 6)), [0, 1])
         writer.add("long", np.ones((5, 6)), [0, 1, 1])
-    said: list[str] = []
-    result = train(toy / "short", None, tmp_path / "m", settings, say=said.append)
-    assert any("1 of 2 references are longer than CTC can emit" in line and "long" in line for line in said)
+    result = train(toy / "short", None, tmp_path / "m", settings)
+    (warning,) = lines(log, logging.WARNING)
+    assert "1 of 2 references are longer than CTC can emit" in warning
+    assert warning.endswith(": long")
     assert [record.num_not_emittable for record in result.records] != [0, 0, 0, 0]
 
 
-def test_subset_trains_on_these_alone(tmp_path, toy, settings):
+def test_a_subset_trains_on_its_utterances_only(tmp_path, toy, settings):
     chosen = settings.updated({"data": {"subset_ids": ["utt00", "utt01"]}})
     result = run(toy, tmp_path / "m", chosen)
     assert result.records[0].epoch == 1
@@ -273,18 +290,20 @@ def flip_a_bit(path, place=1000):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("part", ["train", "dev"])
-def test_damaged_features_are_named_before_anything_is_written(tmp_path, toy, settings, part):
-    flip_a_bit(toy / part / "features.npy")
-    with pytest.raises(DataError, match=f"{part}: is damaged .*features, references or ids are not what was written"):
+@pytest.mark.parametrize("partition", ["train", "dev"])
+def test_damaged_features_are_named_before_anything_is_written(tmp_path, toy, settings, partition):
+    flip_a_bit(toy / partition / "features.npy")
+    with pytest.raises(
+        DataError, match=f"{partition}: is damaged .*features, references or ids are not what was written"
+    ):
         run(toy, tmp_path / "m", settings)
     assert not (tmp_path / "m").exists()
 
 
 def test_a_training_that_resumes_reads_no_features_at_its_start(tmp_path, toy, settings, monkeypatch):
     scaled = settings.updated({"data": {"scale_features": True}})
-    for part in ("train", "dev"):
-        for file in (toy / part).iterdir():
+    for partition in ("train", "dev"):
+        for file in (toy / partition).iterdir():
             os.utime(file, ns=(0, 1_700_000_000_000_000_001))
     time.sleep(0.03)  # the files are then old enough to be known by their times
     run(toy, tmp_path / "m", scaled)
@@ -306,7 +325,7 @@ def test_dev_of_another_width_is_refused(tmp_path, toy, settings):
 
 
 def set_features(path, frames):
-    """Write a partition anew, with some frames that are finite, though what is computed from them is not."""
+    """Rewrite a partition with some frames that are finite but too large to compute with."""
     old = read_partition(path)
     features = np.array(old.features)
     features[frames] = 3e38
@@ -317,16 +336,14 @@ def set_features(path, frames):
             writer.add(*utterance)
 
 
-def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, settings):
+def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, settings, log):
     plain = settings.updated(
         {"model": {"use_log_compression": False}, "data": {"batch_size": 1, "scale_features": False}}
     )
     set_features(toy / "train", slice(12))
-    said: list[str] = []
-    result = run(toy, tmp_path / "m", plain, say=said.append)
-    assert said == [
-        f"epoch {epoch}: left out a batch whose loss or gradient was not finite: utt00" for epoch in (1, 2, 3, 4)
-    ]
+    result = run(toy, tmp_path / "m", plain)
+    left_out = "left out a batch whose loss or gradient was not finite: utt00"
+    assert lines(log, logging.WARNING) == [f"{tmp_path / 'm'}: epoch {epoch}: {left_out}" for epoch in (1, 2, 3, 4)]
     assert [record.num_not_finite for record in result.records] == [1] * 4
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "m").values())
     set_features(toy / "train", slice(None))
@@ -334,7 +351,7 @@ def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, 
         run(toy, tmp_path / "n", plain)
 
 
-def test_untrained_weights_are_those_of_the_seed(tmp_path, toy, settings):
+def test_initial_weights_are_made_again_from_the_seed(tmp_path, toy, settings):
     run(toy, tmp_path / "m", settings)
     untrained, _ = load_model(tmp_path / "m", epoch=0)
     trained, _ = load_model(tmp_path / "m")
@@ -343,7 +360,7 @@ def test_untrained_weights_are_those_of_the_seed(tmp_path, toy, settings):
     assert not same(untrained.state_dict(), trained.state_dict())
 
 
-# A process that has imported everything forks a child a run: a start costs nothing, and children can be killed freely.
+# A process that has imported everything forks one child per run: children start fast, and can be killed freely.
 _KILLED = """
 import os, random, signal, sys, time
 import torch
@@ -394,19 +411,19 @@ assert run(folder + "/parts") == 0
 
 
 @pytest.mark.soak
-def test_killed_at_twenty_moments_also_inside_checkpoints_ends_with_the_same_weights(tmp_path, toy, settings):
+def test_twenty_kills_some_while_saving_end_with_the_same_weights(tmp_path, toy, settings):
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
-    num_epochs = 60  # more than twenty kills can let pass
+    num_epochs = 60  # more than complete between twenty kills
     settings = settings.updated({"training": {"num_epochs": num_epochs}})
     (tmp_path / "s.ini").write_text(format_settings(settings))
-    command = ["--quiet", "--read-ini", str(tmp_path / "s.ini"), "train", str(toy / "train"), str(toy / "dev")]
+    command = ["--read-ini", str(tmp_path / "s.ini"), "train", str(toy / "train"), str(toy / "dev")]
     arguments = [sys.executable, "-c", _KILLED, str(num_epochs), "20", str(tmp_path), *command]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert same(weights(tmp_path / "whole", num_epochs), weights(tmp_path / "parts", num_epochs))
-    assert len(re.findall(r"goes on after epoch \d+", done.stdout)) >= 6
-    assert not list((tmp_path / "parts").glob(".*.partial"))  # what kills left of files half written
+    assert len(re.findall(r"resumes after epoch \d+", done.stdout)) >= 6
+    assert not list((tmp_path / "parts").glob(".*.partial"))  # half-written files of killed runs
 
 
 def test_leftovers_of_killed_runs_never_block_a_training(tmp_path, toy, settings):
@@ -422,7 +439,7 @@ def test_leftovers_of_killed_runs_never_block_a_training(tmp_path, toy, settings
 
 
 @pytest.mark.parametrize("name", ["settings.ini", "history.csv", "checkpoints.json", "curves.png"])
-def test_files_of_others_are_not_replaced(tmp_path, toy, settings, name):
+def test_files_of_other_origin_are_not_replaced(tmp_path, toy, settings, name):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / name).write_text("precious")
     with pytest.raises(DataError, match=rf"/m.*{name}.*; name another folder$"):
@@ -438,13 +455,13 @@ def test_a_kill_between_description_and_settings_does_not_matter(tmp_path, toy, 
     (tmp_path / "m" / "settings.ini").unlink()
     run(toy, tmp_path / "m", once)
     assert (tmp_path / "m" / "settings.ini").read_text() == text
-    for name in ("model.json", "checkpoints.json", "history.csv"):  # a version before wrote the settings first
+    for name in ("model.json", "checkpoints.json", "history.csv"):  # an earlier version wrote the settings first
         (tmp_path / "m" / name).unlink()
     run(toy, tmp_path / "m", once)
 
 
 @pytest.mark.parametrize("place", ["train", "train/m", "dev", "../data/train"])
-def test_a_model_has_no_place_in_a_partition(toy, settings, place):
+def test_a_model_folder_inside_a_partition_is_refused(toy, settings, place):
     before = sorted(toy.rglob("*"))
     with pytest.raises(DataError, match="is the partition .*, or lies in it; name another folder for the model"):
         run(toy, toy / place, settings)
@@ -463,7 +480,7 @@ def test_a_model_has_no_place_in_a_partition(toy, settings, place):
         ({"settings": {"model": {"window_size": 0}}}, r"model.json: \[model\] window_size = 0: must be"),
         ({"settings": []}, r"is damaged \(settings is \[\]\)"),
         ({"num_features": 7, "scale": []}, "the weights do not fit the settings in model.json; restore it"),
-        ({"format": 9}, "is of another format than 1"),
+        ({"format": 9}, "its format is not 1"),
         ({"colour": 9}, r"is damaged \(.*colour"),
     ],
 )
@@ -473,3 +490,29 @@ def test_a_description_of_the_wrong_form_is_one_line(tmp_path, toy, settings, ed
     path.write_text(edit if isinstance(edit, str) else json.dumps(json.loads(path.read_text()) | edit))
     with pytest.raises(UserError, match=message):
         load_model(tmp_path / "m")
+
+
+def test_a_new_training_logs_the_size_of_its_layers_and_rows_that_cannot_learn(tmp_path, toy, settings, log):
+    once = settings.updated(
+        {"training": {"num_epochs": 1}, "model": {"window_size": 2, "convolutional_kernel_time": 6}}
+    )
+    for _ in range(2):  # the second finds a training, and adds nothing
+        run(toy, tmp_path / "m", once)
+    cost = "convolutions: 38 weights, 14 of them live; 54 multiply-adds per frame"
+    assert lines(log, logging.INFO) == [f"{tmp_path / 'm'}: {cost}", f"{tmp_path / 'm'}: resumes after epoch 1"]
+    (warning,) = lines(log, logging.WARNING)
+    assert warning.startswith(f"{tmp_path / 'm'}: [model] 4 of 6 kernel rows of layer 1 meet no frame of its 2-frame ")
+    assert warning.endswith("no output compares three ratios: take window_size >= 5")
+
+
+def test_a_second_training_in_a_folder_waits_for_the_first(tmp_path, toy, settings, log):
+    (tmp_path / "m").mkdir()
+    first = FolderLock(tmp_path / "m")
+    with ThreadPoolExecutor() as pool:
+        with first:
+            second = pool.submit(run, toy, tmp_path / "m", settings.updated({"training": {"num_epochs": 1}}))
+            waiting = f"{tmp_path / 'm'}: another process trains here; waiting for it to end"
+            while waiting not in log.messages:
+                assert not second.done()
+                time.sleep(0.01)
+        assert len(second.result(60).records) == 1

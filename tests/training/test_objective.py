@@ -22,7 +22,7 @@ def brute_force(logits: torch.Tensor, reference: tuple[int, ...]) -> float:
     return -math.log(total)
 
 
-def test_losses_are_the_sum_over_all_paths_divided_by_the_phones():
+def test_losses_equal_the_sum_over_all_paths_divided_by_the_phones():
     torch.manual_seed(1)
     logits = torch.randn(2, 5, 3, dtype=torch.float64)
     references = [(0, 0, 1), (1,)]
@@ -32,7 +32,7 @@ def test_losses_are_the_sum_over_all_paths_divided_by_the_phones():
     assert float(objective.mean) == pytest.approx(sum(expected) / 2, rel=1e-5)
 
 
-def test_mean_is_over_utterances_whatever_the_batch():
+def test_mean_over_utterances_does_not_depend_on_the_batch():
     torch.manual_seed(1)
     logits, lengths = torch.randn(4, 6, 3), torch.tensor([6, 5, 6, 4])
     references, reference_lengths = torch.tensor([0, 1, 1, 0, 1, 0]), torch.tensor([2, 1, 2, 1])
@@ -44,7 +44,7 @@ def test_mean_is_over_utterances_whatever_the_batch():
     assert float(whole.mean) == pytest.approx(sum(float(half.mean) for half in halves) / 2)
 
 
-def test_what_cannot_be_emitted_is_known_and_gives_no_gradient():
+def test_references_that_cannot_be_emitted_are_marked_and_give_no_gradient():
     logits = torch.zeros(2, 3, 3, requires_grad=True)
     objective = ctc_objective(logits, torch.tensor([3, 3]), torch.tensor([0, 0, 1, 0]), torch.tensor([3, 1]))
     assert objective.emittable.tolist() == [False, True]

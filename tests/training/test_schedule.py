@@ -1,7 +1,7 @@
 import pytest
 
 from cnn_mellin.config import TrainingConfig
-from cnn_mellin.training.schedule import PatienceMonitor, Schedule, rate_factor
+from cnn_mellin.training.schedule import PatienceMonitor, Schedule, learning_rate_factor
 
 
 def run(monitor: PatienceMonitor, values: list[float]) -> list[int]:
@@ -39,7 +39,7 @@ def test_early_stopping_stops():
     assert [schedule.after_epoch(value) for value in (50, 40, 39.5, 39.4)] == [False, False, False, True]
 
 
-def test_state_goes_on_where_it_was():
+def test_a_restored_state_continues_alike():
     config = TrainingConfig(early_stopping_threshold=1, early_stopping_patience=3, reduce_lr_threshold=1)
     whole, first = Schedule(config), Schedule(config)
     values = [50, 49, 49, 48.5, 48.4, 48.3]
@@ -52,11 +52,11 @@ def test_state_goes_on_where_it_was():
     assert [stop for stop, _ in expected] == [False] * 4 + [True, False]
 
 
-def test_rate_rises_holds_and_falls():
+def test_learning_rate_rises_holds_and_falls():
     config = TrainingConfig(learning_rate_warmup_proportion=0.1, learning_rate_decay_proportion=0.4)
-    factors = [rate_factor(update, 1000, config) for update in range(1000)]
+    factors = [learning_rate_factor(update, 1000, config) for update in range(1000)]
     assert factors[:3] == pytest.approx([0.01, 0.02, 0.03])
     assert set(factors[100:599]) == {1.0}
     assert factors[-1] == pytest.approx(0.01)
     assert all(later <= earlier for earlier, later in zip(factors[600:], factors[601:], strict=False))
-    assert {rate_factor(update, 0, config) for update in range(5)} == {1.0}
+    assert {learning_rate_factor(update, 0, config) for update in range(5)} == {1.0}

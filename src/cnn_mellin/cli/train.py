@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     events = None if arguments.no_tensorboard else EpochEvents(arguments.model_dir)
     print_line = _progress_lines()
 
-    def report(record: EpochRecord, num_epochs: int | None) -> None:
+    def after_epoch(record: EpochRecord, num_epochs: int | None) -> None:
         if not arguments.quiet:
             print_line(record, num_epochs)
         if events is not None:
@@ -84,8 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.model_dir,
                 settings,
                 device=device,
-                report=report,
-                say=say,
+                after_epoch=after_epoch,
                 stop=lambda: signals.received is not None,
                 compiled=arguments.compile,
             )

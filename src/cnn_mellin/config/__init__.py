@@ -1,4 +1,4 @@
-"""Settings: dataclasses, and their INI, JSON and YAML forms."""
+"""Settings of model, training and data: checked dataclasses, read from and written to INI, JSON and YAML files."""
 
 from cnn_mellin.config.data import DataConfig
 from cnn_mellin.config.files import format_settings, read_settings

@@ -1,4 +1,4 @@
-"""Settings as INI, JSON and YAML files."""
+"""Reading and writing settings as INI, JSON and YAML files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ FORMATS = ("ini", "json", "yaml")
 
 
 def read_settings(path: str | Path, file_format: str | None = None, base: Settings | None = None) -> Settings:
-    """Settings from a file; those the file does not name keep their value in `base`, or their default.
+    """Read settings from a file; settings that it does not name keep their value in `base`, or their default.
 
     Args:
-        path: file, or name of settings that ship with the package, such as `demo-mcorr`; a file on disk comes first.
-        file_format: ini, json or yaml; by default from the file's extension, and ini where that says nothing.
-            Shipped settings are read in the format that they have.
-        base: settings to start from.
+        path: file, or name of settings that ship with the package, such as `demo-mcorr`; a file on disk takes
+            precedence.
+        file_format: ini, json or yaml; by default from the file's extension, and ini for an unknown extension. Ignored
+            for shipped settings.
+        base: settings that the file is applied to.
 
     Raises:
         SettingsError: the file cannot be read, or something in it breaks a rule.
@@ -42,11 +43,11 @@ def read_settings(path: str | Path, file_format: str | None = None, base: Settin
 
 
 def format_settings(settings: Settings, file_format: str = "ini") -> str:
-    """Settings as the text of a file that reads back equal.
+    """Format settings as the text of a file, which reads back equal.
 
     Args:
-        settings: what to write.
-        file_format: ini (with every setting's help as comments above its section), json or yaml.
+        settings: settings to format.
+        file_format: ini (with comments that explain every setting of a section above it), json or yaml.
 
     >>> print(format_settings(Settings(), "yaml").splitlines()[1])
       use_log_compression: true
@@ -55,14 +56,18 @@ def format_settings(settings: Settings, file_format: str = "ini") -> str:
 
 
 def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
-    # No section is special, `seed` alone on a line is a setting that is not set, and % stands for itself.
+    # No section has a special meaning, a line `seed` without "=" leaves a setting unset, and % stands for itself.
     parser = configparser.ConfigParser(allow_no_value=True, interpolation=None, default_section="\0")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
         parser.read_string(text, source)
     except (configparser.Error, AttributeError) as error:
-        # An indented line below a name without a value is an AttributeError of the parser.
-        message = error.message if isinstance(error, configparser.Error) else "a line is indented below a name alone"
+        # The parser raises AttributeError at an indented line below a name without a value.
+        message = (
+            error.message
+            if isinstance(error, configparser.Error)
+            else "a line is indented below a name without a value"
+        )
         reason = " ".join(str(message).split())[:400]
         raise SettingsError(f"{source}: not an INI file of [section] and name = value lines: {reason}") from None
     return {section: dict(parser[section]) for section in parser.sections()}
@@ -81,8 +86,8 @@ def _format_ini(sections: Mapping[str, Mapping[str, Any]]) -> str:
     lines: list[str] = []
     for section, values in sections.items():
         for name in SECTIONS[section].__pydantic_fields__:  # type: ignore[attr-defined]
-            helped = f"{name}: {setting_help(section, name)}"
-            lines += textwrap.wrap(helped, 100, initial_indent="# ", subsequent_indent="#     ")
+            comment = f"{name}: {setting_help(section, name)}"
+            lines += textwrap.wrap(comment, 100, initial_indent="# ", subsequent_indent="#     ")
         lines += ["", f"[{section}]"]
         lines += [f"{name} = {_ini_value(value)}".rstrip() for name, value in values.items()]
         lines.append("")
@@ -100,7 +105,7 @@ def _format_json(sections: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _format_yaml(sections: Mapping[str, Mapping[str, Any]]) -> str:
-    import yaml
+    import yaml  # late: most commands never need it
 
     return yaml.safe_dump({name: dict(values) for name, values in sections.items()}, sort_keys=False)
 

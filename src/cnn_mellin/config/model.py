@@ -14,93 +14,95 @@ __all__ = ["AcousticModelConfig"]
 
 @dataclass(config=ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False))
 class AcousticModelConfig:
-    """The acoustic model: what stands between features and phone logits.
+    """Settings of the acoustic model, which maps features to phone logits.
 
     Raises:
-        pydantic.ValidationError: (a ValueError) a value breaks the bound written beside the setting.
+        pydantic.ValidationError: (a ValueError) a value is outside the bounds of its setting.
 
     >>> AcousticModelConfig(convolutional_mellin=True).window_size
     5
     """
 
     use_log_compression: Annotated[bool, SearchChoices()] = Field(
-        default=True, description="Learnable pointwise log(eps + abs(x)) on the input"
+        default=True, description="Apply a learnable pointwise log(eps + abs(x)) to the input"
     )
     use_lift: Annotated[bool, SearchChoices()] = Field(
-        default=True, description="Learnable dilation lift along the time of a window, after log compression"
+        default=True, description="Apply a learnable dilation lift along the time of each window, after log compression"
     )
     window_size: Annotated[int, SearchRange(2, 10, raw_factor=100)] = Field(
-        default=5, ge=1, description="Frames in a window"
+        default=5, ge=1, description="Number of frames per window"
     )
     window_stride: Annotated[int, SearchRange(1, 5, raw_factor=100)] = Field(
-        default=3, ge=1, description="Frames from the start of a window to the start of the next"
+        default=3, ge=1, description="Number of frames from the start of one window to the start of the next"
     )
     convolutional_kernel_time: Annotated[int, SearchRange(1, 10, needs="convolutional_layers")] = Field(
-        default=3, ge=1, description="Kernel length in time"
+        default=3, ge=1, description="Kernel length in time, in frames of the layer's input"
     )
     convolutional_kernel_freq: Annotated[int, SearchRange(1, 20, on_raw=False, needs="convolutional_layers")] = Field(
-        default=3, ge=1, description="Kernel length in frequency (no use for raw audio)"
+        default=3, ge=1, description="Kernel length in frequency (ignored for raw audio)"
     )
     convolutional_initial_channels: Annotated[int, SearchRange(16, 64, log=True, needs="convolutional_layers")] = Field(
-        default=64, ge=1, description="Channels of the first convolutional layer"
+        default=64, ge=1, description="Number of channels of the first convolutional layer"
     )
     convolutional_layers: Annotated[int, SearchRange(1, 6)] = Field(
         default=5, ge=0, description="Number of convolutional layers"
     )
     convolutional_mellin: Annotated[bool, SearchChoices(needs="convolutional_layers", by_name_only=True)] = Field(
-        default=False, description="Convolutions are Mellin-linear (log time) instead of linear"
+        default=False, description="Use Mellin-linear convolutions (in log time) instead of linear ones"
     )
     convolutional_kernel_offset: Annotated[
         int | None, SearchRange(1, 8, needs="convolutional_mellin", by_name_only=True)
     ] = Field(
         default=None,
         ge=1,
-        description="Mellin layers compare frames in the ratios offset, offset + 1, ... over the input dilation; "
-        "unset: 1, or more at a layer where time shrinks",
+        description="Mellin layers compare frames at the ratios offset, offset + 1, ... divided by the input dilation; "
+        "unset: 1, or more in layers that shrink time",
     )
     convolutional_input_dilation: Annotated[
         int | None, SearchRange(1, 4, needs="convolutional_mellin", by_name_only=True)
     ] = Field(
         default=None,
         ge=1,
-        description="Whole number that the ratios of a Mellin layer are divided by; unset: 1 where the kernel offset "
-        "is set, half the kernel otherwise",
+        description="Divisor of the ratios at which Mellin layers compare frames; unset: 1 if the kernel offset is "
+        "set, otherwise half the kernel length, rounded up",
     )
     convolutional_time_padding: Annotated[bool, SearchChoices(by_name_only=True)] = Field(
         default=True,
-        description="Linear layers pad a window in time, so that it keeps its length; False: only outputs whose every "
-        "term lies inside the window",
+        description="Pad the time of a window in linear layers, so that it keeps its length; False keeps only outputs "
+        "whose every term lies inside the window",
     )
     window_pooling: Annotated[
         Literal["sum", "mean", "max", "logsumexp", "none"],
         SearchChoices(("sum", "mean", "max", "logsumexp", "none"), by_name_only=True),
     ] = Field(
         default="sum",
-        description="Joins the outputs of the convolutions along the time of a window; none keeps them side by side, "
-        "and so where in the window they are",
+        description="Pooling of the convolutions' outputs over the time of a window; none concatenates them, which "
+        "preserves their positions in the window",
     )
     convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = Field(
-        default=2, ge=1, description="By how much time shrinks at a layer that is on"
+        default=2, ge=1, description="Factor by which every n-th layer (see convolutional_factor_schedule) shrinks time"
     )
     convolutional_freq_factor: Annotated[
         int, SearchRange(1, 2, log=True, on_raw=False, needs="convolutional_layers")
     ] = Field(
         default=1,
         ge=1,
-        description="By how much frequency shrinks at a layer that is on (no use for raw audio)",
+        description="Factor by which every n-th layer shrinks frequency (ignored for raw audio)",
     )
     convolutional_channel_factor: Annotated[int, SearchRange(1, 2, log=True, needs="convolutional_layers")] = Field(
-        default=1, ge=1, description="By how much the channels grow at a layer that is on"
+        default=1, ge=1, description="Factor by which every n-th layer multiplies the number of channels"
     )
     convolutional_factor_schedule: Annotated[
         int, SearchRange(1, 7, needs="convolutional_layers", most="convolutional_layers + 1")
-    ] = Field(default=2, ge=1, description="Every how many layers one is on")
+    ] = Field(
+        default=2, ge=1, description="The n in 'every n-th layer': only layers n, 2n, ... apply the three factors"
+    )
     convolutional_nonlinearity: Annotated[
         Literal["relu", "sigmoid", "tanh"],
         SearchChoices(("relu", "sigmoid", "tanh"), needs="convolutional_layers"),
     ] = Field(default="relu", description="Nonlinearity after each convolution")
     recurrent_size: Annotated[int, SearchRange(64, 1024, log=True, needs="recurrent_layers")] = Field(
-        default=128, ge=1, description="Units of a recurrent layer in each direction"
+        default=128, ge=1, description="Number of units per recurrent layer and direction"
     )
     recurrent_layers: Annotated[int, SearchRange(1, 10)] = Field(
         default=2, ge=0, description="Number of recurrent layers"
@@ -109,11 +111,11 @@ class AcousticModelConfig:
         Literal["LSTM", "GRU", "RNN"], SearchChoices(("LSTM", "GRU", "RNN"), needs="recurrent_layers")
     ] = Field(default="LSTM", description="Kind of recurrent cell")
     recurrent_bidirectional: Annotated[bool, SearchChoices(needs="recurrent_layers")] = Field(
-        default=True, description="Recurrent layers run in both directions"
+        default=True, description="Run recurrent layers in both directions"
     )
     seed: int | None = Field(
         default=None,
         ge=0,
         lt=2**63,
-        description="Seed of the initial weights; unset leaves torch's own stream alone",
+        description="Seed of the initial weights; if unset, they come from torch's global random stream",
     )

@@ -1,4 +1,4 @@
-"""What the hyperparameter search may draw for a setting: data that stands beside the setting."""
+"""The values that a hyperparameter search may try for a setting, written beside the setting."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ __all__ = ["SearchChoices", "SearchRange", "SearchSpace"]
 
 @dataclass(frozen=True, slots=True)
 class SearchRange:
-    """Numbers that a search draws from, both ends included.
+    """Range of numbers that a search samples a setting from, ends included.
 
     Args:
         low: smallest value.
         high: largest value.
-        log: draw uniformly in the logarithm.
-        raw_factor: both ends are multiplied by it for raw audio, whose frames are single samples.
-        on_raw: False where the setting means nothing for raw audio (one coefficient a frame).
-        needs: another setting of the same section that must be true or above zero for this one to matter.
-        most: a sum of settings of the same section and whole numbers that bounds the draw as well, such as
-            `convolutional_layers + 1`; where one of them is not set, there is no such bound.
-        by_name_only: searched only where it is asked for by its whole name, so that searches stay what they were.
+        log: sample uniformly in the logarithm.
+        raw_factor: factor of both ends for raw audio, whose frames are single samples.
+        on_raw: False if the setting has no effect for raw audio (one coefficient per frame).
+        needs: another setting of the same section; this one matters only if that one is true or above zero.
+        most: further upper bound: a sum of whole numbers and settings of the same section, such as
+            `convolutional_layers + 1`; ignored if one of these settings is unset.
+        by_name_only: search this setting only if it is asked for by its full name, so that searches over patterns of
+            names stay what they were.
 
     >>> SearchRange(2, 10, raw_factor=100).bounds(raw=True)
     (200, 1000)
@@ -36,18 +37,18 @@ class SearchRange:
     by_name_only: bool = False
 
     def bounds(self, *, raw: bool = False) -> tuple[float, float]:
-        """Smallest and largest value, for raw audio or for features."""
+        """Smallest and largest value, for features or for raw audio."""
         factor = self.raw_factor if raw else 1
         return self.low * factor, self.high * factor
 
 
 @dataclass(frozen=True, slots=True)
 class SearchChoices:
-    """Values that a search chooses among; `on_raw` and `needs` as in `SearchRange`.
+    """Values that a search chooses from; `on_raw` and `needs` as in `SearchRange`.
 
     Args:
-        choices: the values.
-        by_name_only: searched only where it is asked for by its whole name, as it decides what a study is about.
+        choices: possible values.
+        by_name_only: search this setting only if it is asked for by its full name, as it changes the kind of model.
     """
 
     choices: tuple[bool | str, ...] = (False, True)

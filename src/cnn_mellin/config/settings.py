@@ -1,4 +1,4 @@
-"""All settings of an experiment, and their checked construction from names and values."""
+"""All settings of an experiment, and their construction from names and values, with checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECTIONS: dict[str, type] = {"model": AcousticModelConfig, "training": TrainingC
 
 @dataclasses.dataclass
 class Settings:
-    """The sections [model], [training] and [data].
+    """Settings of model, training and data, the sections [model], [training] and [data] of a file.
 
     >>> Settings().updated({"model": {"window_size": "7"}}).model.window_size
     7
@@ -34,18 +34,15 @@ class Settings:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
 
     def updated(self, sections: Mapping[str, Any], source: str = "settings") -> Settings:
-        """New settings in which some values are replaced.
+        """Copy the settings, with some values replaced.
 
         Args:
-            sections: section -> setting -> value; a value may be the text of an INI file, and an empty text
-                stands for a setting that is not set.
-            source: the file's name, for messages.
-
-        Returns:
-            The settings; these are not changed.
+            sections: section -> setting -> value; a value may be text, as in an INI file, and empty text leaves the
+                setting unset.
+            source: name of the file, for messages.
 
         Raises:
-            SettingsError: unknown section or setting (with the nearest known), or a value against its rule.
+            SettingsError: a section or setting is unknown (the nearest known is named), or a value breaks its rule.
         """
         if not isinstance(sections, Mapping):
             raise SettingsError(f"{source}: holds {type(sections).__name__}, but must hold sections of settings")
@@ -61,19 +58,20 @@ class Settings:
         return Settings(**new)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Section -> setting -> value, in the order of their definition."""
+        """Dictionary section -> setting -> value, in the order of definition."""
         return {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
 
 
 def setting_help(section: str, name: str) -> str:
-    """What a setting means, its bounds or choices, and its default, as one line.
+    """Meaning of a setting, its bounds or choices, and its default, as one line.
 
     >>> setting_help("model", "window_size")
-    'Frames in a window (whole number >= 1; default 5)'
+    'Number of frames per window (whole number >= 1; default 5)'
     """
     field = SECTIONS[section].__pydantic_fields__[name]  # type: ignore[attr-defined]
     default = field.get_default(call_default_factory=True)
-    return f"{field.description} ({_rule(section, name)}; default {'unset' if default is None else default})"
+    rule = _rule(section, name).removeprefix("a ")
+    return f"{field.description} ({rule}; default {'unset' if default is None else default})"
 
 
 def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: str) -> Any:
@@ -93,7 +91,7 @@ def _updated_section(section: str, old: Any, values: Mapping[str, Any], source: 
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
-                raise SettingsError(f"{where} = {_shown(value)}: must be a JSON list of texts ({error})") from None
+                raise SettingsError(f"{where} = {_shown(value)}: must be a JSON list of strings ({error})") from None
         merged[name] = value
     try:
         return kind(**merged)
@@ -111,7 +109,7 @@ def _shown(value: Any) -> str:
 
 
 def _rule(section: str, name: str) -> str:
-    """Bounds or choices of a setting in words, from its own schema."""
+    """Bounds or choices of a setting in words, from its schema."""
     field = SECTIONS[section].__pydantic_fields__[name]  # type: ignore[attr-defined]
     schema = TypeAdapter(field.rebuild_annotation()).json_schema()
     optional = "anyOf" in schema
@@ -120,8 +118,8 @@ def _rule(section: str, name: str) -> str:
     if "enum" in schema:
         words = " or ".join(schema["enum"])
     else:
-        kinds = {"integer": "whole number", "number": "number", "boolean": "True or False", "string": "text"}
-        words = kinds.get(schema["type"], "JSON list of texts")
+        kinds = {"integer": "a whole number", "number": "a number", "boolean": "True or False", "string": "text"}
+        words = kinds.get(schema["type"], "a JSON list of strings")
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema and schema[key] < 2**53]
     return " ".join([words, " and ".join(bounds)]).strip() + (", or empty" if optional else "")

@@ -135,9 +135,6 @@ class TrialTraining:
                 trial.report(record.epoch, record.dev_per_percent, may_prune=False)
                 reported = record.epoch
 
-        def say(line: str) -> None:
-            self._say(f"trial {trial.number}: {line}")
-
         try:
             result: TrainingResult = train(
                 self._data.train,
@@ -145,8 +142,7 @@ class TrialTraining:
                 folder,
                 settings,
                 device=self._device,
-                report=report,
-                say=say,
+                after_epoch=report,
                 stop=trial.should_stop,
                 num_data_workers=self._plan.num_data_workers,
             )

@@ -1,4 +1,4 @@
-"""Training: one epoch, the loop, checkpoints, history."""
+"""Training of an acoustic model: epochs, checkpoints that resume, history, trained models."""
 
 from cnn_mellin.training.loop import TrainingResult, train
 from cnn_mellin.training.model_folder import load_model

@@ -1,8 +1,7 @@
 """Augmentation of a batch of features: noise, tempo, random shift, time and frequency warps, masks.
 
-What is random is drawn an utterance at a time, each from its own stream, so that it depends neither on the batch nor
-on the device; what is computed is computed for the whole batch at once. SpecAugment (warps and masks) is Park et al.,
-2019.
+Random numbers are drawn per utterance, from a stream of its own, so that they depend neither on the batch nor on the
+device. They are then applied to the whole batch. SpecAugment (warps and masks) is by Park et al., 2019.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ __all__ = ["AugmentationDraw", "augment", "draw_augmentation"]
 
 @dataclass(frozen=True)
 class AugmentationDraw:
-    """All that is random in the augmentation of one utterance of T frames and F coefficients.
+    """Random values of the augmentation of one utterance of T frames and F coefficients.
 
     Args:
-        noise: (T, F) of N(0, 1) times the strength, or None.
-        stretched_length: frames of the utterance once its tempo is changed.
-        before, after: frames put before and after it.
-        time_warp, freq_warp: a point of the (shifted) utterance and where it moves to.
-        time_masks, freq_masks: (masks, 2) of first and end frame or coefficient.
+        noise: (T, F), standard normal noise times its strength, or None.
+        stretched_length: number of frames after the change of tempo.
+        before, after: number of frames inserted before and after the utterance.
+        time_warp, freq_warp: a position in the shifted utterance, and the position that it moves to.
+        time_masks, freq_masks: (M, 2), first masked frame or coefficient of each of M masks, and the first after it.
     """
 
     noise: np.ndarray | None
@@ -46,16 +45,16 @@ class AugmentationDraw:
 def draw_augmentation(
     config: TrainingConfig, length: int, num_coefficients: int, stream: np.random.Generator
 ) -> AugmentationDraw:
-    """Draw one utterance's augmentation.
+    """Draw the random values for one utterance.
 
     Args:
-        config: the settings; for raw audio (one coefficient) tempo, warps and frequency masks are off.
-        length: frames of the utterance, T.
-        num_coefficients: F.
-        stream: random numbers of this utterance in this epoch.
+        config: settings of training; for raw audio (one coefficient) tempo, warps and frequency masks are off.
+        length: number of frames of the utterance, T.
+        num_coefficients: number of coefficients per frame, F.
+        stream: random stream of this utterance in this epoch.
 
     Raises:
-        ValueError: a size is no whole number, or below 1.
+        ValueError: a size is not a whole number, or is below 1.
     """
     length, num_coefficients = size_of("length", length), size_of("num_coefficients", num_coefficients)
     raw = num_coefficients == 1
@@ -67,8 +66,8 @@ def draw_augmentation(
     if config.max_tempo_factor > 1 and not raw:
         widest = math.log(config.max_tempo_factor)
         stretched = max(round(length * math.exp(stream.uniform(-widest, widest))), 1)
-    most = int(config.max_shift_proportion * stretched)
-    before, after = stream.integers(0, most + 1, 2).tolist()
+    longest_shift = int(config.max_shift_proportion * stretched)
+    before, after = stream.integers(0, longest_shift + 1, 2).tolist()
     shifted = stretched + before + after
     num_time_masks = min(config.num_time_mask, int(config.num_time_mask_proportion * shifted))
     widest_time_mask = min(config.max_time_mask, int(config.max_time_mask_proportion * shifted))
@@ -85,14 +84,14 @@ def draw_augmentation(
 
 
 def _draw_warp(most: float, size: int, stream: np.random.Generator) -> tuple[float, float]:
-    """A point at least `most` from either end, and where it moves to, at most `most` away."""
+    """Random position at least `most` from either end, and another at most `most` away, which it moves to."""
     most = min(most, max(size - 2, 0) / 2)
     point, move = stream.uniform(most, max(size - 1 - most, most)), stream.uniform(-most, most)
     return point, point + move
 
 
 def _draw_masks(most: int, widest: int, size: int, stream: np.random.Generator) -> np.ndarray:
-    """Up to `most` masks of up to `widest` each."""
+    """Up to `most` random masks, each up to `widest` wide."""
     count = int(stream.integers(0, most + 1))
     widths = stream.integers(0, min(widest, size) + 1, count)
     starts = np.floor(stream.random(count) * (size - widths + 1)).astype(np.int64)
@@ -106,14 +105,14 @@ def augment(
 
     Args:
         features: (N, T, F), zeros past each length.
-        lengths: (N,), frames of each utterance.
-        draws: N draws.
+        lengths: (N,), number of frames of each utterance.
+        draws: random values of each of the N utterances.
 
     Returns:
-        features (N, T', F), zeros past each length, and lengths (N,): those of the stretched and shifted utterances.
+        features (N, T', F), zeros past each length, and lengths (N,) of the stretched and shifted utterances.
 
     Raises:
-        ValueError: dtypes, shapes or lengths do not fit, or draws are of another number or for other sizes.
+        ValueError: dtypes, shapes or lengths do not match each other or the draws.
     """
     _check(features, lengths, draws)
     lengths = lengths.to("cpu")
@@ -138,9 +137,9 @@ def _check(features: torch.Tensor, lengths: torch.Tensor, draws: Sequence[Augmen
     require_whole_numbers("lengths", lengths)
     if features.dim() != 3 or lengths.shape != features.shape[:1] or not len(lengths):
         shapes = f"features {tuple(features.shape)} and lengths {tuple(lengths.shape)}"
-        raise ValueError(f"{shapes} do not fit; they must be (N, T, F) and (N,), of 1 or more utterances")
+        raise ValueError(f"{shapes} do not match; they must be (N, T, F) and (N,), of 1 or more utterances")
     if len(draws) != len(lengths):
-        raise ValueError(f"draws are {len(draws)} for {len(lengths)} utterances; there must be one per utterance")
+        raise ValueError(f"draws has {len(draws)} values for {len(lengths)} utterances; pass one per utterance")
     for i, (length, draw) in enumerate(zip(lengths.tolist(), draws, strict=True)):
         if not 1 <= length <= features.size(1):
             raise ValueError(
@@ -166,22 +165,22 @@ def _shift_and_warp_time(
     before: torch.Tensor,
     draws: Sequence[AugmentationDraw],
 ) -> torch.Tensor:
-    """One look-up for tempo, shift and warp: where each frame comes from. Frames beyond either end repeat it."""
+    """Change tempo, shift and warp time in one interpolation; frames beyond either end repeat the end."""
     warped = any(draw.time_warp[0] != draw.time_warp[1] for draw in draws)
     stretched_lengths = torch.tensor([draw.stretched_length for draw in draws])
     stretched = not torch.equal(lengths, stretched_lengths)
     if not warped and not stretched and torch.equal(lengths, shifted_lengths):
         return features
     frames = torch.arange(int(shifted_lengths.max()), dtype=torch.float64)
-    places = frames.expand(len(draws), -1)
+    positions = frames.expand(len(draws), -1)
     if warped:
-        places = _warp_source(places, [draw.time_warp for draw in draws], (shifted_lengths - 1).double())
-    places = places - before.unsqueeze(1)
+        positions = _warp_source(positions, [draw.time_warp for draw in draws], (shifted_lengths - 1).double())
+    positions = positions - before.unsqueeze(1)
     if stretched:
-        # frames stand for the time around their centres, which is what is stretched
-        places = (places + 0.5) * (lengths / stretched_lengths).double().unsqueeze(1) - 0.5
-    places = places.clamp(min=0).minimum((lengths - 1).unsqueeze(1))
-    return _interpolate(features, places, 1)
+        # A frame covers the time around its centre: time is stretched, not the frame's number.
+        positions = (positions + 0.5) * (lengths / stretched_lengths).double().unsqueeze(1) - 0.5
+    positions = positions.clamp(min=0).minimum((lengths - 1).unsqueeze(1))
+    return _interpolate(features, positions, 1)
 
 
 def _warp_freq(features: torch.Tensor, draws: Sequence[AugmentationDraw]) -> torch.Tensor:
@@ -189,38 +188,38 @@ def _warp_freq(features: torch.Tensor, draws: Sequence[AugmentationDraw]) -> tor
     if all(point == moved for point, moved in warps):
         return features
     last = torch.full((len(draws),), features.size(2) - 1.0, dtype=torch.float64)
-    places = torch.arange(features.size(2), dtype=torch.float64).expand(len(draws), -1)
-    return _interpolate(features, _warp_source(places, warps, last), 2)
+    positions = torch.arange(features.size(2), dtype=torch.float64).expand(len(draws), -1)
+    return _interpolate(features, _warp_source(positions, warps, last), 2)
 
 
-def _warp_source(places: torch.Tensor, warps: Sequence[tuple[float, float]], last: torch.Tensor) -> torch.Tensor:
-    """Where each place (N, P) comes from: piecewise linear, 0 and `last` stay, each warp's point has moved."""
+def _warp_source(positions: torch.Tensor, warps: Sequence[tuple[float, float]], last: torch.Tensor) -> torch.Tensor:
+    """Source position of each position (N, P): piecewise linear; 0 and `last` stay, the warp's position has moved."""
     point, moved = torch.tensor(warps, dtype=torch.float64).T.unsqueeze(2)
     last = last.unsqueeze(1)
     tiny = torch.finfo(torch.float64).tiny
-    left = places * point / moved.clamp(min=tiny)
-    right = last - (last - places) * (last - point) / (last - moved).clamp(min=tiny)
-    return torch.where(places < moved, left, right)
+    left = positions * point / moved.clamp(min=tiny)
+    right = last - (last - positions) * (last - point) / (last - moved).clamp(min=tiny)
+    return torch.where(positions < moved, left, right)
 
 
-def _interpolate(features: torch.Tensor, places: torch.Tensor, dim: int) -> torch.Tensor:
-    """Features at fractional places (N, P) along an axis, linear between its neighbours."""
-    low = places.floor()
-    part = (places - low).to(features)
+def _interpolate(features: torch.Tensor, positions: torch.Tensor, dim: int) -> torch.Tensor:
+    """Features at fractional positions (N, P) along an axis, interpolated linearly."""
+    low = positions.floor()
+    fraction = (positions - low).to(features)
     low_index = low.long()
     high_index = (low_index + 1).clamp(max=features.size(dim) - 1)
-    axes = (len(places), -1, 1) if dim == 1 else (len(places), 1, -1)
+    axes = (len(positions), -1, 1) if dim == 1 else (len(positions), 1, -1)
     shape = [-1, -1, -1]
     shape[3 - dim] = features.size(3 - dim)
 
     def at(index: torch.Tensor) -> torch.Tensor:
         return features.gather(dim, index.to(features.device).view(axes).expand(shape))
 
-    return torch.lerp(at(low_index), at(high_index), part.view(axes))
+    return torch.lerp(at(low_index), at(high_index), fraction.view(axes))
 
 
 def _masked(masks: Sequence[np.ndarray], size: int) -> torch.Tensor:
-    """(N, size), true where any mask of an utterance lies."""
+    """Booleans (N, size), true inside any mask of the utterance."""
     steps = np.zeros((len(masks), size + 1), dtype=np.int32)
     for row, mask in zip(steps, masks, strict=True):
         np.add.at(row, mask[:, 0], 1)

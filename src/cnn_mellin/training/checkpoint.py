@@ -1,8 +1,9 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped.
+"""Checkpoints: everything that a training needs to resume as if it had never stopped.
 
-A checkpoint is two files, the model's weights and the rest (optimizer, schedule, history). `checkpoints.json` lists
-the checkpoints there are, with a checksum of each file; replacing it is the one step that makes a checkpoint count.
-A training that is told to stop within an epoch leaves one more, in one file, which the next whole epoch replaces.
+A checkpoint is two files: the model's weights, and the training state (optimizer, schedule, history).
+`checkpoints.json` lists the checkpoints with a checksum of each file; a checkpoint exists once that list has been
+replaced. A training that is stopped within an epoch saves one more checkpoint, in one file, which is deleted when the
+epoch is complete.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import pickle
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,15 +26,17 @@ from cnn_mellin.formats.text_file import read_json
 
 __all__ = ["Checkpoint", "CheckpointStore"]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class Checkpoint:
-    """The state after an epoch, or within the next.
+    """State of a training after an epoch, or within the next.
 
     Args:
-        epoch: the last whole one, from 1; 0 is before the first.
-        model: the model's state dict.
-        training: optimizer, schedule, history and so on, of tensors and plain values.
+        epoch: number of the last complete epoch, from 1; 0 is before the first.
+        model: state dict of the model.
+        training: optimizer, schedule, history and so on, as tensors and plain values.
     """
 
     epoch: int
@@ -42,10 +45,10 @@ class Checkpoint:
 
 
 class _HashingFile(io.RawIOBase):
-    """Passes bytes on and takes their checksum: a checkpoint is never in memory a second time.
+    """Writes bytes to another file and computes their checksum, without a copy of the checkpoint in memory.
 
     Args:
-        file: to pass them on to.
+        file: file that receives the bytes.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -68,8 +71,11 @@ class CheckpointStore:
     """The checkpoints in a model folder.
 
     Args:
-        folder: must exist.
-        model_format, training_format: file names with `{epoch}`.
+        folder: existing model folder.
+        model_format, training_format: formats of the file names, with `{epoch}`.
+
+    Raises:
+        DataError: the list of checkpoints is damaged.
     """
 
     def __init__(self, folder: Path, model_format: str, training_format: str) -> None:
@@ -81,18 +87,18 @@ class CheckpointStore:
         self.best_epoch: int | None = None
         if self._list.exists():
             try:
-                self._take(read_json(self._list))
+                self._adopt(read_json(self._list))
             except (DataError, ValueError) as error:
                 fault = str(error).removeprefix(f"{self._list}: ")
                 raise DataError(
-                    f"{self._list}: is damaged ({fault}); restore it, or train anew in another folder"
+                    f"{self._list}: is damaged ({fault}); restore it, or train again in another folder"
                 ) from None
 
-    def _take(self, content: dict[str, Any]) -> None:
-        """Take over a list that was read; files that it names are loaded and deleted, so none but checkpoints may be.
+    def _adopt(self, content: dict[str, Any]) -> None:
+        """Use a list that was read; it may name checkpoints only, as files that it names are loaded and deleted.
 
         Raises:
-            ValueError: it is not what `_replace_list` writes.
+            ValueError: `_replace_list` would not have written it.
         """
         entries, best_epoch = content.get("checkpoints"), content.get("best_epoch")
         if not isinstance(entries, list):
@@ -116,13 +122,13 @@ class CheckpointStore:
         self._entries, self.best_epoch, self._within = entries, best_epoch, within
 
     def _names(self, epoch: int) -> list[str]:
-        """Names of the files of a whole epoch: the model's, and that of the rest."""
+        """File names of a complete epoch: of the weights, and of the training state."""
         return [name_format.format(epoch=epoch) for name_format in self._formats]
 
     def save(self, checkpoint: Checkpoint, *, best_epoch: int, keep_all: bool) -> None:
-        """Add a checkpoint; unless all are kept, those but the last two and the best are deleted.
+        """Add a checkpoint; delete all but the last two and the best, unless `keep_all` is set.
 
-        Two, so that there is one to go back to where the last is found damaged.
+        The last but one stays as a replacement in case the last is damaged.
         """
         files = {}
         for name, state in zip(self._names(checkpoint.epoch), (checkpoint.model, checkpoint.training), strict=True):
@@ -133,7 +139,7 @@ class CheckpointStore:
         self._replace_list(kept, best_epoch, None)
 
     def save_within(self, checkpoint: Checkpoint, num_batches: int) -> None:
-        """Add what there is after some batches of the epoch that follows `checkpoint.epoch`."""
+        """Add a checkpoint within the epoch after `checkpoint.epoch`, `num_batches` batches into it."""
         name = f"within_{checkpoint.epoch + 1:03d}_{num_batches:06d}.pt"
         files = {name: self._write(name, {"model": checkpoint.model, "training": checkpoint.training})}
         self._replace_list(self._entries, self.best_epoch, {"epoch": checkpoint.epoch, "files": files})
@@ -143,7 +149,7 @@ class CheckpointStore:
             hashing = _HashingFile(file)
             try:
                 torch.save(state, cast(IO[bytes], hashing))
-            except RuntimeError:  # torch complains of what is missing, not of why
+            except RuntimeError:  # torch reports that bytes are missing, not why
                 if hashing.error is None:
                     raise
                 raise hashing.error from None
@@ -152,7 +158,7 @@ class CheckpointStore:
     def _replace_list(
         self, entries: list[dict[str, Any]], best_epoch: int | None, within: dict[str, Any] | None
     ) -> None:
-        """Make other checkpoints count, then delete the files of those that no longer do."""
+        """Replace the list of checkpoints, then delete the files that it no longer names."""
         old = self._file_names()
         content: dict[str, Any] = {"best_epoch": best_epoch, "checkpoints": entries}
         if within is not None:
@@ -168,25 +174,29 @@ class CheckpointStore:
         return {name for entry in entries for name in entry["files"]}
 
     def load_last(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole, or None where there is none; a damaged one is warned of."""
+        """The newest undamaged checkpoint, or None if there are no checkpoints; damaged ones are logged as warnings.
+
+        Raises:
+            DataError: every checkpoint is damaged.
+        """
         if self._within is not None:
             damage = self._damage(self._within)
             if damage is None:
                 state = self._load(next(iter(self._within["files"])))
                 return Checkpoint(self._within["epoch"], state["model"], state["training"])
-            warnings.warn(f"{damage}; going back to the epoch before it", stacklevel=2)
+            _log.warning("%s; going back to the epoch before it", damage)
         for entry in reversed(self._entries):
             damage = self._damage(entry)
             if damage is None:
                 model, training = (self._load(name) for name in entry["files"])
                 return Checkpoint(entry["epoch"], model, training)
-            warnings.warn(f"{damage}; going back to the checkpoint before it", stacklevel=2)
+            _log.warning("%s; going back to the checkpoint before it", damage)
         if self._entries:
-            raise DataError(f"{self._list}: every checkpoint is damaged; delete the folder to train anew")
+            raise DataError(f"{self._list}: every checkpoint is damaged; delete the folder and train again")
         return None
 
     def model_checksum(self) -> str:
-        """Checksum of the best epoch's weights; empty before the first checkpoint."""
+        """Checksum of the weights of the best epoch; empty before the first checkpoint."""
         for entry in self._entries:
             if entry["epoch"] == self.best_epoch:
                 checksum: str = next(iter(entry["files"].values()))
@@ -194,10 +204,10 @@ class CheckpointStore:
         return ""
 
     def load_model(self, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        """Weights after an epoch; by default after the best.
+        """Weights after an epoch; by default after the best epoch.
 
         Raises:
-            DataError: there is no such checkpoint, or it is damaged.
+            DataError: there is no checkpoint of that epoch, or it is damaged.
         """
         wanted = self.best_epoch if epoch is None else epoch
         for entry in self._entries:
@@ -206,10 +216,11 @@ class CheckpointStore:
                 if damage is not None:
                     raise DataError(damage)
                 return self._load(next(iter(entry["files"])))
-        there = ", ".join(str(entry["epoch"]) for entry in self._entries) or "none"
-        raise DataError(f"{self.folder}: no checkpoint of epoch {wanted}; there are: {there}")
+        listed = ", ".join(str(entry["epoch"]) for entry in self._entries) or "none"
+        raise DataError(f"{self.folder}: no checkpoint of epoch {wanted}; there are: {listed}")
 
     def _damage(self, entry: dict[str, Any]) -> str | None:
+        """Description of the damage to a checkpoint's files, or None."""
         for name, checksum in entry["files"].items():
             path = self.folder / name
             try:
@@ -225,14 +236,14 @@ class CheckpointStore:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise DataError(f"{path}: is no checkpoint ({str(error).splitlines()[0]})") from None
+            raise DataError(f"{path}: is not a checkpoint ({str(error).splitlines()[0]})") from None
 
 
 def _listed(entry: Any) -> tuple[int, list[str]]:
     """Epoch and file names of an entry of the list.
 
     Raises:
-        ValueError: it has no epoch, or no files with their checksums.
+        ValueError: the entry has no epoch, or no files with checksums.
     """
     if not isinstance(entry, dict) or not _is_count(entry.get("epoch")):
         raise ValueError(f"{_shown(entry)} has no whole number as its epoch")

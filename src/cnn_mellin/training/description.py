@@ -1,4 +1,4 @@
-"""The description of a training, which another training in the same folder must share."""
+"""The description of a training; only a training with the same description resumes in its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ __all__ = ["OtherTrainingError", "describe_training"]
 
 
 class OtherTrainingError(SettingsError):
-    """The model folder holds a training with other settings or data."""
+    """The model folder holds a training with other settings or data.
+
+    Args:
+        folder: model folder.
+        differences: each difference, as a phrase.
+    """
 
     def __init__(self, folder: Path, differences: Sequence[str]) -> None:
         self.differences = "; ".join(differences)
@@ -35,7 +40,21 @@ def describe_training(
     dev_data: UtteranceData | None,
     symbols: list[str],
 ) -> ModelDescription:
-    """The description of a new training, or of the one in the folder, which must be the same."""
+    """Describe a training; one that the folder already holds must have the same description.
+
+    A new description is written to the folder.
+
+    Args:
+        model_dir: existing folder.
+        settings: settings of the training.
+        training_data, dev_data: partitions; `dev_data` may be None.
+        symbols: symbol of each class, without the blank.
+
+    Raises:
+        OtherTrainingError: the folder holds a training with other settings or data.
+        SettingsError: `sos` or `eos` is not a symbol.
+        DataError: the description in the folder is damaged, or its `settings.ini` belongs to something else.
+    """
     old = read_description(model_dir) if (model_dir / "model.json").exists() else None
     seed = settings.training.seed
     if seed is None:
@@ -65,7 +84,10 @@ def describe_training(
 
 
 def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float]:
-    """Mean magnitude of each coefficient, in float64 and in the order of the frames; known where data are the same."""
+    """Mean magnitude of each coefficient; taken from an old description of the same data.
+
+    Sums run in float64, in the order of the frames, so that they are the same on every machine.
+    """
     if old is not None and old.scale and old.train == partition.digest:
         return old.scale
     total = np.zeros(partition.num_coefficients)

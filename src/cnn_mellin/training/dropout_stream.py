@@ -1,4 +1,4 @@
-"""torch's own random stream, which dropout draws from."""
+"""The random stream that dropout draws from, which is torch's global one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ __all__ = ["dropout_stream"]
 def dropout_stream(
     device: torch.device, seed: int, state: Sequence[torch.Tensor] | None = None
 ) -> Iterator[Callable[[], list[torch.Tensor]]]:
-    """Within the block torch draws from the seed's stream, or goes on from a state of it; outside, as if nothing were.
+    """Seed torch's global random streams, or restore their state, within a block; afterwards they are as before.
 
-    Gives a function that returns the state: of the CPU, then of the device if it is another.
+    Args:
+        device: device that dropout runs on.
+        seed: seed of the streams.
+        state: state that an earlier block's function returned, to resume from.
+
+    Yields:
+        Function that returns the current state: of the CPU, then of the device if it is another.
 
     >>> with dropout_stream(torch.device("cpu"), 1) as state:
-    ...     first, at_first, second = torch.rand(1), state(), torch.rand(1)
-    >>> with dropout_stream(torch.device("cpu"), 1, at_first):
+    ...     first, middle, second = torch.rand(1), state(), torch.rand(1)
+    >>> with dropout_stream(torch.device("cpu"), 1, middle):
     ...     bool(torch.rand(1) == second)
     True
     """

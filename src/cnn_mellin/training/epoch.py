@@ -19,15 +19,15 @@ __all__ = ["EpochResult", "Stepper", "train_epoch"]
 
 @dataclass
 class EpochResult:
-    """What an epoch gave, so far.
+    """Result of an epoch, or of its first batches.
 
     Args:
-        total_loss: sum over the utterances of the batches whose loss was finite.
-        num_utterances: in those batches.
-        num_batches: all of them.
-        not_emittable: utterances whose reference CTC could not emit; their loss counts as zero.
-        not_finite: utterances of the batches whose loss or gradient was not finite; they changed nothing.
-        seconds: spent.
+        total_loss: summed loss of the utterances in batches with a finite loss and gradient.
+        num_utterances: number of utterances in those batches.
+        num_batches: number of all batches.
+        not_emittable: ids of utterances whose reference CTC could not emit; their loss counts as zero.
+        not_finite: utterance ids of each batch whose loss or gradient was not finite; such a batch updates nothing.
+        seconds: time spent.
     """
 
     total_loss: float = 0.0
@@ -39,7 +39,7 @@ class EpochResult:
 
     @property
     def train_loss(self) -> float:
-        """Mean over the utterances; NaN where there are none."""
+        """Mean loss per utterance; NaN without utterances."""
         return self.total_loss / self.num_utterances if self.num_utterances else math.nan
 
 
@@ -47,9 +47,9 @@ class Stepper:
     """Updates a model on one batch at a time.
 
     Args:
-        model: in training mode.
-        optimizer: over its parameters.
-        config: `autocast` and `max_gradient_norm`.
+        model: model in training mode.
+        optimizer: optimizer of the model's parameters.
+        config: settings of training; `autocast` and `max_gradient_norm` are used.
     """
 
     def __init__(self, model: AcousticModel, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
@@ -60,7 +60,11 @@ class Stepper:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
 
     def __call__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, bool]:
-        """Losses (N,), which references can be emitted (N,), and whether the model was updated."""
+        """Update the model on a batch.
+
+        Returns:
+            losses (N,); booleans (N,), true for references that CTC can emit; true if loss and gradient were finite.
+        """
         with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
             logits, lengths = self.model(batch.features, batch.lengths)
         objective = ctc_objective(logits, lengths, batch.references, batch.reference_lengths)
@@ -70,17 +74,17 @@ class Stepper:
         limit = math.inf if self.config.max_gradient_norm is None else self.config.max_gradient_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         finite = bool(torch.isfinite(norm) & torch.isfinite(objective.mean))
-        if finite or self._scaler.is_enabled():  # a scaler leaves out updates that are not finite, and lowers its scale
+        if finite or self._scaler.is_enabled():  # a scaler skips an update that is not finite, and lowers its scale
             self._scaler.step(self.optimizer)
             self._scaler.update()
         return objective.losses.detach(), objective.emittable, finite
 
     def state_dict(self) -> dict[str, object]:
-        """State of the loss scaling, empty where it is off."""
+        """State of the loss scaling; empty if it is off."""
         return self._scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from a `state_dict`."""
+        """Restore a `state_dict`."""
         if state:
             self._scaler.load_state_dict(state)
 
@@ -88,26 +92,26 @@ class Stepper:
 def train_epoch(
     stepper: Stepper,
     batches: Iterable[Batch],
-    set_rate: Callable[[int], None] = lambda _: None,
+    set_learning_rate: Callable[[int], None] = lambda _: None,
     *,
-    begun: EpochResult | None = None,
+    partial: EpochResult | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> EpochResult:
     """Update a model on every batch.
 
     Args:
-        stepper: makes the updates.
-        batches: of the epoch, or those that are left of it, in order.
-        set_rate: called with 0, 1, ... before each update.
-        begun: what the epoch has given so far, if it is gone on with.
-        stop: asked after each update whether to leave the rest of the batches.
+        stepper: updates the model.
+        batches: batches of the epoch, or those that remain, in order.
+        set_learning_rate: called before each update with its number in the epoch, from 0.
+        partial: partial result of the epoch being resumed.
+        stop: called after each update; if it returns true, the remaining batches are left out.
     """
     began = time.perf_counter()
     stepper.model.train()
-    result = EpochResult() if begun is None else begun
+    result = EpochResult() if partial is None else partial
     earlier = result.seconds
     for batch in batches:
-        set_rate(result.num_batches)
+        set_learning_rate(result.num_batches)
         losses, emittable, finite = stepper(batch.to(stepper.device))
         result.num_batches += 1
         if finite:

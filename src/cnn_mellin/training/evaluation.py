@@ -1,4 +1,4 @@
-"""Decoding a partition with a model, and its phone error rate."""
+"""Greedy decoding of a partition, and the phone error rate of a model on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 
 __all__ = ["decode_partition", "fold_if_timit", "partition_error_rate", "partition_logits"]
 
-# Padding costs nothing in the model, so a batch is large; what it holds at once bounds the memory.
+# Large, as the model does not compute padding; memory limits it.
 _BATCH_SIZE = 32
 
 
@@ -23,7 +23,7 @@ _BATCH_SIZE = 32
 def partition_logits(
     model: AcousticModel, partition: UtteranceData
 ) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
-    """Utterance ids, logits (N, T', V) and lengths (N,) of each batch, utterances of similar length together."""
+    """Yield utterance ids, logits (N, T', V) and lengths (N,) of each batch of utterances of similar length."""
     device = next(model.parameters()).device
     model.eval()
     for indices in batch_indices(partition.num_frames, _BATCH_SIZE, bucket_by_length=True):
@@ -33,7 +33,7 @@ def partition_logits(
 
 
 def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> dict[str, list[str]]:
-    """Utterance -> symbols, greedily, in the order of the partition."""
+    """Decode a partition greedily: utterance id -> symbols, in the order of the partition."""
     found = {
         utterance_id: [symbols[c] for c in classes]
         for utterance_ids, logits, lengths in partition_logits(model, partition)
@@ -43,7 +43,7 @@ def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Se
 
 
 def fold_if_timit(symbols: Sequence[str], phones: Sequence[str]) -> list[str]:
-    """Phones folded to the 39 set where all symbols of the corpus are TIMIT's, else as they are.
+    """Fold phones to TIMIT's 39 classes if all symbols of the corpus are TIMIT phones; otherwise leave them.
 
     >>> fold_if_timit(["ix", "sil"], ["ix"]), fold_if_timit(["ix", "tone1"], ["ix"])
     (['ih'], ['ix'])
@@ -52,7 +52,7 @@ def fold_if_timit(symbols: Sequence[str], phones: Sequence[str]) -> list[str]:
 
 
 def partition_error_rate(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> PhoneErrorRate:
-    """Phone error rate of a greedy search (39 phones where they are TIMIT's; every silence is scored)."""
+    """Phone error rate of greedy search, silences included (39 classes if the symbols are TIMIT phones)."""
     hypotheses = decode_partition(model, partition, symbols)
     references = {
         utterance_id: [symbols[c] for c in partition.reference_of(i)[:, 0]]

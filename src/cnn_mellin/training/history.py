@@ -1,4 +1,4 @@
-"""What each epoch of a training gave."""
+"""The history of a training: one record per epoch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class EpochRecord:
     """One line of `history.csv`.
 
     Args:
-        epoch: from 1.
-        learning_rate: at the end of the epoch.
-        train_loss: mean over the utterances, each divided by its phones.
-        dev_per_percent: dev phone error rate (39 phones where it is TIMIT's set); NaN without a dev partition.
-        num_not_emittable: references longer than CTC can emit.
-        num_not_finite: batches whose loss or gradient was not finite; they changed nothing.
-        utterances_per_s: in the epoch's updates.
-        seconds: of the whole epoch.
+        epoch: number of the epoch, from 1.
+        learning_rate: learning rate at the end of the epoch.
+        train_loss: mean over utterances of the loss per phone.
+        dev_per_percent: dev phone error rate (39 classes for TIMIT phones); NaN without a dev partition.
+        num_not_emittable: number of references that are longer than CTC can emit.
+        num_not_finite: number of batches whose loss or gradient was not finite; such a batch updates nothing.
+        utterances_per_s: speed of the updates, evaluation excluded.
+        seconds: time of the whole epoch, evaluation included.
     """
 
     epoch: int
@@ -42,7 +42,7 @@ class EpochRecord:
 
 
 def write_history(path: Path, records: list[EpochRecord]) -> None:
-    """Write all records as CSV, whole or not at all; a file that holds them already is left alone."""
+    """Write all records as CSV, atomically; a file that already holds them is not touched."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
     writer.writeheader()
@@ -54,10 +54,10 @@ def write_history(path: Path, records: list[EpochRecord]) -> None:
 
 
 def read_history(path: Path) -> list[EpochRecord]:
-    """The records of a file that `write_history` wrote; none where there is no file.
+    """Read the records that `write_history` wrote; none if the file does not exist.
 
     Raises:
-        DataError: a line is not one of `write_history`.
+        DataError: `write_history` did not write this file, or it is damaged.
     """
     if not path.exists():
         return []
@@ -68,9 +68,9 @@ def read_history(path: Path) -> list[EpochRecord]:
             for row in rows
         ]
     except KeyError as error:
-        raise DataError(f"{path}:1: has no column {error}; delete the file to have it written again") from None
+        raise DataError(f"{path}:1: has no column {error}; delete it, and the same training writes it again") from None
     except (ValueError, TypeError, csv.Error) as error:
-        why = f"is no line of a training's history ({error}); delete the file to have it written again"
+        why = f"is not a line of a training's history ({error}); delete it, and the same training writes it again"
         raise DataError(f"{path}:{rows.line_num}: {why}") from None
 
 

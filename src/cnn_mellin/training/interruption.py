@@ -1,4 +1,4 @@
-"""Signals that tell a training to save and leave."""
+"""Signals that ask a training to save its state and end."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from cnn_mellin.errors import UserError
 
 __all__ = ["EXIT_STATUS", "StopSignals", "TrainingInterrupted"]
 
-# EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on later.
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command resumes later.
 EXIT_STATUS = 75
 
 
 class TrainingInterrupted(UserError):  # noqa: N818 (nothing went wrong)
-    """A training was told to stop, and has saved all that it needs to go on."""
+    """A training was told to stop, and has saved all that it needs to resume."""
 
 
 class StopSignals:
-    """Takes note of SIGTERM and SIGUSR1 (what Slurm sends before it takes a machine back) within a block.
+    """Notes SIGTERM and SIGUSR1 (which Slurm can send before it ends a job) within a block.
 
-    The main thread alone can use it.
+    Only the main thread can use it.
 
     Attributes:
-        received: name of the first signal that came, or None.
+        received: name of the first signal received, or None.
 
     >>> with StopSignals() as signals:
     ...     signals.received is None
@@ -32,7 +32,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: str | None = None
-        names = ("SIGTERM", "SIGUSR1")  # the second is not everywhere
+        names = ("SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
         self._signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
 
     def __enter__(self) -> StopSignals:

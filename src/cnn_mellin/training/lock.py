@@ -1,27 +1,33 @@
-"""One training at a time in a model folder."""
+"""Lock that allows one training at a time in a model folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 __all__ = ["FolderLock"]
 
+_log = logging.getLogger(__name__)
+
 
 class FolderLock:
-    """Holds a model folder against a second training; waits for one that is running."""
+    """Locks a model folder within a block, after waiting for a training that holds it.
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    Args:
+        folder: existing model folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._lock = FileLock(folder / ".lock")
-        self._folder, self._say = folder, say
+        self._folder = folder
 
     def __enter__(self) -> None:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            self._say(f"{self._folder}: another process trains here; waiting for it to end")
+            _log.info("%s: another process trains here; waiting for it to end", self._folder)
             self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,8 @@
-"""A training from its first epoch to its last, through any number of interruptions."""
+"""Training from the first epoch to the last, through any number of interruptions."""
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -23,6 +24,7 @@ from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.symbols import class_of_end, read_symbols
+from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.models.windows import window_lengths
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.training.augmentation import augment, draw_augmentation
@@ -42,26 +44,28 @@ from cnn_mellin.training.model_folder import (
 )
 from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.optimizer import make_optimizer
-from cnn_mellin.training.schedule import Schedule, rate_factor
+from cnn_mellin.training.schedule import Schedule, learning_rate_factor
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["NO_END", "TrainingResult", "train"]
 
+_log = logging.getLogger(__name__)
+
 NO_END = (
-    "[training] num_epochs is unset and early stopping is off, so that training would never end; set one of them, or "
-    "read settings that ship with the program, such as model/demo-mcorr.ini"
+    "[training] num_epochs is unset and early stopping is off, so training would never end; set one of them, or read "
+    "settings that ship with the program, such as model/demo-mcorr.ini"
 )
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training gave.
+    """Result of a training.
 
     Args:
-        model_dir: where it is.
-        records: one an epoch.
-        best_epoch: the epoch with the lowest dev PER (training loss without a dev partition).
-        resumed_from: the epoch after which this run began, 0 for a new training.
+        model_dir: folder of the model.
+        records: one record per epoch.
+        best_epoch: epoch with the lowest dev PER (without a dev partition, the lowest training loss).
+        resumed_from: last complete epoch of earlier runs; 0 for a new training.
     """
 
     model_dir: Path
@@ -72,7 +76,7 @@ class TrainingResult:
 
 @dataclass
 class _Progress:
-    """Where a training stands; all of it is in each checkpoint."""
+    """Progress of a training, saved in each checkpoint."""
 
     epoch: int
     best_epoch: int
@@ -82,8 +86,8 @@ class _Progress:
 
 
 @dataclass
-class _BegunEpoch:
-    """What there is of an epoch that was left in its midst."""
+class _PartialEpoch:
+    """Partial epoch that was interrupted."""
 
     result: EpochResult
     random_state: list[torch.Tensor]
@@ -96,36 +100,41 @@ def train(
     settings: Settings | None = None,
     *,
     device: torch.device | str = "cpu",
-    report: Callable[[EpochRecord, int | None], None] = lambda _record, _epochs: None,
-    say: Callable[[str], None] = lambda _line: None,
+    after_epoch: Callable[[EpochRecord, int | None], None] = lambda _record, _epochs: None,
     stop: Callable[[], bool] = lambda: False,
     compiled: bool = False,
     num_data_workers: int = 1,
 ) -> TrainingResult:
-    """Train a model, or go on with the training that the folder holds.
+    """Train a model, or resume the training that the folder holds.
 
     The same settings, seeds, data, versions and device give the same model, whether or not the training was
-    interrupted: what is random is drawn from streams named by seed, epoch and utterance.
+    interrupted: every random number comes from a stream named by seed, epoch and utterance.
+
+    News and problems of the training are logged.
 
     Args:
-        train_dir, dev_dir: partitions or their folders; without a dev partition the training loss decides on stopping
-            and on the best.
-        model_dir: folder for the model, made where it is not there.
-        settings: all of them; the defaults train nothing, as they set neither epochs nor early stopping.
-        device: where to compute.
-        report: called after each epoch, once its checkpoint is saved, with its record and the number of epochs, if
-            that is set; what it raises ends the training, which can be gone on with.
-        say: called with lines that the user should see.
-        stop: asked after each update whether to save and leave.
-        compiled: compile the convolutional layers: faster after some minutes, equal up to rounding.
-        num_data_workers: threads that prepare batches ahead; their number changes no result.
+        train_dir, dev_dir: partitions or their folders; without a dev partition, the training loss decides which epoch
+            is best and when to stop early.
+        model_dir: folder for the model, made if it does not exist.
+        settings: settings of model, training and data; one of `num_epochs` and early stopping must be set, which the
+            defaults leave unset.
+        device: device to compute on.
+        after_epoch: called after each epoch, once its checkpoint is saved, with its record and `num_epochs`; an
+            exception that it raises ends the training, which can be resumed.
+        stop: called before each epoch and after each update; if it returns true, the training saves its state and ends.
+        compiled: compile the convolutional layers, which takes minutes and then trains faster; results are equal up to
+            rounding.
+        num_data_workers: number of threads that prepare batches ahead; results do not depend on it.
+
+    Returns:
+        the result, with the records of all epochs, also of earlier runs.
 
     Raises:
-        TrainingInterrupted: `stop` said so; the same call goes on with the next batch.
-        TrainingMemoryError: the memory does not suffice.
-        SettingsError: the settings train without end.
+        TrainingInterrupted: `stop` returned true; the same call resumes with the next batch.
+        TrainingMemoryError: the device has too little memory.
+        SettingsError: the training would never end, or torch cannot compile the model.
         OtherTrainingError: the folder holds a training with other settings or data.
-        DataError: a partition is damaged, empty or does not fit, or the model folder is damaged.
+        DataError: a partition is damaged, empty or of the wrong width, or the model folder is damaged.
     """
     settings = settings or Settings()
     training_data = _open(train_dir, settings)
@@ -138,33 +147,36 @@ def train(
             partition.check_finite()
             partition.check_classes(len(symbols))
     model_dir = Path(model_dir)
-    _require_own(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
+    _require_own_folder(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
     model_dir.mkdir(parents=True, exist_ok=True)
-    with FolderLock(model_dir, say):
+    with FolderLock(model_dir):
         delete_leftovers(model_dir)
         description = describe_training(model_dir, settings, training_data, dev_data, symbols)
-        _name_left_out(training_data, description, say)
+        _log_not_emittable(training_data, description)
         run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)
         if compiled:
             run.model.compile_convolutions()
         resumed_from = run.progress.epoch
-        if run.begun is not None:
-            say(f"{model_dir}: goes on within epoch {resumed_from + 1}, after batch {run.begun.result.num_batches}")
+        if run.partial is not None:
+            num_batches = run.partial.result.num_batches
+            _log.info("%s: resumes within epoch %d, after batch %d", model_dir, resumed_from + 1, num_batches)
         elif resumed_from:
-            say(f"{model_dir}: goes on after epoch {resumed_from}")
+            _log.info("%s: resumes after epoch %d", model_dir, resumed_from)
+        else:
+            _log_layers(model_dir, description)
         while not run.progress.finished:
             if stop():
                 raise TrainingInterrupted(
-                    f"{model_dir}: told to stop; all {run.progress.epoch} epochs are saved, the same command goes on"
+                    f"{model_dir}: told to stop; all {run.progress.epoch} epochs are saved; run it again to resume"
                 )
             with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
-                run.epoch(say, stop)
-            report(run.progress.records[-1], settings.training.num_epochs)
+                run.epoch(stop)
+            after_epoch(run.progress.records[-1], settings.training.num_epochs)
     return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
 
 
 class _Run:
-    """A model in training, from its checkpoints."""
+    """A model in training, restored from its last checkpoint if there is one."""
 
     def __init__(
         self,
@@ -185,13 +197,17 @@ class _Run:
         self.schedule = Schedule(self.settings.training)
         self.store: CheckpointStore = checkpoint_store(folder, description)
         self.progress = _Progress(0, 0, math.inf, False, [])
-        self.begun: _BegunEpoch | None = None
+        self.partial: _PartialEpoch | None = None
         checkpoint = self.store.load_last()
         if checkpoint is not None:
             self._restore(checkpoint)
 
-    def epoch(self, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
-        """Train an epoch or what is left of it, evaluate, and save a checkpoint; or leave within, having saved one."""
+    def epoch(self, stop: Callable[[], bool]) -> None:
+        """Train an epoch or the rest of it, evaluate, and save a checkpoint.
+
+        Raises:
+            TrainingInterrupted: `stop` returned true; a checkpoint within the epoch is saved.
+        """
         progress, config = self.progress, self.settings.training
         number = progress.epoch + 1
         plan = self._batches(number)
@@ -199,29 +215,36 @@ class _Run:
             raise DataError(f"{self.training_data.path}: {len(self.training_data)} utterances fill no batch")
         total = len(plan) * (config.num_epochs or 0)
 
-        def set_rate(update: int) -> None:
-            rate = self.schedule.learning_rate * rate_factor((number - 1) * len(plan) + update, total, config)
+        def set_learning_rate(update: int) -> None:
+            factor = learning_rate_factor((number - 1) * len(plan) + update, total, config)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = self.schedule.learning_rate * factor
 
-        begun, self.begun = self.begun, None
+        partial, self.partial = self.partial, None
         seed = stream_seed(self.description.seed, "dropout", number)
-        with dropout_stream(self.stepper.device, seed, None if begun is None else begun.random_state) as random_state:
-            result = EpochResult() if begun is None else begun.result
+        with dropout_stream(
+            self.stepper.device, seed, None if partial is None else partial.random_state
+        ) as random_state:
+            result = EpochResult() if partial is None else partial.result
             batches = self._prepared(plan[result.num_batches :], number)
-            result = train_epoch(self.stepper, batches, set_rate, begun=result, stop=stop)
+            result = train_epoch(self.stepper, batches, set_learning_rate, partial=result, stop=stop)
             if result.num_batches < len(plan):
-                self._save_within(_BegunEpoch(result, random_state()))
+                self._save_within(_PartialEpoch(result, random_state()))
                 raise TrainingInterrupted(
                     f"{self.folder}: told to stop; saved after batch {result.num_batches} of {len(plan)} of epoch "
-                    f"{number}, the same command goes on there"
+                    f"{number}; run it again to resume there"
                 )
         began_evaluation = time.perf_counter()
         for names in result.not_finite:
-            say(f"epoch {number}: left out a batch whose loss or gradient was not finite: {name_utterances(names)}")
+            _log.warning(
+                "%s: epoch %d: left out a batch whose loss or gradient was not finite: %s",
+                self.folder,
+                number,
+                name_utterances(names),
+            )
         if not result.num_utterances:
             raise DataError(
-                f"{self.folder}: epoch {number}: no batch had a finite loss; the training has diverged, lower "
+                f"{self.folder}: epoch {number}: no batch had a finite loss; the training has diverged: lower "
                 "[training] log10_learning_rate or set max_gradient_norm"
             )
         percent = math.nan
@@ -283,10 +306,10 @@ class _Run:
         self.store.save(self._checkpoint(), best_epoch=self.progress.best_epoch, keep_all=keep_all)
         write_history(self.folder / "history.csv", self.progress.records)
 
-    def _save_within(self, begun: _BegunEpoch) -> None:
+    def _save_within(self, partial: _PartialEpoch) -> None:
         checkpoint = self._checkpoint()
-        checkpoint.training["begun"] = {"result": asdict(begun.result), "random_state": begun.random_state}
-        self.store.save_within(checkpoint, begun.result.num_batches)
+        checkpoint.training["begun"] = {"result": asdict(partial.result), "random_state": partial.random_state}
+        self.store.save_within(checkpoint, partial.result.num_batches)
 
     def _checkpoint(self) -> Checkpoint:
         training = {
@@ -305,9 +328,9 @@ class _Run:
         progress: dict[str, Any] = checkpoint.training["progress"]
         progress["records"] = [EpochRecord(**record) for record in progress["records"]]
         self.progress = _Progress(**progress)
-        begun = checkpoint.training.get("begun")
-        if begun is not None:
-            self.begun = _BegunEpoch(EpochResult(**begun["result"]), begun["random_state"])
+        partial = checkpoint.training.get("begun")
+        if partial is not None:
+            self.partial = _PartialEpoch(EpochResult(**partial["result"]), partial["random_state"])
         write_history(self.folder / "history.csv", self.progress.records)
 
 
@@ -317,7 +340,7 @@ def _open(given: str | Path | UtteranceData, settings: Settings, like: Utterance
     if settings.data.subset_ids and like is None:
         partition = select_utterances(partition, settings.data.subset_ids)
     if not len(partition):
-        raise DataError(f"{path}: holds no utterance")
+        raise DataError(f"{path}: holds no utterances")
     if like is not None and partition.num_coefficients != like.num_coefficients:
         raise DataError(
             f"{path}: has {partition.num_coefficients} coefficients, but {like.path} has {like.num_coefficients}"
@@ -325,8 +348,8 @@ def _open(given: str | Path | UtteranceData, settings: Settings, like: Utterance
     return partition
 
 
-def _require_own(model_dir: Path, inputs: Sequence[Path]) -> None:
-    """Check that a training overwrites nothing that no training wrote."""
+def _require_own_folder(model_dir: Path, inputs: Sequence[Path]) -> None:
+    """Check that a training overwrites nothing but an earlier training."""
     real = Path(os.path.realpath(model_dir))
     for path in inputs:
         if Path(os.path.realpath(path)) in (real, *real.parents):
@@ -337,8 +360,18 @@ def _require_own(model_dir: Path, inputs: Sequence[Path]) -> None:
             raise DataError(f"{model_dir}: holds {', '.join(others)} but no model.json; name another folder")
 
 
-def _name_left_out(partition: UtteranceData, description: ModelDescription, say: Callable[[str], None]) -> None:
-    """Say which references CTC cannot emit: they are trained on with a loss of zero."""
+def _log_layers(model_dir: Path, description: ModelDescription) -> None:
+    """Log the size of the convolutional layers, and kernel rows that cannot learn."""
+    config = description.as_settings().model
+    if config.convolutional_layers:
+        summary = summarize_layers(description.num_features, config)
+        _log.info("%s: %s", model_dir, summary.cost)
+        if summary.fault is not None:
+            _log.warning("%s: %s", model_dir, summary.fault)
+
+
+def _log_not_emittable(partition: UtteranceData, description: ModelDescription) -> None:
+    """Log which references CTC cannot emit: their loss is zero."""
     references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
     lengths = torch.tensor([len(reference) for reference in references])
     needed = frames_needed(torch.from_numpy(np.concatenate(references)), lengths)
@@ -346,18 +379,24 @@ def _name_left_out(partition: UtteranceData, description: ModelDescription, say:
     short = window_lengths(torch.from_numpy(partition.num_frames), stride) < needed
     if short.any():
         names = [partition.utterance_ids[i] for i in short.nonzero().flatten().tolist()]
-        say(
-            f"{partition.path}: {len(names)} of {len(partition)} references are longer than CTC can emit with "
-            f"[model] window_stride {stride}; their loss counts as zero: {name_utterances(names)}"
+        _log.warning(
+            "%s: %d of %d references are longer than CTC can emit with [model] window_stride %d; their loss counts as "
+            "zero: %s",
+            partition.path,
+            len(names),
+            len(partition),
+            stride,
+            name_utterances(names),
         )
 
 
 @contextmanager
 def _naming_no_compiler() -> Iterator[None]:
+    """Turn a failure of torch's compiler within the block into a SettingsError."""
     try:
         yield
     except RuntimeError as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
         reason = str(error).splitlines()[0][:200]
-        raise SettingsError(f"--compile: torch cannot compile the model here ({reason}); leave it out") from None
+        raise SettingsError(f"torch cannot compile the model here ({reason}); train without compiling it") from None

@@ -1,4 +1,4 @@
-"""What a training says when the memory of its device does not suffice."""
+"""The error of a training that runs out of memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cnn_mellin.errors import UserError
 
 __all__ = ["TrainingMemoryError", "naming_memory_shortage"]
 
-# What torch's CPU allocators say; it has no class of its own for them.
+# Messages of torch's CPU allocators, which raise a plain RuntimeError.
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
 class TrainingMemoryError(UserError):
-    """The memory does not suffice for a training."""
+    """A training ran out of memory."""
 
 
 @contextmanager
 def naming_memory_shortage(place: str) -> Iterator[None]:
-    """Raise a shortage of memory within the block as a TrainingMemoryError that begins with `place`.
+    """Turn an out-of-memory error within the block into a TrainingMemoryError that begins with `place`.
 
     >>> with naming_memory_shortage("exp/m: epoch 1"):
     ...     raise MemoryError
@@ -37,6 +37,6 @@ def naming_memory_shortage(place: str) -> Iterator[None]:
             raise
         reason = f" ({text.strip().splitlines()[0][:160]})" if text.strip() else ""
         raise TrainingMemoryError(
-            f"{place}: out of memory{reason}; lower [data] batch_size, or make the model smaller in another folder; "
-            "the last checkpoint is as it was"
+            f"{place}: out of memory{reason}; lower [data] batch_size, or train a smaller model in another folder; "
+            "the last checkpoint is unchanged"
         ) from None

@@ -1,4 +1,4 @@
-"""The folder of a trained model: what it is, its settings and its checkpoints."""
+"""The folder of a trained model: its description, settings and checkpoints."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What `model.json` holds: all that makes a training what it is.
+    """Content of `model.json`: everything that determines the result of a training.
 
     Args:
         settings: section -> setting -> value.
-        seed: of order, augmentation and dropout; drawn where the settings leave it open.
-        num_features: coefficients of a frame.
-        feature_type: name of their configuration.
-        frame_shift_ms: from a frame to the next.
-        symbols: of the classes; the blank comes after them.
-        train, dev: digests of the data.
-        scale: mean magnitude of each coefficient that features are divided by; empty where they are not.
-        versions: of what computed it.
-        feature_configuration: every key and value that the features were computed with, empty for raw audio; None
-            where the data did not say.
+        seed: seed of the order of utterances, augmentation and dropout; random if the settings leave it unset.
+        num_features: number of coefficients per frame.
+        feature_type: name of the feature configuration.
+        frame_shift_ms: time from one frame to the next, or None if unknown.
+        symbols: symbol of each class, without the blank, which is the last class.
+        train, dev: digests of the partitions; `dev` is None without a dev partition.
+        scale: mean magnitude of each coefficient, which features are divided by; empty if they are not scaled.
+        versions: versions of the packages that train the model.
+        feature_configuration: complete configuration of the features, empty for raw audio; None if the data do not
+            include it.
     """
 
     settings: dict[str, dict[str, Any]]
@@ -68,9 +68,9 @@ class ModelDescription:
         return Settings().updated(self.settings)
 
     def differences(self, other: ModelDescription) -> list[str]:
-        """What makes another training's result differ from this one's, `name: theirs, not ours` each."""
+        """Differences that change the result of a training, each as `name: other, not this`."""
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
-        # the digest of the training data tells features apart
+        # Features that differ have another digest of the training data.
         irrelevant = ("versions.", "feature_configuration", "settings.training.keep_last_and_best_only")
         names = [name for name in mine | theirs if not name.startswith(irrelevant)]
         return [
@@ -91,14 +91,14 @@ def current_versions() -> dict[str, str]:
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
-    """Write `model.json`, and the settings for people to read and use as `settings.ini`.
+    """Write `model.json`, and the settings as `settings.ini`, for people to read and reuse.
 
     Raises:
-        DataError: there is another `settings.ini`.
+        DataError: the folder holds a `settings.ini` with other content.
     """
     settings, text = folder / "settings.ini", format_settings(description.as_settings())
     if settings.exists() and read_text(settings) != text:
-        raise DataError(f"{settings}: was not written by this training, which would replace it; name another folder")
+        raise DataError(f"{settings}: was not written by this training, which would overwrite it; name another folder")
     with atomic_file(folder / "model.json") as file:
         json.dump({"format": FORMAT, **asdict(description)}, file, indent=1)
     with atomic_file(settings) as file:
@@ -106,17 +106,17 @@ def write_description(folder: Path, description: ModelDescription) -> None:
 
 
 def read_description(folder: str | Path) -> ModelDescription:
-    """What a model folder holds.
+    """Read the description of the model in a folder.
 
     Raises:
-        DataError: it is no model folder, or `model.json` is damaged.
+        DataError: the folder is not a model folder, or `model.json` is damaged.
     """
     path = Path(folder) / "model.json"
     if not path.is_file():
-        raise DataError(f"{folder}: is no model folder (it holds no model.json); name one that a training wrote")
-    content = read_json(path, expected="the description of a model that cnn-mellin train wrote")
+        raise DataError(f"{folder}: is not a model folder (it has no model.json); name one that a training wrote")
+    content = read_json(path, expected="the description of a trained model")
     if content.pop("format", None) != FORMAT:
-        raise DataError(f"{path}: is of another format than {FORMAT}; train the model again")
+        raise DataError(f"{path}: its format is not {FORMAT}; train the model again")
     try:
         description = ModelDescription(**content)
         fault = _fault(description)
@@ -124,13 +124,13 @@ def read_description(folder: str | Path) -> ModelDescription:
         fault = str(error)
     if fault is not None:
         raise DataError(f"{path}: is damaged ({fault}); restore it, or train the model again")
-    # Settings that are newer than the model had their defaults.
+    # The model was trained with the defaults of settings that were added later.
     settings = Settings().updated(description.settings, str(path)).as_dict()
     return replace(description, settings=settings)
 
 
 def _fault(description: ModelDescription) -> str | None:
-    """What is wrong with a description that was read, as a phrase, or None."""
+    """Fault of a description that was read, as a phrase, or None."""
     rules = {
         "settings": lambda value: isinstance(value, dict),
         "seed": _is_whole,
@@ -162,7 +162,7 @@ def _is_number(value: Any) -> bool:
 
 
 def build_model(description: ModelDescription) -> AcousticModel:
-    """The model with its initial weights."""
+    """Build the model of a description, with its initial weights."""
     scale = torch.tensor(description.scale) if description.scale else None
     return new_model(description.as_settings(), description.num_features, len(description.symbols), scale)
 
@@ -170,13 +170,13 @@ def build_model(description: ModelDescription) -> AcousticModel:
 def new_model(
     settings: Settings, num_features: int, num_symbols: int, feature_scale: torch.Tensor | None = None
 ) -> AcousticModel:
-    """The model of some settings, with its initial weights.
+    """Build the model of some settings, with its initial weights.
 
     Args:
-        settings: those of the model, and the training's dropout.
-        num_features: coefficients of a frame.
-        num_symbols: of the corpus; the blank comes on top.
-        feature_scale: (num_features,), as in `AcousticModel`.
+        settings: settings; those of the model and of dropout are used.
+        num_features: number of coefficients per frame.
+        num_symbols: number of symbols of the corpus, without the blank.
+        feature_scale: (num_features,), divisor of each coefficient; see `AcousticModel`.
     """
     return AcousticModel(
         num_features,
@@ -189,14 +189,14 @@ def new_model(
 
 
 def feature_extractor(folder: str | Path, description: ModelDescription) -> FeatureExtractor:
-    """What computes the features that a model was trained on.
+    """Extractor of the features that a model was trained on.
 
     Args:
-        folder: of the model, for messages.
-        description: of the model.
+        folder: model folder, named in messages.
+        description: description of the model.
 
     Raises:
-        DataError: the model folder does not say which they are, or they have another number of coefficients.
+        DataError: the description does not determine the features, or they have another number of coefficients.
     """
     content, feature_type = description.feature_configuration, description.feature_type
     if content:
@@ -205,15 +205,15 @@ def feature_extractor(folder: str | Path, description: ModelDescription) -> Feat
         extractor = FeatureExtractor.named(feature_type)
     else:
         named = feature_type or "without a name"
-        raise DataError(f"{folder}: does not say how its features ({named}) were computed; give their JSON file")
+        raise DataError(f"{folder}: does not say how its features ({named}) were computed; pass their JSON file")
     if extractor.num_coefficients != description.num_features:
-        there = f"{feature_type} has {extractor.num_coefficients} coefficients a frame"
-        raise DataError(f"{folder}: was trained on {description.num_features}, but {there}; give its JSON file")
+        found = f"{feature_type} has {extractor.num_coefficients} coefficients per frame"
+        raise DataError(f"{folder}: was trained on {description.num_features}, but {found}; pass its JSON file")
     return extractor
 
 
 def checkpoint_store(folder: str | Path, description: ModelDescription) -> CheckpointStore:
-    """The checkpoints of a model folder."""
+    """Open the checkpoints of a model folder."""
     training = description.as_settings().training
     return CheckpointStore(Path(folder), training.saved_model_fmt, training.saved_optimizer_fmt)
 
@@ -221,21 +221,27 @@ def checkpoint_store(folder: str | Path, description: ModelDescription) -> Check
 def load_model(
     folder: str | Path, *, epoch: int | None = None, device: torch.device | str = "cpu"
 ) -> tuple[AcousticModel, ModelDescription]:
-    """A trained model, in evaluation mode.
+    """Load a trained model, in evaluation mode.
 
     Args:
-        folder: that `cnn-mellin train` filled.
-        epoch: whose weights; by default those of the best epoch; 0 is before training, if the settings have a seed.
-        device: where to.
+        folder: folder of a trained model.
+        epoch: number of the epoch whose weights are loaded, by default the best; 0 makes the initial weights again,
+            for which the settings must have a seed.
+        device: device that the model is moved to.
+
+    Returns:
+        the model and its description.
 
     Raises:
-        DataError: it is no model folder, or the checkpoint is not there or damaged.
+        DataError: the folder is not a model folder, or the checkpoint is missing or damaged.
     """
     description = read_description(folder)
     model = build_model(description)
     if epoch == 0:
         if description.as_settings().model.seed is None:
-            raise DataError(f"{folder}: has no [model] seed, so that its untrained weights cannot be made again")
+            raise DataError(
+                f"{folder}: its settings have no [model] seed, so that its initial weights cannot be made again"
+            )
     else:
         weights = checkpoint_store(folder, description).load_model(epoch)
         try:

@@ -14,8 +14,8 @@ class Objective:
     """CTC losses of a batch.
 
     Args:
-        losses: (N,), -ln P(reference) divided by the number of phones; 0 where the reference cannot be emitted.
-        emittable: (N,), false where the reference needs more frames than there are.
+        losses: (N,), -ln P(reference) divided by the number of phones; 0 if CTC cannot emit the reference.
+        emittable: (N,), false if the reference needs more output frames than the utterance has.
     """
 
     losses: torch.Tensor
@@ -23,35 +23,35 @@ class Objective:
 
     @property
     def mean(self) -> torch.Tensor:
-        """Mean over the utterances of the batch, which does not move with the size of the batch."""
+        """Mean over the utterances, so that its scale does not depend on the size of the batch."""
         return self.losses.mean()
 
 
 def frames_needed(references: torch.Tensor, reference_lengths: torch.Tensor) -> torch.Tensor:
-    """Fewest output frames with which CTC can emit each reference: its length, and a blank between equal phones.
+    """Fewest output frames in which CTC can emit each reference: one per phone, and a blank between equal phones.
 
     Args:
-        references: (R,), classes of all utterances end to end.
-        reference_lengths: (N,), on the CPU.
+        references: (R,), classes of all utterances, concatenated.
+        reference_lengths: (N,), number of phones of each utterance, on the CPU.
 
     >>> frames_needed(torch.tensor([1, 1, 2, 5]), torch.tensor([3, 1])).tolist()
     [4, 1]
     """
-    parts = torch.split(references.cpu(), reference_lengths.tolist())
-    repeats = [int((part[1:] == part[:-1]).sum()) for part in parts]
+    utterances = torch.split(references.cpu(), reference_lengths.tolist())
+    repeats = [int((classes[1:] == classes[:-1]).sum()) for classes in utterances]
     return reference_lengths + torch.tensor(repeats, dtype=reference_lengths.dtype)
 
 
 def ctc_objective(
     logits: torch.Tensor, lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor
 ) -> Objective:
-    """CTC, the blank the last class; infinite losses are zeroed, and known by `emittable`.
+    """CTC losses, with the blank as the last class; infinite losses become 0 and are marked in `emittable`.
 
     Args:
         logits: (N, T, V).
-        lengths: (N,), output frames.
-        references: (R,), classes of all utterances end to end.
-        reference_lengths: (N,).
+        lengths: (N,), number of output frames of each utterance.
+        references: (R,), classes of all utterances, concatenated.
+        reference_lengths: (N,), number of phones of each utterance.
 
     >>> objective = ctc_objective(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([0, 0]), torch.tensor([2]))
     >>> objective.mean.item(), objective.emittable.tolist()

@@ -11,11 +11,11 @@ __all__ = ["make_optimizer"]
 
 
 def make_optimizer(model: AcousticModel, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer that settings name, over a model's weights."""
-    rate = settings.training.learning_rate
+    """Make the optimizer that the settings name, for a model's weights."""
+    learning_rate = settings.training.learning_rate
     if settings.training.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate)
+        return torch.optim.SGD(model.parameters(), lr=learning_rate)
     if settings.training.optimizer == "rms":
-        return torch.optim.RMSprop(model.parameters(), lr=rate)
+        return torch.optim.RMSprop(model.parameters(), lr=learning_rate)
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
+    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=fused)

@@ -8,21 +8,21 @@ from typing import Any
 
 from cnn_mellin.config.training import TrainingConfig
 
-__all__ = ["PatienceMonitor", "Schedule", "rate_factor"]
+__all__ = ["PatienceMonitor", "Schedule", "learning_rate_factor"]
 
 _LOWEST_FACTOR = 0.01
 
 
-def rate_factor(update: int, num_updates: int, config: TrainingConfig) -> float:
-    """What an update's learning rate is multiplied by: linear warm-up, then 1, then half a cosine down to 1 %.
+def learning_rate_factor(update: int, num_updates: int, config: TrainingConfig) -> float:
+    """Factor of the learning rate at an update: linear warm-up, then 1, then half a cosine down to 1 %.
 
     Args:
-        update: from 0.
-        num_updates: of the whole training; 0 where it is not known, and the factor 1.
-        config: `learning_rate_warmup_proportion`, `learning_rate_decay_proportion`.
+        update: number of the update, from 0.
+        num_updates: number of updates of the whole training; 0 if unknown, which makes the factor 1.
+        config: settings of training; `learning_rate_warmup_proportion` and `learning_rate_decay_proportion` are used.
 
     >>> config = TrainingConfig(learning_rate_decay_proportion=0.5)
-    >>> [round(rate_factor(update, 101, config), 2) for update in (0, 50, 75, 100)]
+    >>> [round(learning_rate_factor(update, 101, config), 2) for update in (0, 50, 75, 100)]
     [1.0, 1.0, 0.51, 0.01]
     """
     if num_updates < 2:
@@ -38,13 +38,14 @@ def rate_factor(update: int, num_updates: int, config: TrainingConfig) -> float:
 
 @dataclass
 class PatienceMonitor:
-    """Watches a value that should fall by `threshold` within `patience` epochs.
+    """Monitor that triggers if a value does not fall by `threshold` within `patience` epochs.
 
     Args:
-        threshold: 0 switches it off.
-        patience: epochs without such a fall until it triggers.
-        burnin: first epochs that are not watched.
-        cooldown: epochs after it triggered that are not watched.
+        threshold: smallest fall that counts; 0 switches the monitor off.
+        patience: number of epochs without such a fall before it triggers.
+        burnin: number of first epochs that are not watched.
+        cooldown: number of epochs that are not watched after it triggered.
+        best, waited, resting: state; lowest value so far, epochs without a fall, and epochs still not watched.
 
     >>> monitor = PatienceMonitor(threshold=1.0, patience=2, burnin=0)
     >>> [monitor.triggered(value) for value in (50.0, 49.5, 49.2, 47.0)]
@@ -60,7 +61,7 @@ class PatienceMonitor:
     resting: int = field(default=-1)
 
     def triggered(self, value: float) -> bool:
-        """Take an epoch's value; true where the patience has ended."""
+        """Take the value of an epoch; return true if the patience has run out."""
         if not self.threshold:
             return False
         if self.resting < 0:
@@ -80,7 +81,10 @@ class PatienceMonitor:
 
 
 class Schedule:
-    """What the dev results of the epochs so far say of the learning rate and of stopping.
+    """Learning rate and end of a training, as the dev results of its epochs decide.
+
+    Args:
+        config: settings of training; those of early stopping and of learning-rate drops are used.
 
     >>> schedule = Schedule(TrainingConfig(reduce_lr_threshold=1.0, reduce_lr_factor=0.5))
     >>> [schedule.after_epoch(value) for value in (50.0, 50.0)], schedule.learning_rate
@@ -101,7 +105,7 @@ class Schedule:
         )
 
     def after_epoch(self, value: float) -> bool:
-        """Take an epoch's dev result; true where training should stop."""
+        """Take the dev result of an epoch; return true if training should stop."""
         if self._reduction.triggered(value):
             reduced = self.learning_rate * self.config.reduce_lr_factor
             if self.learning_rate - reduced >= 10.0**self.config.reduce_lr_log10_epsilon:
@@ -109,7 +113,7 @@ class Schedule:
         return self._stopping.triggered(value)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes from epoch to epoch."""
+        """State that changes from epoch to epoch."""
         return {
             "learning_rate": self.learning_rate,
             "stopping": asdict(self._stopping),
@@ -117,7 +121,7 @@ class Schedule:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Restore a `state_dict`."""
         self.learning_rate = state["learning_rate"]
         self._stopping = PatienceMonitor(**state["stopping"])
         self._reduction = PatienceMonitor(**state["reduction"])
