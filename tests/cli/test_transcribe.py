@@ -236,9 +236,9 @@ def test_only_transcriptions_and_pictures_are_replaced(folder, tmp_path, capsys)
     audio = (folder / "a.sph").read_bytes()
     (tmp_path / "notes.txt").write_text("precious")
     for out, message in (
-        (folder / "a.sph", "is an input, which is read"),
-        (folder / "b.sph", "exists and is no file of transcriptions; name another file, or move this one away"),
-        (tmp_path / "notes.txt", "exists and is no file of transcriptions"),
+        (folder / "a.sph", "is an input"),
+        (folder / "b.sph", "exists and is not a file of transcriptions; name another file, or move this one away"),
+        (tmp_path / "notes.txt", "exists and is not a file of transcriptions"),
     ):
         assert transcribe(folder, folder / "a.sph", "--out", out) == 2
         printed = capsys.readouterr()

@@ -60,8 +60,8 @@ def test_empty_values_are_unset_and_later_files_go_on_top(tmp_path):
         ("[model]\nwindow_size = 0\n", r"s.ini: \[model\] window_size = 0: must be whole number >= 1$"),
         ("[model]\nwindow_size = 2.5\n", r"\[model\] window_size = 2.5: must be whole number >= 1$"),
         ("[model]\nwindow_size =\n", r"window_size: is empty, but must be whole number >= 1; leave the line out"),
-        ("[model]\nwindow_sise = 3\n", r"\[model\] window_sise: unknown setting; the nearest known is 'window_size'"),
-        ("[modle]\nwindow_size = 3\n", r"unknown section \[modle\]; the nearest known is 'model'"),
+        ("[model]\nwindow_sise = 3\n", r"\[model\] window_sise: unknown setting; did you mean 'window_size'"),
+        ("[modle]\nwindow_size = 3\n", r"unknown section \[modle\]; did you mean 'model'"),
         ("[DEFAULT]\nwindow_size = 3\n", r"unknown section \[DEFAULT\]"),
         ("[model]\nrecurrent_type = TRANSFORMER\n", r"TRANSFORMER: must be LSTM or GRU or RNN$"),
         ("[model]\nuse_lift = maybe\n", r"use_lift = maybe: must be True or False$"),
@@ -130,6 +130,6 @@ def test_a_file_that_holds_nothing_sets_nothing(tmp_path):
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(
-        SettingsError, match="nothing.ini: does not exist, on disk or among the shipped files; known are demo-lcorr,"
+        SettingsError, match="nothing.ini: does not exist, on disk or among the shipped files; choose from demo-lcorr,"
     ):
         read_settings(tmp_path / "nothing.ini")

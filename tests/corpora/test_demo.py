@@ -168,12 +168,12 @@ def test_a_changed_corpus_is_noticed(corpus, tmp_path):
 
 def test_other_files_are_never_replaced(tmp_path, monkeypatch):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(UserError, match="exists and is no demo corpus; name another folder"):
+    with pytest.raises(UserError, match="exists and is not a demo corpus; name another folder"):
         make_demo_corpus(tmp_path, 30)
-    with pytest.raises(UserError, match=r"thesis\.tex: exists and is no demo corpus"):
+    with pytest.raises(UserError, match=r"thesis\.tex: exists and is not a demo corpus"):
         make_demo_corpus(tmp_path / "thesis.tex", 30)
     (tmp_path / demo.MANIFEST).write_text("[]")
-    with pytest.raises(UserError, match="exists and is no demo corpus"):
+    with pytest.raises(UserError, match="exists and is not a demo corpus"):
         make_demo_corpus(tmp_path, 30)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
     (tmp_path / "empty").mkdir()

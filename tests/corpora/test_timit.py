@@ -88,7 +88,7 @@ def test_one_part_alone_can_be_read(corpus):
     [
         ("0 4000 h#\n3999 8000 s\n", 2, "s begins at 3999, before 4000, where h# ends"),
         ("0 4000 h#\n8000 4000 s\n", 2, "ends at 4000, before it begins at 8000"),
-        ("0 4000 h#\n4000 8000 shh\n", 2, "'shh' is none of TIMIT's 61 phones; the nearest known is 'sh'"),
+        ("0 4000 h#\n4000 8000 shh\n", 2, "'shh' is none of TIMIT's 61 phones; did you mean 'sh'"),
         ("0 4000 H#\n4000 8000 s\n", 1, "'H#' is none of TIMIT's 61 phones"),
         ("0 4000 h#\n4000 s\n", 2, "cannot be read: '4000 s'; it must be first sample, end sample, text"),
         ("0.0 0.3 h#\n", 1, "cannot be read"),

@@ -14,10 +14,10 @@ def test_shipped_configurations_are_valid(feature_type):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"name": "si", "bank": {**GABOR, "erbs": True}}, "f: bank.erbs: unknown key; the nearest known is 'erb'"),
+        ({"name": "si", "bank": {**GABOR, "erbs": True}}, "f: bank.erbs: unknown key; did you mean 'erb'"),
         ({"name": "si", "bank": GABOR, "frame_length_ms": 3}, "f: frame_length_ms: unknown key; the nearest"),
         ({"name": "si", "bank": {"name": "gabor"}}, "f: bank.scaling_function: is missing"),
-        ({"name": "si", "bank": {"name": "gabors"}}, "f: bank.name = gabors: the nearest known is 'gabor'"),
+        ({"name": "si", "bank": {"name": "gabors"}}, "f: bank.name = gabors: did you mean 'gabor'"),
         ({"name": "si", "bank": {**GABOR, "scaling_function": "mels"}}, "f: bank.scaling_function.name = mels"),
         ({"name": "si", "bank": {**GABOR, "scaling_function": "linear"}}, "bank.scaling_function.low_hz: is missing"),
         (
@@ -32,7 +32,7 @@ def test_shipped_configurations_are_valid(feature_type):
             {"name": "si", "bank": {**GABOR, "name": "gammatone", "num_filts": 9, "erb": True, "scale_l2_norm": True}},
             "f: bank: filter 8 nowhere reaches 0.0005; turn off",
         ),
-        ({"bank": GABOR}, "f: name = None: known are si, stft"),
+        ({"bank": GABOR}, "f: name = None: choose from si, stft"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_it(content, message):

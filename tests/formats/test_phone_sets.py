@@ -56,7 +56,7 @@ def test_closures_are_voiced_or_voiceless_in_the_set_trained_on():
 
 
 def test_an_unknown_phone_is_named_with_its_nearest():
-    with pytest.raises(DataError, match=r"a\.phn: 'axx' is no TIMIT phone; the nearest known is 'ax'"):
+    with pytest.raises(DataError, match=r"a\.phn: 'axx' is no TIMIT phone; did you mean 'ax'"):
         fold_phones(["aa", "axx"], 39, "a.phn")
 
 
