@@ -54,7 +54,7 @@ def test_no_file_stays_open(tmp_path):
     before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     for _ in range(5):
         read_audio(tmp_path / "a.wav")
-        with pytest.raises(AudioError, match="is no audio file"):
+        with pytest.raises(AudioError, match="is not an audio file"):
             read_audio(tmp_path / "b.wav")
     assert not before or len(os.listdir("/proc/self/fd")) == before
 

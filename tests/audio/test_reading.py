@@ -76,16 +76,16 @@ def nan_wav() -> bytes:
     [
         (None, "cannot be read"),
         (b"", "is empty"),
-        (b"garbage " * 100, "is no audio file that can be read"),
-        (bytes(5000), "is no audio file that can be read"),
-        (sphere(1000, LITTLE[:-2]), "its header promises 1000 samples, 999 are there"),
-        (sphere(5000, LITTLE), "its header promises 5000 samples, 1000 are there"),
-        (sphere(1000, LITTLE)[:500], "its header promises 1000 samples, 0 are there"),
-        (sphere(1000, LITTLE)[:20], "is no whole SPHERE file"),
+        (b"garbage " * 100, "is not an audio file that can be read"),
+        (bytes(5000), "is not an audio file that can be read"),
+        (sphere(1000, LITTLE[:-2]), "its header promises 1000 samples, but it holds 999"),
+        (sphere(5000, LITTLE), "its header promises 5000 samples, but it holds 1000"),
+        (sphere(1000, LITTLE)[:500], "its header promises 1000 samples, but it holds 0"),
+        (sphere(1000, LITTLE)[:20], "is not a whole SPHERE file"),
         (sphere(0, b""), "holds no samples"),
         (sphere(1000, b"ajkg" + LITTLE), "is compressed with shorten; decompress it first"),
         (sphere(1000, LITTLE, coding="sample_coding -s26 pcm,embedded-shorten-v2.00\n"), "is compressed with shorten"),
-        (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, 700 are there"),
+        (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, but it holds 700"),
         (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
         (riff(1000, LITTLE, channels=2), "has 2 channels"),
         (nan_wav(), "sample 7 is NaN or infinite"),
@@ -125,14 +125,16 @@ def test_a_part_of_a_file(tmp_path, start_s, end_s, expected):
 )
 def test_a_part_past_the_end_is_refused(tmp_path, start_s, end_s, span):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
-    with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but {span} s is asked for; mend the segment"):
+    with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but the segment is {span} s; mend the segment"):
         read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s)
 
 
 @pytest.mark.parametrize("span", [(0.00001, 0.00002), (0.01, 0.01), (0.02, 0.01)])
 def test_a_part_shorter_than_a_sample_is_named(tmp_path, span):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
-    message = f"a.wav: the segment {span[0]:g} to {span[1]:g} s is shorter than a sample at 16000 Hz; mend the segment"
+    message = (
+        f"a.wav: the segment {span[0]:g} to {span[1]:g} s is shorter than one sample at 16000 Hz; mend the segment"
+    )
     with pytest.raises(AudioError, match=message):
         read_audio(tmp_path / "a.wav", start_s=span[0], end_s=span[1])
 
@@ -141,7 +143,7 @@ def test_a_part_shorter_than_a_sample_is_named(tmp_path, span):
 @pytest.mark.parametrize(
     "samples", [SAMPLES / 1.0, SAMPLES * 0.01, np.arange(-5.0, 5.0)], ids=["16 bits", "quiet", "whole"]
 )
-@pytest.mark.filterwarnings("ignore:.*do not say how long")
+@pytest.mark.filterwarnings("ignore:.*do not give their length")
 def test_float_samples_in_units_of_integers_are_refused(tmp_path, file_format, samples):
     soundfile.write(tmp_path / "a.wav", samples, 16000, format=file_format, subtype="FLOAT")
     peak = f"{abs(samples.astype(np.float32)).max():g}"
@@ -170,7 +172,7 @@ def test_reading_in_blocks_equals_reading_at_once(tmp_path, monkeypatch, channel
     [
         (None, "cannot be read"),
         (b"", "is empty"),
-        (sphere(1000, LITTLE[:-2]), "is cut short: its header promises 1000 samples, 999 are there"),
+        (sphere(1000, LITTLE[:-2]), "is cut short: its header promises 1000 samples, but it holds 999"),
         (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
     ],
 )

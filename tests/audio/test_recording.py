@@ -47,7 +47,7 @@ def test_what_needs_no_change_is_what_read_audio_gives(tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"garbage" * 20, "is no audio file that can be read"),
+        (b"garbage" * 20, "is not an audio file that can be read"),
         (None, "cannot be read"),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_cut_stereo_file_is_named(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([tone(8000)] * 2, 1), 8000)
     whole = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "a.wav").write_bytes(whole[:-4000])
-    with pytest.raises(AudioError, match="is cut short: its header promises 4000 samples, 3000 are there"):
+    with pytest.raises(AudioError, match="is cut short: its header promises 4000 samples, but it holds 3000"):
         read_recording(tmp_path / "a.wav")
 
 
@@ -73,7 +73,7 @@ def test_absurd_rates_are_refused_before_anything_is_computed(tmp_path, rate):
     content[24:28] = rate.to_bytes(4, "little")
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(
-        AudioError, match=f"a.wav: sample rate is {rate} Hz; expected 1000 to 768000 Hz; mend its header"
+        AudioError, match=f"a.wav: sample rate is {rate} Hz; expected 1000 to 768000 Hz; correct its header"
     ):
         read_recording(tmp_path / "a.wav")
 
@@ -83,7 +83,7 @@ def test_a_rate_of_zero_is_one_line(tmp_path):
     content = bytearray((tmp_path / "a.wav").read_bytes())
     content[24:28] = bytes(4)
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(AudioError, match=r"a.wav: (is no audio file that can be read|sample rate is 0 Hz)"):
+    with pytest.raises(AudioError, match=r"a.wav: (is not an audio file that can be read|sample rate is 0 Hz)"):
         read_recording(tmp_path / "a.wav")
 
 

@@ -98,10 +98,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "audio cut": (
         _rewrite("WAV", lambda content: content[:-2]),
-        "promises 1600 samples, 1599 are there; copy it again",
+        "promises 1600 samples, but it holds 1599; copy it again",
     ),
     "audio emptied": (_rewrite("WAV", lambda content: b""), ".WAV: is empty (0 bytes)"),
-    "audio overwritten": (_rewrite("WAV", lambda content: b"\0" * len(content)), ".WAV: is no audio file"),
+    "audio overwritten": (_rewrite("WAV", lambda content: b"\0" * len(content)), ".WAV: is not an audio file"),
     "labels cut": (_rewrite("PHN", lambda content: content[:-4]), ".PHN:"),
     "label unknown": (_rewrite("PHN", lambda content: content.replace(b"h#", b"hh#", 1)), "none of TIMIT's 61 phones"),
     "text emptied": (_rewrite("TXT", lambda content: b""), ".TXT: is empty"),

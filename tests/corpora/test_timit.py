@@ -219,7 +219,7 @@ def test_no_corpus(tmp_path):
 def test_wrong_audio(corpus):
     path = _home(corpus) / "SA1.WAV"
     whole = path.read_bytes()
-    for content, why in [(b"", "is empty"), (b"garbage" * 999, "is no audio file"), (whole[:2000], "is cut short")]:
+    for content, why in [(b"", "is empty"), (b"garbage" * 999, "is not an audio file"), (whole[:2000], "is cut short")]:
         path.write_bytes(content)
         with pytest.raises(AudioError, match=rf"SA1\.WAV: {why}"):
             read_timit(corpus)

@@ -1,1 +1,1 @@
-"""Recordings: audio files in every container, their lengths, and changes of speaking rate."""
+"""Audio files: reading with checks of their length, resampling, and changes of speaking rate."""

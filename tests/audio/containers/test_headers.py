@@ -46,7 +46,7 @@ def read(path) -> np.ndarray:
 
 def warns(container: str):
     known = container not in WITHOUT_LENGTH
-    return pytest.warns(UserWarning, match="do not say how long they are") if not known else contextlib.nullcontext()
+    return pytest.warns(UserWarning, match="do not give their length") if not known else contextlib.nullcontext()
 
 
 @pytest.mark.parametrize(("container", "coding"), KINDS)
@@ -66,7 +66,7 @@ def test_a_whole_file_is_read_exactly(tmp_path, container, coding):
 def test_a_file_cut_to_60_percent_is_refused_in_one_line(tmp_path, container, coding):
     content = written(tmp_path / "a", container, coding)
     (tmp_path / "cut").write_bytes(content[: len(content) * 6 // 10])
-    why = "is no audio file that can be read" if container == "HTK" else "cut short"
+    why = "is not an audio file that can be read" if container == "HTK" else "cut short"
     with pytest.raises(AudioError, match=f"cut: .*{why}") as caught:
         read(tmp_path / "cut")
     assert "\n" not in str(caught.value)
@@ -96,7 +96,7 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path, container, codi
 def test_a_header_without_a_length_is_said(tmp_path, container):
     content = written(tmp_path / "a", container, "PCM_16")
     (tmp_path / "cut").write_bytes(content[:-1000])
-    with pytest.warns(UserWarning, match=f"cut: {container} files do not say how long they are, so that a cut"):
+    with pytest.warns(UserWarning, match=f"cut: {container} files do not give their length, so that truncation"):
         assert len(read(tmp_path / "cut")) == NUM_SAMPLES - 500
 
 

@@ -45,7 +45,7 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
         (sphere("sample_count -i " + "9" * 700), "has sample_count 9{30}... in its SPHERE header"),
         (
             sphere("sample_count -i 999999999999999999"),
-            "its header promises 999999999999999999 samples, 1000 are there",
+            "its header promises 999999999999999999 samples, but it holds 1000",
         ),
         (sphere("sample_n_bytes -i 0"), "has sample_n_bytes 0 in its SPHERE header; it must be 1 to 8"),
         (sphere("sample_n_bytes -i -2"), "has sample_n_bytes -2 in its SPHERE header; it must be 1 to 8"),
@@ -54,7 +54,7 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
         (sphere(header="999999999999999"[:7]), "has a SPHERE header of 9999999 bytes; it must be 17 to 1048576"),
         (sphere(header="     -1"), "has a SPHERE header of -1 bytes; it must be 17 to 1048576"),
         (sphere(header="      0"), "has a SPHERE header of 0 bytes; it must be 17 to 1048576"),
-        (sphere(header="    abc"), "is no whole SPHERE file: its header lacks its size"),
+        (sphere(header="    abc"), "is not a whole SPHERE file: its header lacks its size"),
         (sphere() + sphere(), r"is several files joined, .*\(another begins at byte 3024\)"),
         (sphere("sample_count -i 0") + sphere(), r"is several files joined \(another begins at byte 3024\)"),
         (sphere("sample_count -i 0", body=BODY[:-1]), "is cut short: its last sample has 1 of 2 bytes"),
