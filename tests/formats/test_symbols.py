@@ -15,8 +15,8 @@ def test_reads_back_what_was_written(tmp_path):
     [
         ("a 0\nb\n", r"token2id.txt:2: 'b' is not a symbol and its class"),
         ("a 0\nb x\n", r"token2id.txt:2: 'b x' is not a symbol and its class"),
-        ("a 0\nb 0\n", r"token2id.txt:2: 'b 0' names a symbol or class a second time"),
-        ("a 0\na 1\n", r"token2id.txt:2: 'a 1' names a symbol or class a second time"),
+        ("a 0\nb 0\n", r"token2id.txt:2: duplicate symbol or class in 'b 0'"),
+        ("a 0\na 1\n", r"token2id.txt:2: duplicate symbol or class in 'a 1'"),
         ("a 0\nb " + "9" * 5000 + "\n", "token2id.txt:2: 'b 9+' is not a symbol and its class"),
         ("a 0\n(b) 1\n", r"token2id.txt:2: symbol '\(b\)' has a bracket"),
         ("a 0\nb\0 1\n", r"token2id.txt:2: symbol 'b\\x00' has '\\x00', a control character"),

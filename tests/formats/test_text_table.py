@@ -51,7 +51,7 @@ def test_no_cell_of_csv_is_a_formula(cell: str, written: str) -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="rows hold 1 cells; each must have 2"):
+    with pytest.raises(ValueError, match="a row has 1 cells; each must have 2"):
         format_table(HEADER, [["a"]])
     with pytest.raises(ValueError, match="table_format is 'html'; it must be text, csv, markdown or latex"):
         format_table(HEADER, ROWS, "html")  # type: ignore[arg-type]

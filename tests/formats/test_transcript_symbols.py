@@ -23,7 +23,10 @@ def test_other_names_are_kept():
         ("  ", "has no symbol"),
         ("a b(2)", r"symbol 'b\(2\)' has a bracket"),
         (";;a b", "begins a line with ;;"),
-        ("a (b)", r"symbol '\(b\)' has a bracket, which trn files cannot hold .it marks what may be missing.; replace"),
+        (
+            "a (b)",
+            r"symbol '\(b\)' has a bracket, which trn files cannot hold .they mark optional symbols there.; replace",
+        ),
         ("a b\x1b[2J", r"symbol 'b\\x1b\[2J' has '\\x1b', a control character; replace it"),
         ("a { b / t / @ } c", "has alternatives, '{ b / t / @ }', of which one must be chosen; write the symbols"),
         ("a {b/t} c", "has alternatives, '{b/t}'"),

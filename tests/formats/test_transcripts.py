@@ -37,7 +37,7 @@ def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("ah b\n", r"x.trn:1: 'ah b' is not 'phones \(utterance\)'"),
-        ("ah (a)\nb (a)\n", "x.trn:2: utterance a is there a second time"),
+        ("ah (a)\nb (a)\n", "x.trn:2: duplicate utterance id a .listed a second time."),
         ("ah (b) k (u1)\n", r"x.trn:1: symbol '\(b\)' has a bracket, .* replace it"),
         ("ah (u1)\rb (u2)\n", "x.trn:1: symbol '.u1.' has a bracket"),
         ("\nah { b / t / @ } k (u1)\n", "x.trn:2: has alternatives, '{ b / t / @ }', of which one must be chosen"),
@@ -97,7 +97,7 @@ def test_stm_has_speaker_and_end_in_seconds(tmp_path: Path) -> None:
     )
     lines = ["a-1 A a 0.0000 0.5000 t <s>", "a-2 A a 0.0000 0.0000", "b-1 A b 0.0000 1.2500 <O> <s> t"]
     assert (tmp_path / "x.stm").read_text().splitlines() == lines
-    with pytest.raises(ValueError, match="u: ends at nan s; must be 0 or later"):
+    with pytest.raises(ValueError, match="u: ends at nan s; the end must be 0 or later"):
         write_stm(tmp_path / "y.stm", {"u": ("s", float("nan"), ["t"])})
     with pytest.raises(ValueError, match="'s p' cannot be written"):
         write_stm(tmp_path / "y.stm", {"u": ("s p", 1.0, ["t"])})

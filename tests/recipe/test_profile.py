@@ -48,7 +48,7 @@ def test_without_sbatch_the_remedy_is_named(tmp_path, monkeypatch):
         ("stages: {train: [-a, 0-3]}", "stages: train: -a: the recipe sets it for each job"),
         ("options: [null]", "options: None is no option of sbatch; it must be text, such as --mem=8G"),
         ("options: [[--mem=8G]]", "no option of sbatch"),
-        ("options: &a [--mem=8G]\ngpu_options: *a", r"p.yaml:2: alias \*a: aliases are not read"),
+        ("options: &a [--mem=8G]\ngpu_options: *a", r"p.yaml:2: alias \*a: aliases are not allowed"),
         ("options: " + "[" * 600, "is nested too deeply|is not YAML"),
         ("- a", "must hold names and values"),
         ("a: [", "is not YAML"),
