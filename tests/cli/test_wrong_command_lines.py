@@ -86,7 +86,7 @@ prep table d corpus.tsv => d: does not exist; expected
 prep table --features raw corpus.tsv d => prep table: missing arguments: FILE.tsv, DATA (before --features, which takes
 prep kaldi none d => none: does not exist; name one with wav.scp
 prep kaldi folder d => folder: has neither a wav.scp nor a folder train; name the folders with --parts
-prep kaldi corpus.tsv d => corpus.tsv: is no folder; name one with wav.scp
+prep kaldi corpus.tsv d => corpus.tsv: is not a folder; name one with wav.scp
 prep kaldi folder d --parts =x => --parts =x: must be PART=FOLDER; such as dev=dev_clean
 data inof data => data: inof: is no action of cnn-mellin data; did you mean info?
 data info none => none: there is no such folder; name a folder that cnn-mellin prep wrote

@@ -152,9 +152,9 @@ def test_bytes_depend_on_the_seed_and_not_on_the_number_of_processes(tmp_path):
 def test_the_same_corpus_is_left_alone_and_another_refused(corpus):
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*")}
     assert make_demo_corpus(corpus, _UTTERANCES, seed=1) is False
-    with pytest.raises(UserError, match=r"corpus: holds another demo corpus \(seed 1 not 2\); delete it"):
+    with pytest.raises(UserError, match=r"corpus: holds another demo corpus \(seed is 1, not 2\); delete it"):
         make_demo_corpus(corpus, _UTTERANCES, seed=2)
-    with pytest.raises(UserError, match=r"\(num_utterances 60 not 70\)"):
+    with pytest.raises(UserError, match=r"\(num_utterances is 60, not 70\)"):
         make_demo_corpus(corpus, 70, seed=1)
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*")} == before
 
@@ -162,7 +162,7 @@ def test_the_same_corpus_is_left_alone_and_another_refused(corpus):
 def test_a_changed_corpus_is_noticed(corpus, tmp_path):
     shutil.copytree(corpus, tmp_path / "copy")
     next((tmp_path / "copy").rglob("*.PHN")).write_text("0 1 h#\n")
-    with pytest.raises(UserError, match="copy: the demo corpus has changed since it was made"):
+    with pytest.raises(UserError, match="copy: the demo corpus has been modified since it was made"):
         make_demo_corpus(tmp_path / "copy", _UTTERANCES, seed=1)
 
 

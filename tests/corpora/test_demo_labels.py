@@ -109,7 +109,7 @@ def test_elided_and_empty_events_are_no_phones():
 
 
 def test_an_unknown_mnemonic():
-    with pytest.raises(ValueError, match="mnemonic 'R2' is in no row"):
+    with pytest.raises(ValueError, match="mnemonic 'R2' is not in espeak_phones.tsv"):
         _labels(("R2", _tone(900)))
 
 

@@ -86,16 +86,16 @@ def test_one_part_alone_can_be_read(corpus):
 @pytest.mark.parametrize(
     ("labels", "line", "why"),
     [
-        ("0 4000 h#\n3999 8000 s\n", 2, "s begins at 3999, before 4000, where h# ends"),
-        ("0 4000 h#\n8000 4000 s\n", 2, "ends at 4000, before it begins at 8000"),
-        ("0 4000 h#\n4000 8000 shh\n", 2, "'shh' is none of TIMIT's 61 phones; did you mean 'sh'"),
-        ("0 4000 H#\n4000 8000 s\n", 1, "'H#' is none of TIMIT's 61 phones"),
+        ("0 4000 h#\n3999 8000 s\n", 2, "s begins at sample 3999, before h# ends at 4000; correct the times"),
+        ("0 4000 h#\n8000 4000 s\n", 2, "ends at sample 4000, before it begins at 8000; correct the times"),
+        ("0 4000 h#\n4000 8000 shh\n", 2, "'shh' is not one of TIMIT's 61 phones; did you mean 'sh'"),
+        ("0 4000 H#\n4000 8000 s\n", 1, "'H#' is not one of TIMIT's 61 phones"),
         ("0 4000 h#\n4000 s\n", 2, "cannot be read: '4000 s'; it must be first sample, end sample, text"),
         ("0.0 0.3 h#\n", 1, "cannot be read"),
         ("0 \xb2 h#\n", 1, "is not UTF-8"),
         (f"0 {'9' * 5000} h#\n", 1, "cannot be read: '0 9+'; it must be"),
-        ("0 4000 h#\n4000 9601 s\n", 2, "s lasts from 4000 to 9601, but SA1.WAV has 8000 samples"),
-        ("0 8000 h#\n8000 8100 s\n", 2, "s lasts from 8000 to 8100, but SA1.WAV has 8000 samples"),
+        ("0 4000 h#\n4000 9601 s\n", 2, "s lasts from sample 4000 to 9601, but SA1.WAV has 8000 samples; copy"),
+        ("0 8000 h#\n8000 8100 s\n", 2, "s lasts from sample 8000 to 8100, but SA1.WAV has 8000 samples; copy"),
         ("0 4000 h#\n4000 8000 s\xff\n", 2, r"is not UTF-8 text \(byte 0xff\)"),
         ("\n", None, "is empty; copy it from the corpus again"),
     ],
@@ -157,23 +157,23 @@ def test_a_sentence_file_of_several_lines(corpus):
 def test_an_utterance_that_is_there_twice(corpus):
     home = _home(corpus)
     shutil.copy(home / "SA1.PHN", home / "sa1.phn")
-    with pytest.raises(CorpusError, match=r"sa1\.phn: is sa1\.phn once more, after SA1\.PHN"):
+    with pytest.raises(CorpusError, match=r"sa1\.phn: duplicate file sa1\.phn, as SA1\.PHN"):
         read_timit(corpus)
 
 
 @pytest.mark.parametrize("place", ["TEST/DR1/FXAA0", "TRAIN/DR2/fxaa0"])
 def test_a_speaker_in_two_places(corpus, place):
     shutil.copytree(_home(corpus), corpus / place)
-    with pytest.raises(CorpusError, match=f"{place}: is speaker fxaa0 once more, after .*TRAIN/DR1/FXAA0"):
+    with pytest.raises(CorpusError, match=f"{place}: duplicate speaker fxaa0, as in .*TRAIN/DR1/FXAA0"):
         read_timit(corpus)
 
 
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("TRAIN/DR9", "is no dialect region.*; rename or delete it"),
-        ("TRAIN/DR1/BERT", "is no name of a speaker.*; rename or delete it"),
-        ("TRAIN/DR1/@eaDir", "is no name of a speaker.*; rename or delete it"),
+        ("TRAIN/DR9", "is not a dialect region.*; rename or delete it"),
+        ("TRAIN/DR1/BERT", "is not the name of a speaker.*; rename or delete it"),
+        ("TRAIN/DR1/@eaDir", "is not the name of a speaker.*; rename or delete it"),
         ("TRAIN/DR1/FXZZ0", "holds no utterance"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_folder_that_is_not_TIMITs(corpus, place, why):  # noqa: N802
 
 def test_a_file_that_is_no_prompt(corpus):
     (_home(corpus) / "HELLO.TXT").write_text("hello")
-    with pytest.raises(CorpusError, match=r"HELLO\.TXT: is no name of a prompt"):
+    with pytest.raises(CorpusError, match=r"HELLO\.TXT: is not the name of a prompt"):
         read_timit(corpus)
 
 
@@ -206,7 +206,7 @@ def test_no_corpus(tmp_path):
     with pytest.raises(CorpusError, match="nowhere: does not exist"):
         read_timit(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
-    with pytest.raises(CorpusError, match="file: is no folder"):
+    with pytest.raises(CorpusError, match="file: is not a folder"):
         read_timit(tmp_path / "file")
     (tmp_path / "a").mkdir()
     with pytest.raises(CorpusError, match="holds no folder TRAIN or TEST"):

@@ -49,7 +49,7 @@ def test_choices(whole, choice, counts):
 
 def test_one_utterance_or_phone_too_few_is_noticed(whole):
     fewer = [utterance for utterance in whole if utterance.utterance_id != "fxaa0-sa1"]
-    with pytest.raises(CorpusError, match=r"is no whole TIMIT: it has 6299 utterances, not 6300; use --partial"):
+    with pytest.raises(CorpusError, match=r"is not a whole TIMIT: it has 6299 utterances, not 6300; use --partial"):
         timit_partitions(fewer)
     i = next(i for i, utterance in enumerate(whole) if utterance.utterance_id.startswith("fdhc0-si"))
     cut = [*whole[:i], replace(whole[i], phones=whole[i].phones[:-1]), *whole[i + 1 :]]
@@ -79,7 +79,7 @@ def test_speakers_of_TIMIT_keep_their_part_in_a_partial_corpus(tmp_path, synthet
 
 @pytest.mark.parametrize(
     ("leave_out", "why"),
-    [("train", "leaves partition train empty; it needs more speakers in TRAIN"), ("test", "partition dev empty")],
+    [("train", "partition train is empty; add speakers to TRAIN"), ("test", "partition dev is empty")],
 )
 def test_an_empty_partition(small, leave_out, why):
     with pytest.raises(CorpusError, match=why):
@@ -87,5 +87,5 @@ def test_an_empty_partition(small, leave_out, why):
 
 
 def test_no_utterance_at_all():
-    with pytest.raises(CorpusError, match="is no whole TIMIT: it has 0 speakers"):
+    with pytest.raises(CorpusError, match="is not a whole TIMIT: it has 0 speakers"):
         timit_partitions([])

@@ -1,1 +1,1 @@
-"""Corpora as records of utterances, with checks."""
+"""Readers of corpora (TIMIT, Kaldi folders, tables) and the synthesised demo corpus."""
