@@ -82,7 +82,7 @@ def test_class_probabilities_sum_to_one_without_the_end(training_sentences: list
 
 def test_other_tokens_are_refused_by_name(training_sentences: list[list[str]], tmp_path: Path) -> None:
     write_arpa(tmp_path / "lm.arpa", estimate_kneser_ney(training_sentences, TOKENS))
-    with pytest.raises(DataError, match=r"lm.arpa: 1 tokens are not in the language model: x; both must be of one"):
+    with pytest.raises(DataError, match=r"lm.arpa: 1 tokens are not in the language model: x; both must use"):
         NgramModel.from_arpa(tmp_path / "lm.arpa", [*TOKENS, "x"])
     with pytest.raises(DataError, match=r"2 words of the language model are not among the tokens: a, b; both"):
         NgramModel.from_arpa(tmp_path / "lm.arpa", TOKENS[:3])

@@ -326,7 +326,8 @@ def _recorded(
     speech *= stream.uniform(0.25, 0.7) * 32767 / np.abs(speech).max()
     level = np.sqrt(np.mean(speech**2)) * 10 ** (-speaker.noise_db / 20)
     noisy = speech + level * stream.standard_normal(len(speech))
-    return np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
+    recorded: NDArray[np.int16] = np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
+    return recorded
 
 
 def corpus_digest(directory: str | Path) -> str:

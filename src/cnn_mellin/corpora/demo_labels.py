@@ -87,7 +87,8 @@ def _silences(samples: NDArray[np.int16], sample_rate_hz: int) -> NDArray[np.boo
     window = max(int(_LEVEL_WINDOW_S * sample_rate_hz), 1)
     energy = np.concatenate([np.zeros(window), np.cumsum(samples.astype(np.float64) ** 2)])
     level = energy[window:] - energy[:-window]
-    return level <= level.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_PEAK_DB / 10)
+    silent: NDArray[np.bool_] = level <= level.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_PEAK_DB / 10)
+    return silent
 
 
 def _silence_before(

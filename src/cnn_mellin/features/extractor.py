@@ -205,7 +205,7 @@ class FeatureExtractor(torch.nn.Module):
             return signal.new_zeros(0, self.num_coefficients)
         padded = self._mirrored(signal, self._before, (num_frames - 1) * self._shift + self._length)
         frames = padded.unfold(0, self._length, self._shift)
-        return torch.cat([self._coefficients(some, config) for some in frames.split(_FRAMES_AT_ONCE)])
+        return torch.cat([self._coefficients(some, config) for some in torch.split(frames, _FRAMES_AT_ONCE)])
 
     def _mirrored(self, signal: torch.Tensor, before: int, total: int) -> torch.Tensor:
         """Extend the signal by mirroring: `total` samples, from `before` samples before its start."""
@@ -221,7 +221,7 @@ class FeatureExtractor(torch.nn.Module):
         spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), self._transform_size).abs()
         if config.use_power:
             spectrum = spectrum.square()
-        coefficients = spectrum @ self.filters.to(frames.dtype)
+        coefficients: torch.Tensor = spectrum @ self.filters.to(frames.dtype)
         if config.include_energy:
             energy = frames.square().mean(1, keepdim=True)
             if not config.use_power:

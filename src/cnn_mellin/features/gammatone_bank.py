@@ -111,7 +111,8 @@ class GammatoneBank:
     def _in_frequency(self, index: int, omega: NDArray[np.float64]) -> NDArray[np.complex128]:
         below: NDArray[np.complex128] = (self._alpha[index] + 1j * (omega - self._xi[index])) ** self._order
         gain = np.exp(self._log_c[index]) * factorial(self._order - 1)
-        return np.exp(-1j * omega * self._offset[index]) * gain / below
+        response: NDArray[np.complex128] = np.exp(-1j * omega * self._offset[index]) * gain / below
+        return response
 
     def _support(self, index: int) -> tuple[int, int]:
         """First and last sample, computed as in pydrobert-speech 0.3.0, because lengths and features depend on them.

@@ -21,8 +21,8 @@ class ShortIntegration(torch.nn.Module):
     """Computes frames of magnitudes of filtered signals, weighted by a window over two shifts.
 
     Let x be the signal (zero outside), h_k filter k, c the index of its sample 0, and S the shift. Then
-    y_k = |x * h_k|, and frame i is the sum of y_k[c - S + i S ... c + S - 1 + i S] times the window; causal frames start
-    at c + i S. The energy, which precedes the filters, integrates |x| likewise.
+    y_k = |x * h_k|, and frame i is the sum of y_k[c - S + i S ... c + S - 1 + i S] times the window; causal frames
+    start at c + i S. The energy, which precedes the filters, integrates |x| likewise.
 
     Args:
         config: settings.

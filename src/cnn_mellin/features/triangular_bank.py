@@ -60,7 +60,8 @@ class TriangularBank:
         samples = np.arange(1, width + 1)
 
         def wave(corner: float) -> NDArray[np.complex128]:
-            return np.exp(1j * corner * samples)
+            values: NDArray[np.complex128] = np.exp(1j * corner * samples)
+            return values
 
         rise, fall = mid - left, right - mid
         sides = ((right - left) * wave(mid) - fall * wave(left) - rise * wave(right)) / samples**2

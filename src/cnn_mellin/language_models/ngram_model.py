@@ -120,7 +120,9 @@ class NgramModel:
         """Log probabilities (S, V) renormalised over the classes, for a search that does not predict sentence ends."""
         over_classes = self.log_probs[:, :-1]
         highest = over_classes.max(axis=1, keepdims=True)
-        return over_classes - highest - np.log(np.exp(over_classes - highest).sum(axis=1, keepdims=True))
+        totals = np.exp(over_classes - highest).sum(axis=1, keepdims=True)
+        normalised: npt.NDArray[np.float64] = over_classes - highest - np.log(totals)
+        return normalised
 
 
 def _contexts(ngrams: Ngrams, class_of: Mapping[str, int]) -> dict[tuple[str, ...], int]:
