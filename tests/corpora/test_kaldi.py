@@ -39,7 +39,7 @@ def test_without_segments_recordings_are_utterances(folder):
     assert [(u.utterance_id, u.start_s, u.end_s) for u in found] == [("r1", 0.0, None), ("r2", 0.0, None)]
 
 
-def test_names_in_wav_scp_are_told_with_their_line(folder):
+def test_the_error_names_the_line_of_a_faulty_name_in_wav_scp(folder):
     (folder / "segments").unlink()
     write(folder, "wav.scp", "r1 r1.wav", "", "r/2 r2.wav")
     with pytest.raises(CorpusError, match="wav.scp:3: utterance 'r/2' has '/'; .*; rename it"):
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_named(folder, name, lines, message):
         read_kaldi(folder, audio_root=folder)
 
 
-def test_names_in_two_forms_are_told_apart(folder):
+def test_the_error_shows_names_that_only_look_the_same(folder):
     write(folder, "segments", "caf\xe9 r1 0 1")
     write(folder, "text", "cafe\u0301 a")
     with pytest.raises(
@@ -94,13 +94,13 @@ def test_names_in_two_forms_are_told_apart(folder):
 
 
 @pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk"])
-def test_missing_files_are_named(folder, name):
+def test_the_error_names_missing_files(folder, name):
     (folder / name).unlink()
     with pytest.raises(CorpusError, match=f"{name}: does not exist"):
         read_kaldi(folder, audio_root=folder)
 
 
-def test_parts(folder):
+def test_partitions_are_found_by_their_folders(folder):
     assert kaldi_parts(folder) == {"train": folder}
     for name in ("train", "dev_clean", "dev", "ext"):
         (folder / "data" / name).mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_parts(folder):
         kaldi_parts(folder / "none")
 
 
-def test_an_utterance_in_two_parts_is_named(folder):
+def test_an_utterance_in_two_partitions_is_refused(folder):
     assert {part: len(utterances) for part, utterances in read_kaldi_parts(folder, audio_root=folder).items()} == {
         "train": 3
     }

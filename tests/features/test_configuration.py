@@ -35,13 +35,13 @@ def test_shipped_configurations_are_valid(feature_type):
         ({"bank": GABOR}, "f: name = None: choose from si, stft"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_it(content, message):
+def test_every_fault_is_one_line_that_names_the_setting(content, message):
     with pytest.raises(SettingsError, match=message) as caught:
         feature_configuration(content, "f")
     assert "\n" not in str(caught.value)
 
 
-def test_objects_may_be_called_by_alias_and_by_name_alone():
+def test_an_object_may_be_given_by_alias_or_only_by_its_name():
     config = feature_configuration({"alias": "stft", "bank": "fbank", "window_function": {"alias": "hann"}})
     assert (config.name, config.bank.name) == ("stft", "fbank")
     assert config.window_function is not None
@@ -57,7 +57,7 @@ def test_objects_may_be_called_by_alias_and_by_name_alone():
         {"name": "si", "bank": GABOR, "window_function": {"name": "gamma", "peak": 0.5}},
     ],
 )
-def test_content_gives_the_same_configuration_again(content):
+def test_the_content_gives_the_same_configuration(content):
     config = feature_configuration(content)
     assert feature_configuration(as_content(config)) == config
 

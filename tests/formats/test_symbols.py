@@ -4,7 +4,7 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.formats.symbols import read_symbols, write_symbols
 
 
-def test_reads_back_what_was_written(tmp_path):
+def test_written_symbols_are_read_back(tmp_path):
     write_symbols(tmp_path / "ext", ["sil", "aa", "zh"])
     assert read_symbols(tmp_path / "ext") == ["sil", "aa", "zh"]
     assert (tmp_path / "ext" / "id2token.txt").read_text() == "0 sil\n1 aa\n2 zh\n"
@@ -30,11 +30,11 @@ def test_wrong_lines_are_named(tmp_path, text, message):
         read_symbols(tmp_path)
 
 
-def test_missing_file_is_named(tmp_path):
+def test_the_error_names_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="token2id.txt: does not exist"):
         read_symbols(tmp_path)
 
 
-def test_byte_order_mark_is_no_part_of_the_first_symbol(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_symbol(tmp_path):
     (tmp_path / "token2id.txt").write_bytes(b"\xef\xbb\xbfa 0\r\n{ 1\r\n")
     assert read_symbols(tmp_path) == ["a", "{"]

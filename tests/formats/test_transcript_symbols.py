@@ -12,7 +12,7 @@ def test_names_that_break_the_rule_are_refused(name):
         require_name(name, Path("utt2spk"), 3)
 
 
-def test_other_names_are_kept():
+def test_valid_names_are_accepted():
     for name in ("faaa0-sx1", "häll_1.2;x", "日本"):
         assert require_name(name, Path("text"), 1) == name
 
@@ -41,7 +41,7 @@ def test_symbols_that_no_transcript_can_hold_are_refused(text, message):
 
 
 @pytest.mark.parametrize("text", ['"s i', "{ r t }", "} {", "a @ {", "t/d { b", "/ a /", "<sil> _", "日 ɛ́"])
-def test_marks_of_phonetic_alphabets_are_symbols(text):
+def test_signs_of_phonetic_alphabets_are_symbols(text):
     assert parse_transcript(text, Path("text"), 7) == tuple(text.split())
 
 

@@ -28,7 +28,7 @@ ngram 2=1
 
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz"])
-def test_what_was_written_is_read_back(tmp_path: Path, name: str) -> None:
+def test_a_written_file_is_read_back(tmp_path: Path, name: str) -> None:
     write_arpa(tmp_path / name, NGRAMS)
     assert read_arpa(tmp_path / name) == NGRAMS
     first = (tmp_path / name).read_bytes()
@@ -44,7 +44,7 @@ def test_entries_are_tab_separated(tmp_path: Path) -> None:
     assert "-0.125\t<s> t" in lines
 
 
-def test_spaces_comments_and_left_out_weights_are_read(tmp_path: Path) -> None:
+def test_spaces_comments_and_omitted_weights_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "lm").write_text(TEXT)
     assert read_arpa(tmp_path / "lm") == [{("a",): (-0.5, -0.25), ("b",): (-0.5, 0.0)}, {("a", "b"): (-0.1, 0.0)}]
     assert arpa_tokens(read_arpa(tmp_path / "lm")) == ["a", "b"]
@@ -112,7 +112,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         ("A comment.", "\ufeff"),
     ],
 )
-def test_forms_of_other_toolkits_are_read(tmp_path: Path, old: str, new: str) -> None:
+def test_files_of_other_toolkits_are_read(tmp_path: Path, old: str, new: str) -> None:
     text = TEXT.replace(old, new)
     unigrams = {("a",): (-0.5, -0.25), ("b",): (-0.5, 0.0)}
     if "-0.2\tc" in new:
@@ -121,7 +121,7 @@ def test_forms_of_other_toolkits_are_read(tmp_path: Path, old: str, new: str) ->
     assert read_arpa(tmp_path / "lm") == [unigrams, {("a", "b"): (-0.1, 0.0)}]
 
 
-def test_a_compressed_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lm.gz").write_bytes(gzip.compress(TEXT.encode() + b" " * (1 << 24)))
     with pytest.raises(DataError, match="lm.gz: grows from .* unlike text"):
         read_arpa(tmp_path / "lm.gz")

@@ -23,7 +23,7 @@ def voc(*blocks):
 @pytest.mark.parametrize(
     "content", [au(0xFFFFFFFF), au(0), au(0x7FFFFFFF), au(6000), au(0xFFFFFFFF, LITTLE, "<"), voc(LITTLE)], ids=range(6)
 )
-def test_lengths_known_and_unknown(tmp_path, content):
+def test_known_and_unknown_lengths_are_read(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
 
@@ -43,7 +43,7 @@ def test_lengths_known_and_unknown(tmp_path, content):
     ],
     ids=range(9),
 )
-def test_what_is_wrong_is_said(tmp_path, content, message):
+def test_every_fault_is_named(tmp_path, content, message):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(AudioError, match=f"a: {message}"):
         read_audio(tmp_path / "a")

@@ -19,7 +19,7 @@ def pages(content: bytes) -> list[bytes]:
     return [content[first:end] for first, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def test_all_pages_are_all_samples(tmp_path, content):
+def test_a_file_with_all_pages_is_read_completely(tmp_path, content):
     assert len(pages(content)) > 3
     assert len(read_audio(tmp_path / "whole")) == len(NOISE)
 
@@ -36,13 +36,13 @@ def test_all_pages_are_all_samples(tmp_path, content):
         (lambda found: found * 3, "is 3 Ogg files joined, of which only the first can be read"),
     ],
 )
-def test_pages_that_are_missing_or_joined(tmp_path, content, change, message):
+def test_missing_and_joined_pages_are_refused(tmp_path, content, change, message):
     (tmp_path / "a").write_bytes(b"".join(change(pages(content))))
     with pytest.raises(AudioError, match=f"a: {message}"):
         read_audio(tmp_path / "a")
 
 
-def test_audio_side_by_side_is_refused(tmp_path, content):
+def test_parallel_audio_streams_are_refused(tmp_path, content):
     found = pages(content)
     other = [page[:14] + b"zzzz" + page[18:] for page in found]
     both = [found[0], other[0], *(page for pair in zip(found[1:], other[1:], strict=True) for page in pair)]

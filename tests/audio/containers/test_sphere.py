@@ -26,12 +26,12 @@ def sphere(*changes: str, header: str = "   1024", body: bytes = BODY) -> bytes:
     return f"NIST_1A\n{header}\n{text}end_head\n".encode().ljust(1024) + body
 
 
-def test_a_count_of_0_with_samples_is_unknown(tmp_path):
+def test_a_count_of_0_before_samples_means_unknown(tmp_path):
     (tmp_path / "a").write_bytes(sphere("sample_count -i 0"))
     assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
 
 
-def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
+def test_bytes_after_the_samples_give_a_warning_and_are_not_read(tmp_path):
     (tmp_path / "a").write_bytes(sphere() + b"\1" * 600)
     with pytest.warns(UserWarning, match="a: 600 bytes after its 1000 samples are not read"):
         assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
@@ -61,7 +61,7 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
     ],
     ids=range(15),
 )
-def test_absurd_headers_are_one_line_and_little_memory(tmp_path, content, message):
+def test_absurd_headers_are_refused_in_one_line_and_little_memory(tmp_path, content, message):
     (tmp_path / "a").write_bytes(content)
     tracemalloc.start()
     with pytest.raises(AudioError, match=f"a: .*{message}") as caught:
