@@ -181,7 +181,11 @@ def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
     reference = trained / "data" / "ext" / "dev.ref.trn"
     reference.write_text("sil b (s1-u)\n")
     for out, options, message in (
-        (trained / "model" / "model.json", [], "and is not a trn file; name another file, or move this one away"),
+        (
+            trained / "model" / "model.json",
+            [],
+            "exists and is not a trn file; name another file, or move this one away",
+        ),
         (tmp_path / "notes.txt", [], "exists and is not a trn file"),
         (reference, [], "is a reference of prepared data; name another file"),
         (trained / "data" / "dev", [], "is an input; name another output"),
