@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The user's cache is a folder of this run, here and in the processes that it starts."""
+    """Use a temporary folder as the user's cache, in this process and its children."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -23,7 +23,7 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def synthetic_timit() -> Callable[..., Path]:
-    """`synthetic_timit(folder, full=False, lower=False, ...)` writes a tree of TIMIT's shape."""
+    """`synthetic_timit(folder, full=False, lower=False, ...)` writes a corpus in TIMIT's layout."""
     write: Callable[..., Path] = _module(_HERE / "corpora" / "synthetic_timit.py").write_synthetic_timit
     return write
 

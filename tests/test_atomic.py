@@ -17,11 +17,11 @@ from cnn_mellin.errors import DataError
 
 
 def directory(path):
-    """A folder that takes the place of any other."""
+    """An atomic directory that may replace any folder."""
     return atomic_directory(path, what="example", is_own=lambda _: True)
 
 
-def test_file_is_not_there_until_the_block_ends(tmp_path):
+def test_the_file_does_not_change_until_the_block_ends(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with atomic_file(path) as file:
@@ -32,7 +32,7 @@ def test_file_is_not_there_until_the_block_ends(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path):
+def test_the_error_names_the_missing_folder(tmp_path):
     with (
         pytest.raises(FileNotFoundError, match="the folder does not exist; make it first") as caught,
         atomic_file(tmp_path / "new" / "a.txt"),
@@ -55,7 +55,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["old"]
 
 
-def test_directory_replaces_an_older_one_whole(tmp_path):
+def test_a_directory_replaces_an_older_one_completely(tmp_path):
     path = tmp_path / "d"
     for content in ("first", "second"):
         with directory(path) as folder:
@@ -65,7 +65,7 @@ def test_directory_replaces_an_older_one_whole(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["d"]
 
 
-def test_directory_is_not_there_after_an_error(tmp_path):
+def test_an_error_leaves_no_directory(tmp_path):
     def fail() -> None:
         with directory(tmp_path / "d") as folder:
             (folder / "half").write_text("")
@@ -76,7 +76,7 @@ def test_directory_is_not_there_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
+def test_the_next_writer_deletes_the_leftovers_of_a_killed_process(tmp_path):
     program = f"""
         import time
         from cnn_mellin.atomic import atomic_directory
@@ -100,7 +100,7 @@ def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
 
 
 def started(program: str) -> subprocess.Popen:
-    """A process that runs a program and has printed a line."""
+    """Start a Python program and wait for its first line."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
     )
@@ -161,7 +161,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path, number, next_run):
     assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
 
 
-def test_two_processes_of_one_name_leave_each_other_alone_and_the_last_wins(tmp_path):
+def test_of_two_processes_that_write_the_same_name_the_last_one_wins(tmp_path):
     path = tmp_path / "v"
     first = started(WRITER.format(path=str(path), content="first"))
     second = started(WRITER.format(path=str(path), content="second"))
@@ -172,7 +172,7 @@ def test_two_processes_of_one_name_leave_each_other_alone_and_the_last_wins(tmp_
     assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
 
 
-def test_a_lock_that_a_killed_process_left_is_deleted(tmp_path):
+def test_the_lock_of_a_killed_process_is_deleted(tmp_path):
     process = started(WRITER.format(path=str(tmp_path / "v"), content="half"))
     process.kill()
     ended(process)
@@ -184,7 +184,7 @@ def test_a_lock_that_a_killed_process_left_is_deleted(tmp_path):
 
 
 @pytest.mark.parametrize(("living", "next_name"), [("v.2", "v"), ("v", "v.2"), ("v.abcd1234", "v")])
-def test_a_name_that_begins_like_another_is_another(tmp_path, living, next_name):
+def test_names_with_a_common_prefix_do_not_disturb_each_other(tmp_path, living, next_name):
     process = started(WRITER.format(path=str(tmp_path / living), content="whole"))
     with directory(tmp_path / next_name) as folder:
         (folder / "own").write_text("")
@@ -196,7 +196,7 @@ def test_a_name_that_begins_like_another_is_another(tmp_path, living, next_name)
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_last_of_many_writers_at_once_is_whole(tmp_path):
+def test_concurrent_writers_leave_one_complete_folder(tmp_path):
     def write(number: int) -> None:
         for _ in range(20):
             with directory(tmp_path / "v") as folder:
@@ -210,7 +210,7 @@ def test_the_last_of_many_writers_at_once_is_whole(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
 
 
-def test_a_file_that_a_killed_process_left_is_deleted_by_the_next(tmp_path):
+def test_the_next_writer_deletes_the_partial_file_of_a_killed_process(tmp_path):
     program = f"""
         import time
         from cnn_mellin.atomic import atomic_file
@@ -219,7 +219,7 @@ def test_a_file_that_a_killed_process_left_is_deleted_by_the_next(tmp_path):
             time.sleep(60)
     """
     process = started(program)
-    with atomic_file(tmp_path / "a.txt") as file:  # it lives
+    with atomic_file(tmp_path / "a.txt") as file:  # the writer is alive
         file.write("own")
     assert len(list(tmp_path.glob(".a.txt.*.partial"))) == 1
     process.kill()
@@ -229,7 +229,7 @@ def test_a_file_that_a_killed_process_left_is_deleted_by_the_next(tmp_path):
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["whole"]
 
 
-def test_what_an_earlier_version_left_is_deleted_or_put_back(tmp_path):
+def test_leftovers_of_earlier_versions_are_deleted_or_restored(tmp_path):
     for name in (".v.abcd_123.partial/old", ".w.abcd_123.partial/old", "w", ".x.abcd_123.partial"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / ".v.abcd_123.partial" / "old" / "data").write_text("")
@@ -243,15 +243,15 @@ def test_what_an_earlier_version_left_is_deleted_or_put_back(tmp_path):
     assert [entry.name for entry in (tmp_path / "v").iterdir()] == ["data"]
 
 
-def test_no_name_is_taken_from_what_is_not_known(tmp_path, monkeypatch):
+def test_a_file_or_folder_of_another_kind_is_not_replaced(tmp_path, monkeypatch):
     (tmp_path / "here" / "thesis").mkdir(parents=True)
     (tmp_path / "file").write_text("precious")
     monkeypatch.chdir(tmp_path / "here")
-    cases = {"thesis/..": "here", "..": "here", "/": "here", ".": "here", "../file": "is no folder"}
+    cases = {"thesis/..": "here", "..": "here", "/": "here", ".": "here", "../file": "is not a folder"}
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes").write_text("precious")
     (tmp_path / "link").symlink_to("other")
-    cases |= {"../other": "is no example; name another folder", "../link": "is no example; name another folder"}
+    cases |= {"../other": "is not an example; name another folder", "../link": "is not an example; name another folder"}
     for name, message in cases.items():
         message = "is the current folder or holds it; name a new folder" if message == "here" else message
         with (
@@ -265,20 +265,20 @@ def test_no_name_is_taken_from_what_is_not_known(tmp_path, monkeypatch):
     assert (tmp_path / "here" / "thesis" / "new").exists()
 
 
-def test_what_comes_while_a_folder_is_written_is_not_replaced(tmp_path):
+def test_a_folder_that_appears_during_writing_is_not_replaced(tmp_path):
     def write() -> None:
         with atomic_directory(tmp_path / "new" / "v", what="example", is_own=lambda _: False) as folder:
             (folder / "whole").write_text("")
             (tmp_path / "new" / "v").mkdir()
             (tmp_path / "new" / "v" / "notes").write_text("precious")
 
-    with pytest.raises(DataError, match="exists and is no example"):
+    with pytest.raises(DataError, match="exists and is not an example"):
         write()
     assert (tmp_path / "new" / "v" / "notes").read_text() == "precious"
     assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["v"]
 
 
-def test_a_symbolic_link_to_a_folder_stays_one(tmp_path):
+def test_a_symbolic_link_to_a_folder_is_kept(tmp_path):
     (tmp_path / "far" / "v").mkdir(parents=True)
     (tmp_path / "v").symlink_to("far/v")
     with directory(tmp_path / "v") as folder:
@@ -287,7 +287,7 @@ def test_a_symbolic_link_to_a_folder_stays_one(tmp_path):
     assert (tmp_path / "far" / "v" / "new").exists()
 
 
-def test_a_folder_made_for_a_name_goes_when_its_writer_fails(tmp_path):
+def test_parent_folders_are_removed_again_after_an_error(tmp_path):
     def fail() -> None:
         with directory(tmp_path / "a" / "b" / "c"):
             raise RuntimeError("stopped")
@@ -297,14 +297,14 @@ def test_a_folder_made_for_a_name_goes_when_its_writer_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_device_is_written_to_and_stays_one(tmp_path):
+def test_a_device_is_written_to_and_kept(tmp_path):
     with atomic_file("/dev/null") as file:
         file.write("gone")
     assert Path("/dev/null").is_char_device()
     with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"), atomic_file(tmp_path):
         pass
     with (
-        pytest.raises(OSError, match="has a name of more than 237 bytes; shorten it"),
+        pytest.raises(OSError, match="the name has more than 237 bytes; shorten it"),
         atomic_file(tmp_path / (240 * "a")),
     ):
         pass

@@ -5,7 +5,7 @@ import pytest
 from cnn_mellin.bounded_map import bounded_map
 
 
-def test_order_is_kept_and_no_more_than_asked_runs_ahead():
+def test_the_order_is_kept_and_at_most_ahead_calls_are_pending():
     begun: list[int] = []
 
     def work(i: int) -> int:
@@ -19,7 +19,7 @@ def test_order_is_kept_and_no_more_than_asked_runs_ahead():
             assert len(begun) <= taken + 6
 
 
-def test_an_error_comes_in_its_place():
+def test_an_error_is_raised_in_its_place():
     def work(i: int) -> float:
         return 1 / (2 - i)
 

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 @pytest.fixture
 def without(monkeypatch):
-    """`without("optuna", ...)`: these modules are not found."""
+    """`without("optuna", ...)` hides modules from `find_spec`."""
     find = importlib.util.find_spec
 
     def hide(*names: str) -> None:
@@ -28,7 +28,7 @@ def without(monkeypatch):
     return hide
 
 
-def test_the_table_is_that_of_the_project_file():
+def test_the_table_matches_the_project_file():
     for extra, packages in EXTRAS.items():
         listed = PROJECT["optional-dependencies"][extra]
         own = [package for package in listed if not package.startswith("cnn-mellin[")]
@@ -36,14 +36,14 @@ def test_the_table_is_that_of_the_project_file():
     assert set(EXTRAS) == set(PROJECT["optional-dependencies"]) - {"dev"}
 
 
-def test_every_module_of_the_table_is_what_its_package_installs():
+def test_every_module_of_the_table_is_installed_by_its_package():
     pytest.importorskip("optuna", reason="the extras are not installed")
     for packages in EXTRAS.values():
         for module in packages:
             assert importlib.util.find_spec(module) is not None, module
 
 
-def test_all_that_is_missing_is_named_with_one_command_for_all_extras(without):
+def test_one_message_names_all_missing_packages_and_one_command(without):
     without("snakemake", "sklearn")
     with pytest.raises(MissingPackageError) as raised:
         require_packages("recipe", ["workflow", "report", "search"])
@@ -55,8 +55,8 @@ def test_all_that_is_missing_is_named_with_one_command_for_all_extras(without):
     )
 
 
-def test_the_command_installs_from_the_folder_that_the_package_was_installed_from(tmp_path, monkeypatch):
-    """With a real installation's record of its origin, and without."""
+def test_the_command_names_the_folder_that_the_package_was_installed_from(tmp_path, monkeypatch):
+    """With and without the record of origin that pip writes."""
     site = tmp_path / "site"
     record = site / "cnn_mellin-0.1.0.dist-info"
     record.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_the_command_installs_from_the_folder_that_the_package_was_installed_fro
     assert said().endswith("-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10'")
 
 
-def test_a_module_that_only_an_import_found_missing_is_named():
+def test_the_error_names_a_module_that_failed_to_import():
     error = missing_packages("optim run", ["search"], ["psycopg"])
     assert str(error).startswith("optim run: needs psycopg, which is not installed; install the extra search with: ")
 
@@ -100,7 +100,7 @@ def test_a_module_that_only_an_import_found_missing_is_named():
         ("data plot part x a.png", "matplotlib", "report"),
     ],
 )
-def test_every_command_names_the_extras_that_it_needs_before_it_begins(
+def test_every_command_checks_its_extras_before_it_begins(
     arguments, module, extra, without, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_every_command_names_the_extras_that_it_needs_before_it_begins(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.trn", "b.trn"]
 
 
-def test_a_driver_that_no_url_names_is_not_needed(without, tmp_path, monkeypatch, capsys):
+def test_a_driver_is_needed_only_if_the_url_names_it(without, tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna", reason="the extra search is not installed")
     monkeypatch.chdir(tmp_path)
     without("psycopg", "pg8000", "pymysql")
@@ -123,7 +123,7 @@ def test_a_driver_that_no_url_names_is_not_needed(without, tmp_path, monkeypatch
     assert "not installed" not in capsys.readouterr().err
 
 
-def test_no_page_and_no_message_names_an_index_that_does_not_have_the_package():
+def test_no_page_or_message_installs_the_package_from_an_index():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py"), ROOT / "environment.yaml"]
     wrong = [page.name for page in pages if re.search(r"pip install [^\n]*cnn-mellin\[", page.read_text("utf-8"))]
     assert wrong == []

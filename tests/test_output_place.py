@@ -7,7 +7,7 @@ from cnn_mellin.errors import SettingsError
 from cnn_mellin.output_place import require_apart, require_output_file
 
 
-def test_a_place_is_no_input_and_holds_none(tmp_path, monkeypatch):
+def test_an_output_is_not_an_input_and_contains_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exp" / "model").mkdir(parents=True)
     (tmp_path / "exp" / "a.trn").write_text("x (a)\n")
@@ -17,16 +17,16 @@ def test_a_place_is_no_input_and_holds_none(tmp_path, monkeypatch):
     require_apart("exp/new", "exp/model", "none", inside=False)
     for out, read, how in (
         ("exp/model", "exp/model", "is an input"),
-        ("exp/model/", "exp/model", "is exp/model"),
-        ("link", "exp/model", "is exp/model"),
-        ("exp/x/../model", "exp/model", "is exp/model"),
-        ("hard.trn", "exp/a.trn", "is exp/a.trn"),
-        ("exp", "exp/model", "holds exp/model"),
-        (".", "exp/a.trn", "holds exp/a.trn"),
-        ("/", "link", "holds link"),
-        ("exp/model/new", "exp/model", "lies in exp/model"),
+        ("exp/model/", "exp/model", "is the input exp/model"),
+        ("link", "exp/model", "is the input exp/model"),
+        ("exp/x/../model", "exp/model", "is the input exp/model"),
+        ("hard.trn", "exp/a.trn", "is the input exp/a.trn"),
+        ("exp", "exp/model", "contains the input exp/model"),
+        (".", "exp/a.trn", "contains the input exp/a.trn"),
+        ("/", "link", "contains the input link"),
+        ("exp/model/new", "exp/model", "lies inside the input exp/model"),
     ):
-        message = f"^{re.escape(out)}: {how}, which is read; name another place to write to$"
+        message = f"^{re.escape(out)}: {how}; name another output$"
         with pytest.raises(SettingsError, match=message):
             require_apart(out, read, inside=False)
 
@@ -46,7 +46,7 @@ OLDER = {
 
 
 @pytest.mark.parametrize("kind", OLDER)
-def test_only_files_of_the_kind_are_replaced(tmp_path, kind):
+def test_only_files_of_the_same_kind_are_replaced(tmp_path, kind):
     path = tmp_path / "out"
     require_output_file(path, kind)
     for content in (b"", OLDER[kind]):
@@ -58,16 +58,18 @@ def test_only_files_of_the_kind_are_replaced(tmp_path, kind):
         if kind == "arpa" and content == OLDER["arpa"]:
             continue
         path.write_bytes(content)
-        with pytest.raises(SettingsError, match=r"out: exists and is no .*; name another file, or move this one away$"):
+        with pytest.raises(
+            SettingsError, match=r"out: exists and is not an? .*; name another file, or move this one away$"
+        ):
             require_output_file(path, kind)
 
 
-def test_every_form_that_is_written_is_known(tmp_path):
+def test_every_format_of_a_kind_is_recognised(tmp_path):
     path = tmp_path / "out"
     path.write_bytes(gzip.compress(OLDER["arpa"]))
     require_output_file(path, "arpa")
     path.write_bytes(gzip.compress(b"thesis"))
-    with pytest.raises(SettingsError, match="exists and is no ARPA file"):
+    with pytest.raises(SettingsError, match="exists and is not an ARPA file"):
         require_output_file(path, "arpa")
     for text in (b'{\n  "model": {\n', b"model:\n  seed: 1\n"):
         path.write_bytes(text)
@@ -77,12 +79,12 @@ def test_every_form_that_is_written_is_known(tmp_path):
         require_output_file(path, "transcriptions")
 
 
-def test_folders_and_references_are_no_place_for_a_file(tmp_path):
+def test_folders_and_references_are_not_overwritten(tmp_path):
     with pytest.raises(SettingsError, match="is a folder; name a file"):
         require_output_file(tmp_path, "trn")
     reference = tmp_path / "test.ref.trn"
     reference.write_bytes(OLDER["trn"])
     require_output_file(reference, "trn")
     (tmp_path / "token2id.txt").write_text("a 0\n")
-    with pytest.raises(SettingsError, match="is the name of a reference beside prepared data; name another file"):
+    with pytest.raises(SettingsError, match="is a reference of prepared data; name another file"):
         require_output_file(reference, "trn")

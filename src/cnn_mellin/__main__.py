@@ -1,4 +1,4 @@
-"""The command line, as `python -m cnn_mellin`."""
+"""Entry point of `python -m cnn_mellin`."""
 
 import sys
 

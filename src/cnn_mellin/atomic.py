@@ -1,9 +1,9 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writing: files and folders appear complete or not at all.
 
-What is being written stands beside its final name as `.NAME.MARK.partial`, and a folder that is being replaced, for the
-moment between two renames, as `.NAME.MARK.old`. The writer holds a lock on `.NAME.MARK.lock` as long as it lives, so
-that others can tell its work from what a killed run left behind: that is deleted by the next run for the same name, and
-an older folder that has lost its name is given it back.
+Content is written to `.NAME.MARK.partial` beside the final name, then renamed. A folder that is being replaced is named
+`.NAME.MARK.old` between the two renames. The writer locks `.NAME.MARK.lock` while it lives, so that other processes can
+distinguish its files from those of a killed run. The next run that writes the same name deletes the latter, and renames
+a replaced folder back if the killed run had not put the new one in its place.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from cnn_mellin.errors import DataError
 __all__ = ["atomic_directory", "atomic_file", "delete_leftovers", "require_replaceable"]
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<mark>[a-z0-9_]{8})\.(partial|old|lock)", re.DOTALL)
-_MAX_NAME_BYTES = 255 - len("..01234567.partial")  # of most file systems, less what a temporary name adds
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MAX_NAME_BYTES = 255 - len("..01234567.partial")  # limit of most file systems, minus what a temporary name adds
+_DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def atomic_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """An open file that takes its name once the block has ended well and its bytes are on the disk.
+    """Open a temporary file for writing, and rename it to `path` once the block has succeeded.
 
-    A device or pipe, such as `/dev/stdout`, is written to directly.
+    The file is flushed to disk before the rename. A device or pipe, such as `/dev/stdout`, is written to directly.
 
     Args:
-        path: final name; the folder must exist.
+        path: final name; its folder must exist.
         mode: `w` for text in UTF-8, `wb` for bytes.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        IsADirectoryError: the name is that of a folder.
+        FileNotFoundError: the folder does not exist.
+        IsADirectoryError: `path` is a folder.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -75,14 +75,14 @@ def atomic_file(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def atomic_directory(path: str | Path, *, what: str, is_own: Callable[[Path], bool]) -> Iterator[Path]:
-    """A new folder to fill that takes its final name, and the place of an older one, once the block has ended well.
+    """Make a temporary folder to fill, and rename it to `path` once the block has succeeded.
 
-    Of several processes that write the same name, the last to end wins.
+    An older folder of that name is replaced. If several processes write the same name, the last one to finish wins.
 
     Args:
-        path: final name; where it is a symbolic link, the folder that it leads to is written.
+        path: final name; if it is a symbolic link, the folder that it points to is replaced.
         what: kind of folder, for messages, such as "packed partition of cnn-mellin prep".
-        is_own: tells whether an older folder, which is not empty, is of this kind; no other is replaced.
+        is_own: function that returns True for a folder of this kind; other folders are not replaced unless empty.
 
     Raises:
         DataError: the name is taken by something else, or is the current folder or one that holds it.
@@ -95,7 +95,7 @@ def atomic_directory(path: str | Path, *, what: str, is_own: Callable[[Path], bo
     'whole'
     """
     given, path = path, Path(os.path.realpath(path))
-    delete_leftovers(path.parent, path.name)  # which may put back the older folder
+    delete_leftovers(path.parent, path.name)  # which may restore the older folder
 
     def check() -> None:
         require_replaceable(given, what=what, is_own=is_own)
@@ -121,12 +121,12 @@ def atomic_directory(path: str | Path, *, what: str, is_own: Callable[[Path], bo
 
 
 def require_replaceable(path: str | Path, *, what: str, is_own: Callable[[Path], bool]) -> None:
-    """Check that a folder may be written under a name: nothing is lost that another command or person made.
+    """Check that a folder may be written to `path` without destroying files of another kind.
 
     Args:
-        path: name that the folder is to have.
+        path: final name of the folder.
         what: kind of folder, for messages.
-        is_own: tells whether an older folder, which is not empty, is of this kind.
+        is_own: function that returns True for a folder of this kind.
 
     Raises:
         DataError: the name is taken by something else, or is the current folder or one that holds it.
@@ -144,16 +144,22 @@ def require_replaceable(path: str | Path, *, what: str, is_own: Callable[[Path],
         before = _identity(real)
         if not real.is_dir():
             if _identity(real) == before:
-                raise DataError(f"{path}: exists and is no folder; name another, or move this file away")
+                raise DataError(f"{path}: exists and is not a folder; name a folder, or move this file away")
         else:
             with suppress(FileNotFoundError):
                 if not os.listdir(real) or is_own(real):
                     return
             if _identity(real) == before:  # and no other process has just replaced it
-                raise DataError(f"{path}: exists and is no {what}; name another folder, or move this one away")
+                kind = _with_article(what)
+                raise DataError(f"{path}: exists and is not {kind}; name another folder, or move this one away")
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode, or None if the path does not exist."""
     try:
         about = path.stat()
     except FileNotFoundError:
@@ -162,11 +168,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
-    """Delete what killed runs left in a folder under temporary names, and give replaced folders back their names.
+    """Delete temporary files of killed runs, and restore folders that such a run had moved aside.
 
     Args:
-        folder: that holds the final names; it need not exist.
-        name: final name of what was being written; by default everything in the folder.
+        folder: folder that holds the final names; it need not exist.
+        name: final name whose leftovers to delete; by default those of every name in the folder.
     """
     folder = Path(folder)
     found: set[tuple[str, str]] = set()
@@ -178,7 +184,7 @@ def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
     for final_name, mark in found:
         stem = folder / f".{final_name}.{mark}"
         path = Path(f"{stem}.lock")
-        if not path.exists():  # of a file system without locks, or of a version before them
+        if not path.exists():  # written on a file system without locks, or by a version without them
             _tidy(stem, folder / final_name)
             continue
         with suppress(OSError):
@@ -186,7 +192,7 @@ def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                continue  # its owner lives
+                continue  # the writer is alive
             try:
                 _tidy(stem, folder / final_name)
             finally:
@@ -195,9 +201,9 @@ def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
 
 @contextmanager
 def _temporary_path(path: Path) -> Iterator[Path]:
-    """A name beside `path` for what is being written; other processes see that its owner lives."""
+    """Reserve a temporary name beside `path`, locked so that other processes see that the writer is alive."""
     if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
-        raise OSError(errno.ENAMETOOLONG, f"has a name of more than {_MAX_NAME_BYTES} bytes; shorten it", str(path))
+        raise OSError(errno.ENAMETOOLONG, f"the name has more than {_MAX_NAME_BYTES} bytes; shorten it", str(path))
     while True:
         stem = f".{path.name}.{secrets.token_hex(4)}"
         lock_path = path.with_name(f"{stem}.lock")
@@ -206,11 +212,11 @@ def _temporary_path(path: Path) -> Iterator[Path]:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        except (OSError, NotImplementedError):  # no locks here: as good as it gets; what else is wrong will show
+        except (OSError, NotImplementedError):  # no locks here: proceed without; other faults show when writing
             break
         if lock_path.exists():
             break
-        lock.release()  # of a file that another process took for a leftover before it was locked
+        lock.release()  # another process deleted the file as a leftover before it was locked
     try:
         yield path.with_name(f"{stem}.partial")
     finally:
@@ -225,7 +231,7 @@ def _release(lock: Any, path: Path) -> None:
 
 
 def _replace_folder(temporary: Path, path: Path) -> None:
-    """Give a folder its name; one that has it is moved aside first, as no folder can be renamed onto a full one."""
+    """Rename a folder to `path`; an older folder is moved aside first, as a rename cannot replace one with files."""
     aside = temporary.with_suffix(".old")
     try:
         while True:
@@ -237,7 +243,7 @@ def _replace_folder(temporary: Path, path: Path) -> None:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                _remove(aside)  # another process put its own in the place of this one meanwhile
+                _remove(aside)  # another process has put its own folder there meanwhile
     except BaseException:
         if aside.exists() and not path.exists():
             os.rename(aside, path)
@@ -246,9 +252,9 @@ def _replace_folder(temporary: Path, path: Path) -> None:
 
 
 def _tidy(stem: Path, path: Path) -> None:
-    """Delete what a killed run left, and put back the folder that it had moved aside and not yet replaced."""
+    """Delete the leftovers of a killed run, and restore the folder that it had moved aside but not yet replaced."""
     partial = Path(f"{stem}.partial")
-    # Versions before this one moved the older folder into a partial of its own.
+    # Earlier versions moved the older folder into the partial one.
     for aside in (Path(f"{stem}.old"), partial / "old"):
         if aside.is_dir() and not path.exists() and (aside.parent != partial or os.listdir(partial) == ["old"]):
             with suppress(OSError):
@@ -267,10 +273,10 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name what was being written in errors of the system that name no file, such as a full disk."""
+    """Add the file name to system errors that lack it, such as a full disk."""
     try:
         yield
     except OSError as error:
-        if error.errno in _OF_WRITING and error.filename is None:
+        if error.errno in _DISK_FULL_ERRORS and error.filename is None:
             error.filename = str(path)
         raise

@@ -1,4 +1,4 @@
-"""A parallel map that never runs far ahead of the one who takes its results."""
+"""A parallel map that never runs far ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ R = TypeVar("R")
 
 
 def bounded_map(pool: Executor, function: Callable[[T], R], arguments: Iterable[T], ahead: int) -> Iterator[R]:
-    """Results in the order of the arguments, at most `ahead` of them waiting to be taken.
+    """Apply a function to arguments in a pool; yield the results in order.
+
+    Args:
+        pool: executor that runs the calls.
+        function: function of one argument.
+        arguments: arguments, consumed as the results are taken.
+        ahead: maximum number of calls that are submitted but not yet yielded.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(2) as pool:

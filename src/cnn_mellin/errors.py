@@ -1,7 +1,7 @@
-"""What is raised when the user's input is wrong.
+"""Exceptions for faulty user input.
 
-Every message is one line that holds what was wrong (a file and line, or an argument), its value, the rule and
-the remedy. The command line prints it and exits with status 2.
+Every message is one line: the file and line (or the argument), the value, the rule, and the remedy. The command line
+prints it and exits with status 2.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ __all__ = ["AudioError", "CorpusError", "DataError", "SettingsError", "UserError
 
 
 class UserError(Exception):
-    """Something that the user can mend; its text is one complete line."""
+    """Base class of the errors that a user can fix; the message is one complete line."""
 
 
 class SettingsError(UserError):
-    """A settings file or argument breaks a rule."""
+    """A settings file, a setting or an argument is not valid."""
 
 
 class DataError(UserError):
-    """A data directory, model folder or transcript is not what it should be."""
+    """A data directory, model folder or transcript is missing, damaged or inconsistent."""
 
 
 class CorpusError(UserError):
-    """A corpus file is wrong.
+    """A corpus file is missing or not valid.
 
     Args:
-        path: the file or folder.
-        line: its line, counted from 1, or None where the file is wrong as a whole.
-        why: the value, the rule and the remedy.
+        path: file or folder.
+        line: line number, counted from 1, or None if the fault is not in one line.
+        why: rest of the message: the value, the rule and the remedy.
 
-    >>> str(CorpusError("a/sx1.phn", 3, "begins at 40, before 60, where the last phone ends"))
-    'a/sx1.phn:3: begins at 40, before 60, where the last phone ends'
+    >>> str(CorpusError("a/sx1.phn", 3, "phone 's' begins at sample 40, before the previous one ends (60)"))
+    "a/sx1.phn:3: phone 's' begins at sample 40, before the previous one ends (60)"
     """
 
     def __init__(self, path: str | PathLike[str], line: int | None, why: str) -> None:
@@ -44,7 +44,7 @@ class CorpusError(UserError):
 
 
 class AudioError(CorpusError):
-    """An audio file cannot be read, or is not what its header says."""
+    """An audio file cannot be read, or contradicts its header."""
 
     def __init__(self, path: str | PathLike[str], why: str) -> None:
         super().__init__(path, None, why)

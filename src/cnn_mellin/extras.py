@@ -1,4 +1,4 @@
-"""Packages that only some commands need: which are missing, and the command that installs them."""
+"""Optional packages: checks that they are installed, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cnn_mellin.errors import UserError
 
 __all__ = ["EXTRAS", "MissingPackageError", "install_command", "missing_packages", "require_packages"]
 
-# Extra -> module that is imported -> what pip installs it from, as in pyproject.toml.
+# Extra -> imported module -> requirement for pip, as in pyproject.toml.
 EXTRAS: dict[str, dict[str, str]] = {
     "demo": {"espeakng_loader": "espeakng-loader==0.2.4"},
     "report": {"matplotlib": "matplotlib>=3.8"},
@@ -37,19 +37,19 @@ EXTRAS: dict[str, dict[str, str]] = {
 
 
 class MissingPackageError(UserError):
-    """A package that a command needs is not installed."""
+    """An optional package that a command needs is not installed."""
 
 
 def require_packages(purpose: str, extras: Sequence[str], modules: Sequence[str] | None = None) -> None:
-    """Check, without importing them, that all packages that something needs are installed.
+    """Check that optional packages are installed, without importing them.
 
     Args:
         purpose: command or option that needs them, for the message.
-        extras: all extras that it needs; the message tells how to install them at once.
-        modules: modules that must be there; by default all those of the extras.
+        extras: every extra that the command needs; the message has one command that installs all of them.
+        modules: names of the modules to look for; by default every module of the extras.
 
     Raises:
-        MissingPackageError: some are not; the message names them and the command that installs the extras.
+        MissingPackageError: some are missing; the message names them and the command that installs the extras.
 
     >>> require_packages("score --plot", ["report"], modules=["json"])
     """
@@ -60,17 +60,17 @@ def require_packages(purpose: str, extras: Sequence[str], modules: Sequence[str]
 
 
 def missing_packages(purpose: str, extras: Sequence[str], modules: Sequence[str]) -> MissingPackageError:
-    """The error that names modules which are not installed; the arguments are those of `require_packages`."""
+    """Make the error that names missing packages; the arguments are those of `require_packages`."""
     names = ", ".join(_package(module) for module in modules)
     verb = "is" if len(modules) == 1 else "are"
     return MissingPackageError(f"{purpose}: needs {names}, which {verb} not installed; {install_command(extras)}")
 
 
 def install_command(extras: Sequence[str]) -> str:
-    """A phrase with the command that installs all packages of some extras into the environment that runs.
+    """Phrase with the command that installs extras into the running environment.
 
-    The command names the checkout that this package was installed from, or runs in, as no index has the package. Where
-    there is none any more, it names the packages.
+    The package is not on an index, so the command names the checkout that it runs in or was installed from. If that no
+    longer exists, the command names the requirements.
 
     >>> install_command(["report", "workflow"])  # doctest: +ELLIPSIS
     "install ... with: ...pip install ..."
@@ -85,7 +85,7 @@ def install_command(extras: Sequence[str]) -> str:
 
 
 def _package(module: str) -> str:
-    """Name of the package that holds a module, as pip knows it."""
+    """Name of the distribution that provides a module."""
     for packages in EXTRAS.values():
         if module in packages:
             return packages[module].partition("[")[0].partition(">")[0].partition("=")[0]
@@ -93,7 +93,7 @@ def _package(module: str) -> str:
 
 
 def _pip() -> str:
-    """The pip of this environment, by the shortest name that surely means it."""
+    """Shortest command that surely runs the pip of this environment."""
     found = shutil.which("pip")
     if found and Path(found).parent == Path(sys.executable).parent:
         return "pip"
@@ -101,11 +101,11 @@ def _pip() -> str:
 
 
 def _checkout() -> tuple[Path | None, bool]:
-    """The checkout of this package, and whether it runs from there (as an editable installation does)."""
+    """Checkout of this package, and True if it runs from there (as an editable installation does)."""
     root = Path(__file__).parents[2]
     if (root / "pyproject.toml").is_file():
         return root, True
-    try:  # where pip keeps the folder that a package was installed from (PEP 610)
+    try:  # pip records the folder that a package was installed from (PEP 610)
         origin = json.loads(distribution("cnn-mellin").read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
         return None, False

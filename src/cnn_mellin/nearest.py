@@ -1,4 +1,4 @@
-"""The end of a message about an unknown name."""
+"""Suggestions for an unknown name in error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["close_name", "nearest"]
 
 
 def close_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearly the same, or None where none is.
+    """Known name that is most similar to a name, or None if none is similar.
 
     >>> close_name("trian", ["train", "decode"])
     'train'
@@ -18,13 +18,13 @@ def close_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The nearest known name, or all of them where none is near.
+    """Phrase that suggests the most similar known name, or lists all of them if none is similar.
 
     >>> nearest("window_sise", ["window_size", "seed"])
-    "the nearest known is 'window_size'"
+    "did you mean 'window_size'?"
     >>> nearest("xyz", ["window_size", "seed"])
-    'known are seed, window_size'
+    'choose from seed, window_size'
     """
     known = sorted(known)
     close = close_name(name, known)
-    return f"the nearest known is {close!r}" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close!r}?" if close else f"choose from {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Places that a command may write to: none of its inputs, and no file of another kind."""
+"""Checks on the output paths of commands: they must not overwrite an input, or a file of another kind."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _LOOK_BYTES = 1 << 16
 
 
 def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = True) -> None:
-    """Check that what is written is none of the inputs and holds none of them.
+    """Check that an output is not one of the inputs, and does not contain one.
 
     Args:
         out: file or folder to write.
-        inputs: files and folders that are read; None stands for one that was not given.
-        inside: allow `out` to lie in a folder that is read.
+        inputs: files and folders that are read; None stands for an input that was not given.
+        inside: allow `out` to lie inside an input folder.
 
     Raises:
-        SettingsError: one of them is, or lies in, what would be written.
+        SettingsError: the output is an input, contains one, or lies inside one although `inside` is false.
 
     >>> require_apart("exp/logits", "exp/model", "data/test")
     >>> require_apart("exp", "exp/model", "data/test")
     Traceback (most recent call last):
     ...
-    cnn_mellin.errors.SettingsError: exp: holds exp/model, which is read; name another place to write to
+    cnn_mellin.errors.SettingsError: exp: contains the input exp/model; name another output
     """
     target = Path(os.path.realpath(out))
     for given in inputs:
@@ -39,23 +39,23 @@ def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = Tr
             continue
         source = Path(os.path.realpath(given))
         if source == target or (source.exists() and target.exists() and source.samefile(target)):
-            how = f"is {given}" if str(given) != str(out) else "is an input"
+            how = f"is the input {given}" if str(given) != str(out) else "is an input"
         elif target in source.parents:
-            how = f"holds {given}"
+            how = f"contains the input {given}"
         elif not inside and source in target.parents:
-            how = f"lies in {given}"
+            how = f"lies inside the input {given}"
         else:
             continue
-        raise SettingsError(f"{out}: {how}, which is read; name another place to write to")
+        raise SettingsError(f"{out}: {how}; name another output")
 
 
 def require_output_file(out: str | Path, kind: str, *inputs: str | Path | None) -> None:
-    """Check that a file may be written: it does not exist yet, or is an older one of the same kind.
+    """Check that a file may be written: it does not exist yet, or holds older output of the same kind.
 
     Args:
         out: file to write.
-        kind: trn, ctm, n_best, transcriptions, onnx, arpa, png, html, settings, names or trials.
-        inputs: files and folders that are read; None stands for one that was not given.
+        kind: kind of content: trn, ctm, n_best, transcriptions, onnx, arpa, png, html, settings, names or trials.
+        inputs: files and folders that are read; None stands for an input that was not given.
 
     Raises:
         SettingsError: the file is an input, a folder, or of another kind.
@@ -67,17 +67,17 @@ def require_output_file(out: str | Path, kind: str, *inputs: str | Path | None) 
     if path.is_dir():
         raise SettingsError(f"{out}: is a folder; name a file")
     if path.name.endswith(".ref.trn") and path.with_name("token2id.txt").exists():
-        raise SettingsError(f"{out}: is the name of a reference beside prepared data; name another file")
+        raise SettingsError(f"{out}: is a reference of prepared data; name another file")
     if not path.is_file() or not path.stat().st_size:
         return
     described, is_kind = _KINDS[kind]
     with open(path, "rb") as file:
         if not is_kind(file):
-            raise SettingsError(f"{out}: exists and is no {described}; name another file, or move this one away")
+            raise SettingsError(f"{out}: exists and is not {described}; name another file, or move this one away")
 
 
 def _first_line_is(pattern: str) -> Callable[[IO[bytes]], bool]:
-    """Tells whether the first line that is not empty matches."""
+    """Make a function that returns True if the first non-blank line of a file matches a pattern."""
 
     def matches(file: IO[bytes]) -> bool:
         lines = file.read(_LOOK_BYTES).decode("utf-8", errors="replace").split("\n")
@@ -92,7 +92,7 @@ def _begins(content: bytes) -> Callable[[IO[bytes]], bool]:
 
 
 def _is_onnx(file: IO[bytes]) -> bool:
-    """Tell an export by its metadata, which stand at its end."""
+    """Return True for an exported model, recognised by the metadata at its end."""
     file.seek(0, os.SEEK_END)
     file.seek(max(0, file.tell() - _LOOK_BYTES))
     tail = file.read()
@@ -110,21 +110,21 @@ def _is_arpa(file: IO[bytes]) -> bool:
 
 
 def _is_settings(file: IO[bytes]) -> bool:
-    """Tell settings as they are written: INI with the help of each as a comment, JSON or YAML, the model's first."""
+    """Return True for settings as commands write them: commented INI, or JSON or YAML that begins with the model."""
     return re.match(rb'# \w+: |\{\s*"model": \{|model:\s', file.read(_LOOK_BYTES)) is not None
 
 
 _TRANSCRIPTIONS = r'.+: \d+ phones in [\d.]+ s$|\S.* \S+ [\d.]+ [\d.]+ \S+$|\{"audio": '
 _KINDS: dict[str, tuple[str, Callable[[IO[bytes]], bool]]] = {
-    "trn": ("trn file", _first_line_is(r".*\([^()\s]+\)$")),
-    "ctm": ("ctm file", _first_line_is(r"\S+ \S+ [\d.]+ [\d.]+ \S+$")),
-    "n_best": ("file of N-best lists", _first_line_is(r'\{"utterance": ')),
-    "transcriptions": ("file of transcriptions", _first_line_is(_TRANSCRIPTIONS)),
-    "onnx": ("exported model", _is_onnx),
-    "arpa": ("ARPA file", _is_arpa),
-    "png": ("PNG picture", _begins(b"\x89PNG\r\n\x1a\n")),
-    "html": ("page of pictures", _begins(b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">')),
-    "settings": ("settings file that was written by a command", _is_settings),
-    "names": ("list of settings", _first_line_is(r"\w+\\\.\w+$")),
-    "trials": ("table of trials", _first_line_is("number,state,dev_per_percent,")),
+    "trn": ("a trn file", _first_line_is(r".*\([^()\s]+\)$")),
+    "ctm": ("a ctm file", _first_line_is(r"\S+ \S+ [\d.]+ [\d.]+ \S+$")),
+    "n_best": ("a file of N-best lists", _first_line_is(r'\{"utterance": ')),
+    "transcriptions": ("a file of transcriptions", _first_line_is(_TRANSCRIPTIONS)),
+    "onnx": ("an exported model", _is_onnx),
+    "arpa": ("an ARPA file", _is_arpa),
+    "png": ("a PNG picture", _begins(b"\x89PNG\r\n\x1a\n")),
+    "html": ("a page of pictures", _begins(b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">')),
+    "settings": ("a settings file that was written by a command", _is_settings),
+    "names": ("a list of settings", _first_line_is(r"\w+\\\.\w+$")),
+    "trials": ("a table of trials", _first_line_is("number,state,dev_per_percent,")),
 }

@@ -1,4 +1,4 @@
-"""Independent streams of random numbers, each a function of a seed and names alone."""
+"""Independent streams of random numbers, each determined by a seed and names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["random_stream", "stream_seed"]
 
 
 def stream_seed(seed: int, *names: int | str) -> int:
-    """A seed in 0..2^63 - 1 that depends on `seed` and every name, and on nothing else.
+    """Seed in 0..2^63 - 1 that depends only on `seed` and the names.
 
     >>> stream_seed(1, "order", 3) == stream_seed(1, "order", 3) != stream_seed(1, "order", 4)
     True
@@ -20,10 +20,10 @@ def stream_seed(seed: int, *names: int | str) -> int:
 
 
 def random_stream(seed: int, *names: int | str) -> np.random.Generator:
-    """A generator for one purpose, such as the augmentation of one utterance in one epoch.
+    """Make the generator for one purpose, such as the augmentation of one utterance in one epoch.
 
-    What a stream gives depends neither on other streams nor on the order in which they are used, so workers,
-    batches and resumed runs see the same numbers.
+    The numbers of a stream depend neither on other streams nor on the order in which streams are used, so they do not
+    change with batches, workers or resuming.
 
     >>> float(random_stream(1, 3, "fcjf0-si1027").random()) == float(random_stream(1, 3, "fcjf0-si1027").random())
     True

@@ -1,4 +1,4 @@
-"""Configuration files that ship with the package, in an installed package as in a checkout."""
+"""Configuration files that ship with the package."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CONTENTS = "contents.tsv"
 
 
 def shipped_file(name: str) -> Path:
-    """Path of a file of `conf/`, such as `model/demo-lcorr.ini`.
+    """Path of a file in `conf/`, such as `model/demo-lcorr.ini`.
 
-    An installed package has `conf` inside, a checkout has it at its root.
+    An installed package contains `conf`; a checkout has it at its root.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: no such file ships with the package.
 
     >>> shipped_file("optim/model-mcorr-sm.ini").name
     'model-mcorr-sm.ini'
@@ -43,13 +43,13 @@ def shipped_file(name: str) -> Path:
 
 
 def shipped_files(folders: tuple[str, ...] = SETTINGS + FEATURES) -> dict[str, str]:
-    """Names and purposes of the files that ship with the package.
+    """List the files that ship with the package, and their purposes.
 
     Args:
         folders: folders of `conf/` to list, such as SETTINGS.
 
     Returns:
-        Name below `conf/` -> one line about what the file is for.
+        Name below `conf/` -> purpose of the file, one line.
 
     >>> shipped_files(("optim",))["optim/model-mcorr-sm.ini"]
     'starting point of a search for small Mellin models: training settings are fixed, 30 epochs'
@@ -60,12 +60,12 @@ def shipped_files(folders: tuple[str, ...] = SETTINGS + FEATURES) -> dict[str, s
 
 
 def named_shipped(name: str | PathLike[str], folders: tuple[str, ...] = SETTINGS + FEATURES) -> Path | None:
-    """Path of the shipped file that a name stands for, or None.
+    """Path of the shipped file that a name refers to, or None.
 
     Args:
-        name: name with or without its folder and its extension: `conf/model/demo-mcorr.ini`, `model/demo-mcorr.ini`,
+        name: file name, with or without folder and extension: `conf/model/demo-mcorr.ini`, `model/demo-mcorr.ini`,
             `demo-mcorr.ini` or `demo-mcorr`.
-        folders: folders of `conf/` that are meant, such as SETTINGS.
+        folders: folders of `conf/` to search, such as SETTINGS.
     """
     parts = Path(name).parts
     wanted = parts[1:] if parts[:1] == ("conf",) else parts
@@ -77,20 +77,20 @@ def named_shipped(name: str | PathLike[str], folders: tuple[str, ...] = SETTINGS
 
 
 def file_or_shipped(name: str | PathLike[str], folders: tuple[str, ...]) -> Path:
-    """Path of a file on disk or, where there is none, of the shipped file that the name stands for.
+    """Path of a file on disk or, if it does not exist, of the shipped file that the name refers to.
 
     Args:
-        name: path of a file, or name of a shipped one as `named_shipped` takes it.
-        folders: folders of `conf/` that are meant: SETTINGS or FEATURES.
+        name: path of a file, or name of a shipped file as for `named_shipped`.
+        folders: folders of `conf/` to search: SETTINGS or FEATURES.
 
     Raises:
-        SettingsError: it is neither.
+        SettingsError: there is no such file.
 
     >>> file_or_shipped("demo-mcorr", SETTINGS) == shipped_file("model/demo-mcorr.ini")
     True
     """
     path = Path(name)
-    # A pipe, as a shell's <(command), is no regular file, but is there all the same.
+    # A pipe, such as a shell's <(command), is not a regular file, but may be read.
     if path.exists() and not path.is_dir():
         return path
     found = named_shipped(path, folders)
@@ -106,5 +106,5 @@ def file_or_shipped(name: str | PathLike[str], folders: tuple[str, ...]) -> Path
 
 
 def nearest_shipped(name: str | PathLike[str], folders: tuple[str, ...] = SETTINGS + FEATURES) -> str:
-    """End of a message about a name that no shipped file has: the nearest, or all of them."""
+    """Phrase for messages about an unknown name: the most similar shipped file, or all of them."""
     return nearest(Path(name).stem, {Path(shipped).stem for shipped in shipped_files(folders)})

@@ -1,4 +1,4 @@
-"""What kind of tensor an argument is, checked before it is used: wrong kinds often compute, and give wrong numbers."""
+"""Checks on tensor arguments: a wrong dtype often computes without an error, and gives wrong numbers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def require_floating(name: str, value: Any, *, also_complex: bool = False) -> No
 
     Args:
         name: name of the argument, for messages.
-        value: argument.
-        also_complex: complex numbers are allowed, too.
+        value: value of the argument.
+        also_complex: also allow complex numbers.
 
     >>> require_floating("features", torch.zeros(2))
     """
@@ -30,19 +30,23 @@ def require_whole_numbers(name: str, value: Any) -> None:
 
     Args:
         name: name of the argument, for messages.
-        value: argument.
+        value: value of the argument.
 
     >>> require_whole_numbers("lengths", torch.tensor([3]))
     """
     require_tensor(name, value)
     if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
         raise ValueError(
-            f"{name} has dtype {value.dtype}; it must be of whole numbers: convert it with {name}.to(torch.int64)"
+            f"{name} has dtype {value.dtype}; it must hold integers: convert it with {name}.to(torch.int64)"
         )
 
 
 def require_tensor(name: str, value: Any) -> None:
-    """Raise a ValueError unless an argument is a tensor; arguments as of `require_floating`.
+    """Raise a ValueError unless an argument is a tensor.
+
+    Args:
+        name: name of the argument, for messages.
+        value: value of the argument.
 
     >>> require_tensor("lengths", torch.tensor([3]))
     """

@@ -1,4 +1,4 @@
-"""Naming utterances in messages."""
+"""Lists of utterances in messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ __all__ = ["name_utterances"]
 
 
 def name_utterances(utterance_ids: Sequence[str], most: int = 5) -> str:
-    """The first few names and how many more there are.
+    """List the first utterances, and the number of the others.
+
+    Args:
+        utterance_ids: ids to list.
+        most: maximum number of ids to list.
 
     >>> name_utterances(["a", "b", "c"], most=2)
     'a, b and 1 more'

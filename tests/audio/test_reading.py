@@ -30,13 +30,13 @@ LITTLE, BIG = SAMPLES.astype("<i2").tobytes(), SAMPLES.astype(">i2").tobytes()
     ids=["little-endian", "big-endian", "long-header", "coding-named"],
 )
 @pytest.mark.parametrize("name", ["a.WAV", "a.wav", "a.sph"])
-def test_sphere_is_read_whatever_its_form_and_name(tmp_path, content, name):
+def test_every_form_of_sphere_is_read_with_any_extension(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
     assert np.array_equal(read_audio(tmp_path / name), SAMPLES)
 
 
 @pytest.mark.parametrize("file_format", ["WAV", "FLAC", "AIFF"])
-def test_other_forms_are_read_by_content(tmp_path, file_format):
+def test_other_formats_are_recognised_by_content(tmp_path, file_format):
     soundfile.write(tmp_path / "a.WAV", SAMPLES.astype(np.int16), 16000, format=file_format)
     assert np.array_equal(read_audio(tmp_path / "a.WAV"), SAMPLES)
 
@@ -50,7 +50,7 @@ def test_written_sphere_is_read_by_us_and_by_the_library(tmp_path):
 
 
 @pytest.mark.parametrize("samples", [[32768], [-32769], [[1, 2]], [0.5], [float("nan")]])
-def test_what_is_not_16_bit_is_not_written(tmp_path, samples):
+def test_samples_that_are_not_16_bit_are_not_written(tmp_path, samples):
     with pytest.raises(ValueError, match="must be one axis of whole numbers in -32768..32767"):
         write_sphere(tmp_path / "a.wav", samples, 16000)
     assert list(tmp_path.iterdir()) == []
@@ -76,22 +76,22 @@ def nan_wav() -> bytes:
     [
         (None, "cannot be read"),
         (b"", "is empty"),
-        (b"garbage " * 100, "is no audio file that can be read"),
-        (bytes(5000), "is no audio file that can be read"),
-        (sphere(1000, LITTLE[:-2]), "its header promises 1000 samples, 999 are there"),
-        (sphere(5000, LITTLE), "its header promises 5000 samples, 1000 are there"),
-        (sphere(1000, LITTLE)[:500], "its header promises 1000 samples, 0 are there"),
-        (sphere(1000, LITTLE)[:20], "is no whole SPHERE file"),
+        (b"garbage " * 100, "is not an audio file that can be read"),
+        (bytes(5000), "is not an audio file that can be read"),
+        (sphere(1000, LITTLE[:-2]), "its header promises 1000 samples, but it holds 999"),
+        (sphere(5000, LITTLE), "its header promises 5000 samples, but it holds 1000"),
+        (sphere(1000, LITTLE)[:500], "its header promises 1000 samples, but it holds 0"),
+        (sphere(1000, LITTLE)[:20], "is not a whole SPHERE file"),
         (sphere(0, b""), "holds no samples"),
         (sphere(1000, b"ajkg" + LITTLE), "is compressed with shorten; decompress it first"),
         (sphere(1000, LITTLE, coding="sample_coding -s26 pcm,embedded-shorten-v2.00\n"), "is compressed with shorten"),
-        (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, 700 are there"),
+        (riff(1000, LITTLE[:-600]), "its header promises 1000 samples, but it holds 700"),
         (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
         (riff(1000, LITTLE, channels=2), "has 2 channels"),
         (nan_wav(), "sample 7 is NaN or infinite"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, content, message):
+def test_every_fault_is_one_line_that_names_the_file(tmp_path, content, message):
     path = tmp_path / "a.WAV"
     if content is not None:
         path.write_bytes(content)
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, content, messag
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_no_audio(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     with pytest.raises(AudioError, match="cannot be read"):
         read_audio(tmp_path)
 
@@ -115,7 +115,7 @@ def test_a_folder_is_no_audio(tmp_path):
         (0.05, 0.16, SAMPLES[800:]),
     ],
 )
-def test_a_part_of_a_file(tmp_path, start_s, end_s, expected):
+def test_a_span_of_a_file_is_read(tmp_path, start_s, end_s, expected):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
     assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s), expected)
 
@@ -123,16 +123,18 @@ def test_a_part_of_a_file(tmp_path, start_s, end_s, expected):
 @pytest.mark.parametrize(
     ("start_s", "end_s", "span"), [(0.0625, None, "0.0625 to 0.0625"), (0.01, 0.17, "0.01 to 0.17")]
 )
-def test_a_part_past_the_end_is_refused(tmp_path, start_s, end_s, span):
+def test_a_span_past_the_end_is_refused(tmp_path, start_s, end_s, span):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
-    with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but {span} s is asked for; mend the segment"):
+    with pytest.raises(AudioError, match=f"a.wav: lasts 0.062 s, but the segment is {span} s; mend the segment"):
         read_audio(tmp_path / "a.wav", start_s=start_s, end_s=end_s)
 
 
 @pytest.mark.parametrize("span", [(0.00001, 0.00002), (0.01, 0.01), (0.02, 0.01)])
-def test_a_part_shorter_than_a_sample_is_named(tmp_path, span):
+def test_a_span_shorter_than_one_sample_is_refused(tmp_path, span):
     write_sphere(tmp_path / "a.wav", SAMPLES, 16000)
-    message = f"a.wav: the segment {span[0]:g} to {span[1]:g} s is shorter than a sample at 16000 Hz; mend the segment"
+    message = (
+        f"a.wav: the segment {span[0]:g} to {span[1]:g} s is shorter than one sample at 16000 Hz; mend the segment"
+    )
     with pytest.raises(AudioError, match=message):
         read_audio(tmp_path / "a.wav", start_s=span[0], end_s=span[1])
 
@@ -141,7 +143,7 @@ def test_a_part_shorter_than_a_sample_is_named(tmp_path, span):
 @pytest.mark.parametrize(
     "samples", [SAMPLES / 1.0, SAMPLES * 0.01, np.arange(-5.0, 5.0)], ids=["16 bits", "quiet", "whole"]
 )
-@pytest.mark.filterwarnings("ignore:.*do not say how long")
+@pytest.mark.filterwarnings("ignore:.*do not give their length")
 def test_float_samples_in_units_of_integers_are_refused(tmp_path, file_format, samples):
     soundfile.write(tmp_path / "a.wav", samples, 16000, format=file_format, subtype="FLOAT")
     peak = f"{abs(samples.astype(np.float32)).max():g}"
@@ -158,7 +160,7 @@ def test_float_samples_somewhat_above_full_scale_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_reading_in_blocks_equals_reading_at_once(tmp_path, monkeypatch, channels):
+def test_reading_in_blocks_equals_reading_in_one_call(tmp_path, monkeypatch, channels):
     soundfile.write(tmp_path / "a.flac", SAMPLES.astype(np.int16)[:999].reshape(-1, channels), 16000)
     at_once = read_audio(tmp_path / "a.flac", mix_down=True, start_s=0.001)
     monkeypatch.setattr("cnn_mellin.audio.reading._BLOCK", 50)
@@ -170,11 +172,11 @@ def test_reading_in_blocks_equals_reading_at_once(tmp_path, monkeypatch, channel
     [
         (None, "cannot be read"),
         (b"", "is empty"),
-        (sphere(1000, LITTLE[:-2]), "is cut short: its header promises 1000 samples, 999 are there"),
+        (sphere(1000, LITTLE[:-2]), "is cut short: its header promises 1000 samples, but it holds 999"),
         (riff(1000, LITTLE, rate=8000), "sample rate is 8000 Hz; expected 16000 Hz"),
     ],
 )
-def test_counting_refuses_as_reading_does(tmp_path, content, message):
+def test_count_samples_refuses_the_same_files_as_read_audio(tmp_path, content, message):
     if content is not None:
         (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(AudioError, match=f"a.wav: {message}"):

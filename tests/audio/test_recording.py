@@ -12,7 +12,7 @@ def tone(rate: int, hertz: float = 440.0, seconds: float = 0.5) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
-def test_a_tone_of_any_rate_is_the_same_tone(tmp_path, rate):
+def test_resampling_keeps_the_frequency_of_a_tone(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(rate), rate, subtype="FLOAT")
     samples, changes = read_recording(tmp_path / "a.wav")
     assert changes == [f"resampled from {rate} to 16000 Hz"]
@@ -21,14 +21,14 @@ def test_a_tone_of_any_rate_is_the_same_tone(tmp_path, rate):
     np.testing.assert_allclose(samples[middle] / 32768, tone(16000)[middle], atol=2e-3)
 
 
-def test_what_lies_above_half_the_new_rate_does_not_fold_back(tmp_path):
+def test_resampling_does_not_alias(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(44100, hertz=11000), 44100, subtype="FLOAT")
     samples, _ = read_recording(tmp_path / "a.wav")
     assert np.abs(samples[1000:7000]).max() < 0.01 * 32768
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-def test_channels_are_mixed_down_and_said(tmp_path, name):
+def test_mixing_down_channels_is_reported(tmp_path, name):
     both = np.stack([tone(16000), -0.5 * tone(16000)], 1)
     soundfile.write(tmp_path / name, both, 16000)
     samples, changes = read_recording(tmp_path / name)
@@ -36,7 +36,7 @@ def test_channels_are_mixed_down_and_said(tmp_path, name):
     np.testing.assert_allclose(samples / 32768, both.mean(1), atol=1e-4)
 
 
-def test_what_needs_no_change_is_what_read_audio_gives(tmp_path):
+def test_without_changes_read_recording_equals_read_audio(tmp_path):
     write_sphere(tmp_path / "a.sph", np.arange(-50, 50), 16000)
     samples, changes = read_recording(tmp_path / "a.sph")
     assert changes == []
@@ -47,48 +47,48 @@ def test_what_needs_no_change_is_what_read_audio_gives(tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"garbage" * 20, "is no audio file that can be read"),
+        (b"garbage" * 20, "is not an audio file that can be read"),
         (None, "cannot be read"),
     ],
 )
-def test_bad_files_are_named(tmp_path, content, message):
+def test_the_error_names_a_faulty_file(tmp_path, content, message):
     if content is not None:
         (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(AudioError, match=f"a.wav: {message}"):
         read_recording(tmp_path / "a.wav")
 
 
-def test_a_cut_stereo_file_is_named(tmp_path):
+def test_a_truncated_stereo_file_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([tone(8000)] * 2, 1), 8000)
     whole = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "a.wav").write_bytes(whole[:-4000])
-    with pytest.raises(AudioError, match="is cut short: its header promises 4000 samples, 3000 are there"):
+    with pytest.raises(AudioError, match="is cut short: its header promises 4000 samples, but it holds 3000"):
         read_recording(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("rate", [1, 999, 768_001, 999_999_937, 2_147_483_647])
-def test_absurd_rates_are_refused_before_anything_is_computed(tmp_path, rate):
+def test_absurd_sample_rates_are_refused_before_resampling(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", np.zeros(999), 16000)
     content = bytearray((tmp_path / "a.wav").read_bytes())
     content[24:28] = rate.to_bytes(4, "little")
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(
-        AudioError, match=f"a.wav: sample rate is {rate} Hz; expected 1000 to 768000 Hz; mend its header"
+        AudioError, match=f"a.wav: sample rate is {rate} Hz; expected 1000 to 768000 Hz; correct its header"
     ):
         read_recording(tmp_path / "a.wav")
 
 
-def test_a_rate_of_zero_is_one_line(tmp_path):
+def test_a_sample_rate_of_zero_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(999), 16000)
     content = bytearray((tmp_path / "a.wav").read_bytes())
     content[24:28] = bytes(4)
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(AudioError, match=r"a.wav: (is no audio file that can be read|sample rate is 0 Hz)"):
+    with pytest.raises(AudioError, match=r"a.wav: (is not an audio file that can be read|sample rate is 0 Hz)"):
         read_recording(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("rate", [1009, 191_999, 767_957])
-def test_rates_without_a_common_divisor_have_a_bounded_filter(tmp_path, rate):
+def test_sample_rates_without_a_common_divisor_have_a_bounded_filter(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(rate, 200.0, 0.2), rate, subtype="FLOAT")
     samples, _ = read_recording(tmp_path / "a.wav")
     assert abs(len(samples) - 3200) <= 16000 // rate + 1

@@ -7,14 +7,14 @@ RATE_HZ = 16000
 
 
 def voiced(hertz: float, seconds: float) -> np.ndarray:
-    """A tone with overtones that rises and falls, as a vowel does."""
+    """A tone with overtones that rises and falls like a vowel."""
     time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     tone = sum(np.sin(2 * np.pi * hertz * k * time_s) / k for k in range(1, 8))
     return 1000 * tone * np.sin(np.pi * time_s / seconds)
 
 
 def pitch_hz(samples: np.ndarray) -> float:
-    """From the highest autocorrelation at lags of 60 to 400 hertz."""
+    """Pitch from the highest autocorrelation at the lags of 60 to 400 Hz."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4].astype(float)
     correlation = np.correlate(middle, middle, "full")[len(middle) - 1 :]
     lags = np.arange(RATE_HZ // 400, RATE_HZ // 60)
@@ -23,7 +23,7 @@ def pitch_hz(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("rate", [0.5, 0.7, 0.9, 1.1, 1.4, 2.0])
 @pytest.mark.parametrize("hertz", [110.0, 220.0])
-def test_length_follows_the_rate_and_pitch_and_loudness_do_not(rate, hertz):
+def test_the_rate_changes_length_but_neither_pitch_nor_loudness(rate, hertz):
     samples = voiced(hertz, 1.0)
     changed = change_speaking_rate(samples, rate)
     assert len(changed) == round(len(samples) / rate)
@@ -33,7 +33,7 @@ def test_length_follows_the_rate_and_pitch_and_loudness_do_not(rate, hertz):
 
 
 @pytest.mark.parametrize("rate", [0.7, 1.4])
-def test_events_come_at_their_time_divided_by_the_rate(rate):
+def test_events_move_to_their_time_divided_by_the_rate(rate):
     samples = np.random.default_rng(0).normal(0, 1, 2 * RATE_HZ)
     burst = slice(round(1.2 * RATE_HZ), round(1.4 * RATE_HZ))
     samples[burst] *= 1000
@@ -50,13 +50,13 @@ def test_a_rate_of_one_changes_nothing():
 
 @pytest.mark.parametrize("length", [0, 1, 200, 600])
 @pytest.mark.parametrize("rate", [0.3, 1.3, 3])
-def test_any_length_goes(length, rate):
+def test_signals_of_any_length_are_accepted(length, rate):
     changed = change_speaking_rate(np.ones(length), rate)
     assert len(changed) == round(length / rate)
     assert np.isfinite(changed).all()
 
 
 @pytest.mark.parametrize("rate", [0, 0.2, 3.5, float("nan")])
-def test_other_rates_are_refused(rate):
+def test_rates_outside_the_range_are_refused(rate):
     with pytest.raises(ValueError, match=r"rate is .*; it must lie in 0.3..3"):
         change_speaking_rate([0.0], rate)

@@ -36,5 +36,5 @@ def test_features_by_name(name, tmp_path, monkeypatch, capsys):
 def test_names_the_nearest(capsys):
     assert main(["conf", "demo-mcor"]) == 2
     assert capsys.readouterr().err == (
-        "cnn-mellin: conf demo-mcor: no such file ships with the program; the nearest known is 'demo-mcorr'\n"
+        "cnn-mellin: conf demo-mcor: no such file ships with the program; did you mean 'demo-mcorr'?\n"
     )

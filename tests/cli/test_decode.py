@@ -181,21 +181,25 @@ def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
     reference = trained / "data" / "ext" / "dev.ref.trn"
     reference.write_text("sil b (s1-u)\n")
     for out, options, message in (
-        (trained / "model" / "model.json", [], "exists and is no trn file; name another file, or move this one away"),
-        (tmp_path / "notes.txt", [], "exists and is no trn file"),
-        (reference, [], "is the name of a reference beside prepared data; name another file"),
-        (trained / "data" / "dev", [], "is an input, which is read; name another place to write to"),
+        (
+            trained / "model" / "model.json",
+            [],
+            "exists and is not a trn file; name another file, or move this one away",
+        ),
+        (tmp_path / "notes.txt", [], "exists and is not a trn file"),
+        (reference, [], "is a reference of prepared data; name another file"),
+        (trained / "data" / "dev", [], "is an input; name another output"),
         (tmp_path / "out", ["--beam-width", "2", "4"], ""),
-        (trained, [], f"holds {trained / 'model'}, which is read"),
+        (trained, [], f"contains the input {trained / 'model'}"),
     ):
         assert decode(trained, out, *options) == 2
         printed = capsys.readouterr()
         assert (printed.out, printed.err.count("\n")) == ("", 1)
-        named = f"{out}: {message}" if message else f"{out / 'dev.beam4.trn'}: exists and is no trn file"
+        named = f"{out}: {message}" if message else f"{out / 'dev.beam4.trn'}: exists and is not a trn file"
         assert f"cnn-mellin: {named}" in printed.err
     assert not (tmp_path / "out" / "dev.beam2.trn").exists()
     assert decode(trained, tmp_path / "hyp.trn", "--ctm") == 2
-    assert f"cnn-mellin: {tmp_path / 'hyp.ctm'}: exists and is no ctm file" in capsys.readouterr().err
+    assert f"cnn-mellin: {tmp_path / 'hyp.ctm'}: exists and is not a ctm file" in capsys.readouterr().err
     assert (trained / "model" / "model.json").read_bytes() == model
     assert (tmp_path / "notes.txt").read_text() == (tmp_path / "hyp.ctm").read_text() == "precious"
     assert reference.read_text() == "sil b (s1-u)\n"

@@ -66,7 +66,11 @@ def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch, capsys, argume
 def test_only_an_exported_model_is_replaced(folder, tmp_path, capsys):
     other = folder / "model-trained" / "model_001.pt"
     before = other.read_bytes()
-    for out, message in ((other, "exists and is no exported model"), (folder, "holds"), (tmp_path, "is a folder")):
+    for out, message in (
+        (other, "exists and is not an exported model"),
+        (folder, "contains"),
+        (tmp_path, "is a folder"),
+    ):
         assert main(["export", str(folder / "model-trained"), str(out)]) == 2
         printed = capsys.readouterr().err
         assert (printed.count("\n"), f"cnn-mellin: {out}: {message}" in printed) == (1, True)

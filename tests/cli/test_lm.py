@@ -70,7 +70,7 @@ def test_bad_input_is_named_and_nothing_written(trn: Path) -> None:
 def test_only_a_language_model_is_replaced(trn: Path) -> None:
     other = trn.with_name("notes.txt")
     other.write_text("precious")
-    for out, message in ((trn, "is an input, which is read"), (other, "notes.txt: exists and is no ARPA file")):
+    for out, message in ((trn, "is an input"), (other, "notes.txt: exists and is not an ARPA file")):
         before = out.read_bytes()
         with pytest.raises(UserError, match=message):
             run("train", trn, out)

@@ -96,16 +96,16 @@ def contents(folder) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("model", "model: is an input, which is read"),
-        ("model/../model", "model/../model: is model, which is read"),
-        ("train", "train: is an input, which is read"),
-        ("train/l", "train/l: lies in train, which is read"),
-        (".", ".: holds model, which is read"),
-        ("..", "..: holds model, which is read"),
-        ("/", "/: holds model, which is read"),
-        ("ext", "ext: exists and is no folder of a model's logits; name another folder, or move this one away"),
-        ("prepared", "prepared: exists and is no folder of a model's logits"),
-        ("model/model.json", "model/model.json: exists and is no folder"),
+        ("model", "model: is an input"),
+        ("model/../model", "model/../model: is the input model"),
+        ("train", "train: is an input"),
+        ("train/l", "train/l: lies inside the input train"),
+        (".", ".: contains the input model"),
+        ("..", "..: contains the input model"),
+        ("/", "/: contains the input model"),
+        ("ext", "ext: exists and is not a folder of a model's logits; name another folder, or move this one away"),
+        ("prepared", "prepared: exists and is not a folder of a model's logits"),
+        ("model/model.json", "model/model.json: exists and is not a folder"),
     ],
 )
 def test_nothing_but_logits_is_replaced(folder, monkeypatch, capsys, out, message):
@@ -127,5 +127,5 @@ def test_older_logits_are_replaced_but_not_what_stands_among_them(folder, tmp_pa
     assert read_logits(tmp_path / "l").partition.description.source["epoch"] == 2
     (tmp_path / "l" / "notes.txt").write_text("precious")
     assert main(command) == 2
-    assert "exists and is no folder of a model's logits" in capsys.readouterr().err
+    assert "exists and is not a folder of a model's logits" in capsys.readouterr().err
     assert (tmp_path / "l" / "notes.txt").read_text() == "precious"

@@ -76,9 +76,7 @@ def test_wrong_settings_are_one_line_and_status_2(tmp_path):
     done = command_line("--read-ini", str(path), "--print-ini")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == (
-        f"cnn-mellin: {path}: [model] window_sise: unknown setting; the nearest known is 'window_size'\n"
-    )
+    assert done.stderr == (f"cnn-mellin: {path}: [model] window_sise: unknown setting; did you mean 'window_size'?\n")
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("cp1252", "\\u025b"), ("ascii", "\\u025b"), ("utf-8", "\u025b")])

@@ -163,11 +163,11 @@ def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):
     (tmp_path / "index.html").write_text("<p>precious")
     (tmp_path / "s.ini").write_text("[model]\nseed = 1\n")
     for action, out, message in (
-        ("best", "export", "exists and is no settings file that was written by a command; name another file"),
-        ("best", "s.ini", "exists and is no settings file that was written by a command"),
-        ("important", "best", "exists and is no list of settings"),
-        ("export", "important", "exists and is no table of trials"),
-        ("plot", "", "exists and is no page of pictures"),
+        ("best", "export", "exists and is not a settings file that was written by a command; name another file"),
+        ("best", "s.ini", "exists and is not a settings file that was written by a command"),
+        ("important", "best", "exists and is not a list of settings"),
+        ("export", "important", "exists and is not a table of trials"),
+        ("plot", "", "exists and is not a page of pictures"),
     ):
         if action == "plot":
             pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
@@ -212,7 +212,7 @@ def test_a_device_that_is_none_is_refused(data, capsys, tmp_path):
 
 def test_a_study_that_is_not_there(data, capsys):
     assert optim(data, "best", name="whale") == 2
-    assert "the nearest known is 'whole'" in capsys.readouterr().err
+    assert "did you mean 'whole'" in capsys.readouterr().err
     assert main(["optim", f"sqlite:///{data}/nothing.db", "status"]) == 2
     assert "there is no such file" in capsys.readouterr().err
 

@@ -191,7 +191,7 @@ def test_a_configuration_of_ones_own_at_another_rate(tmp_path, capsys):
     assert len(read_partition(tmp_path / "data" / "phone-20" / "train").features) == 50
     assert main([*command, "raw"]) == 2
     assert capsys.readouterr().err == (
-        f"cnn-mellin: {tmp_path}/a.wav: sample rate is 8000 Hz; expected 16000 Hz; resample it first\n"
+        f"cnn-mellin: {tmp_path}/a.wav: sample rate is 8000 Hz; expected 16000 Hz; resample the file\n"
     )
     assert main([*command, "raw", str(tmp_path / "phone-20.json")]) == 2
     assert "are of [8000, 16000] Hz; prepare each on its own" in capsys.readouterr().err
@@ -215,7 +215,7 @@ def test_symbols_that_training_lacks_are_named(tmp_path, capsys):
         (["kaldi", "kaldi", "data", "--parts", "ext=a"], "--parts ext=a: must be PART=FOLDER"),
         (["kaldi", "kaldi", "data", "--parts", "train=nowhere"], "kaldi/nowhere/wav.scp: does not exist"),
         (["kaldi", "kaldi", "data"], "wav.scp:1: train/all.wav does not exist; relative paths start in"),
-        (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; the nearest"),
+        (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; did you mean"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--jobs", "0"], "--jobs 0: must be at least 1"),
     ],
 )

@@ -83,14 +83,14 @@ def _rewrite(suffix: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], No
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "one utterance removed": (
         _remove("WAV", "PHN", "TXT", "WRD"),
-        "is no whole TIMIT: it has 6299 utterances, not 6300",
+        "is not a whole TIMIT: it has 6299 utterances, not 6300",
     ),
     "audio removed": (_remove("WAV"), ".WAV is missing beside"),
     "labels removed": (_remove("PHN"), ".PHN is missing beside"),
     "speaker removed": (lambda corpus: shutil.rmtree(_home(corpus)), "it has 629 speakers, not 630; 167 test speakers"),
     "speaker doubled": (
         lambda corpus: shutil.copytree(_home(corpus), corpus / "TRAIN" / "DR1" / "FDHC0"),
-        "is speaker fdhc0 once more",
+        "duplicate speaker fdhc0",
     ),
     "labels doubled": (
         lambda corpus: shutil.copy(path := _first(corpus, "PHN"), path.with_name(path.name.lower())),
@@ -98,12 +98,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "audio cut": (
         _rewrite("WAV", lambda content: content[:-2]),
-        "promises 1600 samples, 1599 are there; copy it again",
+        "promises 1600 samples, but it holds 1599; copy it again",
     ),
     "audio emptied": (_rewrite("WAV", lambda content: b""), ".WAV: is empty (0 bytes)"),
-    "audio overwritten": (_rewrite("WAV", lambda content: b"\0" * len(content)), ".WAV: is no audio file"),
+    "audio overwritten": (_rewrite("WAV", lambda content: b"\0" * len(content)), ".WAV: is not an audio file"),
     "labels cut": (_rewrite("PHN", lambda content: content[:-4]), ".PHN:"),
-    "label unknown": (_rewrite("PHN", lambda content: content.replace(b"h#", b"hh#", 1)), "none of TIMIT's 61 phones"),
+    "label unknown": (
+        _rewrite("PHN", lambda content: content.replace(b"h#", b"hh#", 1)),
+        "not one of TIMIT's 61 phones",
+    ),
     "text emptied": (_rewrite("TXT", lambda content: b""), ".TXT: is empty"),
     "words not text": (_rewrite("WRD", lambda content: b"\xff" + content), ".WRD:1: is not UTF-8 text (byte 0xff)"),
 }
@@ -126,7 +129,7 @@ def test_any_damaged_file_is_named_in_one_line(tmp_path, full, capsys, kind):
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert message in printed.err
-    assert "FDHC0" in printed.err.upper() or "is no whole TIMIT" in printed.err
+    assert "FDHC0" in printed.err.upper() or "is not a whole TIMIT" in printed.err
     # What was whole before the fault was met may stay; what is there is whole.
     assert not (tmp_path / "data" / "fbank-81-10ms" / "test").exists()
     assert not list(tmp_path.glob("data/**/.*"))

@@ -143,7 +143,7 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--set", "num_trials=4"], "--set num_trials=4: is no size of the recipe; the nearest known is"),
+        (["--set", "num_trials=4"], "--set num_trials=4: is no size of the recipe; did you mean"),
         (["--set", "num_workers=x"], "--set num_workers=x: must be a whole number, such as num_workers=2"),
         (["--set", "num_workers"], "--set num_workers: must be SIZE=VALUE"),
         (["--until", "tarin"], "--until tarin: must be one of prep, "),
@@ -154,7 +154,7 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
         (["--read-ini", "demo-mcorr"], "takes settings from --settings FILE, not from --read-ini"),
         (
             ["--settings", "demo-mcor"],
-            "demo-mcor: does not exist, on disk or among the shipped files; the nearest known",
+            "demo-mcor: does not exist, on disk or among the shipped files; did you mean",
         ),
         (["--settings", "xcorr=a.ini"], "--settings xcorr=a.ini: must be FILE, MODEL=FILE or"),
     ],

@@ -68,7 +68,7 @@ def test_prepared_data_and_rates_leave_each_other_alone(table, tmp_path, capsys)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert main([*speed, str(prepared), "--rates", "1"]) == 2
     printed = capsys.readouterr().err
-    assert f"cnn-mellin: {prepared}/test: exists and is no partition at several speaking rates" in printed
+    assert f"cnn-mellin: {prepared}/test: exists and is not a partition at several speaking rates" in printed
     for path in (prepared / "test").iterdir():
         path.rename(tmp_path / f"moved-{path.name}")
     assert main([*speed, str(prepared), "--rates", "1"]) == 2

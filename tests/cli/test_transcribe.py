@@ -79,7 +79,7 @@ def test_what_is_done_to_audio_is_said_and_the_bad_are_named_while_the_good_are_
     lines = [line.removeprefix(f"cnn-mellin: {tmp_path}/") for line in printed.err.splitlines()]
     assert lines[1] == "stereo.flac: 2 channels mixed down, resampled from 8000 to 16000 Hz"
     for line, start in zip(
-        lines, ("bad.wav: is no audio", "stereo", "short.wav: samples are 20", "none.wav"), strict=True
+        lines, ("bad.wav: is not an audio", "stereo", "short.wav: samples are 20", "none.wav"), strict=True
     ):
         assert line.startswith(start)
 
@@ -237,9 +237,9 @@ def test_only_transcriptions_and_pictures_are_replaced(folder, tmp_path, capsys)
     audio = (folder / "a.sph").read_bytes()
     (tmp_path / "notes.txt").write_text("precious")
     for out, message in (
-        (folder / "a.sph", "is an input, which is read"),
-        (folder / "b.sph", "exists and is no file of transcriptions; name another file, or move this one away"),
-        (tmp_path / "notes.txt", "exists and is no file of transcriptions"),
+        (folder / "a.sph", "is an input"),
+        (folder / "b.sph", "exists and is not a file of transcriptions; name another file, or move this one away"),
+        (tmp_path / "notes.txt", "exists and is not a file of transcriptions"),
     ):
         assert transcribe(folder, folder / "a.sph", "--out", out) == 2
         printed = capsys.readouterr()

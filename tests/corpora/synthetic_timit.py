@@ -1,4 +1,4 @@
-"""Trees of TIMIT's shape and counts, filled with noise."""
+"""Corpora with TIMIT's layout and counts, filled with noise."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_synthetic_timit(
 def _write(
     stem: Path, rng: np.random.Generator, num_samples: int, num_phones: int, turn: int, lower: bool, riff: bool
 ) -> None:
-    """One utterance: `num_phones` that the 39 set keeps, and a glottal stop that it does not."""
+    """Write one utterance: `num_phones` phones that the 39 set keeps, and a glottal stop, which it deletes."""
     kept = [phone for phone in phone_set(61) if phone not in ("q", "h#")]
     inner = [kept[(turn * 7 + i) % len(kept)] for i in range(num_phones - 2)]
     labels = ["h#", *inner[:2], "q", *inner[2:], "h#"]
@@ -88,7 +88,7 @@ def _write(
 
 
 def _names():
-    """Names that no speaker of the lists has."""
+    """Names of speakers that are not in the lists."""
     for i in count():
         yield "fm"[i % 2] + "x" + chr(ord("a") + i // 26 % 26) + chr(ord("a") + i % 26) + str(i // 676)
 

@@ -18,7 +18,7 @@ def put(path: Path, text: str = "audio") -> Path:
 
 @pytest.fixture(params=["table", "kaldi", "timit"])
 def corpus(request, tmp_path):
-    """A corpus, its kind, and all files that it is read from: audio of any suffix, and outside its folder."""
+    """A corpus, its kind, and the files that it is read from: audio with any suffix, also outside its folder."""
     here, audio = tmp_path / "corpus", tmp_path / "audio"
     if request.param == "table":
         files = [put(here / "a.opus"), put(audio / "b.weird"), put(audio / "c")]
@@ -39,20 +39,20 @@ def state(corpus, tmp_path):
     return corpus_state(path, kind, audio_root=tmp_path)
 
 
-def test_every_file_that_is_read_is_among_them(corpus, tmp_path):
+def test_every_file_that_is_read_is_listed(corpus, tmp_path):
     path, kind, files = corpus
     found = {os.path.realpath(file) for file in corpus_files(path, kind, audio_root=tmp_path)}
     assert {str(file.resolve()) for file in files} <= found
 
 
 def rewrite(path):
-    """Other content of the same size, and the time that it had."""
+    """Change the content, but neither size nor time."""
     time.sleep(0.02)
     put(path, path.read_text().swapcase())
 
 
 def replace(path):
-    """Put a file of the same size and time in its place."""
+    """Replace the file by one of the same size and time."""
     put(path.with_name("other"), path.read_text())
     os.replace(path.with_name("other"), path)
 
@@ -62,7 +62,7 @@ def touch(path):
 
 
 @pytest.mark.parametrize("change", [rewrite, replace, touch, Path.unlink])
-def test_a_change_of_any_file_is_seen(corpus, tmp_path, change):
+def test_a_change_of_any_file_changes_the_state(corpus, tmp_path, change):
     for file in corpus[2]:
         before = state(corpus, tmp_path)
         assert state(corpus, tmp_path) == before
@@ -72,28 +72,28 @@ def test_a_change_of_any_file_is_seen(corpus, tmp_path, change):
         put(file, kept)
 
 
-def test_what_is_not_read_does_not_count(corpus, tmp_path):
+def test_files_that_are_not_read_do_not_change_the_state(corpus, tmp_path):
     before = state(corpus, tmp_path)
     put(tmp_path / "corpus" / "exp" / "report.html", "x")
     put(tmp_path / "corpus" / "notes.txt", "x")
     assert state(corpus, tmp_path) == before
 
 
-def test_what_cannot_be_read_has_a_state_too(tmp_path):
+def test_an_unreadable_corpus_has_a_state(tmp_path):
     states = {corpus_state(tmp_path / "none", kind) for kind in ("table", "kaldi", "timit")}
     put(tmp_path / "none" / "wav.scp")
     (tmp_path / "none" / "wav.scp").write_bytes(b"\xff")
     states.add(corpus_state(tmp_path / "none", "kaldi"))
-    assert len(states) == 3  # a table that is not there counts, and so does a file that is no text
+    assert len(states) == 3  # a missing table and a file that is not text have their own states
 
 
-def test_links_in_a_circle_end(tmp_path):
+def test_circular_links_are_followed_once(tmp_path):
     put(tmp_path / "TRAIN" / "a.wav")
     (tmp_path / "TRAIN" / "again").symlink_to(tmp_path)
     assert [path.name for path in corpus_files(tmp_path, "timit")] == ["a.wav"]
 
 
-def test_partitions_of_other_names(tmp_path):
+def test_partitions_may_have_other_names(tmp_path):
     put(tmp_path / "train_960" / "wav.scp", "a /audio/a.flac\n")
     found = [path.name for path in corpus_files(tmp_path, "kaldi", parts={"train": "train_960"})]
     assert found == ["wav.scp", "segments", "text", "utt2spk", "a.flac"]

@@ -36,7 +36,7 @@ def utterances(corpus):
     return read_timit(corpus)
 
 
-def test_layout(corpus, utterances):
+def test_the_corpus_has_the_layout_of_timit(corpus, utterances):
     assert len(utterances) == _UTTERANCES
     assert sorted(path.name for path in corpus.iterdir()) == ["TEST", "TRAIN", "demo-corpus.json", "speakers.jsonl"]
     home = utterances[0].audio_path.parent
@@ -60,7 +60,7 @@ def test_every_partition_has_utterances(utterances):
     assert {name: len(part) for name, part in parts.items()} == {"train": 32, "dev": 8, "test": 8}
 
 
-def test_a_thousand_utterances_make_sensible_partitions():
+def test_a_thousand_utterances_give_partitions_of_sensible_sizes():
     speakers = demo._speakers(1000, 1)
     assert sum(len(speaker.prompts) for speaker in speakers) == 1000
     assert sum(speaker.part == "TEST" for speaker in speakers) == 25
@@ -71,7 +71,7 @@ def test_a_thousand_utterances_make_sensible_partitions():
     assert max(rates) > 1.5 * min(rates)
 
 
-def test_labels_cover_the_audio_without_gap(utterances):
+def test_labels_cover_the_audio_without_gaps(utterances):
     for utterance in utterances:
         phones = utterance.phones
         assert phones[0].symbol == phones[-1].symbol == "h#"
@@ -82,7 +82,7 @@ def test_labels_cover_the_audio_without_gap(utterances):
         assert "h#" not in [phone.symbol for phone in phones[1:-1]]
 
 
-def test_words_are_those_of_the_sentence_and_fill_the_speech(utterances):
+def test_words_match_the_sentence_and_cover_the_speech(utterances):
     for utterance in utterances:
         spoken = utterance.text.lower().rstrip(".?").replace(",", "").split()
         assert [word.word for word in utterance.words] == spoken
@@ -110,7 +110,7 @@ def test_levels_agree_with_the_labels(utterances):
 
 
 def _frames(utterance, shift):
-    """Log spectra of 25 ms every 10 ms, and the label at each frame's middle moved by `shift` frames."""
+    """Log spectra of 25 ms frames every 10 ms, and the label at the middle of each frame, shifted by `shift` frames."""
     samples = read_audio(utterance.audio_path)
     places = np.arange(0, len(samples) - 400, 160)
     spectra = np.abs(np.fft.rfft(samples[places[:, None] + np.arange(400)] * np.hanning(400), axis=1)) ** 2
@@ -149,31 +149,31 @@ def test_bytes_depend_on_the_seed_and_not_on_the_number_of_processes(tmp_path):
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_the_same_corpus_is_left_alone_and_another_refused(corpus):
+def test_the_same_corpus_is_kept_and_another_one_refused(corpus):
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*")}
     assert make_demo_corpus(corpus, _UTTERANCES, seed=1) is False
-    with pytest.raises(UserError, match=r"corpus: holds another demo corpus \(seed 1 not 2\); delete it"):
+    with pytest.raises(UserError, match=r"corpus: holds another demo corpus \(seed is 1, not 2\); delete it"):
         make_demo_corpus(corpus, _UTTERANCES, seed=2)
-    with pytest.raises(UserError, match=r"\(num_utterances 60 not 70\)"):
+    with pytest.raises(UserError, match=r"\(num_utterances is 60, not 70\)"):
         make_demo_corpus(corpus, 70, seed=1)
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*")} == before
 
 
-def test_a_changed_corpus_is_noticed(corpus, tmp_path):
+def test_a_modified_corpus_is_refused(corpus, tmp_path):
     shutil.copytree(corpus, tmp_path / "copy")
     next((tmp_path / "copy").rglob("*.PHN")).write_text("0 1 h#\n")
-    with pytest.raises(UserError, match="copy: the demo corpus has changed since it was made"):
+    with pytest.raises(UserError, match="copy: the demo corpus has been modified since it was made"):
         make_demo_corpus(tmp_path / "copy", _UTTERANCES, seed=1)
 
 
-def test_other_files_are_never_replaced(tmp_path, monkeypatch):
+def test_other_files_are_not_replaced(tmp_path, monkeypatch):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(UserError, match="exists and is no demo corpus; name another folder"):
+    with pytest.raises(UserError, match="exists and is not a demo corpus; name another folder"):
         make_demo_corpus(tmp_path, 30)
-    with pytest.raises(UserError, match=r"thesis\.tex: exists and is no demo corpus"):
+    with pytest.raises(UserError, match=r"thesis\.tex: exists and is not a demo corpus"):
         make_demo_corpus(tmp_path / "thesis.tex", 30)
     (tmp_path / demo.MANIFEST).write_text("[]")
-    with pytest.raises(UserError, match="exists and is no demo corpus"):
+    with pytest.raises(UserError, match="exists and is not a demo corpus"):
         make_demo_corpus(tmp_path, 30)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
     (tmp_path / "empty").mkdir()
@@ -191,13 +191,13 @@ def test_other_files_are_never_replaced(tmp_path, monkeypatch):
         ({"num_utterances": 30, "jobs": 0}, "--jobs 0: must be at least 1"),
     ],
 )
-def test_wrong_arguments(tmp_path, arguments, why):
+def test_wrong_arguments_are_refused(tmp_path, arguments, why):
     with pytest.raises(UserError, match=why):
         make_demo_corpus(tmp_path / "corpus", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_synthesiser(tmp_path, monkeypatch):
+def test_a_missing_synthesiser_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs espeakng-loader, which is not installed; .*\[demo\]'"):
         make_demo_corpus(tmp_path / "corpus", 30)
@@ -212,7 +212,7 @@ def test_a_failing_synthesiser_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_killed_it_leaves_nothing_under_the_name_and_goes_on(tmp_path, corpus):
+def test_a_killed_run_leaves_no_corpus_and_can_be_repeated(tmp_path, corpus):
     code = f"from cnn_mellin.corpora.demo import *; make_demo_corpus({str(tmp_path / 'a')!r}, {_UTTERANCES}, 1, jobs=1)"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     deadline = time.monotonic() + 60

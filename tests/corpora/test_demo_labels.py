@@ -18,7 +18,7 @@ def _hiss(length, amplitude=3000.0):
 
 
 def _labels(*events):
-    """Labels of events (mnemonic, signal), each beginning where the one before it ends."""
+    """Labels of consecutive events (mnemonic, signal)."""
     firsts = np.cumsum([0] + [len(signal) for _, signal in events[:-1]]).tolist()
     samples = np.concatenate([signal for _, signal in events]).astype(np.int16)
     labels = timit_labels([name for name, _ in events], firsts, samples, RATE)
@@ -54,7 +54,7 @@ def test_a_vowel_with_r_is_two_labels_of_equal_length():
     assert [(label.symbol, label.first_sample) for label in labels[1:3]] == [("aa", 0), ("r", 1000)]
 
 
-def test_silence_before_a_stop_is_its_closure():
+def test_the_silence_before_a_stop_is_its_closure():
     vowel = np.concatenate([_tone(2000), np.zeros(800)])
     labels = _labels(("a", vowel), ("t", _hiss(700)), ("a", _tone(1000)))
     assert _symbols(labels) == ["h#", "ae", "tcl", "t", "ae", "h#"]
@@ -62,14 +62,14 @@ def test_silence_before_a_stop_is_its_closure():
     assert labels[3].first_sample == 2800
 
 
-def test_quiet_noise_is_silence_too():
+def test_quiet_noise_counts_as_silence():
     vowel = np.concatenate([_tone(2000), _hiss(800, 30)])
     labels = _labels(("a", vowel), ("k", _hiss(700)), ("a", _tone(1000)))
     assert labels[2].symbol == "kcl"
     assert labels[2].first_sample == pytest.approx(2000, abs=RATE * 0.005)
 
 
-def test_a_phone_that_is_silent_throughout_keeps_half_its_time():
+def test_a_silent_phone_keeps_half_of_its_duration():
     labels = _labels(("a", _tone(2000)), ("l", np.zeros(600)), ("k", _hiss(700)))
     assert [(label.symbol, label.first_sample) for label in labels[2:5]] == [("l", 2000), ("kcl", 2300), ("k", 2600)]
 
@@ -82,7 +82,7 @@ def test_a_voiced_closure_ends_where_the_burst_rises():
     assert labels[3].first_sample == pytest.approx(3000, abs=RATE * 0.003)
 
 
-def test_a_stop_after_a_pause_takes_a_short_end_of_it():
+def test_a_stop_after_a_pause_takes_a_short_closure_from_it():
     labels = _labels(("a", _tone(2000)), ("_:", np.zeros(4000)), ("p", _hiss(500)), ("a", _tone(1000)))
     assert _symbols(labels) == ["h#", "ae", "pau", "pcl", "p", "ae", "h#"]
     assert labels[3].first_sample == 6000 - int(0.04 * RATE)
@@ -91,29 +91,29 @@ def test_a_stop_after_a_pause_takes_a_short_end_of_it():
 @pytest.mark.parametrize(
     ("mnemonic", "closure", "burst"), [("tS", "tcl", "ch"), ("dZ", "dcl", "jh"), ("b", "bcl", "b"), ("g", "gcl", "g")]
 )
-def test_closures(mnemonic, closure, burst):
+def test_each_stop_has_its_closure(mnemonic, closure, burst):
     assert _symbols(_labels(("a", _tone(1000)), (mnemonic, _hiss(900))))[2:4] == [closure, burst]
 
 
-def test_neighbouring_pauses_are_one():
+def test_adjacent_pauses_are_merged():
     pause = np.zeros(500)
     labels = _labels(("_:", pause), ("_", pause), ("m", _tone(900)), ("_:", pause), ("_|", pause), ("n", _tone(900)))
     assert _symbols(labels) == ["h#", "m", "pau", "n", "h#"]
     assert labels[0].end_sample == 1000
 
 
-def test_elided_and_empty_events_are_no_phones():
+def test_elided_and_empty_events_are_not_phones():
     labels = _labels(("m", _tone(900)), ("@", _tone(15)), ("", _tone(100)), (";", _tone(100)), ("n", _tone(900)))
     assert _symbols(labels) == ["h#", "m", "n", "h#"]
     assert _symbols(_labels(("m", _tone(900)), ("@", _tone(16)), ("n", _tone(900))))[2] == "ax"
 
 
-def test_an_unknown_mnemonic():
-    with pytest.raises(ValueError, match="mnemonic 'R2' is in no row"):
+def test_an_unknown_mnemonic_is_refused():
+    with pytest.raises(ValueError, match="mnemonic 'R2' is not in espeak_phones.tsv"):
         _labels(("R2", _tone(900)))
 
 
-def test_every_label_of_the_table_is_TIMITs():  # noqa: N802
+def test_every_phone_of_the_table_is_one_of_TIMIT():  # noqa: N802
     from cnn_mellin.corpora import demo_labels
 
     labels = {label for labels in demo_labels._table().values() for label in labels}

@@ -19,12 +19,12 @@ def test_a_word_begins_with_the_closure_of_its_first_stop():
     assert _times("I die.", [0, 2], [100, 300], phones) == [("i", 100, 200), ("die", 200, 500)]
 
 
-def test_a_pause_belongs_to_no_word():
+def test_a_pause_does_not_belong_to_a_word():
     phones = _phones("h#", "ay", "pau", "s", "iy", "h#")
     assert _times("I, see?", [0, 3], [100, 240], phones) == [("i", 100, 200), ("see", 300, 500)]
 
 
-def test_words_with_one_mark_share_its_time():
+def test_words_with_a_common_mark_share_its_time():
     phones = _phones("h#", "ao", "n", "dh", "ax", "m", "uw", "n", "h#")
     expected = [("on", 100, 300), ("the", 300, 500), ("moon", 500, 800)]
     assert _times("On the moon", [0, 7], [100, 500], phones) == expected

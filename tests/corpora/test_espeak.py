@@ -27,7 +27,7 @@ def speech(tmp_path_factory):
     return dict(np.load(path))
 
 
-def test_phones_and_words_have_their_places(speech):
+def test_phones_and_words_have_positions(speech):
     assert speech["sample_rate_hz"] == 22050
     marks, names = speech["marks_0"], [str(name) for name in speech["names_0"]]
     assert [name.strip("',") for name in names if name and "_" not in name] == ["a#", "b", "I", "g", "d", "0", "g"]
@@ -36,19 +36,19 @@ def test_phones_and_words_have_their_places(speech):
     assert marks[-1, 1] <= len(speech["samples_0"])
 
 
-def test_a_fresh_process_repeats_itself(speech, tmp_path):
+def test_a_fresh_process_gives_the_same_samples(speech, tmp_path):
     assert _synthesise(tmp_path / "b.npz").returncode == 0
     again = dict(np.load(tmp_path / "b.npz"))
     assert again.keys() == speech.keys()
     assert all(np.array_equal(again[key], speech[key]) for key in speech)
 
 
-def test_the_rate_is_the_speed(speech, tmp_path):
+def test_the_rate_parameter_changes_the_speaking_rate(speech, tmp_path):
     assert _synthesise(tmp_path / "b.npz", rate=240).returncode == 0
     assert len(np.load(tmp_path / "b.npz")["samples_0"]) < 0.8 * len(speech["samples_0"])
 
 
-def test_an_unknown_voice_fails(tmp_path):
+def test_an_unknown_voice_is_an_error(tmp_path):
     done = _synthesise(tmp_path / "b.npz", voice="tlh+nobody")
     assert done.returncode != 0
     assert "espeak-ng has no voice tlh+nobody" in done.stderr

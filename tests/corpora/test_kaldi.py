@@ -39,7 +39,7 @@ def test_without_segments_recordings_are_utterances(folder):
     assert [(u.utterance_id, u.start_s, u.end_s) for u in found] == [("r1", 0.0, None), ("r2", 0.0, None)]
 
 
-def test_names_in_wav_scp_are_told_with_their_line(folder):
+def test_the_error_names_the_line_of_a_faulty_name_in_wav_scp(folder):
     (folder / "segments").unlink()
     write(folder, "wav.scp", "r1 r1.wav", "", "r/2 r2.wav")
     with pytest.raises(CorpusError, match="wav.scp:3: utterance 'r/2' has '/'; .*; rename it"):
@@ -60,9 +60,9 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
             "wav.scp:1: r1 is a command .* which is not run; write its output",
         ),
         ("wav.scp", ["r1 r1.wav", "r2 none.wav"], "wav.scp:2: .*none.wav does not exist; relative paths start in"),
-        ("wav.scp", ["r1 r1.wav", "r2 ."], r"wav.scp:2: .* is no file \(a folder, pipe or device\); name one"),
+        ("wav.scp", ["r1 r1.wav", "r2 ."], r"wav.scp:2: .* is not a file \(but a folder, pipe or device\); name one"),
         ("wav.scp", ["r1"], "wav.scp:1: r1 has no audio file"),
-        ("wav.scp", ["r1 r1.wav", "r1 r2.wav"], "wav.scp:2: r1 is there a second time"),
+        ("wav.scp", ["r1 r1.wav", "r1 r2.wav"], "wav.scp:2: duplicate id r1; delete"),
         ("segments", ["u1 r9 0 1"], "segments:1: recording r9 is not in wav.scp"),
         ("segments", ["u1 r1 0"], "segments:1: has 3 fields; it must be 'utterance recording start end'"),
         ("segments", ["u1 r1 0.5 0.5"], "segments:1: lasts from 0.5 to 0.5; it must be 0 <= start < end"),
@@ -72,8 +72,8 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
         ("text", ["u1 a b", "u\u200b2 a"], r"text:2: utterance 'u.u200b2' has '.u200b', which cannot be printed"),
         ("utt2spk", ["u1 s1", "", ".u2 s1"], "utt2spk:3: utterance '.u2' begins with '.'"),
         ("text", ["u1 a b", "u2"], "text:2: has no symbol"),
-        ("text", ["u1 a b"], "text: lacks 2 utterances that segments has: u2, u3; each utterance must be in both"),
-        ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances that text has: u4"),
+        ("text", ["u1 a b"], "text: lacks 2 utterances of segments: u2, u3; each utterance must be in both files"),
+        ("text", ["u1 a", "u2 a", "u3 a", "u4 a"], "segments: lacks 1 utterances of text: u4"),
         ("utt2spk", ["u1 s1", "u2 s 1", "u3 s2"], "utt2spk:2: speaker 's 1' has ' '; an identifier has"),
         ("utt2spk", [], "utt2spk: is empty; expected lines 'utterance speaker'"),
     ],
@@ -84,23 +84,23 @@ def test_what_is_wrong_is_named(folder, name, lines, message):
         read_kaldi(folder, audio_root=folder)
 
 
-def test_names_in_two_forms_are_told_apart(folder):
+def test_the_error_shows_names_that_only_look_the_same(folder):
     write(folder, "segments", "caf\xe9 r1 0 1")
     write(folder, "text", "cafe\u0301 a")
     with pytest.raises(
-        CorpusError, match=r"each utterance must be in both; names cafe.* and .*U\+00E9\) look the same"
+        CorpusError, match=r"each utterance must be in both files; names cafe.* and .*U\+00E9\) look the same"
     ):
         read_kaldi(folder, audio_root=folder)
 
 
 @pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk"])
-def test_missing_files_are_named(folder, name):
+def test_the_error_names_missing_files(folder, name):
     (folder / name).unlink()
     with pytest.raises(CorpusError, match=f"{name}: does not exist"):
         read_kaldi(folder, audio_root=folder)
 
 
-def test_parts(folder):
+def test_partitions_are_found_by_their_folders(folder):
     assert kaldi_parts(folder) == {"train": folder}
     for name in ("train", "dev_clean", "dev", "ext"):
         (folder / "data" / name).mkdir(parents=True)
@@ -114,11 +114,11 @@ def test_parts(folder):
         kaldi_parts(folder / "none")
 
 
-def test_an_utterance_in_two_parts_is_named(folder):
+def test_an_utterance_in_two_partitions_is_refused(folder):
     assert {part: len(utterances) for part, utterances in read_kaldi_parts(folder, audio_root=folder).items()} == {
         "train": 3
     }
     for part in ("train", "test"):
         shutil.copytree(folder, folder / "data" / part, ignore=shutil.ignore_patterns("data"))
-    with pytest.raises(CorpusError, match="data/test: utterance u1 is in part train, too; delete one"):
+    with pytest.raises(CorpusError, match="data/test: utterance u1 is also in partition train; delete or rename"):
         read_kaldi_parts(folder / "data", audio_root=folder)

@@ -10,7 +10,7 @@ from cnn_mellin.errors import CorpusError
 
 @pytest.fixture
 def table(tmp_path):
-    """Writes a table from rows beside a few audio files, and returns its path."""
+    """Function that writes rows to a table beside some audio files, and returns its path."""
     for name in ("a.wav", "b.flac", "deep/a.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -23,7 +23,7 @@ def table(tmp_path):
     return write
 
 
-def test_columns_in_any_order(table):
+def test_columns_may_have_any_order(table):
     path = table("Speaker,partition,transcript,audio,utterance", "s2,dev,x,b.flac,", "s1,,x  y,a.wav,u1", "")
     parts = read_table(path)
     assert {part: [(u.utterance_id, u.speaker, u.labels) for u in us] for part, us in parts.items()} == {
@@ -34,12 +34,12 @@ def test_columns_in_any_order(table):
     assert parts["train"][0].audio_path == path.parent / "a.wav"
 
 
-def test_least_columns(table):
+def test_only_two_columns_are_required(table):
     parts = read_table(table("audio,transcript", "b.flac,x", "a.wav,y"))
     assert [(u.utterance_id, u.speaker) for u in parts["train"]] == [("a", "a"), ("b", "b")]
 
 
-def test_columns_that_are_not_read_are_named(table):
+def test_the_warning_names_unread_columns(table):
     with pytest.warns(UserWarning, match="columns not read: age, accent"):
         read_table(table("audio,transcript,age,accent", "a.wav,x,9,none"))
     with warnings.catch_warnings():
@@ -51,13 +51,13 @@ def test_columns_that_are_not_read_are_named(table):
     ("rows", "message"),
     [
         (["audio,text", "a.wav,x"], r"tsv:1: has columns \['audio', 'text'\], but no transcript; the first line must"),
-        (["audio,audio,transcript"], "tsv:1: .*each may be there once"),
-        (["audio,transcript", "a.wav,x,y"], "tsv:2: has 3 fields, but the header 2"),
+        (["audio,audio,transcript"], "tsv:1: has duplicate columns, .*; name each only once"),
+        (["audio,transcript", "a.wav,x,y"], "tsv:2: has 3 fields, but the header has 2"),
         (["audio,transcript", "a.wav,x", "none.wav,y"], "tsv:3: .*none.wav does not exist; paths are relative"),
         (["audio,transcript", ",x"], "tsv:2: has no audio file"),
         (["audio,transcript", "a.wav,"], "tsv:2: has no symbol"),
-        (["audio,transcript", "a.wav,x", "deep/a.wav,x"], "tsv:3: utterance a is there a second time, after line 2"),
-        (["audio,transcript,partition", "a.wav,x,ext"], "tsv:2: partition 'ext' is the name of a folder"),
+        (["audio,transcript", "a.wav,x", "deep/a.wav,x"], "tsv:3: duplicate utterance id a, as in line 2"),
+        (["audio,transcript,partition", "a.wav,x,ext"], "tsv:2: partition 'ext' is reserved"),
         (["audio,transcript,partition", "a.wav,x,test"], r"no utterance of partition train; it has \['test'\]"),
         (["audio,transcript"], "no utterance of partition train; it has none at all"),
     ],
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_named(table, rows, message):
 
 
 def read_as_written(path, text):
-    """Transcripts of a table of this text."""
+    """Transcripts of a table with a given text."""
     path.write_text(text, encoding="utf-8", newline="")
     return {u.utterance_id: " ".join(u.labels) for u in read_table(path)["train"]}
 
@@ -83,7 +83,7 @@ def test_marks_of_x_sampa_are_symbols(table):
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_fields_that_a_spreadsheet_quoted_are_read_as_it_means_them(table, quoting, line_end):
+def test_quoted_fields_of_spreadsheets_are_read_without_the_quotes(table, quoting, line_end):
     transcripts = {"a": '"s i', "b": 'a, b\t"" _"'}
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter="\t", quoting=quoting, lineterminator=line_end)
@@ -95,7 +95,7 @@ def test_fields_that_a_spreadsheet_quoted_are_read_as_it_means_them(table, quoti
         assert read_as_written(path, text.getvalue()) == {"a": '"s i', "b": 'a, b "" _"'}
 
 
-def test_what_quotation_marks_became_is_shown(table):
+def test_the_warning_shows_the_effect_of_unquoting(table):
     path = table("audio,transcript")
     with pytest.warns(UserWarning, match='fields of 2 lines .*: in line 2 """s i" is "s i$'):
         read_as_written(path, 'audio\ttranscript\na.wav\t"""s i"\nb.flac\t"a, b" \n')
@@ -107,11 +107,11 @@ def test_what_quotation_marks_became_is_shown(table):
         (('a.wav\t"s i', 'b.flac\t"a, b"'), 'tsv:3: field "a, b" is in quotation marks, but in line 2 a mark is a sym'),
         (('a.wav\t"s i', 'b.flac\t"a\tb"'), 'tsv:3: field "a\tb" is in quotation marks, but in line 2'),
         (('"a.wav"\t"s i',), 'tsv:2: field "a.wav" is in quotation marks, but in line 2'),
-        (('a.wav\t"s', 'i"'), "tsv:3: has 1 fields, but the header 2"),
+        (('a.wav\t"s', 'i"'), "tsv:3: has 1 fields, but the header has 2"),
         (('a.wav\t""',), "tsv:2: has no symbol"),
     ],
 )
-def test_marks_that_can_be_read_in_two_ways_are_refused(table, rows, message):
+def test_ambiguous_quotation_marks_are_refused(table, rows, message):
     path = table("audio,transcript")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

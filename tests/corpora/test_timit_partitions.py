@@ -23,7 +23,7 @@ def _speakers(utterances):
     return sorted({utterance.speaker for utterance in utterances})
 
 
-def test_a_whole_corpus_has_all_counts(whole):
+def test_a_complete_corpus_has_all_counts(whole):
     assert count_timit(whole) == FULL_COUNTS
     parts = timit_partitions(whole)
     assert {name: (len(part), len(_speakers(part))) for name, part in parts.items()} == {
@@ -43,13 +43,13 @@ def test_a_whole_corpus_has_all_counts(whole):
         ({"partial": True}, (3696, 400, 192)),
     ],
 )
-def test_choices(whole, choice, counts):
+def test_options_change_the_partitions(whole, choice, counts):
     assert tuple(len(part) for part in timit_partitions(whole, **choice).values()) == counts
 
 
-def test_one_utterance_or_phone_too_few_is_noticed(whole):
+def test_one_missing_utterance_or_phone_is_an_error(whole):
     fewer = [utterance for utterance in whole if utterance.utterance_id != "fxaa0-sa1"]
-    with pytest.raises(CorpusError, match=r"is no whole TIMIT: it has 6299 utterances, not 6300; use --partial"):
+    with pytest.raises(CorpusError, match=r"is not a whole TIMIT: it has 6299 utterances, not 6300; use --partial"):
         timit_partitions(fewer)
     i = next(i for i, utterance in enumerate(whole) if utterance.utterance_id.startswith("fdhc0-si"))
     cut = [*whole[:i], replace(whole[i], phones=whole[i].phones[:-1]), *whole[i + 1 :]]
@@ -57,19 +57,19 @@ def test_one_utterance_or_phone_too_few_is_noticed(whole):
         timit_partitions(cut)
 
 
-def test_a_small_corpus_must_be_asked_for(small):
+def test_a_small_corpus_needs_the_option_partial(small):
     with pytest.raises(CorpusError, match=r"6 speakers, not 630; 3 training speakers, not 462; .*use --partial"):
         timit_partitions(small)
 
 
-def test_test_speakers_of_another_corpus_are_dealt_in_turns(small):
+def test_test_speakers_of_another_corpus_alternate_between_test_and_dev(small):
     parts = timit_partitions(small, partial=True)
     assert _speakers(parts["test"]) == ["fzza0", "mzzb0"]
     assert _speakers(parts["dev"]) == ["fzzc0"]
     assert (len(parts["train"]), len(parts["dev"]), len(parts["test"])) == (24, 8, 16)
 
 
-def test_speakers_of_TIMIT_keep_their_part_in_a_partial_corpus(tmp_path, synthetic_timit):  # noqa: N802
+def test_speakers_of_TIMIT_keep_their_partition_in_a_partial_corpus(tmp_path, synthetic_timit):  # noqa: N802
     corpus = read_timit(synthetic_timit(tmp_path, test=("fdhc0", "faks0", "fzza0")))
     parts = timit_partitions(corpus, partial=True)
     assert (_speakers(parts["dev"]), _speakers(parts["test"])) == (["faks0"], ["fdhc0"])
@@ -79,13 +79,13 @@ def test_speakers_of_TIMIT_keep_their_part_in_a_partial_corpus(tmp_path, synthet
 
 @pytest.mark.parametrize(
     ("leave_out", "why"),
-    [("train", "leaves partition train empty; it needs more speakers in TRAIN"), ("test", "partition dev empty")],
+    [("train", "partition train is empty; add speakers to TRAIN"), ("test", "partition dev is empty")],
 )
-def test_an_empty_partition(small, leave_out, why):
+def test_an_empty_partition_is_refused(small, leave_out, why):
     with pytest.raises(CorpusError, match=why):
         timit_partitions([utterance for utterance in small if utterance.part != leave_out], partial=True)
 
 
-def test_no_utterance_at_all():
-    with pytest.raises(CorpusError, match="is no whole TIMIT: it has 0 speakers"):
+def test_a_corpus_without_utterances_is_refused():
+    with pytest.raises(CorpusError, match="is not a whole TIMIT: it has 0 speakers"):
         timit_partitions([])

@@ -164,7 +164,7 @@ def test_audio_too_short_for_a_frame_is_named(tmp_path, parts):
 
 
 def test_empty_part_and_unknown_features_are_refused(tmp_path, parts):
-    with pytest.raises(SettingsError, match="fbank-80: unknown; the nearest known is 'fbank-81-10ms'"):
+    with pytest.raises(SettingsError, match="fbank-80: unknown; did you mean 'fbank-81-10ms'"):
         prepare_timit(parts, tmp_path / "data", ["fbank-80"])
     with pytest.raises(DataError, match="part dev has no utterance"):
         prepare_timit({**parts, "dev": []}, tmp_path / "data", ["raw"])

@@ -60,8 +60,8 @@ def test_wrong_shapes_are_named(shape: tuple[int, ...], lengths: list[int], mess
 @pytest.mark.parametrize(
     ("logits", "lengths", "message"),
     [
-        (torch.zeros(1, 4, 3), torch.tensor([4.0]), "lengths has dtype torch.float32; it must be of whole numbers"),
-        (torch.zeros(1, 4, 3), torch.tensor([True]), "lengths has dtype torch.bool; it must be of whole numbers"),
+        (torch.zeros(1, 4, 3), torch.tensor([4.0]), "lengths has dtype torch.float32; it must hold integers"),
+        (torch.zeros(1, 4, 3), torch.tensor([True]), "lengths has dtype torch.bool; it must hold integers"),
         (torch.zeros(1, 4, 3), [4], "lengths is a list; it must be a tensor: convert it with torch.as_tensor"),
         (
             torch.zeros(1, 4, 3, dtype=torch.int64),

@@ -29,11 +29,11 @@ COMPUTERS = [
 @pytest.fixture(scope="module")
 def oracle():
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")  # of its optional compiler
+        warnings.simplefilter("ignore")  # about its optional compiler
         from pydrobert.speech.alias import alias_factory_subclass_from_arg
         from pydrobert.speech.compute import FrameComputer
 
-        patch.setattr(np, "math", math, raising=False)  # gone from numpy 2, but its gammatones need it
+        patch.setattr(np, "math", math, raising=False)  # removed in numpy 2, but its gammatones need it
         yield lambda content: alias_factory_subclass_from_arg(FrameComputer, content)
 
 

@@ -14,15 +14,15 @@ def test_shipped_configurations_are_valid(feature_type):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"name": "si", "bank": {**GABOR, "erbs": True}}, "f: bank.erbs: unknown key; the nearest known is 'erb'"),
-        ({"name": "si", "bank": GABOR, "frame_length_ms": 3}, "f: frame_length_ms: unknown key; the nearest"),
+        ({"name": "si", "bank": {**GABOR, "erbs": True}}, "f: bank.erbs: unknown key; did you mean 'erb'"),
+        ({"name": "si", "bank": GABOR, "frame_length_ms": 3}, "f: frame_length_ms: unknown key; did you mean"),
         ({"name": "si", "bank": {"name": "gabor"}}, "f: bank.scaling_function: is missing"),
-        ({"name": "si", "bank": {"name": "gabors"}}, "f: bank.name = gabors: the nearest known is 'gabor'"),
+        ({"name": "si", "bank": {"name": "gabors"}}, "f: bank.name = gabors: did you mean 'gabor'"),
         ({"name": "si", "bank": {**GABOR, "scaling_function": "mels"}}, "f: bank.scaling_function.name = mels"),
         ({"name": "si", "bank": {**GABOR, "scaling_function": "linear"}}, "bank.scaling_function.low_hz: is missing"),
         (
             {"name": "si", "bank": {**GABOR, "low_hz": 0, "scaling_function": {"name": "octave", "low_hz": 1}}},
-            "octaves need both above 0",
+            "must both be above 0 for octaves",
         ),
         ({"name": "si", "bank": GABOR, "frame_shift_ms": 0.01}, "frame_shift_ms = 0.01: is shorter than one sample"),
         ({"name": "si", "bank": GABOR, "frame_style": "left"}, "f: frame_style = left"),
@@ -32,16 +32,16 @@ def test_shipped_configurations_are_valid(feature_type):
             {"name": "si", "bank": {**GABOR, "name": "gammatone", "num_filts": 9, "erb": True, "scale_l2_norm": True}},
             "f: bank: filter 8 nowhere reaches 0.0005; turn off",
         ),
-        ({"bank": GABOR}, "f: name = None: known are si, stft"),
+        ({"bank": GABOR}, "f: name = None: choose from si, stft"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_it(content, message):
+def test_every_fault_is_one_line_that_names_the_setting(content, message):
     with pytest.raises(SettingsError, match=message) as caught:
         feature_configuration(content, "f")
     assert "\n" not in str(caught.value)
 
 
-def test_objects_may_be_called_by_alias_and_by_name_alone():
+def test_an_object_may_be_given_by_alias_or_only_by_its_name():
     config = feature_configuration({"alias": "stft", "bank": "fbank", "window_function": {"alias": "hann"}})
     assert (config.name, config.bank.name) == ("stft", "fbank")
     assert config.window_function is not None
@@ -57,7 +57,7 @@ def test_objects_may_be_called_by_alias_and_by_name_alone():
         {"name": "si", "bank": GABOR, "window_function": {"name": "gamma", "peak": 0.5}},
     ],
 )
-def test_content_gives_the_same_configuration_again(content):
+def test_the_content_gives_the_same_configuration(content):
     config = feature_configuration(content)
     assert feature_configuration(as_content(config)) == config
 

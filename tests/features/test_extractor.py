@@ -18,7 +18,7 @@ DEVICES = [
 @pytest.fixture(scope="module")
 def oracle():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its optional compiler
+        warnings.simplefilter("ignore")  # about its optional compiler
         from pydrobert.speech.alias import alias_factory_subclass_from_arg
         from pydrobert.speech.compute import FrameComputer
 
@@ -86,7 +86,7 @@ def test_silence_has_a_gradient_of_zero():
     assert torch.equal(signal.grad, torch.zeros(600))
 
 
-def test_raw_is_the_samples():
+def test_raw_features_are_the_samples():
     extractor = FeatureExtractor.named("raw")
     assert (extractor.num_coefficients, extractor.configuration) == (1, {})
     assert extractor(torch.tensor([3.0, 4.0])).tolist() == [[3.0], [4.0]]
@@ -106,9 +106,9 @@ def test_long_signals_are_computed_in_pieces_with_equal_results(monkeypatch):
     [
         (
             '{"name": "stft", "bank": {"name": "fbank"}, "frame_shift": 10}',
-            "frame_shift: unknown key; the nearest known",
+            "frame_shift: unknown key; did you mean",
         ),
-        ('{"name": "stft", "bank": {"name": "fbank", "filts": 3}}', "bank.filts: unknown key; the nearest known"),
+        ('{"name": "stft", "bank": {"name": "fbank", "filts": 3}}', "bank.filts: unknown key; did you mean"),
         ('{"name": "stft", "bank": {"name": "fbank", "num_filts": 0}}', "bank.num_filts = 0"),
         ('{"name": "stft", "bank": {"name": "fbank", "high_hz": 9000}}', "bank.high_hz = 9000: must rise and"),
         ('{"name": "stft"}', "bank"),
@@ -120,7 +120,7 @@ def test_long_signals_are_computed_in_pieces_with_equal_results(monkeypatch):
         ('{"name": "stft", "name": "stft"}', "is not JSON .duplicate name 'name'"),
     ],
 )
-def test_wrong_configurations_are_named(tmp_path, content, message):
+def test_wrong_configurations_are_refused(tmp_path, content, message):
     path = tmp_path / "f.json"
     path.write_text(content)
     with pytest.raises(SettingsError, match=message) as caught:
@@ -128,12 +128,12 @@ def test_wrong_configurations_are_named(tmp_path, content, message):
     assert str(path) in str(caught.value)
 
 
-def test_unknown_names_and_missing_files_are_named(tmp_path):
-    with pytest.raises(SettingsError, match="fbank-81: unknown; the nearest known is 'fbank-81-10ms'"):
+def test_unknown_names_and_missing_files_are_refused(tmp_path):
+    with pytest.raises(SettingsError, match="fbank-81: unknown; did you mean 'fbank-81-10ms'"):
         FeatureExtractor.named("fbank-81")
     with pytest.raises(
         SettingsError,
-        match="none.json: does not exist, on disk or among the shipped files; known are fbank-81-10ms, sig",
+        match="none.json: does not exist, on disk or among the shipped files; choose from fbank-81-10ms, sig",
     ):
         FeatureExtractor.from_json(tmp_path / "none.json")
 
@@ -152,7 +152,7 @@ def test_unknown_names_and_missing_files_are_named(tmp_path):
         (
             torch.ones(2, 900),
             torch.tensor([900.0, 9.0]),
-            "lengths has dtype torch.float32; it must be of whole numbers",
+            "lengths has dtype torch.float32; it must hold integers",
         ),
         (
             torch.ones(2, 900),
@@ -165,21 +165,21 @@ def test_unknown_names_and_missing_files_are_named(tmp_path):
         (torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), torch.tensor([2, 2]), r"signal\[1, 1\] is nan; samples must"),
     ],
 )
-def test_wrong_signals_are_named(name, signal, lengths, message):
+def test_wrong_signals_are_refused(name, signal, lengths, message):
     with pytest.raises(ValueError, match=message):
         FeatureExtractor.named(name)(signal, lengths)
 
 
-def test_signals_are_taken_under_vmap_and_on_meta():
+def test_signals_are_accepted_under_vmap_and_on_meta():
     extractor = FeatureExtractor.named("fbank-81-10ms")
     signals = torch.randn(2, 900)
     assert torch.allclose(torch.vmap(extractor)(signals)[1], extractor(signals[1]), atol=1e-5)
     assert FeatureExtractor.named("raw")(torch.ones(900, device="meta")).shape == (900, 1)
-    large = torch.full((4,), 3e38)  # their sum is not finite, but they are
+    large = torch.full((4,), 3e38)  # finite, but their sum is not
     assert FeatureExtractor.named("raw")(large).shape == (4, 1)
 
 
-def test_wrong_shapes_are_named():
+def test_wrong_shapes_are_refused():
     extractor = FeatureExtractor.named("fbank-81-10ms")
     with pytest.raises(ValueError, match=r"signal has shape \(2, 5\); it must be \(samples,\), or pass lengths"):
         extractor(torch.zeros(2, 5))

@@ -21,11 +21,11 @@ DEVICES = [
 @pytest.fixture(scope="module")
 def oracle():
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")  # of its optional compiler
+        warnings.simplefilter("ignore")  # about its optional compiler
         from pydrobert.speech.alias import alias_factory_subclass_from_arg
         from pydrobert.speech.compute import FrameComputer
 
-        patch.setattr(np, "math", math, raising=False)  # gone from numpy 2, but its gammatones need it
+        patch.setattr(np, "math", math, raising=False)  # removed in numpy 2, but its gammatones need it
         yield lambda content: alias_factory_subclass_from_arg(FrameComputer, content)
 
 
@@ -64,7 +64,7 @@ def test_float32_at_16_bit_scale_equals_the_oracle(expected, length):
         found = extractor(torch.from_numpy(signal * 3000).float())
         assert found.dtype == torch.float32
         wanted = 3000 * expected[length][kind]
-        # A filter far from a constant's frequency holds only rounding of what the near ones hold.
+        # Far from the frequency of a constant, filters hold only rounding errors of the near ones.
         atol = 5e-5 * wanted.max(initial=0) if kind == "direct current" else 0
         assert np.allclose(found.numpy(), wanted, rtol=5e-5, atol=atol), kind
 
@@ -107,7 +107,7 @@ def test_causal_filters_shorter_than_a_shift_lose_the_last_frame_as_in_the_oracl
 
 
 def test_frames_equal_their_definition():
-    """One frame's sum, written out: 380 samples a filter, 64 a frame, centered on sample 32 i."""
+    """The sum of one frame, written out: filters of 380 samples, frames of 64 samples centered on sample 32 i."""
     from cnn_mellin.features.gabor_bank import GaborBank
     from cnn_mellin.features.scale import Scale
 

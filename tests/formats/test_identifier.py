@@ -7,7 +7,7 @@ from cnn_mellin.formats.identifier import identifier_fault, require_identifier
 
 
 @pytest.mark.parametrize("name", ["a", "mary-1", "é" * 100, "日本", "a.b;c", "_", "-a", "x" * 200, "a'b", "50%"])
-def test_printable_names_are_kept(name):
+def test_printable_names_are_accepted(name):
     assert identifier_fault(name) is None
     assert require_identifier(name, "utterance") == name
 

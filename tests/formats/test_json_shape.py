@@ -21,5 +21,5 @@ SHAPE = {"name": str, "rates": [{"percent": (float, None)}], "more?": {str: int}
         ({"name": "a" * 10, "rates": "b" * 100}, f"rates is '{'b' * 59}..., not a list"),
     ],
 )
-def test_what_differs_is_named_with_its_place(value, fault):
+def test_the_fault_names_the_place_that_differs(value, fault):
     assert shape_fault(value, SHAPE) == fault

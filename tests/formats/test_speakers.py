@@ -22,7 +22,7 @@ def test_speakers_from_a_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("u1 s1\nu2\n", ":2: 'u2' is not 'utterance speaker'"),
-        ("u1 s1\nu1 s2\n", ":2: utterance u1 is there a second"),
+        ("u1 s1\nu1 s2\n", ":2: duplicate utterance id u1"),
         ("u1 s1\nu2 s\x1b\n", ":2: speaker 's.x1b' has '.x1b', which cannot be printed"),
         ("u1 s1\nu2 s\u200b2\n", r":2: speaker 's.u200b2' has '.u200b', which cannot be printed; an identifier has"),
         ("u/1 s1\n", ":1: utterance 'u/1' has '/'; an identifier has"),

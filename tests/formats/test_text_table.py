@@ -22,7 +22,7 @@ def test_formats(table_format: TableFormat, expected: str) -> None:
     assert format_table(HEADER, ROWS, table_format) == expected
 
 
-def test_markup_in_cells_is_shown_as_it_is() -> None:
+def test_markup_in_cells_is_escaped() -> None:
     cells = [["<eps>", "a|b"], ["*", "&lt;"], ["_x_", "[l](u)\nnext"]]
     markdown = format_table(["symbol", "<script>"], cells, "markdown")
     rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in markdown.splitlines()[2:]]
@@ -46,12 +46,12 @@ def test_markup_in_cells_is_shown_as_it_is() -> None:
         ("a=b", "a=b"),
     ],
 )
-def test_no_cell_of_csv_is_a_formula(cell: str, written: str) -> None:
+def test_csv_cells_do_not_run_as_formulas(cell: str, written: str) -> None:
     assert format_table(["x"], [[cell]], "csv") == f"x\n{written}"
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="rows hold 1 cells; each must have 2"):
+    with pytest.raises(ValueError, match="a row has 1 cells; each must have 2"):
         format_table(HEADER, [["a"]])
     with pytest.raises(ValueError, match="table_format is 'html'; it must be text, csv, markdown or latex"):
         format_table(HEADER, ROWS, "html")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ def test_names_that_break_the_rule_are_refused(name):
         require_name(name, Path("utt2spk"), 3)
 
 
-def test_other_names_are_kept():
+def test_valid_names_are_accepted():
     for name in ("faaa0-sx1", "häll_1.2;x", "日本"):
         assert require_name(name, Path("text"), 1) == name
 
@@ -23,7 +23,10 @@ def test_other_names_are_kept():
         ("  ", "has no symbol"),
         ("a b(2)", r"symbol 'b\(2\)' has a bracket"),
         (";;a b", "begins a line with ;;"),
-        ("a (b)", r"symbol '\(b\)' has a bracket, which trn files cannot hold .it marks what may be missing.; replace"),
+        (
+            "a (b)",
+            r"symbol '\(b\)' has a bracket, which trn files cannot hold .they mark optional symbols there.; replace",
+        ),
         ("a b\x1b[2J", r"symbol 'b\\x1b\[2J' has '\\x1b', a control character; replace it"),
         ("a { b / t / @ } c", "has alternatives, '{ b / t / @ }', of which one must be chosen; write the symbols"),
         ("a {b/t} c", "has alternatives, '{b/t}'"),
@@ -38,7 +41,7 @@ def test_symbols_that_no_transcript_can_hold_are_refused(text, message):
 
 
 @pytest.mark.parametrize("text", ['"s i', "{ r t }", "} {", "a @ {", "t/d { b", "/ a /", "<sil> _", "日 ɛ́"])
-def test_marks_of_phonetic_alphabets_are_symbols(text):
+def test_signs_of_phonetic_alphabets_are_symbols(text):
     assert parse_transcript(text, Path("text"), 7) == tuple(text.split())
 
 

@@ -7,14 +7,14 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.formats.transcripts import read_phones, read_trn, write_ctm, write_stm, write_trn
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     transcripts = {"b-2": ["sil", "ah"], "a-1": []}
     write_trn(tmp_path / "x.trn", transcripts)
     assert (tmp_path / "x.trn").read_text() == "(a-1)\nsil ah (b-2)\n"
     assert read_trn(tmp_path / "x.trn") == transcripts
 
 
-def test_comments_and_blank_lines_hold_nothing(tmp_path: Path) -> None:
+def test_comments_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "x.trn").write_text(";; from elsewhere\n\n  ah  b ( u1 ) \r\n")
     assert read_trn(tmp_path / "x.trn") == {"u1": ["ah", "b"]}
 
@@ -24,7 +24,7 @@ def test_marks_of_x_sampa_are_symbols(tmp_path: Path) -> None:
     assert read_trn(tmp_path / "x.trn") == {"u1": ['"s', "{", "t", "}", "@"]}
 
 
-def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
+def test_sclite_reads_our_trn_files(sclite: list[str], tmp_path: Path) -> None:
     write_trn(tmp_path / "ref", {"a-1": ["sil", "ah"], "b-2": ["t"]})
     write_trn(tmp_path / "hyp", {"a-1": ["sil"], "b-2": ["t"]})
     command = [*sclite, "-r", "ref", "trn", "-h", "hyp", "trn", "-i", "spu_id", "-o", "rsum", "stdout"]
@@ -37,7 +37,7 @@ def test_sclite_reads_ours(sclite: list[str], tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("ah b\n", r"x.trn:1: 'ah b' is not 'phones \(utterance\)'"),
-        ("ah (a)\nb (a)\n", "x.trn:2: utterance a is there a second time"),
+        ("ah (a)\nb (a)\n", "x.trn:2: duplicate utterance id a .listed a second time."),
         ("ah (b) k (u1)\n", r"x.trn:1: symbol '\(b\)' has a bracket, .* replace it"),
         ("ah (u1)\rb (u2)\n", "x.trn:1: symbol '.u1.' has a bracket"),
         ("\nah { b / t / @ } k (u1)\n", "x.trn:2: has alternatives, '{ b / t / @ }', of which one must be chosen"),
@@ -97,7 +97,7 @@ def test_stm_has_speaker_and_end_in_seconds(tmp_path: Path) -> None:
     )
     lines = ["a-1 A a 0.0000 0.5000 t <s>", "a-2 A a 0.0000 0.0000", "b-1 A b 0.0000 1.2500 <O> <s> t"]
     assert (tmp_path / "x.stm").read_text().splitlines() == lines
-    with pytest.raises(ValueError, match="u: ends at nan s; must be 0 or later"):
+    with pytest.raises(ValueError, match="u: ends at nan s; the end must be 0 or later"):
         write_stm(tmp_path / "y.stm", {"u": ("s", float("nan"), ["t"])})
     with pytest.raises(ValueError, match="'s p' cannot be written"):
         write_stm(tmp_path / "y.stm", {"u": ("s p", 1.0, ["t"])})
@@ -114,13 +114,13 @@ def test_ctm_refuses_times_that_go_backwards(tmp_path: Path, times: tuple[float,
 @pytest.mark.parametrize(
     "transcripts", [{"a b": ["t"]}, {"a": ["t d"]}, {"a": ["(t)"]}, {"a": [""]}, {"a\udcff": ["t"]}, {"a": ["t\x1b"]}]
 )
-def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, transcripts: dict[str, list[str]]) -> None:
+def test_names_that_could_not_be_read_back_are_not_written(tmp_path: Path, transcripts: dict[str, list[str]]) -> None:
     with pytest.raises(ValueError, match="cannot be written"):
         write_trn(tmp_path / "x.trn", transcripts)
     assert not list(tmp_path.iterdir())
 
 
-def test_phones_are_folded_or_taken_as_they_are(tmp_path: Path) -> None:
+def test_phones_are_folded_or_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "x.trn").write_text("h# ix q zh (u1)\n")
     assert read_phones(tmp_path / "x.trn") == {"u1": ["sil", "ih", "sh"]}
     assert read_phones(tmp_path / "x.trn", fold=False) == {"u1": ["h#", "ix", "q", "zh"]}

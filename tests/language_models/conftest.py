@@ -1,4 +1,4 @@
-"""A chain of symbols to estimate from: some contexts are common, some rare, one symbol never occurs."""
+"""Training sentences from a Markov chain: some contexts are common, some rare, and one symbol never occurs."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Estimation: against a slow version made of the definitions, and laws."""
+"""Estimation: compared with a slow implementation of the definitions, and laws."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ TOKENS = ["a", "b", "c", "d", "e"]
 
 
 class ByDefinition:
-    """p(w | context), recursively, each count found by looking through all sentences."""
+    """p(w | context) by recursion, with counts from a search of all sentences."""
 
     def __init__(self, sentences: list[list[str]], order: int, estimated: bool) -> None:
         self.sentences = [("<s>", *sentence, "</s>") for sentence in sentences]
@@ -81,13 +81,13 @@ def test_probabilities_after_every_context_sum_to_one(
         assert min(row) > -20  # also the symbol that never occurs
 
 
-def test_equal_sentences_count_once() -> None:
+def test_repeated_sentences_count_once() -> None:
     sentences = [["a", "b"], ["a", "b"], ["b"]]
     assert estimate_kneser_ney(sentences, TOKENS) == estimate_kneser_ney(sentences[1:], TOKENS)
     assert estimate_kneser_ney(sentences, TOKENS, unique=False) != estimate_kneser_ney(sentences[1:], TOKENS)
 
 
-def test_estimated_discounts_differ_where_counts_allow(training_sentences: list[list[str]]) -> None:
+def test_estimated_discounts_differ_if_the_counts_allow(training_sentences: list[list[str]]) -> None:
     fixed, estimated = (
         estimate_kneser_ney(training_sentences, TOKENS, 4, discounts=kind) for kind in ("fixed", "estimated")
     )

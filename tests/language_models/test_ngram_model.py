@@ -1,4 +1,4 @@
-"""Tables of n-gram models: against KenLM, and a walk through the back-offs of the file."""
+"""Tables of n-gram models: compared with KenLM, and with the recursion over the back-offs of the file."""
 
 import math
 import random
@@ -25,14 +25,14 @@ def backed_off(ngrams: Ngrams, words: tuple[str, ...]) -> float:
 
 
 def pruned(ngrams: Ngrams, keep: float) -> Ngrams:
-    """Without some n-grams, so that some contexts, and some of their ends, are missing."""
+    """The model without some n-grams, so that some contexts and their suffixes are missing."""
     rng = random.Random(9)
     return [ngrams[0], *({w: e for w, e in entries.items() if rng.random() < keep} for entries in ngrams[1:])]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("keep", [1.0, 0.5])
-def test_tables_equal_a_walk_through_the_backoffs(
+def test_tables_equal_the_recursion_over_backoffs(
     training_sentences: list[list[str]], test_sentences: list[list[str]], order: int, keep: float
 ) -> None:
     ngrams = pruned(estimate_kneser_ney(training_sentences, TOKENS, order), keep)
@@ -56,7 +56,7 @@ def test_perplexity_equals_that_of_kenlm(
     assert model.perplexity(test_sentences) == pytest.approx(10 ** (-total / num_predicted), abs=1e-4)
 
 
-def test_a_model_read_from_its_file_is_the_same(training_sentences: list[list[str]], tmp_path: Path) -> None:
+def test_a_model_is_equal_after_writing_and_reading(training_sentences: list[list[str]], tmp_path: Path) -> None:
     ngrams = estimate_kneser_ney(training_sentences, TOKENS)
     write_arpa(tmp_path / "lm.arpa", ngrams)
     ours, read = NgramModel(ngrams, TOKENS), NgramModel.from_arpa(tmp_path / "lm.arpa", TOKENS)
@@ -65,7 +65,7 @@ def test_a_model_read_from_its_file_is_the_same(training_sentences: list[list[st
     assert (read.tokens, read.order, read.start) == (tuple(TOKENS), 3, ours.start)
 
 
-def test_order_of_the_tokens_is_that_of_the_columns(training_sentences: list[list[str]]) -> None:
+def test_columns_have_the_order_of_the_tokens(training_sentences: list[list[str]]) -> None:
     ngrams = estimate_kneser_ney(training_sentences, TOKENS)
     ours, turned = NgramModel(ngrams, TOKENS), NgramModel(ngrams)
     assert turned.tokens == ("a", "b", "c", "d", "e")
@@ -80,17 +80,17 @@ def test_class_probabilities_sum_to_one_without_the_end(training_sentences: list
     np.testing.assert_allclose(table - table[:, :1], with_end - with_end[:, :1], atol=1e-12)
 
 
-def test_other_tokens_are_refused_by_name(training_sentences: list[list[str]], tmp_path: Path) -> None:
+def test_the_error_names_other_tokens(training_sentences: list[list[str]], tmp_path: Path) -> None:
     write_arpa(tmp_path / "lm.arpa", estimate_kneser_ney(training_sentences, TOKENS))
-    with pytest.raises(DataError, match=r"lm.arpa: 1 tokens are not in the language model: x; both must be of one"):
+    with pytest.raises(DataError, match=r"lm.arpa: 1 tokens are not in the language model: x; both must use"):
         NgramModel.from_arpa(tmp_path / "lm.arpa", [*TOKENS, "x"])
     with pytest.raises(DataError, match=r"2 words of the language model are not among the tokens: a, b; both"):
         NgramModel.from_arpa(tmp_path / "lm.arpa", TOKENS[:3])
-    with pytest.raises(DataError, match="a token is there a second time"):
+    with pytest.raises(DataError, match="duplicate token; each class"):
         NgramModel.from_arpa(tmp_path / "lm.arpa", [*TOKENS, "a"])
 
 
-def test_unknown_symbols_and_nothing_are_refused(training_sentences: list[list[str]]) -> None:
+def test_unknown_symbols_and_empty_input_are_refused(training_sentences: list[list[str]]) -> None:
     model = NgramModel(estimate_kneser_ney(training_sentences, TOKENS), TOKENS)
     with pytest.raises(DataError, match="'x' is not among the 5 tokens of the language model"):
         model.perplexity([["a", "x"]])

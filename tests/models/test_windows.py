@@ -34,7 +34,7 @@ def test_what_lies_past_the_length_is_not_looked_at():
         ((2, 5, 3), [1, 1], "features has 3 coefficients, but the model takes 2"),
         ((2, 5, 2), [1], r"lengths has shape \(1,\); it must be \(2,\)"),
         ((0, 5, 2), [], "one for each of 1 or more utterances"),
-        ((2, 5, 2), [1.0, 2.0], "lengths has dtype torch.float32; it must be of whole numbers"),
+        ((2, 5, 2), [1.0, 2.0], "lengths has dtype torch.float32; it must hold integers"),
         ((2, 5, 2), [1, 6], r"lengths\[1\] is 6 but features have 5 frames; lengths must lie in 1\.\.5"),
         ((2, 5, 2), [0, 5], r"lengths\[0\] is 0 but features have 5 frames"),
     ],

@@ -17,9 +17,9 @@ POSTGRES, PG8000, MYSQL = "postgresql+psycopg://u@h/d", "postgresql+pg8000://u@h
     ("given", "message"),
     [
         (f"{PG8000}?sslmode=require", r"the driver pg8000 has no option 'sslmode'; for TLS use postgresql\+psycopg://"),
-        (f"{PG8000}?nonsense=1", "has no option 'nonsense'; known are application_name, password, unix_sock"),
+        (f"{PG8000}?nonsense=1", "has no option 'nonsense'; choose from application_name, password, unix_sock"),
         (f"{POSTGRES}?nonsense=1", "the driver psycopg has no option 'nonsense'"),
-        (f"{POSTGRES}?ssl_mode=require", "has no option 'ssl_mode'; the nearest known is 'sslmode'"),
+        (f"{POSTGRES}?ssl_mode=require", "has no option 'ssl_mode'; did you mean 'sslmode'"),
         (f"{MYSQL}?nonsense=1", "the driver pymysql has no option 'nonsense'"),
         (f"{MYSQL}?sslmode=require", "the driver pymysql has no option 'sslmode'"),
         (f"{POSTGRES}?sslmode=", "the option 'sslmode' has no value; write sslmode=VALUE"),

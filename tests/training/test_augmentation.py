@@ -202,7 +202,7 @@ def test_utterances_of_one_frame_survive_everything():
             {"features": torch.ones(3, 80)},
             r"features \(3, 80\) and lengths \(3,\) do not match; they must be \(N, T, F\)",
         ),
-        ({"lengths": torch.tensor([50.0, 31.0, 80.0])}, "lengths has dtype torch.float32; it must be of whole numbers"),
+        ({"lengths": torch.tensor([50.0, 31.0, 80.0])}, "lengths has dtype torch.float32; it must hold integers"),
         ({"lengths": [50, 31, 80]}, "lengths is a list; it must be a tensor"),
         ({"lengths": torch.tensor([50, 31])}, r"lengths \(2,\) do not match"),
         (

@@ -269,9 +269,7 @@ def test_a_subset_trains_on_its_utterances_only(tmp_path, toy, settings):
 
 def test_sos_and_eos_must_be_symbols(tmp_path, toy, settings):
     run(toy, tmp_path / "m", settings.updated({"data": {"sos": "sil", "eos": "z"}}))
-    with pytest.raises(
-        SettingsError, match="sos or eos = sill: is no symbol of token2id.txt; the nearest known is 'sil'"
-    ):
+    with pytest.raises(SettingsError, match="sos or eos = sill: is not a symbol of token2id.txt; did you mean 'sil'"):
         run(toy, tmp_path / "n", settings.updated({"data": {"sos": "sill"}}))
 
 

@@ -1,1 +1,7 @@
-"""Recordings: audio files in every container, their lengths, and changes of speaking rate."""
+"""Audio files: reading with checks of their length, resampling, and changes of speaking rate."""
+
+from cnn_mellin.audio.reading import count_samples, read_audio, write_sphere
+from cnn_mellin.audio.recording import read_recording
+from cnn_mellin.audio.speaking_rate import change_speaking_rate
+
+__all__ = ["change_speaking_rate", "count_samples", "read_audio", "read_recording", "write_sphere"]

@@ -1,4 +1,4 @@
-"""An audio file opened for reading: once, never a pipe or device, and with the promise of its header."""
+"""Opening audio files: only regular files, with the length that the header promises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cnn_mellin.errors import AudioError
 
 __all__ = ["AudioFile", "open_audio"]
 
-_LONG, _MOST_KEPT = 1 << 20, 64  # bytes of a file whose promise is kept; number of them
+_LONG, _MOST_KEPT = 1 << 20, 64  # minimum size in bytes of a file whose promise is cached; number of cached promises
 _kept: dict[tuple[int, ...], tuple[Promise | None, int]] = {}
 _kept_lock = Lock()
 _KINDS = (
@@ -37,10 +37,10 @@ class AudioFile:
     """An open audio file.
 
     Args:
-        sound: the audio library's view of it.
-        promise: what its header says of its length, or None where the header is not known here.
-        num_samples: samples per channel that it must hold.
-        num_left_over: bytes after them that belong to nothing that is known.
+        sound: the file as the audio library opened it.
+        promise: length that the header promises, or None if this package does not know the container.
+        num_samples: samples per channel that the file must hold.
+        num_left_over: number of bytes after the samples that are neither tags nor padding.
     """
 
     sound: soundfile.SoundFile
@@ -51,13 +51,14 @@ class AudioFile:
 
 @contextmanager
 def open_audio(path: str | Path) -> Iterator[AudioFile]:
-    """An audio file, whose length has been compared with its header.
+    """Open an audio file, and compare its length with its header.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
-        AudioError: it is no regular file, empty, unreadable, garbage, shorter than its header says, or several joined.
+        AudioError: the file is not a regular file, empty, unreadable, not audio, shorter than its header says,
+            or several files joined.
     """
     with _regular_file(path) as file:
         status = os.fstat(file.fileno())
@@ -76,28 +77,28 @@ def open_audio(path: str | Path) -> Iterator[AudioFile]:
             sound = soundfile.SoundFile(source, closefd=False)
         except soundfile.LibsndfileError as error:
             why = error.error_string.strip(" .")
-            raise AudioError(path, f"is no audio file that can be read ({why}); write it as WAV or FLAC") from None
+            raise AudioError(path, f"is not an audio file that can be read ({why}); write it as WAV or FLAC") from None
         with sound:
             promised = promise.num_frames if promise is not None else None
             yield AudioFile(sound, promise, int(sound.frames) if promised is None else promised, num_left_over)
 
 
 def _regular_file(path: str | Path) -> BinaryIO:
-    """Opened without waiting for a writer, as opening a pipe would."""
+    """Open a regular file; other kinds are refused without waiting for a writer, as opening a pipe would."""
     try:
         mode = os.stat(path).st_mode
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
         if kind is not None:
-            raise AudioError(path, f"cannot be read: it is a {kind}; name a file (write a pipe's audio to one first)")
+            raise AudioError(path, f"cannot be read: it is a {kind}; name a file (write piped audio to a file first)")
         return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     except OSError as error:
         raise AudioError(path, f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # a name with a zero byte
+    except ValueError as error:  # a name with a null byte
         raise AudioError(ascii(str(path)), f"cannot be read ({error})") from None
 
 
 def _promise(reader: Reader, status: os.stat_result) -> tuple[Promise | None, int]:
-    """Promise of a file, and bytes after its samples; those of long files are kept, of which segments are read."""
+    """Promise of a file, and number of bytes after its samples; cached for long files, which are read in segments."""
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     with _kept_lock:
         if key in _kept:
@@ -118,19 +119,19 @@ def _read_at(file: BinaryIO, place: int, num_bytes: int) -> bytes:
 
 
 def _source(path: str | Path, file: BinaryIO, size: int, promise: Promise | None, *, whole: bool) -> object:
-    """The file for the audio library: its descriptor, so that any name will do, or as many bytes of it, corrected."""
+    """Source for the audio library: the descriptor, so that any name works, or the corrected first `size` bytes."""
     if promise is not None and (promise.corrections or promise.prefix or not whole):
         return io.BufferedReader(_Corrected(file, size, promise))
-    if os.name == "nt":  # a descriptor belongs to one C library, and the audio library brings its own
+    if os.name == "nt":  # a descriptor belongs to one C library, and the audio library has its own
         return str(path)
-    if promise is None and Path(path).with_name(f"._{Path(path).name}").exists():  # the header of Sound Designer II
+    if promise is None and Path(path).with_name(f"._{Path(path).name}").exists():  # header of Sound Designer II
         return os.fsencode(path)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return file.fileno()
 
 
 class _Corrected(io.RawIOBase):
-    """The first bytes of a file, with the corrections and the prefix of its promise."""
+    """The first `size` bytes of a file, with the corrections and the prefix of its promise applied."""
 
     def __init__(self, file: BinaryIO, size: int, promise: Promise) -> None:
         self._file, self._promise, self._place = file, promise, 0

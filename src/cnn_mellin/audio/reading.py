@@ -1,4 +1,4 @@
-"""Audio files in and out, with the checks that the audio library leaves to its users."""
+"""Reading and writing audio files, with the checks that the audio library leaves to its users."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cnn_mellin.errors import AudioError
 __all__ = ["count_samples", "read_audio", "read_samples", "write_sphere"]
 
 _FULL_SCALE = 32768.0
-_TOLERATED_S = 0.1  # by which a segment may end past its recording, as Kaldi's rounded times do
-_COMPARED = ("HTK",)  # formats whose length the audio library compares itself
+_TOLERATED_S = 0.1  # a segment may end this much past its recording, as Kaldi's rounded times do
+_COMPARED = ("HTK",)  # formats whose length the audio library checks itself
 _BLOCK = 1 << 22  # samples decoded at once
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
-_LOUDEST_FLOAT = 16.0  # 24 dB above full scale: what mixing leaves stays below, integers of speech lie far above
+_LOUDEST_FLOAT = 16.0  # 24 dB above full scale: mixed signals stay below, speech in units of integers lies far above
 
 
 def read_audio(
@@ -31,27 +31,28 @@ def read_audio(
     end_s: float | None = None,
     mix_down: bool = False,
 ) -> NDArray[np.float32]:
-    """Samples of a mono audio file (NIST SPHERE, RIFF, FLAC and whatever else libsndfile knows, by content).
+    """Read a mono audio file (NIST SPHERE, RIFF, FLAC and every other format of libsndfile, recognised by content).
 
-    The length that the file's header promises is compared with what is there; where the header says that it is unknown,
-    as programs write to a pipe, the file is read to its end.
+    The file must have the length that its header promises. If the header says "unknown", as programs write to a pipe,
+    the file is read to its end.
 
     Args:
-        path: the file; its extension does not matter.
-        sample_rate_hz: the sample rate that it must have.
-        start_s, end_s: span to read, in seconds; an end of None is the file's, and one up to 0.1 s past it is cut.
-        mix_down: take the mean of several channels instead of refusing them.
+        path: path of the file; its extension does not matter.
+        sample_rate_hz: sample rate that the file must have.
+        start_s, end_s: span to read, in seconds. An end of None is the end of the file; an end up to 0.1 s past it is
+            moved to it.
+        mix_down: average several channels instead of refusing them.
 
     Returns:
-        (samples,), in the units of 16-bit integers: full scale is 32768.
+        Samples (S,) in the units of 16-bit integers: full scale is 32768.
 
     Raises:
-        AudioError: there is no such file, it is a pipe or device, empty, garbage, truncated, several files joined,
-            compressed with shorten, has another sample rate or several channels, ends before `end_s`, or holds a NaN
-            or float samples that are no fractions of full scale.
+        AudioError: the file does not exist; is a pipe or device, empty, not audio, truncated, several files joined, or
+            compressed with shorten; has another sample rate or several channels; ends before `end_s`; or holds a NaN or
+            float samples that are not fractions of full scale.
 
     Warns:
-        UserWarning: bytes after the samples are not read, or the header has no field for the length.
+        UserWarning: bytes after the samples were not read, or the header does not give a length.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -62,21 +63,21 @@ def read_audio(
     with open_audio(path) as audio:
         rate, channels = audio.sound.samplerate, audio.sound.channels
         if rate != sample_rate_hz:
-            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample it first")
+            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample the file")
         if channels != 1 and not mix_down:
-            raise AudioError(path, f"has {channels} channels; extract one first")
+            raise AudioError(path, f"has {channels} channels, but must have one; extract one, or mix them down")
         return read_samples(path, audio, start_s=start_s, end_s=end_s)
 
 
 def count_samples(path: str | Path, *, sample_rate_hz: int = 16000) -> int:
-    """Number of samples per channel of an audio file, by its header and size.
+    """Number of samples per channel of an audio file, from its header and size.
 
     Args:
-        path: the file.
-        sample_rate_hz: the sample rate that it must have.
+        path: path of the file.
+        sample_rate_hz: sample rate that the file must have.
 
     Raises:
-        AudioError: as `read_audio` raises it, as far as header and size show.
+        AudioError: as for `read_audio`, as far as header and size show.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -87,48 +88,50 @@ def count_samples(path: str | Path, *, sample_rate_hz: int = 16000) -> int:
     with open_audio(path) as audio:
         rate = audio.sound.samplerate
         if rate != sample_rate_hz:
-            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample it first")
+            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample the file")
         return audio.num_samples
 
 
 def read_samples(
     path: str | Path, audio: AudioFile, *, start_s: float = 0.0, end_s: float | None = None
 ) -> NDArray[np.float32]:
-    """Samples of an open audio file, several channels mixed down.
+    """Read an open audio file; several channels are mixed down.
 
     Args:
         path: name of the file, for messages.
-        audio: the file.
-        start_s, end_s: span to read, in seconds; an end of None is the file's.
+        audio: the open file.
+        start_s, end_s: span to read, in seconds; an end of None is the end of the file.
 
     Returns:
-        (samples,), full scale 32768.
+        Samples (S,), full scale 32768.
 
     Raises:
-        AudioError: as `read_audio` raises it.
+        AudioError: as for `read_audio`.
     """
     first, count = _span(path, audio.num_samples, audio.sound.samplerate, start_s, end_s)
-    _warn_of_what_is_not_read(path, audio)
+    _warn_of_unread_bytes(path, audio)
     samples = _decoded(path, audio, first, count)
     if not np.isfinite(samples).all():
-        raise AudioError(path, f"sample {int(np.argmin(np.isfinite(samples)))} is NaN or infinite")
+        raise AudioError(
+            path, f"sample {int(np.argmin(np.isfinite(samples)))} is NaN or infinite; write the file again"
+        )
     samples *= np.float32(_FULL_SCALE)
     return samples
 
 
 def write_sphere(path: str | Path, samples: ArrayLike, sample_rate_hz: int) -> None:
-    """Write mono 16-bit samples as NIST SPHERE, the same bytes for the same samples.
+    """Write mono 16-bit samples as NIST SPHERE; equal samples give equal bytes.
 
     Args:
-        path: the file.
-        samples: (samples,), whole numbers in -32768..32767.
-        sample_rate_hz: samples a second.
+        path: path of the file.
+        samples: samples (S,), whole numbers in -32768..32767.
+        sample_rate_hz: sample rate in Hz.
 
     Raises:
-        ValueError: samples are not that; nothing is written.
+        ValueError: samples has another shape or other values; nothing is written.
     """
     values = np.asarray(samples)
-    whole = values.ndim == 1 and np.array_equal(values, np.round(values))  # which NaN is not
+    whole = values.ndim == 1 and np.array_equal(values, np.round(values))  # NaN is not equal to itself
     if not whole or (len(values) and (values.min() < -_FULL_SCALE or values.max() >= _FULL_SCALE)):
         raise ValueError(f"samples has shape {values.shape}; it must be one axis of whole numbers in -32768..32767")
     fields = (
@@ -140,22 +143,22 @@ def write_sphere(path: str | Path, samples: ArrayLike, sample_rate_hz: int) -> N
 
 
 def _span(path: str | Path, num_samples: int, rate: int, start_s: float, end_s: float | None) -> tuple[int, int]:
-    """First sample of a part of a file, and how many there are."""
+    """First sample of a span, and its number of samples."""
     if num_samples < 1:
-        raise AudioError(path, "holds no samples")
+        raise AudioError(path, "holds no samples; copy it again, or leave it out")
     first = round(start_s * rate)
     end = num_samples if end_s is None else round(end_s * rate)
     span = f"{start_s:g} to {num_samples / rate if end_s is None else end_s:g} s"
     if first >= num_samples or end > num_samples + _TOLERATED_S * rate:
-        raise AudioError(path, f"lasts {num_samples / rate:.3f} s, but {span} is asked for; mend the segment")
+        raise AudioError(path, f"lasts {num_samples / rate:.3f} s, but the segment is {span}; mend the segment")
     if end <= first:
-        why = f"the segment {span} is shorter than a sample at {rate} Hz; mend the segment, or leave it out"
+        why = f"the segment {span} is shorter than one sample at {rate} Hz; mend the segment, or leave it out"
         raise AudioError(path, why)
     return first, min(end, num_samples) - first
 
 
 def _decoded(path: str | Path, audio: AudioFile, first: int, count: int) -> NDArray[np.float32]:
-    """Samples in units of full scale, in blocks, so that a header cannot ask for more memory than the file needs."""
+    """Decode samples in units of full scale, block by block, so that a wrong header cannot allocate too much memory."""
     sound = audio.sound
     block = max(_BLOCK // sound.channels, 1)
     blocks: list[NDArray[np.float32]] = []
@@ -173,27 +176,29 @@ def _decoded(path: str | Path, audio: AudioFile, first: int, count: int) -> NDAr
     except soundfile.LibsndfileError as error:
         why = error.error_string.strip(" .")
         remedy = "copy it again, or write it as WAV or FLAC"
-        raise AudioError(path, f"is damaged, cut short or of a kind that cannot be decoded ({why}); {remedy}") from None
+        raise AudioError(
+            path, f"is damaged, cut short or in an encoding that cannot be decoded ({why}); {remedy}"
+        ) from None
     if num_read < count:
-        found = f"its header promises {audio.num_samples} samples, {skipped + num_read} can be read"
+        found = f"its header promises {audio.num_samples} samples, but {skipped + num_read} can be read"
         raise AudioError(path, f"is damaged or cut short: {found}; copy it again")
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _refuse_integer_units(path: str | Path, samples: NDArray[np.float32]) -> None:
-    """Refuse float samples that were written without dividing by the full scale of integers."""
+    """Refuse float samples that were not divided by the full scale of integers."""
     finite = samples[np.isfinite(samples)]
     peak = float(np.abs(finite).max(initial=0.0))
     if peak > _LOUDEST_FLOAT or (peak > 1 and np.array_equal(finite, np.round(finite))):
-        why = f"float samples reach {peak:g}, but full scale is 1: they seem to be in units of integers"
+        why = f"float samples reach {peak:g}, but full scale is 1: they seem to be integers"
         raise AudioError(path, f"{why}; divide them by 32768 (16 bits), or write the file as 16-bit PCM")
 
 
-def _warn_of_what_is_not_read(path: str | Path, audio: AudioFile) -> None:
+def _warn_of_unread_bytes(path: str | Path, audio: AudioFile) -> None:
     if audio.sound.format not in _COMPARED and (audio.promise is None or not audio.promise.tells_length):
         warnings.warn(
-            f"{path}: {audio.sound.format} files do not say how long they are, so that a cut would not be noticed; "
-            "WAV and FLAC do",
+            f"{path}: {audio.sound.format} files do not give their length, so that truncation is not noticed; "
+            "convert it to WAV or FLAC",
             stacklevel=4,
         )
     elif audio.num_left_over:

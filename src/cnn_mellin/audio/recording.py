@@ -1,4 +1,4 @@
-"""Recordings as they come: any rate and any number of channels, made into what features are computed from."""
+"""Reading recordings of any sample rate and number of channels, resampled and mixed down for feature extraction."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from cnn_mellin.errors import AudioError
 
 __all__ = ["read_recording"]
 
-_LEAST_HZ, _MOST_HZ = 1000, 768_000  # outside, it is the header that is wrong
+_LEAST_HZ, _MOST_HZ = 1000, 768_000  # outside this range, the header is wrong
 _LONGEST_RATIO = 200_000  # the filter has 20 taps for each step of the ratio; common sample rates have exact ratios
 
 
 def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[NDArray[np.float32], list[str]]:
-    """Samples of an audio file of any rate, several channels mixed down.
+    """Read an audio file of any sample rate; several channels are mixed down.
 
     Args:
-        path: the file, of any kind that `read_audio` knows.
-        sample_rate_hz: the rate wanted; others are resampled (polyphase, with a filter against aliases).
+        path: path of the file, in any format of `read_audio`.
+        sample_rate_hz: sample rate of the result; other files are resampled (polyphase, with an anti-aliasing filter).
 
     Returns:
-        (samples,), full scale 32768; and what was done to them, a phrase each.
+        Samples (S,), full scale 32768; and a list of phrases, one for each change that was made.
 
     Raises:
-        AudioError: as `read_audio` raises it, or a sample rate outside 1000..768000 Hz.
+        AudioError: as for `read_audio`, or the sample rate lies outside 1000..768000 Hz.
 
     >>> import tempfile
     >>> import soundfile
@@ -42,8 +42,8 @@ def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[ND
     with open_audio(path) as audio:
         rate, channels = audio.sound.samplerate, audio.sound.channels
         if not _LEAST_HZ <= rate <= _MOST_HZ:
-            why = f"sample rate is {rate} Hz; expected {_LEAST_HZ} to {_MOST_HZ} Hz; mend its header, or record it anew"
-            raise AudioError(path, why)
+            rule = f"expected {_LEAST_HZ} to {_MOST_HZ} Hz"
+            raise AudioError(path, f"sample rate is {rate} Hz; {rule}; correct its header, or record it again")
         samples = read_samples(path, audio)
     changes = [f"{channels} channels mixed down"] if channels > 1 else []
     if rate != sample_rate_hz:
@@ -53,7 +53,7 @@ def read_recording(path: str | Path, *, sample_rate_hz: int = 16000) -> tuple[ND
 
 
 def _resampled(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
-    from scipy.signal import resample_poly
+    from scipy.signal import resample_poly  # slow to import, and rarely needed
 
     ratio = Fraction(to_hz, from_hz).limit_denominator(_LONGEST_RATIO)
     resampled: NDArray[np.float32] = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)

@@ -1,43 +1,45 @@
-"""Speech slowed or sped up at the same pitch, by overlapping and adding similar pieces (WSOLA)."""
+"""Speech slowed down or sped up at constant pitch (waveform similarity overlap-add, WSOLA)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["change_speaking_rate"]
+__all__ = ["FASTEST_RATE", "SLOWEST_RATE", "change_speaking_rate"]
+
+SLOWEST_RATE, FASTEST_RATE = 0.3, 3.0  # factors of the original speaking rate
 
 
 def change_speaking_rate(
     samples: ArrayLike, rate: float, *, sample_rate_hz: int = 16000, window_ms: float = 32.0, search_ms: float = 8.0
 ) -> NDArray[np.float32]:
-    """Change how fast is spoken, and not how high.
+    """Change the speaking rate of a signal without changing its pitch.
 
-    Windows of the signal are laid down at a fixed hop of half a window. Each is taken from where the time is, give or
-    take a little: from where it is most like what would have followed the window before it, so that the pitch pulses
-    of voiced speech meet. (Waveform similarity overlap-add: Verhelst and Roelands, ICASSP 1993.) Resampling would
-    change pitch and formants as well; a change of speaking rate does not.
+    Windows of the signal are overlapped and added at a fixed hop of half a window. Each window is taken near its time
+    in the signal, at the shift where it is most similar to the natural continuation of the previous window, so that the
+    pitch pulses of voiced speech line up (WSOLA: Verhelst and Roelands, ICASSP 1993). Resampling would also change
+    pitch and formants.
 
     Args:
-        samples: (S,).
-        rate: 2 is twice as fast, 0.5 half; in 0.3..3.
-        sample_rate_hz: samples a second.
+        samples: signal (S,).
+        rate: factor in 0.3..3: 2 is twice as fast, 0.5 half as fast.
+        sample_rate_hz: sample rate in Hz.
         window_ms: length of a window.
-        search_ms: how far from its time a window may be taken.
+        search_ms: maximum shift of a window from its time.
 
     Returns:
-        (round(S / rate),). A rate of 1 gives the samples back.
+        Signal (round(S / rate),). A rate of 1 returns the samples unchanged.
 
     Raises:
         ValueError: the rate lies outside 0.3..3.
 
     >>> tone = np.sin(2 * np.pi * 200 / 16000 * np.arange(16000))
     >>> slow = change_speaking_rate(tone, 0.5)
-    >>> len(slow), int(np.abs(np.fft.rfft(slow)).argmax() / 2)  # of 2 seconds: half hertz
+    >>> len(slow), int(np.abs(np.fft.rfft(slow)).argmax() / 2)  # bins of 0.5 Hz
     (32000, 200)
     """
-    if not 0.3 <= rate <= 3:
-        raise ValueError(f"rate is {rate}; it must lie in 0.3..3")
+    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
+        raise ValueError(f"rate is {rate}; it must lie in {SLOWEST_RATE:g}..{FASTEST_RATE:g}")
     signal = np.asarray(samples, dtype=np.float32)
     num_out = round(len(signal) / rate)
     if rate == 1 or not len(signal):
@@ -51,7 +53,7 @@ def change_speaking_rate(
     out = np.zeros((num_windows + 1) * hop)
     place = margin - hop
     for i in range(num_windows):
-        # window i is centred on output i hop, so on time i hop rate of the signal
+        # window i is centred on output sample i * hop, that is sample i * hop * rate of the signal
         if i:
             wanted = padded[place + hop : place + 3 * hop]
             nearest = min(max(margin + round(i * hop * rate) - hop, search), len(padded) - search - 2 * hop)
@@ -64,12 +66,12 @@ def change_speaking_rate(
 
 
 def _best_shift(region: NDArray[np.float64], wanted: NDArray[np.float64], search: int) -> int:
-    """Where in -search..search the region is most like what is wanted: the highest normalised correlation."""
+    """Shift in -search..search at which the region is most similar to `wanted` (highest normalised correlation)."""
     length = len(wanted)
     products = np.correlate(region, wanted, mode="valid")
     energies = np.cumsum(np.concatenate([[0.0], region**2]))
     norms = np.sqrt(np.maximum(energies[length:] - energies[:-length], 1e-9))
     scores = products / norms
     best = int(scores.argmax())
-    # among equals, as in silence, the one nearest to its time
+    # among equal scores, as in silence, no shift
     return 0 if scores[best] <= scores[search] + 1e-9 else best - search

@@ -1,4 +1,4 @@
-"""The files that a corpus is read from, and a digest of their state: what tells that one has changed."""
+"""The files that a corpus is read from, and a digest of their state to detect changes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _KALDI_FILES = ("wav.scp", "segments", "text", "utt2spk")
 def corpus_files(
     corpus: str | Path, kind: str, *, parts: Mapping[str, str] | None = None, audio_root: str | Path = "."
 ) -> Iterator[Path]:
-    r"""Files that a corpus is read from, labels and audio, wherever they lie; some of them may not exist.
+    r"""Iterate over the label and audio files that a corpus is read from; some of them may not exist.
 
     Args:
-        corpus: a folder, or a table.
+        corpus: folder or table of the corpus.
         kind: timit, kaldi or table.
-        parts: kaldi: partition -> folder below the corpus; as in `kaldi_parts`.
-        audio_root: kaldi: folder in which relative paths of `wav.scp` start.
+        parts: for kaldi, partition -> folder below the corpus, as for `kaldi_parts`.
+        audio_root: for kaldi, folder that relative paths in `wav.scp` start from.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,16 +51,16 @@ def corpus_files(
 def corpus_state(
     corpus: str | Path, kind: str, *, parts: Mapping[str, str] | None = None, audio_root: str | Path = "."
 ) -> str:
-    """A digest of names, sizes, times and inodes of the files of a corpus; the arguments are those of `corpus_files`.
+    """Digest of the names, sizes, times and inodes of the files of a corpus; the arguments are those of `corpus_files`.
 
-    It differs once a file has been written, replaced or deleted. A corpus that cannot be read has a state, too.
+    It changes when a file is written, replaced or deleted. A corpus that cannot be read also has a state.
     """
     digest = hashlib.sha256()
     for path in dict.fromkeys(corpus_files(corpus, kind, parts=parts, audio_root=audio_root)):
         try:
             about = path.stat()
             state = (about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
-        except (OSError, ValueError):  # the latter of a name with a null character
+        except (OSError, ValueError):  # ValueError: a name with a null character
             state = None
         digest.update(repr((str(path), state)).encode())
     return digest.hexdigest()[:16]
@@ -70,10 +70,10 @@ def _table_audio(table: Path) -> list[Path]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            parts = read_table(table)
-    except UserError:  # which whoever prepares it is told
+            partitions = read_table(table)
+    except UserError:  # reported when the corpus is prepared
         return []
-    return [utterance.audio_path for utterances in parts.values() for utterance in utterances]
+    return [utterance.audio_path for utterances in partitions.values() for utterance in utterances]
 
 
 def _kaldi_folders(corpus: Path, parts: Mapping[str, str] | None) -> list[Path]:
@@ -95,7 +95,7 @@ def _kaldi_audio(wav_scp: Path, audio_root: Path) -> Iterator[Path]:
 
 
 def _timit_files(corpus: Path) -> Iterator[Path]:
-    """Files of labels and audio below a folder; links to folders are followed, each folder once."""
+    """Iterate over label and audio files below a folder; links to folders are followed, each folder once."""
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(corpus, followlinks=True):
         about = os.stat(folder)

@@ -1,7 +1,7 @@
-"""A demonstration corpus of synthesised speech, in TIMIT's layout.
+"""A demonstration corpus of synthesised speech in TIMIT's layout.
 
-Repeatable to the byte from its size and seed, however many processes make it: each speaker's random numbers depend on
-the seed and the speaker alone, and each speaker is synthesised by a fresh process.
+The same size and seed give the same bytes, with any number of processes: the random numbers of each speaker depend only
+on the seed and the speaker, and each speaker is synthesised by a fresh process.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.audio.reading import write_sphere
@@ -38,13 +39,13 @@ __all__ = ["corpus_digest", "make_demo_corpus"]
 
 SAMPLE_RATE_HZ = 16000
 MANIFEST = "demo-corpus.json"
-_VERSION = 3  # of this generator: part of what the bytes depend on
-_UTTERANCES_A_SPEAKER = 10
+_VERSION = 3  # version of this generator, on which the bytes depend
+_UTTERANCES_PER_SPEAKER = 10
 _FEWEST_TEST_SPEAKERS = 2  # one for development, one for test
-_FEWEST_UTTERANCES = (_FEWEST_TEST_SPEAKERS + 1) * _UTTERANCES_A_SPEAKER
+_FEWEST_UTTERANCES = (_FEWEST_TEST_SPEAKERS + 1) * _UTTERANCES_PER_SPEAKER
 _SHARED = ("SA1", "SA2")
 _OWN = ("SI1", "SI2", "SI3", "SX1", "SX2", "SX3", "SX4", "SX5")
-# Variants that sound like a person; those named otherwise whisper, buzz or are meant as robots.
+# Voice variants that sound like a person; the others whisper, buzz or imitate robots.
 _VARIANTS = (
     "Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen Reed "
     "RicishayMax RicishayMax2 RicishayMax3 adam anika antonio aunty belinda benjamin boris caleb david ed edward "
@@ -59,20 +60,20 @@ _FEMALE = set(
 
 @dataclass(frozen=True)
 class _Speaker:
-    """How one speaker sounds.
+    """Voice, recording conditions and sentences of one speaker.
 
     Args:
-        name: as in TIMIT: sex, three letters, a digit.
+        name: name as in TIMIT: sex, three letters, a digit.
         part: TRAIN or TEST.
         dialect: DR1 to DR8.
-        variant: of the synthesiser's voice.
-        rate, pitch, pitch_range: the synthesiser's parameters, in its own units.
-        stretch: the signal is resampled to this many times its length.
-        tilt: of the spectrum: each sample less this part of the one before.
-        noise_db: level of the noise below that of the speech.
-        seed: of the synthesiser and of silence and noise.
+        variant: variant of the synthesiser's voice.
+        rate, pitch, pitch_range: parameters of the synthesiser, in its own units.
+        stretch: factor by which resampling lengthens the signal.
+        tilt: spectral tilt: factor of the previous sample that is subtracted from each sample.
+        noise_db: level of the speech above the noise, in dB.
+        seed: seed of the synthesiser, and of silence and noise.
         prompts: names of the utterances.
-        sentences: one a prompt.
+        sentences: one sentence per prompt.
     """
 
     name: str
@@ -93,30 +94,28 @@ class _Speaker:
 def make_demo_corpus(
     directory: str | Path, num_utterances: int = 1000, seed: int = 1, *, jobs: int | None = None, quiet: bool = True
 ) -> bool:
-    """Synthesise a corpus, whole or not at all.
+    """Synthesise a corpus; the folder appears complete or not at all.
 
-    Every speaker reads two sentences that all read (SA) and eight of their own; a quarter of the speakers are TEST,
-    with voices of their own.
+    Every speaker reads the two sentences shared by all speakers (SA), and eight others. A quarter of the speakers are
+    TEST, with voices that do not occur in TRAIN.
 
     Args:
-        directory: must not exist, be empty, or hold the same corpus already (every byte of it is compared).
-        num_utterances: of all speakers together; at least 30, for three speakers.
-        seed: of everything random.
-        jobs: speakers synthesised at once; by default one a core.
+        directory: folder of the corpus. It must not exist, be empty, or hold the same corpus (all bytes are compared).
+        num_utterances: number of utterances of all speakers together; at least 30, for three speakers.
+        seed: seed of all random numbers.
+        jobs: number of speakers synthesised in parallel; by default one per core.
         quiet: show no progress bar.
 
     Returns:
-        True, or False where the same corpus was there already.
+        True if the corpus was made, False if the folder already held it.
 
     Raises:
-        UserError: too few utterances, the synthesiser is not installed, or the folder holds something else.
+        UserError: an argument is too small, the synthesiser is not installed, or the folder holds other files.
     """
-    from tqdm import tqdm
-
     directory = Path(directory)
     if num_utterances < _FEWEST_UTTERANCES:
         raise UserError(
-            f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for a speaker each in training, "
+            f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for one speaker each in training, "
             "development and test"
         )
     if seed < 0:
@@ -161,27 +160,27 @@ def _holds_corpus(directory: Path, manifest: dict[str, object]) -> bool:
     try:
         found = read_json(directory / MANIFEST)
     except UserError:
-        raise UserError(f"{directory}: exists and is no demo corpus; name another folder") from None
+        raise UserError(f"{directory}: exists and is not a demo corpus; name another folder") from None
     differs = ", ".join(
-        f"{key} {found.get(key)} not {value}" for key, value in manifest.items() if found.get(key) != value
+        f"{key} is {found.get(key)}, not {value}" for key, value in manifest.items() if found.get(key) != value
     )
     if differs:
         raise UserError(f"{directory}: holds another demo corpus ({differs}); delete it, or name another folder")
     if found.get("sha256") != corpus_digest(directory):
         raise UserError(
-            f"{directory}: the demo corpus has changed since it was made; delete it, or name another folder"
+            f"{directory}: the demo corpus has been modified since it was made; delete it, or name another folder"
         )
     return True
 
 
 def _is_corpus(directory: Path) -> bool:
-    """Tell whether another process has made a corpus here meanwhile."""
+    """Return True for a demo corpus, such as another process may have made meanwhile."""
     return (directory / MANIFEST).is_file()
 
 
 def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:
     stream = random_stream(seed, "demo speakers")
-    count = -(-num_utterances // _UTTERANCES_A_SPEAKER)
+    count = -(-num_utterances // _UTTERANCES_PER_SPEAKER)
     num_test = max(count // 4, _FEWEST_TEST_SPEAKERS)
     variants = [_VARIANTS[i] for i in stream.permutation(len(_VARIANTS))]
     num_test_variants = max(len(variants) // 4, 1)
@@ -190,25 +189,25 @@ def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:
     speakers, left = [], num_utterances
     for i in range(count):
         test = i < num_test
-        # Voices of TEST are never heard in TRAIN.
+        # The voices of TEST do not occur in TRAIN.
         own = variants[:num_test_variants] if test else variants[num_test_variants:]
         variant = own[(i if test else i - num_test) % len(own)]
-        prompts = (*_SHARED, *_OWN)[: min(left, _UTTERANCES_A_SPEAKER)]
+        prompts = (*_SHARED, *_OWN)[: min(left, _UTTERANCES_PER_SPEAKER)]
         left -= len(prompts)
         letters = "".join(chr(ord("A") + i // 26**place % 26) for place in (2, 1, 0))
-        draw = random_stream(seed, "demo speaker", i)
+        voice = random_stream(seed, "demo speaker", i)
         speakers.append(
             _Speaker(
                 name=("F" if variant in _FEMALE else "M") + letters + "0",
                 part="TEST" if test else "TRAIN",
                 dialect=f"DR{1 + i % 8}",
                 variant=variant,
-                rate=int(draw.integers(130, 216)),
-                pitch=int(draw.integers(35, 66)),
-                pitch_range=int(draw.integers(30, 71)),
-                stretch=float(draw.integers(30, 35)) / 32,
-                tilt=float(draw.uniform(-0.2, 0.4)),
-                noise_db=float(draw.uniform(28, 45)),
+                rate=int(voice.integers(130, 216)),
+                pitch=int(voice.integers(35, 66)),
+                pitch_range=int(voice.integers(30, 71)),
+                stretch=float(voice.integers(30, 35)) / 32,
+                tilt=float(voice.uniform(-0.2, 0.4)),
+                noise_db=float(voice.uniform(28, 45)),
                 seed=stream_seed(seed, "demo voice", i) % 1_000_000_000,
                 prompts=prompts,
                 sentences=(*shared, *(next(sentences) for _ in prompts[2:]))[: len(prompts)],
@@ -218,20 +217,23 @@ def _speakers(num_utterances: int, seed: int) -> list[_Speaker]:
 
 
 def _grammar() -> dict[str, list[str]]:
-    return json.loads(Path(__file__).with_name("demo_grammar.json").read_text(encoding="utf-8"))
+    grammar: dict[str, list[str]] = json.loads(
+        Path(__file__).with_name("demo_grammar.json").read_text(encoding="utf-8")
+    )
+    return grammar
 
 
 def _distinct_sentences(seed: int) -> Iterator[str]:
-    """Sentences drawn from the grammar, none of them twice."""
+    """Sample distinct sentences from the grammar, endlessly."""
     grammar, stream, seen = _grammar(), random_stream(seed, "demo sentences"), set[str]()
 
-    def draw(match: re.Match[str]) -> str:
+    def sample(match: re.Match[str]) -> str:
         words = grammar[match[1]]
         return words[stream.integers(len(words))]
 
     while True:
         pattern = grammar["patterns"][stream.integers(len(grammar["patterns"]))]
-        sentence = re.sub(r"\{(\w+)\}", draw, pattern)
+        sentence = re.sub(r"\{(\w+)\}", sample, pattern)
         sentence = re.sub(r"\b([Aa])( [aeioAEIO])", r"\1n\2", sentence)
         sentence = sentence[0].upper() + sentence[1:]
         if sentence not in seen:
@@ -240,7 +242,7 @@ def _distinct_sentences(seed: int) -> Iterator[str]:
 
 
 def _record(speaker: _Speaker, folder: Path) -> int:
-    """Write all utterances of a speaker; returns how many."""
+    """Write all utterances of a speaker; return their number."""
     target = folder / speaker.part / speaker.dialect / speaker.name
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
@@ -314,8 +316,8 @@ def _recorded(
     speaker: _Speaker,
     stream: np.random.Generator,
 ) -> NDArray[np.int16]:
-    """The signal as a microphone would have it: silence around it, the speaker's tilt, level and noise."""
-    from scipy.signal import resample_poly
+    """Signal as recorded by a microphone: with silence around it, spectral tilt, level and noise."""
+    from scipy.signal import resample_poly  # slow to import
 
     divisor = int(np.gcd(up, down))
     speech = resample_poly(samples.astype(np.float64), up // divisor, down // divisor)
@@ -324,11 +326,12 @@ def _recorded(
     speech *= stream.uniform(0.25, 0.7) * 32767 / np.abs(speech).max()
     level = np.sqrt(np.mean(speech**2)) * 10 ** (-speaker.noise_db / 20)
     noisy = speech + level * stream.standard_normal(len(speech))
-    return np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
+    recorded: NDArray[np.int16] = np.clip(np.round(noisy), -32768, 32767).astype(np.int16)
+    return recorded
 
 
 def corpus_digest(directory: str | Path) -> str:
-    """Fingerprint of every file of a demo corpus but the one that says what it is."""
+    """Digest of all files of a demo corpus except its manifest."""
     digest = hashlib.sha256()
     for path in sorted(Path(directory).rglob("*")):
         if path.is_file() and path.name != MANIFEST:

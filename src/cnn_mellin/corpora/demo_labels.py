@@ -1,4 +1,4 @@
-"""From the synthesiser's phone events to TIMIT's 61 labels and their boundaries."""
+"""Conversion of the synthesiser's phone events to TIMIT's 61 phones and their boundaries."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _CLOSURES = {
 }
 _PAUSES = ("pau", "h#")
 _STRESS = "',%="
-_SHORTEST = 16  # samples: shorter events are elided phones
-# Between the synthesiser's rests (40 dB below the loudest or lower) and its voiced closures (20 to 30 dB below).
+_SHORTEST = 16  # samples; shorter events are elided phones
+# Between the synthesiser's rests (at least 40 dB below the peak) and its voiced closures (20 to 30 dB below).
 _SILENCE_BELOW_PEAK_DB = 36
 _LEVEL_WINDOW_S = 0.004
 _SHORTEST_CLOSURE_S = 0.010
-_CLOSURE_AFTER_PAUSE_S = 0.040  # where in a pause the mouth closes cannot be heard
+_CLOSURE_AFTER_PAUSE_S = 0.040  # the moment in a pause at which the mouth closes is inaudible
 _RISE_S = 0.006
 _BURST_LOWEST_HZ = 1500
-_LAST_BURST = 0.85  # of the segment
+_LAST_BURST = 0.85  # latest burst, as a fraction of the segment
 
 
 def timit_labels(
     names: list[str], first_samples: list[int], samples: NDArray[np.int16], sample_rate_hz: int
 ) -> list[TimedPhone]:
-    """Labels that cover the whole signal.
+    """Label a whole signal with TIMIT's phones.
 
     Args:
         names: mnemonics of the synthesiser's phone events.
-        first_samples: where each begins.
-        samples: (samples,), the signal.
-        sample_rate_hz: samples a second.
+        first_samples: first sample of each event.
+        samples: signal (S,).
+        sample_rate_hz: sample rate in Hz.
 
     Returns:
-        TIMIT labels, each beginning where the one before it ends; the first and the last are `h#`, which may be empty.
+        Phones without gaps between them; the first and the last are `h#`, which may be empty.
 
     Raises:
-        ValueError: a mnemonic is not known.
+        ValueError: a mnemonic is unknown.
     """
     labels: list[tuple[str, int]] = [("h#", 0)]
     silent = _silences(samples, sample_rate_hz)
@@ -79,23 +79,24 @@ def _phones_of(mnemonic: str) -> tuple[str, ...]:
     try:
         return _table()[mnemonic]
     except KeyError:
-        raise ValueError(f"mnemonic {mnemonic!r} is in no row of espeak_phones.tsv") from None
+        raise ValueError(f"mnemonic {mnemonic!r} is not in espeak_phones.tsv") from None
 
 
 def _silences(samples: NDArray[np.int16], sample_rate_hz: int) -> NDArray[np.bool_]:
-    """Whether the few milliseconds up to each sample are silent."""
+    """True for each sample that ends a few milliseconds of silence."""
     window = max(int(_LEVEL_WINDOW_S * sample_rate_hz), 1)
     energy = np.concatenate([np.zeros(window), np.cumsum(samples.astype(np.float64) ** 2)])
     level = energy[window:] - energy[:-window]
-    return level <= level.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_PEAK_DB / 10)
+    silent: NDArray[np.bool_] = level <= level.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_PEAK_DB / 10)
+    return silent
 
 
 def _silence_before(
     first: int, previous: tuple[str, int], silent: NDArray[np.bool_], sample_rate_hz: int
 ) -> int | None:
-    """Where the silence begins that ends at a stop and is its closure; None where there is none.
+    """First sample of the silence before a stop, which is its closure; None if there is no silence.
 
-    The phone before it keeps half of its time at least.
+    The previous phone keeps at least half of its duration.
     """
     label, earliest = previous
     loud = np.flatnonzero(~silent[earliest:first])
@@ -108,7 +109,7 @@ def _silence_before(
 
 
 def _burst(segment: NDArray[np.int16], sample_rate_hz: int) -> int:
-    """Where the energy of the higher frequencies rises most steeply."""
+    """Sample at which the energy of the higher frequencies rises most steeply."""
     spectrum = np.fft.rfft(segment.astype(np.float64))
     spectrum[: int(_BURST_LOWEST_HZ * len(segment) / sample_rate_hz)] = 0
     energy = np.concatenate([[0.0], np.cumsum(np.fft.irfft(spectrum, len(segment)) ** 2)])
@@ -122,9 +123,9 @@ def _burst(segment: NDArray[np.int16], sample_rate_hz: int) -> int:
 
 
 def _joined(labels: list[tuple[str, int]], length: int) -> list[TimedPhone]:
-    """Labels with their ends; pauses at either end are part of `h#`, and neighbouring pauses are one.
+    """Add the ends of the phones; pauses at either end become part of `h#`, and adjacent pauses are merged.
 
-    Both `h#` are there, be they empty: the recording has silence to add to them.
+    Both `h#` are kept even if they are empty: the recording adds silence to them.
     """
     end_of_speech = length
     while labels[-1][0] == "pau":

@@ -1,4 +1,4 @@
-"""From the synthesiser's word events to the words of a sentence and their boundaries."""
+"""Conversion of the synthesiser's word events to the words of a sentence and their boundaries."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _CLOSURES = ("pcl", "tcl", "kcl", "bcl", "dcl", "gcl")
 def timed_words(
     sentence: str, positions: Sequence[int], first_samples: Sequence[int], phones: Sequence[TimedPhone]
 ) -> list[TimedWord]:
-    """Every word of a sentence, beginning where a phone begins and ending where the next word or a pause does.
+    """Find the boundaries of every word of a sentence.
 
-    The synthesiser pronounces some words as one (`on the`) and marks the first alone: those share its time by their
-    letters.
+    A word starts where a phone starts, and ends where the next word or a pause starts. The synthesiser pronounces some
+    words as one (`on the`) and marks only the first: such words share the time in proportion to their letters.
 
     Args:
-        sentence: as it was synthesised.
-        positions: in the sentence, from 0, of the words that were marked.
-        first_samples: where each of them begins, in the recording.
-        phones: of the recording, at least one a word.
+        sentence: text that was synthesised.
+        positions: position of each marked word in the sentence, from 0.
+        first_samples: first sample of each marked word in the recording.
+        phones: phones of the recording, at least one per word.
 
     >>> phones = [TimedPhone("h#", 0, 9), TimedPhone("ay", 9, 20), TimedPhone("s", 20, 30), TimedPhone("h#", 30, 40)]
     >>> [(word.word, word.first_sample, word.end_sample) for word in timed_words("I see.", [0, 2], [8, 22], phones)]
@@ -60,7 +60,7 @@ def _guesses(
     first_samples: Sequence[int],
     phones: Sequence[TimedPhone],
 ) -> list[float]:
-    """Where each word begins: at its mark, or in proportion to the letters between two marks."""
+    """Estimate the start of each word: its mark, or in proportion to the letters between two marks."""
     marks = dict(zip(positions, first_samples, strict=True))
     marks[len(sentence)] = phones[-1].first_sample
     places = sorted(marks)

@@ -1,9 +1,9 @@
-"""The synthesiser, in a process of its own: `python -m cnn_mellin.corpora.espeak OUT.npz` with a job on its input.
+"""The synthesiser in its own process: `python -m cnn_mellin.corpora.espeak OUT.npz` with a job on standard input.
 
-espeak-ng repeats itself only from one order of calls in a fresh process, and its licence is another than ours: so
-the library is loaded here and nowhere else. The job is JSON: `voice`, `rate`, `pitch`, `range`, `seed` and
-`sentences`. OUT.npz gets `sample_rate_hz` and, for sentence i, `samples_i` (16-bit), `marks_i` (kind, first sample,
-text position, text length) and `names_i` (the mnemonic of a phone).
+The library is loaded only here, because espeak-ng is reproducible only with a fixed order of calls in a fresh process,
+and because its licence differs from that of this package. The job is a JSON object with `voice`, `rate`, `pitch`,
+`range`, `seed` and `sentences`. OUT.npz receives `sample_rate_hz` and, for sentence i, `samples_i` (16-bit), `marks_i`
+(kind, first sample, text position, text length) and `names_i` (the mnemonics of phones).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def main() -> int:
-    """Synthesise the job on standard input into the file named by the first argument."""
-    import espeakng_loader
+    """Synthesise the job on standard input, and write the file that the first argument names."""
+    import espeakng_loader  # optional extra `demo`
     import numpy as np
 
     job = json.load(sys.stdin)

@@ -1,7 +1,7 @@
-"""Reading Kaldi's data folders: `wav.scp`, `text`, `utt2spk`, and `segments` where recordings hold several utterances.
+"""Reading Kaldi data folders: `wav.scp`, `text`, `utt2spk`, and `segments` if recordings hold several utterances.
 
-`wav.scp` names audio files; a command that would produce audio (`sph2pipe ... |`) is refused, not run. The symbols of
-`text` are what a model recognises: phones, characters, any units that white space divides.
+`wav.scp` must name audio files; commands that produce audio (`sph2pipe ... |`) are refused, not run. The symbols in
+`text` are the units to recognise: phones, characters, or any others separated by white space.
 """
 
 from __future__ import annotations
@@ -18,46 +18,51 @@ from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["kaldi_parts", "read_kaldi", "read_kaldi_parts"]
 
-_PARTS = ("train", "dev", "test")
+_PARTITIONS = ("train", "dev", "test")
 
 
 def read_kaldi_parts(
     root: str | Path, folders: Mapping[str, str] | None = None, *, audio_root: str | Path = "."
 ) -> dict[str, list[Utterance]]:
-    """All parts of a corpus: those of `kaldi_parts`, each as `read_kaldi` reads it.
+    """Read all partitions of a corpus: those of `kaldi_parts`, each with `read_kaldi`.
+
+    Returns:
+        Partition -> utterances.
 
     Raises:
-        CorpusError: a part is wrong, or an utterance is in two of them.
+        CorpusError: a partition is not valid, or an utterance is in two of them.
     """
-    parts: dict[str, list[Utterance]] = {}
-    part_of: dict[str, str] = {}
-    for part, folder in kaldi_parts(root, folders).items():
-        parts[part] = read_kaldi(folder, part=part, audio_root=audio_root)
-        for utterance in parts[part]:
+    partitions: dict[str, list[Utterance]] = {}
+    partition_of: dict[str, str] = {}
+    for partition, folder in kaldi_parts(root, folders).items():
+        partitions[partition] = read_kaldi(folder, part=partition, audio_root=audio_root)
+        for utterance in partitions[partition]:
             name = utterance.utterance_id
-            other = part_of.setdefault(name, part)
-            if other != part:
-                raise CorpusError(folder, None, f"utterance {name} is in part {other}, too; delete one, or rename it")
-    return parts
+            other = partition_of.setdefault(name, partition)
+            if other != partition:
+                why = f"utterance {name} is also in partition {other}; delete or rename one of them"
+                raise CorpusError(folder, None, why)
+    return partitions
 
 
 def kaldi_parts(root: str | Path, folders: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """Folder of each part of a corpus.
+    """Find the folder of each partition of a corpus.
 
     Args:
-        root: a folder with a `wav.scp`, which then is the part `train`; or one whose sub-folders have them.
-        folders: part -> name of its sub-folder; by default those of `train`, `dev` and `test` that are there.
+        root: folder with a `wav.scp`, which is then the partition `train`; or folder whose sub-folders have one each.
+        folders: partition -> name of its sub-folder; by default the existing ones of `train`, `dev` and `test`.
 
     Raises:
-        CorpusError: there is none, or the one of `train` is missing.
+        CorpusError: the root does not exist, or there is no folder for `train`.
     """
     root = Path(root)
     if not root.is_dir():
-        raise CorpusError(root, None, f"{'is no folder' if root.exists() else 'does not exist'}; name one with wav.scp")
+        why = "is not a folder" if root.exists() else "does not exist"
+        raise CorpusError(root, None, f"{why}; name one with wav.scp")
     if not folders and (root / "wav.scp").exists():
         return {"train": root}
-    wanted = folders or {part: part for part in _PARTS if (root / part).is_dir()}
-    found = {part: root / name for part, name in wanted.items()}
+    wanted = folders or {name: name for name in _PARTITIONS if (root / name).is_dir()}
+    found = {partition: root / name for partition, name in wanted.items()}
     if "train" not in found:
         why = "has neither a wav.scp nor a folder train; name the folders with --parts train=FOLDER dev=FOLDER"
         raise CorpusError(root, None, why)
@@ -65,16 +70,16 @@ def kaldi_parts(root: str | Path, folders: Mapping[str, str] | None = None) -> d
 
 
 def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Path = ".") -> list[Utterance]:
-    """All utterances of a Kaldi data folder, sorted by their ids.
+    """Read all utterances of a Kaldi data folder, sorted by id.
 
     Args:
-        folder: with `wav.scp`, `text`, `utt2spk` and perhaps `segments`.
-        part: what it is a part of, for the records.
-        audio_root: where relative paths of `wav.scp` start; Kaldi has the current folder.
+        folder: folder with `wav.scp`, `text`, `utt2spk` and, optionally, `segments`.
+        part: partition of the utterances.
+        audio_root: folder that relative paths in `wav.scp` start from; in Kaldi, the current folder.
 
     Raises:
         CorpusError: a file is missing or a line cannot be read; an audio file does not exist or is a command; an
-            utterance is in one file and not in another; a segment ends before it starts.
+            utterance is missing from one of the files; a segment ends before it starts.
     """
     folder = Path(folder)
     segmented = (folder / "segments").exists()
@@ -99,39 +104,41 @@ def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Pat
 
 
 def _rows(path: Path, expected: str) -> Iterator[tuple[int, str, str]]:
-    """Line number, first field and the rest of each line, no first field twice."""
+    """Iterate over the lines: number, first field, rest. A duplicate first field is an error."""
     seen: set[str] = set()
     for line, row in enumerate(read_lines(path, expected), 1):
         if not row.strip():
             continue
         name, *rest = row.split(None, 1)
         if name in seen:
-            raise CorpusError(path, line, f"{name} is there a second time; delete one of the lines")
+            raise CorpusError(path, line, f"duplicate id {name}; delete one of the lines")
         seen.add(name)
         yield line, name, rest[0].strip() if rest else ""
 
 
 def _audio(path: Path, audio_root: Path, *, of_utterances: bool) -> dict[str, Path]:
-    """Recording -> audio file; where there are no segments, recordings are utterances."""
+    """Read `wav.scp`: recording -> audio file; without segments, recordings are utterances."""
     found = {}
     for line, name, value in _rows(path, "recording audio-file"):
         if of_utterances:
             require_name(name, path, line)
         if value.endswith("|"):
-            why = f"{name} is a command ({value[:60]!r}), which is not run; write its output to a file and name that"
+            why = (
+                f"{name} is a command ({value[:60]!r}), which is not run; write its output to a file, and name the file"
+            )
             raise CorpusError(path, line, why)
         if not value:
             raise CorpusError(path, line, f"{name} has no audio file; the line must be 'recording audio-file'")
         audio_path = audio_root / value
         if not audio_path.is_file():
-            why = "is no file (a folder, pipe or device); name one" if audio_path.exists() else "does not exist"
+            why = "is not a file (but a folder, pipe or device); name one" if audio_path.exists() else "does not exist"
             raise CorpusError(path, line, f"{audio_path} {why}; relative paths start in {audio_root}")
         found[name] = audio_path
     return found
 
 
 def _segments(path: Path, audio: Mapping[str, Path]) -> dict[str, tuple[Path, float, float | None]]:
-    """Utterance -> audio file, start and end in seconds; Kaldi's end of -1 is the recording's."""
+    """Read `segments`: utterance -> audio file, start and end in seconds; an end of -1 is the end of the recording."""
     found = {}
     for line, name, rest in _rows(path, "utterance recording start end"):
         require_name(name, path, line)
@@ -143,7 +150,11 @@ def _segments(path: Path, audio: Mapping[str, Path]) -> dict[str, tuple[Path, fl
             raise CorpusError(path, line, f"recording {recording} is not in wav.scp; add it there")
         if start is None or end is None or start < 0 or not (end == -1 or end > start):
             times = f"{fields[1]} to {fields[2]}"
-            raise CorpusError(path, line, f"lasts from {times}; it must be 0 <= start < end in seconds, or -1 as end")
+            raise CorpusError(
+                path,
+                line,
+                f"lasts from {times}; it must be 0 <= start < end in seconds, or -1 as the end; mend the segment",
+            )
         found[name] = audio[recording], start, None if end == -1 else end
     return found
 
@@ -163,8 +174,8 @@ def _same_utterances(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
         missing = sorted(everyone - found)
         if missing:
             others = next(other for other, there in names.items() if missing[0] in there)
-            why = f"lacks {len(missing)} utterances that {others} has: {name_utterances(missing)}"
+            why = f"lacks {len(missing)} utterances of {others}: {name_utterances(missing)}"
             twins = look_alike_warning(everyone, "names", most=1)
             raise CorpusError(
-                folder / file, None, "; ".join(filter(None, (why, "each utterance must be in both", twins)))
+                folder / file, None, "; ".join(filter(None, (why, "each utterance must be in both files", twins)))
             )

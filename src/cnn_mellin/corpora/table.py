@@ -1,4 +1,4 @@
-"""Reading a corpus from one table: a line an utterance, fields divided by tabs, a header line that names them."""
+"""Reading a corpus from one table: a header line, then one line per utterance, with fields separated by tabs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _QUOTED_ROW = re.compile(rf'(?:{_QUOTED_FIELD.pattern}|[^\t"]*)(?:\t(?:{_QUOTED_
 
 
 def read_table(path: str | Path) -> dict[str, list[Utterance]]:
-    r"""All utterances of a table, sorted by their ids, by partition.
+    r"""Read a table of utterances.
 
     Args:
-        path: a UTF-8 file. Columns `audio` (a file, relative to the folder of the table) and `transcript` (symbols
-            that white space divides) must be there. `partition` is train where it is missing; `utterance`, the id, is
-            the audio file's name without its suffix; `speaker` is the utterance's id. Other columns are not read, which
-            a warning says. Fields may be in quotation marks, as spreadsheets write them.
+        path: UTF-8 file. The columns `audio` (path of a file, relative to the folder of the table) and `transcript`
+            (symbols separated by white space) are required. Optional columns and their defaults: `partition` (train),
+            `utterance` (the id; by default the name of the audio file without its suffix) and `speaker` (the id of the
+            utterance). Other columns are not read, with a warning. Fields may be quoted as by spreadsheets.
 
     Returns:
-        Partition -> utterances, `train` first.
+        Partition -> utterances sorted by id; `train` first.
 
     Raises:
-        CorpusError: a column is missing, a line has more or fewer fields, quotation marks can be read in two ways, an
-            audio file does not exist, or an id is there twice.
+        CorpusError: a column is missing, a line has more or fewer fields than the header, quotation marks are
+            ambiguous, an audio file does not exist, or an utterance id is duplicate.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -46,30 +46,34 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
     path = Path(path)
     header, *rows = _fields(path, read_lines(path, "audio<TAB>transcript"))
     columns = _columns(path, header)
-    parts: dict[str, dict[str, Utterance]] = {}
+    partitions: dict[str, dict[str, Utterance]] = {}
     lines: dict[str, int] = {}
     for line, fields in enumerate(rows, 2):
         if not any(fields):
             continue
         if len(fields) != len(columns):
-            raise CorpusError(path, line, f"has {len(fields)} fields, but the header {len(columns)}, divided by tabs")
+            raise CorpusError(
+                path, line, f"has {len(fields)} fields, but the header has {len(columns)}; separate fields by tabs"
+            )
         utterance = _utterance(path, line, dict(zip(columns, fields, strict=True)))
         name = utterance.utterance_id
         first = lines.setdefault(name, line)
         if first != line:
-            why = f"utterance {name} is there a second time, after line {first}"
-            raise CorpusError(path, line, f"{why}; give each its own name in a column `utterance`")
-        parts.setdefault(utterance.part, {})[name] = utterance
-    if "train" not in parts:
-        raise CorpusError(path, None, f"has no utterance of partition train; it has {sorted(parts) or 'none at all'}")
-    return {part: [parts[part][name] for name in sorted(parts[part])] for part in _ordered(parts)}
+            why = f"duplicate utterance id {name}, as in line {first}"
+            raise CorpusError(path, line, f"{why}; give each utterance its own id in a column `utterance`")
+        partitions.setdefault(utterance.part, {})[name] = utterance
+    if "train" not in partitions:
+        raise CorpusError(
+            path, None, f"has no utterance of partition train; it has {sorted(partitions) or 'none at all'}"
+        )
+    return {part: [partitions[part][name] for name in sorted(partitions[part])] for part in _ordered(partitions)}
 
 
 def _fields(path: Path, rows: Sequence[str]) -> list[list[str]]:
-    """The fields of each row, without blanks around them, and without quotation marks that a spreadsheet put there.
+    """Split rows into fields without surrounding blanks, and without the quotation marks of spreadsheets.
 
-    Spreadsheets and pandas put marks around each field that has a mark in it, and double those inside. So a file in
-    which any mark stands otherwise has them as symbols, of X-SAMPA.
+    Spreadsheets and pandas quote each field that has a quotation mark, and double the marks inside. A file with any
+    other use of quotation marks has them as symbols (X-SAMPA).
     """
     quoted = [(line, row) for line, row in enumerate(rows, 1) if _looks_quoted(row)]
     plain = [(line, row) for line, row in enumerate(rows, 1) if '"' in row and not _QUOTED_ROW.fullmatch(row)]
@@ -79,8 +83,10 @@ def _fields(path: Path, rows: Sequence[str]) -> list[list[str]]:
     if plain:
         whole = [field for field in row.split("\t") if _QUOTED_FIELD.fullmatch(field)]
         shown = (whole or _QUOTED_FIELD.findall(row))[0].strip()[:60]
-        why = f"field {shown} is in quotation marks, but in line {plain[0][0]} a mark is a symbol; write all fields as"
-        raise CorpusError(path, line, f'{why} a spreadsheet does, with each mark doubled ("""s i" for "s i), or none')
+        why = f"field {shown} is in quotation marks, but in line {plain[0][0]} a mark is a symbol; quote"
+        raise CorpusError(
+            path, line, f'{why} all fields as a spreadsheet does, each mark doubled ("""s i" for "s i), or none'
+        )
     try:
         unquoted = [_unquoted(row) for row in rows]
     except csv.Error as error:
@@ -111,9 +117,9 @@ def _columns(path: Path, header: Sequence[str]) -> list[str]:
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
         rule = f"the first line must name {' and '.join(_NEEDED)}, and may name {', '.join(_OPTIONAL)}"
-        raise CorpusError(path, 1, f"has columns {columns}, but no {' nor '.join(missing)}; {rule}, divided by tabs")
+        raise CorpusError(path, 1, f"has columns {columns}, but no {' nor '.join(missing)}; {rule}, separated by tabs")
     if len(set(columns)) != len(columns):
-        raise CorpusError(path, 1, f"has columns {columns}; each may be there once")
+        raise CorpusError(path, 1, f"has duplicate columns, {columns}; name each only once")
     unread = [column for column in columns if column not in (*_NEEDED, *_OPTIONAL)]
     if unread:
         warnings.warn(f"{path}: columns not read: {', '.join(unread)}", stacklevel=3)
@@ -122,20 +128,20 @@ def _columns(path: Path, header: Sequence[str]) -> list[str]:
 
 def _utterance(path: Path, line: int, row: Mapping[str, str]) -> Utterance:
     if not row["audio"]:
-        raise CorpusError(path, line, "has no audio file")
+        raise CorpusError(path, line, "has no audio file; name one")
     audio_path = path.parent / row["audio"]
     if not audio_path.is_file():
         raise CorpusError(path, line, f"{audio_path} does not exist; paths are relative to the folder of the table")
     name = require_name(row.get("utterance") or audio_path.stem, path, line)
     speaker = require_name(row.get("speaker") or name, path, line, "speaker")
-    part = require_name(row.get("partition") or "train", path, line, "partition")
-    if part == "ext":
-        raise CorpusError(path, line, "partition 'ext' is the name of a folder of its own; rename it")
+    partition = require_name(row.get("partition") or "train", path, line, "partition")
+    if partition == "ext":
+        raise CorpusError(path, line, "partition 'ext' is reserved for the folder of symbols and speakers; rename it")
     return Utterance(
-        name, speaker, audio_path, (), part=part, transcript=parse_transcript(row["transcript"], path, line)
+        name, speaker, audio_path, (), part=partition, transcript=parse_transcript(row["transcript"], path, line)
     )
 
 
-def _ordered(parts: Mapping[str, object]) -> list[str]:
+def _ordered(partitions: Mapping[str, object]) -> list[str]:
     usual = ("train", "dev", "test")
-    return [*(part for part in usual if part in parts), *sorted(set(parts) - set(usual))]
+    return [*(name for name in usual if name in partitions), *sorted(set(partitions) - set(usual))]

@@ -1,10 +1,10 @@
-"""Reading a corpus of TIMIT's layout: `TRAIN|TEST / DR1..DR8 / SPEAKER / PROMPT.{WAV,PHN,TXT,WRD}`.
+"""Reading a corpus in TIMIT's layout: `TRAIN|TEST / DR1..DR8 / SPEAKER / PROMPT.{WAV,PHN,TXT,WRD}`.
 
-Names may be in upper or lower case, the audio SPHERE or RIFF, and `TRAIN` and `TEST` up to two folders below the one
-that is named. What is wrong is an error that names the file and line; no utterance is skipped. What real copies have
-is no error: gaps between phones, words that share samples, a last phone that ends up to 0.1 s after the audio does
-(it is cut to the audio), and a converted `SX1.WAV.wav` beside an `SX1.WAV` (it is not read; without the latter it is).
-Phones need no `TXT` and `WRD`; a warning says how many are missing.
+Names may be in upper or lower case, audio may be SPHERE or RIFF, and `TRAIN` and `TEST` may lie up to two folders below
+the given one. Every fault is an error that names the file and line; no utterance is skipped. Common properties of real
+copies are accepted: gaps between phones, words that share samples, a last phone that ends up to 0.1 s after the audio
+(it is cut), and a converted `SX1.WAV.wav` (read only if there is no `SX1.WAV`). `TXT` and `WRD` files are optional; a
+warning gives the number of missing ones.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from cnn_mellin.nearest import nearest
 __all__ = ["SAMPLE_RATE_HZ", "read_timit", "require_timit"]
 
 SAMPLE_RATE_HZ = 16000
-LONGEST_OVERHANG = SAMPLE_RATE_HZ // 10  # samples of the last phone after the end of the audio
+LONGEST_OVERHANG = SAMPLE_RATE_HZ // 10  # samples by which the last phone may exceed the audio
 
-_PARTS = ("train", "test")
+_PARTS = ("train", "test")  # folders of a corpus in lower case, not partitions
 _DEEPEST = 2
 _DIALECT = re.compile(r"dr[1-8]")
 _SPEAKER = re.compile(r"[fm][a-z]{3}[0-9]")
@@ -38,20 +38,19 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def read_timit(root: str | Path) -> list[Utterance]:
-    """All utterances of a corpus, SA sentences too, sorted by their ids.
+    """Read all utterances of a corpus, including the SA sentences, sorted by id.
 
     Args:
-        root: the folder with `TRAIN` and `TEST`, or one or two above it.
+        root: folder that holds `TRAIN` and `TEST`, or a folder one or two levels above.
 
     Returns:
-        Utterances with phones of the 61 set, times in samples at 16 kHz, `part` being `train` or `test`; ids are
-        `speaker-prompt` in lower case. Sentences and words are empty where there is no `TXT` or `WRD`, which a
-        warning counts.
+        Utterances with phones of the 61 set and times in samples at 16 kHz. `part` is `train` or `test`; ids are
+        `speaker-prompt` in lower case. Sentences and words are empty if there is no `TXT` or `WRD` file.
 
     Raises:
-        CorpusError: there is no such folder or nothing in it; a file is missing, double or of an unknown name; a line
-            cannot be read, has reversed or overlapping times, an unknown label, or times after the end of the audio;
-            a speaker is in both parts.
+        CorpusError: the folder does not exist or holds no corpus; a file is missing, duplicate or has an unknown name;
+            a line cannot be read, has reversed or overlapping times, an unknown phone, or times after the end of the
+            audio; a speaker is in both TRAIN and TEST.
         AudioError: the header of an audio file cannot be read.
     """
     utterances: dict[str, Utterance] = {}
@@ -61,7 +60,7 @@ def read_timit(root: str | Path) -> list[Utterance]:
         for speaker, dialect, home in _speakers(folder):
             first = homes.setdefault(speaker, home)
             if first != home:
-                raise CorpusError(home, None, f"is speaker {speaker} once more, after {first}; delete or rename one")
+                raise CorpusError(home, None, f"duplicate speaker {speaker}, as in {first}; delete or rename one")
             for prompt, files in _prompts(home):
                 utterance = _utterance(f"{speaker}-{prompt}", speaker, dialect, part, files)
                 utterances[utterance.utterance_id] = utterance
@@ -70,25 +69,23 @@ def read_timit(root: str | Path) -> list[Utterance]:
         raise CorpusError(root, None, "holds no utterance (TRAIN/DR1/SPEAKER/PROMPT.WAV); is it the right folder?")
     if missing:
         lacking = " and ".join(f"{count} .{suffix[1:].upper()} files" for suffix, count in sorted(missing.items()))
-        warnings.warn(
-            f"{root}: {lacking} of {len(utterances)} utterances are missing; phones do not need them", stacklevel=2
-        )
+        warnings.warn(f"{root}: {lacking} of {len(utterances)} utterances are missing; they are optional", stacklevel=2)
     return [utterances[key] for key in sorted(utterances)]
 
 
 def require_timit(root: str | Path) -> None:
-    """Check that a folder has TIMIT's layout as far as its first folders, at no cost.
+    """Check quickly that a folder has the top folders of TIMIT's layout.
 
     Raises:
-        CorpusError: it has not.
+        CorpusError: the folder does not have them.
     """
     _parts(Path(root))
 
 
 def _parts(root: Path) -> list[tuple[str, Path]]:
-    """The folders TRAIN and TEST, in that order, as far as they are there."""
+    """Find the folders TRAIN and TEST, in that order; one of them may be missing."""
     if not root.is_dir():
-        why = "is no folder" if root.exists() else "does not exist"
+        why = "is not a folder" if root.exists() else "does not exist"
         raise CorpusError(root, None, f"{why}; name the folder that holds TRAIN and TEST")
     level = [root]
     for _ in range(_DEEPEST + 1):
@@ -106,7 +103,7 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
     raise CorpusError(
         root,
         None,
-        "holds no folder TRAIN or TEST, nor do the two levels of folders below it; is it the right folder?",
+        "holds no folder TRAIN or TEST (searched two levels deep); is it the right folder?",
     )
 
 
@@ -115,22 +112,20 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _speakers(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """Speaker, dialect and folder of each speaker of a part."""
+    """Iterate over the speakers of TRAIN or TEST: name, dialect, folder."""
     for dialect in _folders(folder):
         if not _DIALECT.fullmatch(dialect.name.lower()):
-            raise CorpusError(
-                dialect, None, "is no dialect region; folders here are named DR1 to DR8; rename or delete it"
-            )
+            raise CorpusError(dialect, None, "is not a dialect region (DR1 to DR8); rename or delete it")
         for home in _folders(dialect):
             speaker = home.name.lower()
             if not _SPEAKER.fullmatch(speaker):
                 rule = "F or M, three letters and a digit (FCJF0)"
-                raise CorpusError(home, None, f"is no name of a speaker, which is {rule}; rename or delete it")
+                raise CorpusError(home, None, f"is not the name of a speaker, {rule}; rename or delete it")
             yield speaker, dialect.name.lower(), home
 
 
 def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
-    """Each prompt of a speaker with its files by suffix."""
+    """Iterate over the prompts of a speaker: name, and suffix -> file."""
     prompts: dict[str, dict[str, Path]] = {}
     for path in sorted(home.iterdir()):
         suffix, prompt = path.suffix.lower(), path.stem.lower()
@@ -138,15 +133,13 @@ def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
             continue
         if prompt.endswith(".wav") and suffix == ".wav":
             if path.with_suffix("").exists():
-                continue  # the copy that sph2pipe users keep beside the original
+                continue  # a converted copy beside the original
             prompt = prompt.removesuffix(".wav")
         if not _PROMPT.fullmatch(prompt):
-            raise CorpusError(
-                path, None, "is no name of a prompt, which is SA, SI or SX and a number; rename or delete it"
-            )
+            raise CorpusError(path, None, "is not the name of a prompt, SA, SI or SX and a number; rename or delete it")
         other = prompts.setdefault(prompt, {}).setdefault(suffix, path)
         if other != path:
-            raise CorpusError(path, None, f"is {prompt}{suffix} once more, after {other.name}; delete one of them")
+            raise CorpusError(path, None, f"duplicate file {prompt}{suffix}, as {other.name}; delete one of them")
     if not prompts:
         raise CorpusError(home, None, "holds no utterance; copy the speaker again or delete the folder")
     for prompt, files in prompts.items():
@@ -164,7 +157,7 @@ def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: 
     phones = _phones(files[".phn"], files[".wav"])
     rows = _rows(files[".txt"]) if ".txt" in files else []
     if ".txt" in files and len(rows) != 1:
-        raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: 0, the last sample, the text")
+        raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: '0 LAST_SAMPLE TEXT'")
     words = _rows(files[".wrd"]) if ".wrd" in files else []
     return Utterance(
         utterance_id=utterance_id,
@@ -180,7 +173,7 @@ def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: 
 
 
 def _rows(path: Path) -> list[tuple[int, int, int, str]]:
-    """Line number, first sample, end sample and the rest of each line."""
+    """Line number, first sample, end sample and text of each line."""
     rows = []
     for number, row in enumerate(read_lines(path, CorpusError, expected="lines 'first sample, end sample, text'"), 1):
         fields = row.split(None, 2)
@@ -191,7 +184,7 @@ def _rows(path: Path) -> list[tuple[int, int, int, str]]:
             raise CorpusError(path, number, f"cannot be read: {row[:60]!r}; {rule}")
         first, end = int(fields[0]), int(fields[1])
         if end < first:
-            raise CorpusError(path, number, f"ends at {end}, before it begins at {first}")
+            raise CorpusError(path, number, f"ends at sample {end}, before it begins at {first}; correct the times")
         rows.append((number, first, end, fields[2].strip()))
     if not rows:
         raise CorpusError(path, None, "is empty; copy it from the corpus again")
@@ -204,16 +197,14 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
     phones: list[TimedPhone] = []
     for line, first, end, label in _rows(path):
         if label not in known:
-            raise CorpusError(path, line, f"{label!r} is none of TIMIT's 61 phones; {nearest(label, known)}")
+            raise CorpusError(path, line, f"{label!r} is not one of TIMIT's 61 phones; {nearest(label, known)}")
         if phones and first < phones[-1].end_sample:
             before = phones[-1]
-            raise CorpusError(
-                path, line, f"{label} begins at {first}, before {before.end_sample}, where {before.symbol} ends"
-            )
+            why = f"{label} begins at sample {first}, before {before.symbol} ends at {before.end_sample}"
+            raise CorpusError(path, line, f"{why}; correct the times")
         if first >= length or end > length + LONGEST_OVERHANG:
-            read_audio(audio_path)  # which says so where it is the audio that is wrong
-            raise CorpusError(
-                path, line, f"{label} lasts from {first} to {end}, but {audio_path.name} has {length} samples"
-            )
+            read_audio(audio_path)  # raises its own error if the audio is truncated
+            why = f"{label} lasts from sample {first} to {end}, but {audio_path.name} has {length} samples"
+            raise CorpusError(path, line, f"{why}; copy both again")
         phones.append(TimedPhone(label, first, min(end, length)))
     return tuple(phones)

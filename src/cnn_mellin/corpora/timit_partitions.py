@@ -1,4 +1,4 @@
-"""TIMIT's training, development and test sets, and the counts that a whole TIMIT has."""
+"""TIMIT's training, development and test sets, and the counts of a complete TIMIT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FULL_COUNTS = {
     "core-test utterances": 192,
     "core-test phones of the 39 set": 7215,
 }
-"""What the Linguistic Data Consortium's TIMIT (LDC93S1) holds."""
+"""Counts of the Linguistic Data Consortium's TIMIT (LDC93S1)."""
 
 
 def timit_partitions(
@@ -34,33 +34,31 @@ def timit_partitions(
     large_dev: bool = False,
     include_sa: bool = False,
 ) -> dict[str, list[Utterance]]:
-    """Divide a corpus into train, dev and test.
+    """Split a corpus into train, dev and test.
 
-    The speakers of the core test (24) and of the development set (50) are the usual ones. The sentences that all
-    speakers read (SA) are in no partition, but for training where asked for. In a partial corpus none of whose TEST
-    speakers is in either list (the demo corpus), the TEST speakers in alphabetical order are dealt to test and dev in
-    turns.
+    The core test set (24 speakers) and the development set (50 speakers) are the usual ones. The sentences shared by
+    all speakers (SA) are left out, except from train with `include_sa`. If no TEST speaker of a partial corpus is in
+    the lists of these sets (as in the demo corpus), the sorted TEST speakers go alternately to test and dev.
 
     Args:
-        utterances: of `read_timit`.
-        partial: a corpus without all that TIMIT has is no error.
-        complete_test: test on all TEST speakers. The development speakers are then among them.
-        large_dev: develop on all TEST speakers outside the core test.
-        include_sa: train on the SA sentences too.
+        utterances: utterances from `read_timit`.
+        partial: accept a corpus with other counts than TIMIT's.
+        complete_test: test on all TEST speakers, including the development speakers.
+        large_dev: develop on all TEST speakers outside the core test set.
+        include_sa: also train on the SA sentences.
 
     Returns:
         Utterances of `train`, `dev` and `test`, in the given order.
 
     Raises:
-        CorpusError: a count of a whole TIMIT is another and `partial` is false, or a partition would be empty.
+        CorpusError: the corpus does not have the counts of a complete TIMIT and `partial` is False, or a partition
+            would be empty.
     """
     corpus = utterances[0].audio_path.parents[3] if utterances else Path("corpus")
     found = count_timit(utterances)
     wrong = [f"{found[name]} {name}, not {count}" for name, count in FULL_COUNTS.items() if found[name] != count]
     if wrong and not partial:
-        raise CorpusError(
-            corpus, None, f"is no whole TIMIT: it has {'; '.join(wrong)}; use --partial to do with what is there"
-        )
+        raise CorpusError(corpus, None, f"is not a whole TIMIT: it has {'; '.join(wrong)}; use --partial to accept it")
     dev, core = _divided({utterance.speaker for utterance in utterances if utterance.part == "test"})
     train_part = [utterance for utterance in utterances if utterance.part == "train"]
     test_part = [utterance for utterance in utterances if utterance.part == "test" and not _is_sa(utterance)]
@@ -72,12 +70,12 @@ def timit_partitions(
     for name, chosen in partitions.items():
         if not chosen:
             of = "TRAIN" if name == "train" else "TEST"
-            raise CorpusError(corpus, None, f"leaves partition {name} empty; it needs more speakers in {of}")
+            raise CorpusError(corpus, None, f"partition {name} is empty; add speakers to {of}")
     return partitions
 
 
 def count_timit(utterances: Sequence[Utterance]) -> dict[str, int]:
-    """What a corpus has of each count of `FULL_COUNTS`."""
+    """Count in a corpus what `FULL_COUNTS` gives for a complete TIMIT."""
     train = [utterance for utterance in utterances if utterance.part == "train"]
     test = [utterance for utterance in utterances if utterance.part == "test"]
     lists = _speaker_lists()
@@ -100,7 +98,7 @@ def count_timit(utterances: Sequence[Utterance]) -> dict[str, int]:
 
 
 def _divided(speakers: set[str]) -> tuple[set[str], set[str]]:
-    """TEST speakers for development and for test."""
+    """Split the TEST speakers into development and test speakers."""
     lists = _speaker_lists()
     if not speakers & lists.keys():
         ordered = sorted(speakers)
@@ -111,7 +109,7 @@ def _divided(speakers: set[str]) -> tuple[set[str], set[str]]:
 
 @cache
 def _speaker_lists() -> dict[str, str]:
-    """Partition of each speaker of the development set and the core test."""
+    """Partition of each speaker of the development set and the core test set."""
     lines = Path(__file__).with_name("timit_speakers.tsv").read_text(encoding="utf-8").splitlines()[1:]
     return dict(line.split("\t") for line in lines)
 

@@ -1,4 +1,4 @@
-"""An utterance of a corpus."""
+"""Records of the utterances of a corpus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["TimedPhone", "TimedWord", "Utterance"]
 
 @dataclass(frozen=True, slots=True)
 class TimedPhone:
-    """A phone and the samples it lasts, the end not included."""
+    """A phone with its first sample and the sample after its last one."""
 
     symbol: str
     first_sample: int
@@ -19,7 +19,7 @@ class TimedPhone:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word and the samples it lasts, the end not included."""
+    """A word with its first sample and the sample after its last one."""
 
     word: str
     first_sample: int
@@ -28,20 +28,20 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording and what is said in it.
+    """One utterance: a recording, or a span of one, with its transcript.
 
     Args:
-        utterance_id: unique in the corpus.
-        speaker: who speaks.
-        audio_path: the recording.
-        phones: in order, with times; empty where only `transcript` is known.
-        gender: f, m, or empty where it is not known.
-        dialect: empty where it is not known.
-        part: of the corpus (train or test), where it has parts.
-        text: the sentence, empty where it is not known.
-        words: in order; empty where they are not known. Neighbours may share samples.
-        transcript: symbols in order, where their times are not known.
-        start_s, end_s: of the utterance within its recording; an end of None is the recording's.
+        utterance_id: id that is unique in the corpus.
+        speaker: id of the speaker.
+        audio_path: path of the recording.
+        phones: phones in order, with times; empty if only `transcript` is known.
+        gender: f, m, or empty if unknown.
+        dialect: dialect of the speaker; empty if unknown.
+        part: partition, or TIMIT's own part (train or test); empty if there is none.
+        text: sentence; empty if unknown.
+        words: words in order, with times; empty if unknown. Adjacent words may share samples.
+        transcript: symbols in order, if their times are unknown.
+        start_s, end_s: span of the utterance in its recording, in seconds; an end of None is the end of the recording.
     """
 
     utterance_id: str
@@ -59,5 +59,5 @@ class Utterance:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Symbols in order: of the phones, or of the transcript where there are no phones."""
+        """Symbols in order: those of the phones or, without phones, the transcript."""
         return tuple(phone.symbol for phone in self.phones) or self.transcript

@@ -1,4 +1,4 @@
-"""Audio reading and the features computed from it."""
+"""Feature extraction: filter banks, short-time Fourier transforms and short integration."""
 
 from cnn_mellin.features.extractor import FeatureExtractor
 

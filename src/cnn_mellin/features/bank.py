@@ -1,4 +1,4 @@
-"""What a bank of filters offers to the computation of frames."""
+"""Interface of the filter banks, and their weights on a spectrum."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 __all__ = ["SUPPORT_THRESHOLD", "Bank", "spectrum_weights"]
 
-# Magnitude below which a response counts as zero, in time and in frequency.
+# Magnitude below which a response is treated as zero, in time and in frequency.
 SUPPORT_THRESHOLD = 5e-4
 
 
 class Bank(Protocol):
-    """Filters, lowest frequency first.
+    """Bank of filters, in order of rising frequency.
 
     Attributes:
-        is_real: responses in time are real; each frequency then stands for its negative, too.
-        is_zero_phase: responses in time are centered on sample 0.
-        supports: first and last sample of each response in time.
-        supports_hz: lowest and highest frequency of each response.
+        is_real: True if impulse responses are real; each frequency then also represents its negative.
+        is_zero_phase: True if impulse responses are centered on sample 0.
+        supports: first and last sample of each impulse response.
+        supports_hz: lowest and highest frequency of each filter.
     """
 
     is_real: bool
@@ -29,21 +29,26 @@ class Bank(Protocol):
     supports_hz: list[tuple[float, float]]
 
     def impulse_response(self, index: int, width: int) -> NDArray[np.float64] | NDArray[np.complex128]:
-        """(width,): a filter in time, sample 0 first, negative samples at the end, aliased where it is longer."""
+        """Impulse response (width,) of a filter: sample 0 first, negative samples at the end, aliased if longer."""
 
     def truncated_response(self, index: int, width: int) -> tuple[int, NDArray[np.float64]]:
-        """First bin, and magnitudes from there on, of a filter's support in a transform of `width` points."""
+        """First bin and magnitudes of a filter's support in a transform of `width` points."""
 
 
 def spectrum_weights(bank: Bank, transform_size: int, *, power: bool) -> NDArray[np.float64]:
-    """Weight of each magnitude (or power) of a real signal's half spectrum in each filter's sum.
+    """Weights of the magnitudes (or powers) of a real signal's half spectrum in each filter.
 
     A filter may reach past either end of the half spectrum, where bins mirror those inside. As in pydrobert-speech
-    0.3.0, whose features this reproduces, the mirror starts on the last bin itself where the half spectrum has an
-    odd number of bins (so with every transform of a power of two), and on the one before it elsewhere.
+    0.3.0, whose features this reproduces, the mirror starts at the last bin itself if the half spectrum has an odd
+    number of bins (as for every power of two), else at the bin before it.
+
+    Args:
+        bank: filters.
+        transform_size: number of points of the transform.
+        power: weights of powers instead of magnitudes.
 
     Returns:
-        (transform_size // 2 + 1, filters).
+        Weights (transform_size // 2 + 1, filters).
     """
     half = transform_size // 2 + 1
     mirrored = half - 2 + half % 2

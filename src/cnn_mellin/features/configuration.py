@@ -1,4 +1,4 @@
-"""Feature configurations: the users' JSON files, checked."""
+"""Feature configurations: JSON files, checked."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 @dataclass(config=_STRICT)
 class ScaleConfig:
-    """A scale of frequency: mel, bark, linear (from low_hz, slope_hz a Hz) or octave (from low_hz)."""
+    """Frequency scale: mel, bark, linear (zero at low_hz, slope slope_hz) or octave (zero at low_hz)."""
 
     name: Literal["mel", "bark", "linear", "uniform", "octave"]
     low_hz: float | None = None
     slope_hz: float = Field(default=1.0, gt=0)
 
     def build(self) -> Scale:
-        """The scale itself."""
+        """Make the scale."""
         return Scale("linear" if self.name == "uniform" else self.name, self.low_hz or 0.0, self.slope_hz)
 
 
 @dataclass(config=_STRICT)
 class WindowConfig:
-    """A window: hanning, hamming, blackman, bartlett, or gamma with its order and peak (share of the length)."""
+    """Window: hanning, hamming, blackman, bartlett, or gamma with its order and peak (as a fraction of the length)."""
 
     name: Literal["hanning", "hamming", "blackman", "bartlett", "gamma"]
     order: int = Field(default=4, ge=1)
     peak: float = Field(default=0.75, gt=0, lt=1)
 
     def shape(self) -> dict[str, Any]:
-        """Arguments of the window beside its name."""
+        """Keyword arguments of `window`, other than its name."""
         return {"order": self.order, "peak": self.peak}
 
 
@@ -71,7 +71,7 @@ class _BankConfig:
     sampling_rate: float = Field(default=16000.0, gt=0)
 
     def layout(self) -> tuple[int, float, float, float]:
-        """Filters, lowest and highest frequency (half the sampling rate where it is unset), sampling rate."""
+        """Number of filters, lowest and highest frequency (default: half the sample rate), sample rate."""
         high_hz = self.sampling_rate // 2 if self.high_hz is None else self.high_hz
         return self.num_filts, self.low_hz, high_hz, self.sampling_rate
 
@@ -82,36 +82,36 @@ class FilterBankConfig(_BankConfig):
 
     Args:
         name: fbank.
-        num_filts: filters.
-        low_hz, high_hz: where the first begins and the last ends.
-        sampling_rate: samples a second.
-        analytic: count positive frequencies only; else the bank is real and each counts twice.
+        num_filts: number of filters.
+        low_hz, high_hz: lower edge of the first filter and upper edge of the last one.
+        sampling_rate: sample rate in Hz.
+        analytic: use only positive frequencies; else the bank is real and each frequency counts twice.
     """
 
     name: Literal["fbank"]
     analytic: bool = False
 
     def build(self) -> Bank:
-        """The filters themselves."""
+        """Make the filters."""
         return TriangularBank(Scale("mel"), *self.layout(), analytic=self.analytic, root=True)
 
 
 @dataclass(config=_STRICT, kw_only=True)
 class TriangularBankConfig(_BankConfig):
-    """Triangular filters, equally spaced on a scale; as `FilterBankConfig` otherwise."""
+    """Triangular filters, equally spaced on a scale; other settings as in `FilterBankConfig`."""
 
     name: Literal["tri", "triangular"]
     scaling_function: ScaleConfig
     analytic: bool = False
 
     def build(self) -> Bank:
-        """The filters themselves."""
+        """Make the filters."""
         return TriangularBank(self.scaling_function.build(), *self.layout(), analytic=self.analytic)
 
 
 @dataclass(config=_STRICT, kw_only=True)
 class GaborBankConfig(_BankConfig):
-    """Gabor filters; scale_l2_norm gives each a norm of 1, erb equivalent rectangular bandwidths."""
+    """Gabor filters; scale_l2_norm gives each filter a norm of 1, erb uses equivalent rectangular bandwidths."""
 
     name: Literal["gabor"]
     scaling_function: ScaleConfig
@@ -119,13 +119,13 @@ class GaborBankConfig(_BankConfig):
     erb: bool = False
 
     def build(self) -> Bank:
-        """The filters themselves."""
+        """Make the filters."""
         return GaborBank(self.scaling_function.build(), *self.layout(), scale_l2_norm=self.scale_l2_norm, erb=self.erb)
 
 
 @dataclass(config=_STRICT, kw_only=True)
 class GammatoneBankConfig(_BankConfig):
-    """Gammatone filters of an order; max_centered puts their peaks, not their onsets, at sample 0."""
+    """Gammatone filters; max_centered puts the peaks, not the onsets, of impulse responses at sample 0."""
 
     name: Literal["gammatone", "tonebank"]
     scaling_function: ScaleConfig
@@ -135,7 +135,7 @@ class GammatoneBankConfig(_BankConfig):
     erb: bool = False
 
     def build(self) -> Bank:
-        """The filters themselves."""
+        """Make the filters."""
         return GammatoneBank(
             self.scaling_function.build(),
             *self.layout(),
@@ -161,11 +161,11 @@ class _FrameConfig:
     use_power: bool = False
 
     def centered(self, bank: Bank) -> bool:
-        """Whether frames are centered; where the style is unset, they are if the filters have zero phase."""
+        """True for centered frames; by default, frames are centered if the filters have zero phase."""
         return self.frame_style == "centered" if self.frame_style else bank.is_zero_phase
 
     def window(self, bank: Bank) -> WindowConfig:
-        """The window; where it is unset, hanning for centered frames and gamma for causal ones."""
+        """Window function; by default, hanning for centered frames and gamma for causal ones."""
         return self.window_function or WindowConfig("hanning" if self.centered(bank) else "gamma")
 
 
@@ -175,16 +175,16 @@ class StftConfig(_FrameConfig):
 
     Args:
         name: stft.
-        bank: the filters.
-        frame_length_ms: length of a frame; unset, that of the longest filter.
-        frame_shift_ms: from a frame to the next.
-        frame_style: centered on multiples of the shift, or causal: starting there.
-        include_energy: put the frame's root mean square before the filters.
-        pad_to_nearest_power_of_two: length of the transform.
-        window_function: hanning, for one.
-        use_log: natural logarithm of each coefficient, floored at 1e-5.
-        use_power: powers instead of magnitudes.
-        kaldi_shift: centered frames end half a shift later.
+        bank: filters.
+        frame_length_ms: length of a frame; by default, that of the longest filter.
+        frame_shift_ms: time between the starts of adjacent frames.
+        frame_style: centered (frames centered on multiples of the shift) or causal (frames start there).
+        include_energy: insert the root mean square of the frame before the filters.
+        pad_to_nearest_power_of_two: pad the transform to a power of two.
+        window_function: window of a frame, such as hanning.
+        use_log: take the natural logarithm of each coefficient, floored at 1e-5.
+        use_power: use powers instead of magnitudes.
+        kaldi_shift: shift centered frames by half a frame shift, as Kaldi does.
     """
 
     name: Literal["stft"]
@@ -194,7 +194,7 @@ class StftConfig(_FrameConfig):
 
 @dataclass(config=_STRICT, kw_only=True)
 class SiConfig(_FrameConfig):
-    """Short integration of filtered signals' magnitudes; settings as those of `StftConfig`."""
+    """Short integration of the magnitudes of filtered signals; settings as in `StftConfig`."""
 
     name: Literal["si"]
 
@@ -208,15 +208,19 @@ _BANKS: dict[str, Any] = {
     "gammatone": GammatoneBankConfig,
     "tonebank": GammatoneBankConfig,
 }
-# Other names under which users' files know the same.
+# Other names that configuration files use.
 _SYNONYMS = {"hann": "hanning", "black": "blackman", "triangular": "bartlett", "tri": "bartlett"}
 
 
 def feature_configuration(content: dict[str, Any], source: str = "features") -> StftConfig | SiConfig:
-    """A configuration from the content of a JSON file.
+    """Make a configuration from the content of a JSON file.
+
+    Args:
+        content: content of the file.
+        source: name of the file, for messages.
 
     Raises:
-        SettingsError: a key is not known (with the nearest that is), or a value breaks its rule.
+        SettingsError: a key is unknown (the message suggests a similar one), or a value is not valid.
 
     >>> feature_configuration({"name": "stft", "bank": {"name": "fbank"}}).bank.num_filts
     40
@@ -238,12 +242,12 @@ def feature_configuration(content: dict[str, Any], source: str = "features") -> 
     for name in ("frame_shift_ms", "frame_length_ms"):
         milliseconds = getattr(config, name, None)
         if milliseconds is not None and int(0.001 * milliseconds * config.bank.sampling_rate) < 1:
-            raise SettingsError(f"{source}: {name} = {milliseconds:g}: is shorter than one sample; lengthen it")
+            raise SettingsError(f"{source}: {name} = {milliseconds:g}: is shorter than one sample; increase it")
     return config
 
 
 def _named(value: Any) -> dict[str, Any]:
-    """An object of settings from itself, or from a name alone; its name may be called alias."""
+    """Normalise an object of settings, which may also be only a name; the key `alias` is renamed `name`."""
     if not isinstance(value, dict):
         return {"name": value}
     renamed = "alias" in value and "name" not in value
@@ -267,26 +271,28 @@ def _checked(config_class: Any, content: Any, source: str, place: str) -> Any:
             known = config_class.__dataclass_fields__
             raise SettingsError(f"{source}: {key}: unknown key; {nearest(str(first['loc'][-1]), known)}") from None
         if first["type"] == "missing":
-            raise SettingsError(f"{source}: {key}: is missing; give it") from None
+            raise SettingsError(f"{source}: {key}: is missing; add it") from None
         raise SettingsError(f"{source}: {key} = {first['input']}: {first['msg']}") from None
 
 
 def _check_bank(bank: BankConfig, source: str) -> None:
-    """What a bank's settings must keep together."""
+    """Check the rules that relate several settings of a bank."""
     _, low_hz, high_hz, rate = bank.layout()
     if high_hz > rate / 2 or low_hz >= high_hz:
         raise SettingsError(
             f"{source}: bank.low_hz = {low_hz:g}, bank.high_hz = {high_hz:g}: must rise and "
-            f"end at or below half the sampling rate ({rate / 2:g})"
+            f"not exceed half the sample rate ({rate / 2:g})"
         )
     if isinstance(bank, FilterBankConfig):
         return
     scale = bank.scaling_function
     place = f"{source}: bank.scaling_function"
     if scale.name in ("linear", "uniform", "octave") and scale.low_hz is None:
-        raise SettingsError(f"{place}.low_hz: is missing; {scale.name} needs the frequency of its zero")
+        raise SettingsError(f"{place}.low_hz: is missing; add the frequency at which {scale.name} is zero")
     if scale.name == "octave" and min(scale.low_hz or 0.0, low_hz) <= 0:
-        raise SettingsError(f"{place}.low_hz = {scale.low_hz:g}, bank.low_hz = {low_hz:g}: octaves need both above 0")
+        raise SettingsError(
+            f"{place}.low_hz = {scale.low_hz:g}, bank.low_hz = {low_hz:g}: must both be above 0 for octaves"
+        )
     try:
         bank.build()
     except ValueError as error:
@@ -294,10 +300,10 @@ def _check_bank(bank: BankConfig, source: str) -> None:
 
 
 def shipped_configuration(feature_type: str) -> dict[str, Any]:
-    """Content of the JSON file of a feature type that ships with the package; empty for `raw`, which needs none.
+    """Read the configuration of a feature type that ships with the package; empty for `raw`, which needs none.
 
     Raises:
-        SettingsError: there is no such type.
+        SettingsError: the type is unknown.
 
     >>> shipped_configuration("fbank-81-10ms")["frame_shift_ms"]
     10
@@ -310,15 +316,15 @@ def shipped_configuration(feature_type: str) -> dict[str, Any]:
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
-    """Content of a JSON file, or of a shipped one such as `fbank-81-10ms`, checked to be an object."""
+    """Read the JSON object in a file, or in a shipped file such as `fbank-81-10ms`."""
     return read_json(file_or_shipped(path, FEATURES), SettingsError)
 
 
 def as_content(config: StftConfig | SiConfig) -> dict[str, Any]:
-    """The content of a JSON file that gives this configuration.
+    """Make the content of a JSON file that gives this configuration.
 
-    Every key is present but those that the chosen scale and window do not read, and kaldi_shift where it is off: data
-    prepared before there was that key then stays valid.
+    All keys are present, except those that the chosen scale and window do not use, and kaldi_shift if it is off, so
+    that data prepared before this key existed stays valid.
 
     >>> config = feature_configuration({"name": "si", "bank": {"name": "gabor", "scaling_function": "mel"}})
     >>> feature_configuration(as_content(config)) == config
@@ -338,5 +344,5 @@ def as_content(config: StftConfig | SiConfig) -> dict[str, Any]:
 
 
 def _shortest(settings: dict[str, Any], num_keys: int) -> Any:
-    """The first keys of an object, or its name where that is the only one."""
+    """First keys of an object, or only its name if that is the only key."""
     return settings["name"] if num_keys == 1 else dict(list(settings.items())[:num_keys])

@@ -1,4 +1,4 @@
-"""Features of a signal, as a torch module."""
+"""Feature extraction as a torch module."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 __all__ = ["FeatureExtractor"]
 
 _LOG_FLOOR = 1e-5
-# Frames of one transform: enough to be fast, few enough that an hour of audio needs little memory.
+# Frames per transform: enough to be fast, few enough that an hour of audio needs little memory.
 _FRAMES_AT_ONCE = 4096
 
 
 class FeatureExtractor(torch.nn.Module):
-    """Frames of coefficients from samples; differentiable, so that it can stand inside a model.
+    """Computes frames of coefficients from samples; differentiable, so that it may be part of a model.
 
-    Use `from_json` or `named`. Samples are in the units of 16-bit integers (full scale 32768), as `read_audio` gives
-    them. Centered frame i has sample i * shift in its middle, a causal one at its start. Beyond either end, the signal
-    is mirrored for Fourier transforms and zero for short integration.
+    Use `from_json` or `named` to make one. Samples are in the units of 16-bit integers (full scale 32768), as from
+    `read_audio`. Sample i * shift is the middle of frame i if frames are centered, and its start if they are causal.
+    Beyond either end, the signal is mirrored for Fourier transforms and zero for short integration.
 
     Args:
-        config: the configuration, or None for raw audio: each sample is a frame of one coefficient.
+        config: configuration, or None for raw audio, where each sample is a frame of one coefficient.
 
     Attributes:
-        num_coefficients: of a frame.
-        frame_shift_ms: from a frame to the next.
-        sample_rate_hz: that signals must have.
+        num_coefficients: number of coefficients per frame, F.
+        frame_shift_ms: time between the starts of adjacent frames.
+        sample_rate_hz: sample rate that signals must have.
 
     >>> extractor = FeatureExtractor.named("fbank-81-10ms")
     >>> extractor(torch.zeros(16000)).shape
@@ -71,7 +71,7 @@ class FeatureExtractor(torch.nn.Module):
         rate = config.bank.sampling_rate
         if config.frame_length_ms is None:
             longest = max(right - left for left, right in bank.supports)
-            # A narrower transform would leave some filter without a bin.
+            # With a shorter transform, some filter would have no bin.
             narrowest_hz = min(high - low for low, high in bank.supports_hz)
             self._length = max(longest, math.ceil(2 * rate / narrowest_hz))
         else:
@@ -98,41 +98,41 @@ class FeatureExtractor(torch.nn.Module):
 
     @classmethod
     def from_json(cls, path: str | Path) -> FeatureExtractor:
-        """The extractor that a JSON file describes.
+        """Make the extractor that a JSON file describes.
 
         Raises:
-            SettingsError: the file cannot be read, or something in it breaks a rule.
+            SettingsError: the file cannot be read, or its content is not valid.
         """
         return cls.from_config(read_configuration(path), str(path))
 
     @classmethod
     def from_config(cls, content: dict[str, Any], source: str = "features") -> FeatureExtractor:
-        """The extractor that the content of a JSON file describes; `source` is its name, for messages.
+        """Make the extractor that the content of a JSON file describes; `source` is its name, for messages.
 
         Raises:
-            SettingsError: something in it breaks a rule.
+            SettingsError: the content is not valid.
         """
         return cls(feature_configuration(content, source))
 
     @classmethod
     def named(cls, feature_type: str) -> FeatureExtractor:
-        """The extractor of a feature type that ships with the package, such as fbank-81-10ms or raw.
+        """Make the extractor of a shipped feature type, such as fbank-81-10ms or raw.
 
         Raises:
-            SettingsError: there is no such type.
+            SettingsError: the type is unknown.
         """
         content = shipped_configuration(feature_type)
         return cls.from_config(content, feature_type) if content else cls(None)
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """Every key and value of the configuration; empty for raw audio."""
+        """All keys and values of the configuration; empty for raw audio."""
         return {} if self.config is None else as_content(self.config)
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of a signal of so many samples: (num_samples + shift // 2) // shift.
+        """Number of frames of a signal: (num_samples + shift // 2) // shift.
 
-        A signal of half a frame of a Fourier transform or less is too short, and has none.
+        For Fourier transforms, a signal of at most half a frame is too short, and has no frames.
 
         >>> FeatureExtractor.named("fbank-81-10ms").num_frames(16000)
         100
@@ -146,19 +146,19 @@ class FeatureExtractor(torch.nn.Module):
     def forward(
         self, signal: torch.Tensor, lengths: torch.Tensor | None = None
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Features of one signal, or of a batch of them.
+        """Compute the features of one signal or of a batch.
+
+        Finiteness is checked only on the CPU, and not under torch.compile, torch.export and torch.vmap.
 
         Args:
-            signal: (samples,), or (N, samples) with `lengths`; float32 or float64.
-            lengths: (N,), samples of each signal.
+            signal: one signal (S,), or a batch (N, S) with `lengths`; float32 or float64.
+            lengths: number of samples of each signal, (N,).
 
         Returns:
-            (T, F); or, of a batch, features (N, T, F), zeros past each length, and lengths (N,) in frames.
+            Features (T, F). For a batch, features (N, T, F), zero past each length, and lengths (N,) in frames.
 
         Raises:
-            ValueError: dtypes or shapes do not fit, a length lies outside 0..samples, or a sample is not finite.
-
-        Samples are looked at on a CPU only, and not under torch.compile, torch.export and torch.vmap.
+            ValueError: a dtype or shape is wrong, a length lies outside 0..S, or a sample is not finite.
         """
         self._check_signal(signal)
         if lengths is None:
@@ -182,7 +182,7 @@ class FeatureExtractor(torch.nn.Module):
         require_floating("signal", signal)
         if signal.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"signal has dtype {signal.dtype}; it must be float32 or float64: use signal.float()")
-        # A sum is finite unless a sample is not, or sums overflow.
+        # If the sum is finite, so are all samples; it may also overflow.
         if is_readable(signal) and not math.isfinite(float(signal.detach().sum())):
             broken = (~signal.isfinite()).nonzero()
             if len(broken):
@@ -205,10 +205,10 @@ class FeatureExtractor(torch.nn.Module):
             return signal.new_zeros(0, self.num_coefficients)
         padded = self._mirrored(signal, self._before, (num_frames - 1) * self._shift + self._length)
         frames = padded.unfold(0, self._length, self._shift)
-        return torch.cat([self._coefficients(some, config) for some in frames.split(_FRAMES_AT_ONCE)])
+        return torch.cat([self._coefficients(some, config) for some in torch.split(frames, _FRAMES_AT_ONCE)])
 
     def _mirrored(self, signal: torch.Tensor, before: int, total: int) -> torch.Tensor:
-        """The signal from `before` samples before its start, `total` long; beyond its ends it mirrors itself."""
+        """Extend the signal by mirroring: `total` samples, from `before` samples before its start."""
         size = len(signal)
         if before <= size and total - before - size <= size:
             after = max(total - before - size, 0)
@@ -221,11 +221,11 @@ class FeatureExtractor(torch.nn.Module):
         spectrum = torch.fft.rfft(frames * self.window.to(frames.dtype), self._transform_size).abs()
         if config.use_power:
             spectrum = spectrum.square()
-        coefficients = spectrum @ self.filters.to(frames.dtype)
+        coefficients: torch.Tensor = spectrum @ self.filters.to(frames.dtype)
         if config.include_energy:
             energy = frames.square().mean(1, keepdim=True)
             if not config.use_power:
-                heard = energy > 0  # the root's gradient in silence would be infinite
-                energy = torch.where(heard, energy, 1).sqrt() * heard
+                audible = energy > 0  # in silence, the gradient of the square root would be infinite
+                energy = torch.where(audible, energy, 1).sqrt() * audible
             coefficients = torch.cat([energy, coefficients], 1)
         return coefficients.clamp(min=_LOG_FLOOR).log() if config.use_log else coefficients

@@ -15,12 +15,12 @@ class GaborBank:
     """Gabor filters whose neighbours cross halfway between them on a scale.
 
     Args:
-        scale: along which they are spaced.
-        num_filters: K.
-        low_hz, high_hz: ends of the bank.
-        sample_rate_hz: samples a second.
-        scale_l2_norm: each filter's norm is 1; else its largest gain is.
-        erb: crossings are an equivalent rectangular bandwidth apart, else at -3 dB.
+        scale: scale on which the filters are equally spaced.
+        num_filters: number of filters, K.
+        low_hz, high_hz: lower and upper end of the bank.
+        sample_rate_hz: sample rate in Hz.
+        scale_l2_norm: scale each filter to norm 1, else to a peak gain of 1.
+        erb: neighbours cross an equivalent rectangular bandwidth apart, else at -3 dB.
 
     >>> GaborBank(Scale("mel"), 40, 20, 8000, 16000).supports[0]
     (-190, 190)
@@ -51,7 +51,7 @@ class GaborBank:
         if scale_l2_norm:
             self._log_gain = -0.5 * np.log(sigma) - 0.25 * np.log(np.pi)
             self._log_peak = 0.5 * np.log(2 * sigma) + 0.25 * np.log(np.pi)
-            # The norm's support in frequency is the one of pydrobert-speech 0.3.0, wider in log 2 and log pi.
+            # With norm 1, the support in frequency is that of pydrobert-speech 0.3.0, wider by log 2 and log pi.
             square = np.log(sigma) + np.log(2) + 0.5 * np.log(np.pi) - 2 * np.log(SUPPORT_THRESHOLD)
         else:
             self._log_gain = -0.5 * np.log(2 * np.pi) - np.log(sigma)
@@ -60,7 +60,7 @@ class GaborBank:
         halves = np.ceil(sigma * np.sqrt(2 * (self._log_gain - np.log(SUPPORT_THRESHOLD))))
         self.supports = [(-int(half), int(half)) for half in halves]
         self._reach = np.sqrt(square) / sigma
-        # Where even half the threshold is exceeded all the way round, aliases matter everywhere.
+        # If even half the threshold is exceeded at all frequencies, aliases matter everywhere.
         self._goes_round = 2 * np.sqrt(square + np.log(2)) / sigma >= 2 * np.pi
         self.supports_hz = [
             (float(xi - reach) / to_angle, float(xi + reach) / to_angle)
@@ -68,7 +68,7 @@ class GaborBank:
         ]
 
     def impulse_response(self, index: int, width: int) -> NDArray[np.complex128]:
-        """(width,): a filter in time, with its aliases one width before and after."""
+        """Impulse response (width,) of a filter, with its aliases from one width before and after."""
         samples = np.arange(width + 1, dtype=np.float64)
         decay = -(samples**2) / (2 * self._sigma[index] ** 2) + self._log_gain[index]
         values = np.exp(decay + 1j * self._xi[index] * samples)

@@ -17,18 +17,18 @@ class GammatoneBank:
     """Complex gammatone filters with bandwidths from crossings halfway between neighbours on a scale.
 
     Args:
-        scale: along which they are spaced.
-        num_filters: K.
-        low_hz, high_hz: ends of the bank.
-        sample_rate_hz: samples a second.
-        order: n >= 1.
-        max_centered: put the envelope's peak at sample 0, else its onset.
-        scale_l2_norm: scale as pydrobert-speech 0.3.0 does here, which leaves norms far from 1 where alpha is small;
-            else each filter's largest gain is 1.
-        erb: bandwidths are equivalent rectangular ones, else -3 dB ones.
+        scale: scale on which the filters are equally spaced.
+        num_filters: number of filters, K.
+        low_hz, high_hz: lower and upper end of the bank.
+        sample_rate_hz: sample rate in Hz.
+        order: order of the filters, n >= 1.
+        max_centered: put the peak of the envelope at sample 0, else its onset.
+        scale_l2_norm: scale as pydrobert-speech 0.3.0 does here (norms are far from 1 if alpha is small), else to a
+            peak gain of 1.
+        erb: use equivalent rectangular bandwidths, else -3 dB bandwidths.
 
     Raises:
-        ValueError: a filter is so weak that it has no support.
+        ValueError: a filter is so weak that its support is empty.
 
     >>> GammatoneBank(Scale("mel"), 40, 20, 8000, 16000).supports[0][0]
     0
@@ -83,7 +83,7 @@ class GammatoneBank:
         ]
 
     def impulse_response(self, index: int, width: int) -> NDArray[np.complex128]:
-        """(width,): a filter in time, with its aliases."""
+        """Impulse response (width,) of a filter, with its aliases."""
         first, last = self.supports[index]
         periods = range(int(np.floor(first / width)), int(np.ceil(last / width)) + 1)
         samples = np.arange(periods[0] * width, (periods[-1] + 1) * width, dtype=np.float64)
@@ -111,13 +111,14 @@ class GammatoneBank:
     def _in_frequency(self, index: int, omega: NDArray[np.float64]) -> NDArray[np.complex128]:
         below: NDArray[np.complex128] = (self._alpha[index] + 1j * (omega - self._xi[index])) ** self._order
         gain = np.exp(self._log_c[index]) * factorial(self._order - 1)
-        return np.exp(-1j * omega * self._offset[index]) * gain / below
+        response: NDArray[np.complex128] = np.exp(-1j * omega * self._offset[index]) * gain / below
+        return response
 
     def _support(self, index: int) -> tuple[int, int]:
-        """First and last sample, by the steps of pydrobert-speech 0.3.0: lengths, and so features, depend on them.
+        """First and last sample, computed as in pydrobert-speech 0.3.0, because lengths and features depend on them.
 
-        Newton's method goes right from past the peak until the envelope is below the threshold; its slope is that of
-        the envelope without the offset.
+        Newton's method moves right from a point past the peak until the envelope is below the threshold, with the slope
+        of the envelope without the offset.
         """
         alpha, c, offset, order = self._alpha[index], np.exp(self._log_c[index]), self._offset[index], self._order
         if order == 1:

@@ -1,4 +1,4 @@
-"""Frequency scales, along which the filters of a bank are spaced equally."""
+"""Frequency scales, on which the filters of a bank are equally spaced."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Scale"]
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale of frequency.
+    """Frequency scale.
 
     Args:
         name: mel, bark (Traunmueller's formula, corrected at both ends), linear or octave.
-        low_hz: where linear and octave are zero.
-        slope_hz: growth of linear with each Hz.
+        low_hz: frequency at which the linear and octave scales are zero.
+        slope_hz: slope of the linear scale per Hz.
 
     >>> round(Scale("mel").from_hertz(1000.0))
     1000
@@ -30,7 +30,7 @@ class Scale:
     slope_hz: float = 1.0
 
     def from_hertz(self, hertz: float) -> float:
-        """Place of a frequency on the scale."""
+        """Convert a frequency to its place on the scale."""
         if self.name == "mel":
             return float(1127.0 * np.log(1 + hertz / 700.0))
         if self.name == "linear":
@@ -41,7 +41,7 @@ class Scale:
         return bark + 0.15 * max(2.0 - bark, 0.0) + 0.22 * max(bark - 20.1, 0.0)
 
     def to_hertz(self, place: float) -> float:
-        """Frequency at a place of the scale."""
+        """Convert a place on the scale to its frequency."""
         if self.name == "mel":
             return float(700.0 * (np.exp(place / 1127.0) - 1.0))
         if self.name == "linear":
@@ -55,7 +55,7 @@ class Scale:
         return 1960.0 * (place + 0.53) / (26.28 - place)
 
     def spaced(self, low_hz: float, high_hz: float, steps: int, *, first: float, count: int) -> list[float]:
-        """Frequencies at `first`, `first` + 1, ... of the `steps` equal steps from low_hz to high_hz.
+        """Frequencies at steps `first`, `first` + 1, ... of `steps` equal steps from low_hz to high_hz.
 
         >>> Scale("linear").spaced(0, 8, 4, first=0.5, count=3)
         [1.0, 3.0, 5.0]

@@ -13,20 +13,20 @@ from cnn_mellin.features.window import window
 
 __all__ = ["ShortIntegration"]
 
-# Points of the transforms that filter, where filters are not longer: measured fastest on a CPU for 16 kHz speech.
+# Minimum size of the filtering transforms: the fastest one on a CPU for 16 kHz speech.
 _TRANSFORM_SIZE = 4096
 
 
 class ShortIntegration(torch.nn.Module):
-    """Frames of magnitudes of filtered signals, weighted over two shifts by a window.
+    """Computes frames of magnitudes of filtered signals, weighted by a window over two shifts.
 
-    With x the signal (zeros before and after), h_k filter k, c where its sample 0 lies, S the shift:
+    Let x be the signal (zero outside), h_k filter k, c the index of its sample 0, and S the shift. Then
     y_k = |x * h_k|, and frame i is the sum of y_k[c - S + i S ... c + S - 1 + i S] times the window; causal frames
-    start at c + i S. The energy, before the filters, integrates |x| alike.
+    start at c + i S. The energy, which precedes the filters, integrates |x| likewise.
 
     Args:
-        config: its settings.
-        bank: the filters.
+        config: settings.
+        bank: filters.
     """
 
     responses: torch.Tensor
@@ -44,7 +44,7 @@ class ShortIntegration(torch.nn.Module):
         else:
             self._center = max(0, *(-left for left, _ in bank.supports))
             self._length = max(0, *(right for _, right in bank.supports)) + self._center
-        # The size decides how responses alias, and so the features, not only the speed.
+        # The size determines how responses alias, and thereby the features, not only the speed.
         size = max(
             self._length + self._shift - 1,
             int(np.ceil(2 * rate / min(high - low for low, high in bank.supports_hz))),
@@ -61,11 +61,11 @@ class ShortIntegration(torch.nn.Module):
         self._spectra: dict[tuple[torch.dtype, torch.device], torch.Tensor] = {}
         transform = max(_TRANSFORM_SIZE, 1 << (2 * (self._length + self._shift) - 1).bit_length())
         self._transform_size = transform
-        # Whole shifts, so that the pieces of a signal meet between two shifts.
+        # A multiple of the shift, so that the pieces of a signal meet between two shifts.
         self._piece = (transform - self._length + 1) // self._shift * self._shift
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of a signal of so many samples."""
+        """Number of frames of a signal of `num_samples` samples."""
         frames = (num_samples + self._shift // 2) // self._shift
         if self._centered or self._length - 1 - self._center >= self._shift:
             return frames
@@ -73,7 +73,7 @@ class ShortIntegration(torch.nn.Module):
         return max(frames - 1, 0)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """(samples,) -> (T, coefficients)."""
+        """Compute the features (T, F) of a signal (S,)."""
         num_frames = self.num_frames(len(signal))
         coefficients = len(self.responses) + self._config.include_energy
         if not num_frames:
@@ -91,15 +91,15 @@ class ShortIntegration(torch.nn.Module):
     def _blocks(
         self, signal: torch.Tensor, num_frames: int, buffers: tuple[torch.Tensor, torch.Tensor] | None
     ) -> Iterator[torch.Tensor]:
-        """Frames in turn, (some, coefficients), so that the memory beside signal and frames does not grow with them."""
+        """Iterate over blocks of frames (T_block, F), so that the working memory does not grow with the signal."""
         shift, size, piece = self._shift, self._transform_size, self._piece
         spectra = self._spectrum(signal)
         weights = self.window.to(signal.dtype).view(2, shift).T.contiguous()
-        # y[start], the first value that counts, needs `length - 1` samples before it.
+        # y[start], the first value that is used, needs `length - 1` samples before it.
         start = self._center - shift if self._centered else self._center
         before = self._length - 1 - start
         shifts_left = num_frames + 1
-        begun: torch.Tensor | None = None  # of the frame that the last shift so far began, (coefficients, 1)
+        begun: torch.Tensor | None = None  # first half of the frame that the latest shift started, (F, 1)
         for first in range(0, shifts_left * shift, piece):
             num_shifts = min(piece // shift, shifts_left)
             shifts_left -= num_shifts
@@ -122,9 +122,9 @@ class ShortIntegration(torch.nn.Module):
         weights: torch.Tensor,
         buffers: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
-        """(transform,) -> (K, shifts, 2): what each shift adds to the frame that starts and the one that ends there.
+        """Contributions (K, shifts, 2) of each shift of a piece to the frame that starts and the frame that ends there.
 
-        With buffers, of the shape of `spectra`, nothing is kept for a gradient.
+        With buffers, of the shape of `spectra`, nothing is stored for gradients.
         """
         product, filtered = buffers or (None, None)
         product = torch.mul(spectra, torch.fft.fft(piece), out=product)
@@ -134,11 +134,11 @@ class ShortIntegration(torch.nn.Module):
             modulus = torch.addcmul(valid.real.square(), valid.imag, valid.imag)
             modulus = modulus if self._config.use_power else modulus.sqrt_()
         else:
-            modulus = valid.abs()  # slower than the square root, but its gradient in silence is zero
+            modulus = valid.abs()  # slower than the square root, but its gradient is zero in silence
         return modulus.view(len(spectra), -1, self._shift) @ weights
 
     def _spectrum(self, signal: torch.Tensor) -> torch.Tensor:
-        """(K, transform): the filters' spectra in the signal's precision, kept from call to call."""
+        """Spectra (K, transform size) of the filters in the precision of the signal, cached between calls."""
         key = (signal.dtype, self.responses.device)
         if key not in self._spectra:
             with torch.inference_mode(False), torch.no_grad():
@@ -148,7 +148,7 @@ class ShortIntegration(torch.nn.Module):
 
 
 def _cut(signal: torch.Tensor, first: int, count: int) -> torch.Tensor:
-    """`count` samples from sample `first`, which may lie before the signal; zeros outside it."""
+    """Cut `count` samples from sample `first` on, which may be negative; zeros outside the signal."""
     inside = signal[max(first, 0) : max(first + count, 0)]
     before = min(max(-first, 0), count)
     if len(inside) == count:

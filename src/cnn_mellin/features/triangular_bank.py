@@ -1,4 +1,4 @@
-"""Filters with triangular responses, in frequency or, as square roots, in mel."""
+"""Filters with triangular frequency responses, or the square roots of triangles on a scale."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ __all__ = ["TriangularBank"]
 
 
 class TriangularBank:
-    """Triangular filters, each from its lower neighbour's tip to its upper one's.
+    """Triangular filters, each from the peak of its lower neighbour to that of its upper one.
 
     Args:
-        scale: along which their tips are spaced.
-        num_filters: K.
-        low_hz, high_hz: where the first begins and the last ends.
-        sample_rate_hz: samples a second.
-        analytic: positive frequencies only; else the filters are real.
-        root: the triangles are linear in the scale, and the response is their square root (`fbank`); else they are
-            linear in frequency.
+        scale: scale on which the peaks are equally spaced.
+        num_filters: number of filters, K.
+        low_hz, high_hz: lower edge of the first filter and upper edge of the last one.
+        sample_rate_hz: sample rate in Hz.
+        analytic: use only positive frequencies; else the filters are real.
+        root: responses are square roots of triangles on the scale (`fbank`); else triangles in frequency.
 
     >>> TriangularBank(Scale("linear"), 3, 0, 8000, 16000).truncated_response(0, 16)
     (0, array([0. , 0.5, 1. , 0.5, 0. ]))
@@ -48,7 +47,7 @@ class TriangularBank:
         self.supports = [self._support(index) for index in range(num_filters)]
 
     def impulse_response(self, index: int, width: int) -> NDArray[np.float64] | NDArray[np.complex128]:
-        """(width,): a filter in time; exact for triangles in frequency, the transform of its bins for roots."""
+        """Impulse response (width,) of a filter: exact for triangles, transformed bins for roots."""
         if self._root:
             first, values = self.truncated_response(index, width)
             spectrum = np.zeros(width)
@@ -57,11 +56,12 @@ class TriangularBank:
                 return np.fft.ifft(spectrum)
             return np.fft.irfft(spectrum[: (width + 1) // 2 if width % 2 else width // 2 + 1], n=width)
         left, mid, right = self._angles(index)
-        # Integrating the triangle by parts twice leaves its three corners over t^2.
+        # Integration by parts, twice, leaves terms of the three corners of the triangle over t^2.
         samples = np.arange(1, width + 1)
 
         def wave(corner: float) -> NDArray[np.complex128]:
-            return np.exp(1j * corner * samples)
+            values: NDArray[np.complex128] = np.exp(1j * corner * samples)
+            return values
 
         rise, fall = mid - left, right - mid
         sides = ((right - left) * wave(mid) - fall * wave(left) - rise * wave(right)) / samples**2
@@ -89,7 +89,7 @@ class TriangularBank:
         return left, mid, right
 
     def _support(self, index: int) -> tuple[int, int]:
-        """First and last sample, by the bounds of pydrobert-speech 0.3.0: features in time depend on them."""
+        """First and last sample, bounded as in pydrobert-speech 0.3.0, because features in time depend on them."""
         left, mid, right = self._angles(index)
         rise, fall = mid - left, right - mid
         bound: float

@@ -1,4 +1,4 @@
-"""Windows that weigh the samples of a frame, each with a sum near one."""
+"""Windows that weight the samples of a frame; each has a sum near 1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["window"]
 
-# The shape, and its mean over a long window.
+# Name -> shape, and its mean over a long window.
 _SYMMETRIC: dict[str, tuple[Callable[[int], NDArray[np.float64]], float]] = {
     "hanning": (np.hanning, 0.5),
     "hamming": (np.hamming, 0.54),
@@ -20,16 +20,16 @@ _SYMMETRIC: dict[str, tuple[Callable[[int], NDArray[np.float64]], float]] = {
 
 
 def window(name: str, length: int, *, order: int = 4, peak: float = 0.75) -> NDArray[np.float64]:
-    """A window of a length.
+    """Make a window.
 
     Args:
-        name: hanning, hamming, blackman or bartlett (symmetric), or gamma, which rises slowly and falls fast.
-        length: samples.
-        order: of the gamma window's power, >= 1.
-        peak: of the gamma window, as a share of its length, in (0, 1).
+        name: hanning, hamming, blackman or bartlett (symmetric), or gamma (rises slowly and falls fast).
+        length: length in samples.
+        order: order of the gamma window, >= 1.
+        peak: place of the peak of the gamma window, as a fraction of its length in (0, 1).
 
     Returns:
-        (length,).
+        Window (length,).
 
     >>> window("hanning", 5).tolist()
     [0.0, 0.25, 0.5, 0.25, 0.0]

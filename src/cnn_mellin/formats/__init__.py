@@ -1,1 +1,1 @@
-"""Text formats that the field shares (trn, ctm, stm, speakers, symbols), and the rules for names in them."""
+"""Text formats of the field (trn, ctm, stm, speakers, symbols), and the rules for names and symbols in them."""

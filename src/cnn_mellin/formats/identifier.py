@@ -1,7 +1,7 @@
-"""The one rule for identifiers: of utterances, speakers, partitions and studies.
+"""The rule for the identifiers of utterances, speakers, partitions and studies.
 
-Identifiers become file names (`feat/NAME.pt`), stand in brackets in trn files, begin lines of tables, and are shown on
-terminals and in pictures.
+Identifiers become file names (`feat/NAME.pt`), appear in brackets in trn files and at the start of table lines, and are
+shown on terminals and in figures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cnn_mellin.errors import DataError, UserError
 
 __all__ = ["MAX_IDENTIFIER_BYTES", "RULE", "identifier_fault", "require_identifier"]
 
-MAX_IDENTIFIER_BYTES = 200  # file systems allow 255, of which suffixes and temporary names take some
+MAX_IDENTIFIER_BYTES = 200  # file systems allow 255; suffixes and temporary names need some of them
 RULE = (
     f"an identifier has 1 to {MAX_IDENTIFIER_BYTES} bytes of printable characters, no white space, bracket or slash, "
     "and no dot or semicolon at its start"
@@ -21,7 +21,7 @@ _SEPARATORS = re.compile(r"[()/\\\s]")
 
 
 def identifier_fault(name: str) -> str | None:
-    r"""What is wrong with an identifier, as a phrase, or None.
+    r"""Phrase that says how an identifier breaks the rule, or None if it is valid.
 
     >>> identifier_fault("mary-1"), identifier_fault("mary 1"), identifier_fault("mary\x00")
     (None, "has ' '", "has '\\x00', which cannot be printed")
@@ -41,16 +41,16 @@ def identifier_fault(name: str) -> str | None:
 
 
 def require_identifier(name: str, what: str, where: str = "", error: type[UserError] = DataError) -> str:
-    """The identifier, if it keeps the rule.
+    """Return an identifier, checked against the rule.
 
     Args:
-        name: the identifier.
+        name: identifier.
         what: kind of thing that it names, such as "utterance".
-        where: place of the name, for messages, such as "ref.trn:3".
-        error: type to raise, which takes one line.
+        where: place of the identifier, for messages, such as "ref.trn:3".
+        error: type of the exception to raise; its argument is the message.
 
     Raises:
-        UserError: it breaks the rule; of the type `error`.
+        UserError: the identifier breaks the rule; the exception has the type `error`.
 
     >>> require_identifier("mary-1", "speaker")
     'mary-1'

@@ -1,4 +1,4 @@
-"""The shape that a JSON value must have, and the place where a value differs from it."""
+"""Checks that a JSON value has an expected shape, with the place where it differs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NAMES = {
 
 
 def shape_fault(value: Any, shape: Any, place: str = "it") -> str | None:
-    """Where and how a JSON value differs from a shape, as a phrase, or None.
+    """Phrase that says where and how a JSON value differs from a shape, or None if it has that shape.
 
     Args:
-        value: what a JSON text was parsed to.
-        shape: a type; `[shape]` for a list of such; `{name: shape}` for an object that has these names and perhaps
-            others, where a name that ends in `?` may be missing; `{str: shape}` for any names; a tuple for
-            alternatives, among which None is null. A whole number is a number, too.
-        place: words for the value in the phrase.
+        value: parsed JSON value.
+        shape: a type; `[shape]` for a list of values of one shape; `{name: shape}` for an object with at least these
+            names, where a name that ends in `?` may be missing; `{str: shape}` for an object with any names; a tuple
+            for alternatives, with None for null. A whole number is also a number.
+        place: name of the value in the phrase.
 
     >>> shape_fault({"status": "x"}, {"status": int, "seconds?": float})
     "status is 'x', not a whole number"

@@ -1,4 +1,4 @@
-"""Symbols that a reader takes for one, and a computer for several: Unicode has more than one way to write them."""
+"""Detection of symbols that look the same but have different code points."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["appearance", "look_alike_warning", "look_alikes"]
 
-# Letters of other scripts, and of older or wrong encodings of the phonetic alphabet, that look like those they map to.
+# Letters of other scripts, and of older or wrong encodings of the phonetic alphabet -> the letters that they look like.
 _SAME_LOOKS = str.maketrans(
     "асеорхуіјѕһӕәАВЕКМНОРСТХεǝαɡ:’'ʹǃ∫",  # noqa: RUF001
     "aceopxyijshæəABEKMHOPCTXɛəɑgːʼʼʼ!ʃ",  # noqa: RUF001
 )
-# Raised and lowered letters are symbols of their own: tʰ is not th.
+# Superscript and subscript letters are distinct symbols: tʰ is not th.
 _KEPT_FORMS = ("<super>", "<sub>")
-_SELECTORS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # invisible, though Unicode counts them as letters
+_SELECTORS = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+)  # invisible, although Unicode classifies them as letters
 
 
 def appearance(symbol: str) -> str:
-    r"""A form that is the same for symbols that look the same.
+    r"""Canonical form of a symbol: symbols that look the same have the same form.
 
     >>> appearance("e\u0301") == appearance("\xe9"), appearance("x\u200b"), appearance("t\u02b0") == "th"
     (True, 'x', False)
@@ -32,7 +34,7 @@ def appearance(symbol: str) -> str:
 
 
 def look_alikes(symbols: Iterable[str]) -> list[list[str]]:
-    r"""Groups of different symbols that look the same.
+    r"""Group different symbols that look the same.
 
     >>> look_alikes(["b", "e\u0301", "\xe9", "e"]) == [["e\u0301", "\xe9"]]
     True
@@ -44,12 +46,12 @@ def look_alikes(symbols: Iterable[str]) -> list[list[str]]:
 
 
 def look_alike_warning(symbols: Iterable[str], what: str = "symbols", most: int = 5) -> str:
-    r"""One line that names symbols that look the same with their code points, or empty.
+    r"""Warning in one line about symbols that look the same, with their code points; empty if there are none.
 
     Args:
-        symbols: those of a corpus.
-        what: kind of things that they are, for the message.
-        most: number of groups to name.
+        symbols: symbols of a corpus.
+        what: plural noun for the symbols, for the message.
+        most: maximum number of groups to name.
 
     >>> look_alike_warning(["e\u0301", "\xe9"]).removeprefix("symbols ").encode("ascii", "ignore").decode()
     'e (U+0065 U+0301) and  (U+00E9) look the same, but are different; write each in one form (NFC for accents)'
@@ -74,12 +76,12 @@ def _first(names: Sequence[str], divider: str, most: int) -> str:
 
 
 def _spelt(symbol: str) -> str:
-    """A symbol, without what cannot be seen, and its code points."""
+    """Visible part of a symbol, and its code points."""
     shown = "".join(letter for letter in symbol if not _is_invisible(letter))
     return f"{shown} ({' '.join(f'U+{ord(letter):04X}' for letter in symbol)})".strip()
 
 
 def _is_invisible(letter: str) -> bool:
-    """Whether it is a mark without a glyph: zero-width, direction, variation selector, filler."""
+    """Return True for a character without a glyph: zero-width, direction, variation selector, filler."""
     selector = "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef"
     return selector or letter in _SELECTORS or unicodedata.category(letter) == "Cf"

@@ -16,14 +16,17 @@ PHONE_SETS = (61, 60, 48, 39)
 
 @cache
 def folding_to(size: int) -> dict[str, str | None]:
-    """What each phone of any set becomes in the set of a size; None where it is deleted.
+    """Map each phone of any set to the phone set of a size; None for deleted phones.
+
+    Args:
+        size: size of the target set: 61, 60, 48 or 39.
 
     >>> folding_to(39)["ix"], folding_to(39)["sil"], folding_to(48)["q"]
     ('ih', 'sil', None)
     """
     if size not in PHONE_SETS:
         raise ValueError(f"size is {size}; it must be one of {PHONE_SETS}")
-    lines = (Path(__file__).with_name("phone_folding.tsv")).read_text(encoding="utf-8").splitlines()[1:]
+    lines = Path(__file__).with_name("phone_folding.tsv").read_text(encoding="utf-8").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     folding: dict[str, str | None] = {}
     for in_61, in_48, in_39 in rows:
@@ -42,7 +45,7 @@ def folding_to(size: int) -> dict[str, str | None]:
 
 @cache
 def phone_set(size: int) -> tuple[str, ...]:
-    """The phones of a set, sorted.
+    """Sorted phones of the phone set of a size.
 
     >>> [len(phone_set(size)) for size in PHONE_SETS]
     [61, 60, 48, 39]
@@ -51,15 +54,15 @@ def phone_set(size: int) -> tuple[str, ...]:
 
 
 def fold_phones(phones: Iterable[str], size: int, where: str = "phones") -> list[str]:
-    """Fold phones of any larger set; those that the set deletes are left out.
+    """Fold phones to a smaller phone set; phones that the folding deletes are left out.
 
     Args:
-        phones: of the 61, 60, 48 or 39 set.
-        size: of the set to fold to.
-        where: where they are from, for messages.
+        phones: phones of the 61, 60, 48 or 39 set.
+        size: size of the target set.
+        where: source of the phones, for messages.
 
     Raises:
-        DataError: a phone is in none of the sets.
+        DataError: a phone is not in any of the sets.
 
     >>> fold_phones(["h#", "q", "ix", "dcl", "d"], 39)
     ['sil', 'ih', 'sil', 'd']

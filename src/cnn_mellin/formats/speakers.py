@@ -1,4 +1,4 @@
-"""Who spoke an utterance."""
+"""The speakers of utterances."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["read_speakers", "speakers_from_names", "speakers_of"]
 
 
 def speakers_from_names(utterance_ids: Iterable[str]) -> dict[str, str]:
-    """Utterance -> speaker, for names like `fcjf0-si1027`: what comes before the first hyphen.
+    """Map utterances to speakers by their ids, such as `fcjf0-si1027`: the part before the first hyphen.
 
     Raises:
-        DataError: a name has no hyphen, or nothing before it.
+        DataError: an id has no hyphen, or nothing before it.
 
     >>> speakers_from_names(["fcjf0-si1027"])
     {'fcjf0-si1027': 'fcjf0'}
@@ -26,22 +26,22 @@ def speakers_from_names(utterance_ids: Iterable[str]) -> dict[str, str]:
     nameless = [name for name in utterance_ids if not name.partition("-")[0] or "-" not in name]
     if nameless:
         raise DataError(
-            f"{len(nameless)} utterances are not named speaker-prompt, so their speakers are not known: "
+            f"{len(nameless)} utterances are not named speaker-prompt, so their speakers are unknown: "
             f"{name_utterances(nameless)}; name the speakers in a file with lines 'utterance speaker'"
         )
     return {name: name.partition("-")[0] for name in utterance_ids}
 
 
 def speakers_of(utterance_ids: Iterable[str], folder: Path, utt2spk: Path | None = None) -> dict[str, str]:
-    """Utterance -> speaker, by a file or by the names of the utterances.
+    """Map utterances to speakers by a file, or by their ids if there is no file.
 
     Args:
-        utterance_ids: utterances whose speakers are wanted.
-        folder: folder of the references, whose `utt2spk` is read where there is one and no other file is given.
+        utterance_ids: utterances to map.
+        folder: folder of the references; its `utt2spk` is read if it exists and no other file is given.
         utt2spk: file with lines `utterance speaker`.
 
     Raises:
-        DataError: as `read_speakers` and `speakers_from_names`.
+        DataError: as for `read_speakers` and `speakers_from_names`.
     """
     if utt2spk is None and (folder / "utt2spk").exists():
         utt2spk = folder / "utt2spk"
@@ -49,10 +49,10 @@ def speakers_of(utterance_ids: Iterable[str], folder: Path, utt2spk: Path | None
 
 
 def read_speakers(path: str | Path) -> dict[str, str]:
-    """Utterance -> speaker, from a file with lines `utterance speaker` (`ext/utt2spk` of a data directory).
+    """Map utterances to speakers by a file with lines `utterance speaker` (`ext/utt2spk` of a data directory).
 
     Raises:
-        DataError: the file cannot be read, a line is not two identifiers, or an utterance is there twice.
+        DataError: the file cannot be read, a line is not two identifiers, or an utterance id is duplicate.
     """
     speaker_of: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, expected="lines 'utterance speaker'"), 1):
@@ -62,7 +62,7 @@ def read_speakers(path: str | Path) -> dict[str, str]:
         if len(fields) != 2:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'utterance speaker'")
         if fields[0] in speaker_of:
-            raise DataError(f"{path}:{number}: utterance {fields[0]} is there a second time")
+            raise DataError(f"{path}:{number}: duplicate utterance id {fields[0]}; delete one of the lines")
         name, speaker = (
             require_identifier(field, what, f"{path}:{number}")
             for field, what in zip(fields, ("utterance", "speaker"), strict=True)

@@ -1,4 +1,4 @@
-"""The symbols of a corpus and their classes, as `ext/token2id.txt` holds them."""
+"""The symbols of a corpus and their classes, stored in `ext/token2id.txt`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLASS = re.compile(r"[0-9]{1,9}")
 
 
 def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
-    """Write `token2id.txt` (symbol, class) and `id2token.txt` (class, symbol), a line each."""
+    """Write `token2id.txt` (lines `symbol class`) and `id2token.txt` (lines `class symbol`)."""
     symbols = list(symbols)
     ext_dir.mkdir(parents=True, exist_ok=True)
     with atomic_file(ext_dir / "token2id.txt") as token2id, atomic_file(ext_dir / "id2token.txt") as id2token:
@@ -27,11 +27,11 @@ def write_symbols(ext_dir: Path, symbols: Iterable[str]) -> None:
 
 
 def read_symbols(ext_dir: str | Path) -> list[str]:
-    """Symbols in the order of their classes, from `token2id.txt` in `ext_dir`.
+    """Read the symbols, in the order of their classes, from `token2id.txt` in `ext_dir`.
 
     Raises:
-        DataError: the file is missing, a line is not a symbol and a number, a symbol has a bracket or control
-            character, or classes are not 0, 1, 2, ...
+        DataError: the file is missing, a line is not a symbol and a class, a symbol has a bracket or control character,
+            or the classes are not 0, 1, 2, ...
     """
     path = Path(ext_dir) / "token2id.txt"
     lines = read_lines(path, expected="lines 'symbol class', in the ext folder that the partitions of a corpus share")
@@ -40,9 +40,13 @@ def read_symbols(ext_dir: str | Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         fields = line.split()
         if len(fields) != 2 or not _CLASS.fullmatch(fields[1]):
-            raise DataError(f"{path}:{number}: {line!r} is not a symbol and its class")
+            raise DataError(
+                f"{path}:{number}: {line!r} is not a symbol and its class; restore the file, or prepare the data again"
+            )
         if int(fields[1]) in symbol_of or fields[0] in seen:
-            raise DataError(f"{path}:{number}: {line!r} names a symbol or class a second time")
+            raise DataError(
+                f"{path}:{number}: duplicate symbol or class in {line!r}; restore the file, or prepare the data again"
+            )
         fault = symbol_fault(fields[0])
         if fault is not None:
             raise DataError(f"{path}:{number}: {fault}")
@@ -54,10 +58,10 @@ def read_symbols(ext_dir: str | Path) -> list[str]:
 
 
 def class_of_end(symbol: str | None, symbols: Sequence[str]) -> int | None:
-    """The class of the symbol that [data] sos or eos puts around references, or None where none is put.
+    """Class of the symbol that the setting sos or eos adds around references, or None if it is not set.
 
     Raises:
-        SettingsError: it is no symbol of the corpus.
+        SettingsError: the symbol is not one of the corpus.
 
     >>> class_of_end("b", ["a", "b"])
     1
@@ -65,5 +69,7 @@ def class_of_end(symbol: str | None, symbols: Sequence[str]) -> int | None:
     if symbol is None:
         return None
     if symbol not in symbols:
-        raise SettingsError(f"[data] sos or eos = {symbol}: is no symbol of token2id.txt; {nearest(symbol, symbols)}")
+        raise SettingsError(
+            f"[data] sos or eos = {symbol}: is not a symbol of token2id.txt; {nearest(symbol, symbols)}"
+        )
     return list(symbols).index(symbol)

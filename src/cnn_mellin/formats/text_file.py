@@ -1,7 +1,7 @@
-"""Text files in: one way to open them, whoever wrote them, and never more of them than can be meant.
+"""Reading text files, JSON and YAML safely.
 
-Every text that the package reads comes through here, so that a byte-order mark, Windows' line ends, bytes that are not
-UTF-8, a file that is far too large, deep nesting and a compressed file that grows a thousandfold are one line each.
+The package reads all text through this module: byte-order marks and Windows line ends are accepted; bytes that are not
+UTF-8, oversized files, deep nesting and compressed files that grow a thousandfold are errors of one line.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from cnn_mellin.errors import CorpusError, DataError, UserError
 __all__ = ["MAX_SETTINGS_BYTES", "parse_json", "parse_yaml", "read_json", "read_lines", "read_text", "split_lines"]
 
 MAX_TEXT_BYTES = 1 << 30
-MAX_SETTINGS_BYTES = 16 << 20  # of JSON and YAML, which take many times their size once they are parsed
+MAX_SETTINGS_BYTES = 16 << 20  # limit for JSON and YAML, which take many times their size in memory when parsed
 _MAX_LEVELS = 100
-_MAX_GROWTH = 100  # text shrinks four to ten times under gzip; a file made to fill the memory a thousand times
+_MAX_GROWTH = 100  # gzip shrinks text four to ten times; a decompression bomb a thousand times
 _CHUNK_BYTES = 1 << 20
 
 
@@ -35,17 +35,17 @@ def read_text(
     max_bytes: int = MAX_TEXT_BYTES,
     compressed: bool = False,
 ) -> str:
-    r"""Text of a file in UTF-8, without a byte-order mark.
+    r"""Read a text file in UTF-8; a byte-order mark is removed.
 
     Args:
-        path: the file.
-        error: raised with one line about what is wrong.
+        path: path of the file.
+        error: type of the exception to raise.
         expected: description of the content, for messages, such as "lines 'utterance speaker'".
-        max_bytes: size above which the file is refused.
-        compressed: also read files that gzip compressed.
+        max_bytes: maximum size of the file.
+        compressed: also read gzip-compressed files.
 
     Raises:
-        UserError: the file cannot be read, is too large, or is not UTF-8; of the type `error`.
+        UserError: the file cannot be read, is too large, or is not UTF-8; the exception has the type `error`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -77,14 +77,14 @@ def read_text(
 
 
 def read_lines(path: str | Path, error: type[UserError] = DataError, **how: Any) -> list[str]:
-    """Lines of a file, as `read_text` reads it and `split_lines` splits it; the keywords are those of `read_text`."""
+    """Read the lines of a file; keywords as for `read_text`, line ends as for `split_lines`."""
     return split_lines(read_text(path, error, **how))
 
 
 def split_lines(text: str) -> list[str]:
-    r"""Lines that end in a line feed, or in Windows' carriage return and line feed, and nothing else.
+    r"""Split text only at line feeds, with or without a carriage return before them.
 
-    `str.splitlines` also splits at characters that may stand within a line, such as a form feed.
+    `str.splitlines` also splits at characters that may occur within a line, such as a form feed.
 
     >>> split_lines("a\r\nb\x0cc\n")
     ['a', 'b\x0cc']
@@ -94,10 +94,10 @@ def split_lines(text: str) -> list[str]:
 
 
 def read_json(path: str | Path, error: type[UserError] = DataError, *, expected: str = "") -> dict[str, Any]:
-    """The JSON object in a file.
+    """Read the JSON object in a file.
 
     Raises:
-        UserError: as `read_text`, or the file holds no JSON object.
+        UserError: as for `read_text`, or the file does not hold a JSON object.
     """
     content = parse_json(read_text(path, error, expected=expected, max_bytes=MAX_SETTINGS_BYTES), path, error)
     if not isinstance(content, dict):
@@ -106,12 +106,12 @@ def read_json(path: str | Path, error: type[UserError] = DataError, *, expected:
 
 
 def parse_json(text: str, source: str | Path, error: type[UserError] = DataError) -> Any:
-    """Value of a JSON text.
+    """Parse a JSON text.
 
     Args:
-        text: to parse.
+        text: JSON text.
         source: name of its file, for messages.
-        error: raised with one line about what is wrong.
+        error: type of the exception to raise.
 
     >>> parse_json('{"a": 1, "a": 2}', "a.json")
     Traceback (most recent call last):
@@ -129,8 +129,8 @@ def parse_json(text: str, source: str | Path, error: type[UserError] = DataError
 
 
 def parse_yaml(text: str, source: str | Path, error: type[UserError] = DataError) -> Any:
-    """Value of a YAML text, which must do without anchors and aliases; the arguments are those of `parse_json`."""
-    import yaml
+    """Parse a YAML text without aliases; the arguments are those of `parse_json`."""
+    import yaml  # rarely needed
 
     try:
         _check_yaml(yaml.parse(text, Loader=yaml.SafeLoader), source, error)
@@ -146,15 +146,15 @@ def parse_yaml(text: str, source: str | Path, error: type[UserError] = DataError
 
 
 def _check_yaml(events: Iterable[Any], source: str | Path, error: type[UserError]) -> None:
-    """Refuse aliases, by which a few lines stand for more values than fit into memory, duplicate names and nesting."""
-    import yaml
+    """Refuse duplicate names, deep nesting, and aliases, with which a few lines may expand to fill the memory."""
+    import yaml  # rarely needed
 
-    # For each level: the names of a mapping and whether a name is next; None for a sequence.
+    # For each level: the names of a mapping, and True if a name is next; None for a sequence.
     levels: list[tuple[set[str], list[bool]] | None] = []
     for event in events:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            _fail(error, source, line, f"alias *{event.anchor}: aliases are not read; write the value out")
+            _fail(error, source, line, f"alias *{event.anchor}: aliases are not allowed; write out the value")
         if isinstance(event, yaml.NodeEvent) and levels and levels[-1] is not None:
             names, name_is_next = levels[-1]
             if name_is_next[0] and isinstance(event, yaml.ScalarEvent):
@@ -171,7 +171,7 @@ def _check_yaml(events: Iterable[Any], source: str | Path, error: type[UserError
 
 
 def _check_levels_and_text(content: Any, kind: str, text: str, source: str | Path, error: type[UserError]) -> None:
-    """Refuse nesting that could not be shown in a message, and halves of surrogate pairs, which no file can hold."""
+    """Refuse deep nesting, which no message could show, and lone surrogates, which cannot be encoded."""
     if text.count("[") + text.count("{") > _MAX_LEVELS:
         level = [content]
         for _ in range(_MAX_LEVELS):
@@ -186,7 +186,7 @@ def _check_levels_and_text(content: Any, kind: str, text: str, source: str | Pat
             json.dumps(content, ensure_ascii=False, default=str, skipkeys=True).encode()
         except UnicodeEncodeError as reason:
             half = ascii(reason.object[reason.start])
-            _fail(error, source, None, f"has {half}, half of a character; write the character itself")
+            _fail(error, source, None, f"has {half}, half of a surrogate pair; write the character itself")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def _decompressed(content: bytes, path: str | Path, error: type[UserError], max_
                 whole += chunk
                 if len(whole) > most:
                     growth = f"grows from {len(content)} bytes to more than {most}"
-                    _fail(error, path, None, f"{growth}, as no text does; decompress it to see what it holds")
+                    _fail(error, path, None, f"{growth}, unlike text; decompress it to see what it holds")
     except (EOFError, gzip.BadGzipFile, zlib.error):
         _fail(error, path, None, "is not a whole gzip file; write it again")
     return bytes(whole)

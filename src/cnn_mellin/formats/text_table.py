@@ -1,4 +1,4 @@
-"""Tables as text, CSV, Markdown and LaTeX."""
+"""Formatting of tables as text, CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
-# All that begins markup; an underscore within a word does not.
+# Characters that start Markdown markup; an underscore within a word does not.
 _MARKUP = re.compile(r"[\\`*|\[\]~]|(?<![^\W_])_|_(?![^\W_])")
 _TAG, _ENTITY = re.compile(r"<(?=[A-Za-z/!?])"), re.compile(r"&(?=#?\w+;)")
-# Spreadsheets run a cell that begins so as a formula, unless it is a number, or the sign is all there is.
+# Spreadsheets take a cell that starts like this for a formula, unless it is a number or a lone sign.
 _FORMULA = re.compile(r"(?:[=@\t\r]|[+\-](?![\d.+\-eE]*$)).", re.DOTALL)
 
 
 def escape_markdown(text: str) -> str:
-    r"""Text that Markdown shows as it is, on one line.
+    r"""Escape text so that Markdown shows it literally, on one line.
 
     >>> escape_markdown("<eps> | m_corr _x_, p < 0.1")
     '&lt;eps> \\| m_corr \\_x\\_, p < 0.1'
@@ -33,20 +33,25 @@ def escape_markdown(text: str) -> str:
 
 
 def format_line(text: str, table_format: TableFormat = "text") -> str:
-    """A line between tables: a comment in LaTeX, escaped in Markdown."""
+    """Format a line between tables: a comment in LaTeX, escaped in Markdown."""
     if table_format == "latex":
         return f"% {' '.join(text.splitlines())}"
     return escape_markdown(text) if table_format == "markdown" else text
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], table_format: TableFormat = "text") -> str:
-    """A table, its first column flush left, the others right; without a line end.
+    """Format a table, without a final line end; the first column is aligned left, the others right.
 
-    Cells are shown as they are: what Markdown or LaTeX would read as markup is escaped, and in CSV a cell that a
-    spreadsheet would run as a formula begins with an apostrophe.
+    Cells are shown literally: Markdown and LaTeX markup is escaped, and in CSV an apostrophe precedes a cell that a
+    spreadsheet would run as a formula.
+
+    Args:
+        header: names of the columns.
+        rows: cells of each row.
+        table_format: text, csv, markdown or latex.
 
     Raises:
-        ValueError: a row has more or fewer cells than the header, or the format is not known.
+        ValueError: a row has more or fewer cells than the header, or the format is unknown.
 
     >>> print(format_table(["system", "PER %"], [["lcorr", "17.80"], ["m_corr", "9.10"]]))
     system  PER %
@@ -59,7 +64,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], table_for
     """
     for row in rows:
         if len(row) != len(header):
-            raise ValueError(f"rows hold {len(row)} cells; each must have {len(header)}, as the header")
+            raise ValueError(f"a row has {len(row)} cells; each must have {len(header)}, like the header")
     lines = [list(header), *map(list, rows)]
     if table_format == "csv":
         text = io.StringIO()

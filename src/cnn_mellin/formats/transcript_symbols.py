@@ -1,4 +1,4 @@
-"""What the names and symbols of any corpus may be: all that later files of theirs can hold."""
+"""Rules for the names and symbols of a corpus, so that all files made from it can hold them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from cnn_mellin.formats.identifier import RULE, identifier_fault
 __all__ = ["notation_fault", "parse_transcript", "read_lines", "require_name", "symbol_fault"]
 
 _RESERVED = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
-# NIST's notation of alternatives, `{ b / t / @ }`. A brace alone is a symbol, of X-SAMPA.
+# NIST's notation of alternatives, `{ b / t / @ }`. A single brace is a symbol (X-SAMPA).
 _ALTERNATIVES = re.compile(r"\{[^{}]*/[^{}]*\}|\{[^{}]*\s/(?:\s[^{}]*|$)")
 
 
 def require_name(name: str, path: Path, line: int | None, what: str = "utterance") -> str:
-    """The name of an utterance, speaker or partition, if it keeps the rule of identifiers.
+    """Return the name of an utterance, speaker or partition, checked against the rule for identifiers.
+
+    Args:
+        name: name to check.
+        path: file that holds it.
+        line: line number, or None.
+        what: kind of thing that it names, for messages.
 
     Raises:
-        CorpusError: it breaks the rule.
+        CorpusError: the name breaks the rule.
 
     >>> require_name("mary-1", Path("text"), 1)
     'mary-1'
@@ -35,22 +41,23 @@ def require_name(name: str, path: Path, line: int | None, what: str = "utterance
 
 
 def parse_transcript(text: str, path: Path, line: int | None) -> tuple[str, ...]:
-    """The symbols of a transcript, which white space divides.
+    """Split a transcript into symbols at white space.
 
     Raises:
-        CorpusError: there is none, one has a bracket or control character or is reserved, or some are alternatives.
+        CorpusError: there is no symbol, a symbol has a bracket or control character or is reserved, or there are
+            alternatives.
 
     >>> parse_transcript("b  a a", Path("text"), 1)
     ('b', 'a', 'a')
     """
     symbols = tuple(sys.intern(symbol) for symbol in text.split())
     if not symbols:
-        raise CorpusError(path, line, "has no symbol; write what is said, or delete the utterance")
+        raise CorpusError(path, line, "has no symbol in its transcript; write one, or delete the utterance")
     fault = notation_fault(text)
     if fault is not None:
         raise CorpusError(path, line, fault)
     if symbols[0].startswith(";;"):
-        why = f"symbol {symbols[0][:60]!r} begins a line with ;;, which makes it a comment in trn files"
+        why = f"symbol {symbols[0][:60]!r} begins a line with ;;, which marks a comment in trn files"
         raise CorpusError(path, line, f"{why}; replace it")
     reserved = next((symbol for symbol in symbols if symbol in _RESERVED), None)
     if reserved is not None:
@@ -59,7 +66,7 @@ def parse_transcript(text: str, path: Path, line: int | None) -> tuple[str, ...]
 
 
 def notation_fault(text: str) -> str | None:
-    """What in a transcript is no symbol, as a sentence that ends in a remedy, or None.
+    """Sentence about the first part of a transcript that is not a symbol, with a remedy; None if there is none.
 
     >>> notation_fault("{ r"), notation_fault("aa { b / t } k")
     (None, "has alternatives, '{ b / t }', of which one must be chosen; write the symbols that are said")
@@ -72,13 +79,13 @@ def notation_fault(text: str) -> str | None:
 
 
 def symbol_fault(symbol: str) -> str | None:
-    """What is wrong with a symbol, as a sentence that ends in a remedy, or None.
+    """Sentence about the fault of a symbol, with a remedy; None for a valid symbol.
 
     >>> symbol_fault("{"), symbol_fault("(b)")
-    (None, "symbol '(b)' has a bracket, which trn files cannot hold (it marks what may be missing); replace it")
+    (None, "symbol '(b)' has a bracket, which trn files cannot hold (they mark optional symbols there); replace it")
     """
     if "(" in symbol or ")" in symbol:
-        why = "has a bracket, which trn files cannot hold (it marks what may be missing)"
+        why = "has a bracket, which trn files cannot hold (they mark optional symbols there)"
         return f"symbol {symbol[:60]!r} {why}; replace it"
     if not symbol.isprintable():
         control = next((letter for letter in symbol if unicodedata.category(letter) in ("Cc", "Cs")), None)
@@ -88,14 +95,14 @@ def symbol_fault(symbol: str) -> str | None:
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
-    """Lines of a text file in UTF-8.
+    """Read the lines of a corpus file in UTF-8.
 
     Args:
-        path: the file.
+        path: path of the file.
         expected: description of its lines, for messages.
 
     Raises:
-        CorpusError: it cannot be read, is not UTF-8, or is empty.
+        CorpusError: the file cannot be read, is not UTF-8, or is empty.
     """
     lines = text_file.read_lines(path, CorpusError, expected=f"lines {expected!r}")
     if not any(line.strip() for line in lines):

@@ -1,4 +1,4 @@
-"""Transcripts in NIST's forms: trn and stm (a line for each utterance; stm has times), ctm (one for each symbol)."""
+"""Transcripts in NIST formats: trn and stm (one line per utterance; stm has times), ctm (one line per symbol)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cnn_mellin.formats.transcript_symbols import notation_fault, symbol_fault
 __all__ = ["ctm_lines", "read_phones", "read_trn", "write_ctm", "write_stm", "write_trn"]
 
 _LINE = re.compile(r"^(?P<symbols>.*?)\(\s*(?P<name>[^()\s]+)\s*\)\s*$")
-# Recordings have one channel; sclite compares its name in references and hypotheses.
+# Recordings have one channel; sclite compares its name between references and hypotheses.
 _CHANNEL = "A"
 _NAME = re.compile(r"[^()\s]+")
 
 
 def read_trn(path: str | Path) -> dict[str, list[str]]:
-    """Utterance -> symbols.
+    """Read a trn file: utterance -> symbols.
 
-    Blank lines and lines that begin with `;;` (comments, to sclite) hold nothing.
+    Blank lines and lines that begin with `;;` (comments, as in sclite) are skipped.
 
     Raises:
-        DataError: the file cannot be read, a line has no name, a name is there twice, there is no transcript, or one
-            has NIST's alternatives (`{ b / t }`) or optional symbols (`(b)`), which are not scored.
+        DataError: the file cannot be read or holds no transcript, a line has no utterance id, an id is duplicate, or a
+            transcript has NIST's alternatives (`{ b / t }`) or optional symbols (`(b)`), which cannot be scored.
     """
     transcripts = {}
     for number, name, text in _read_lines(path):
@@ -40,14 +40,14 @@ def read_trn(path: str | Path) -> dict[str, list[str]]:
 
 
 def read_phones(path: str | Path, *, fold: bool = True) -> dict[str, list[str]]:
-    """Utterance -> phones to score, from a trn file.
+    """Read the phones to score from a trn file: utterance -> phones.
 
     Args:
-        path: of the file.
-        fold: fold TIMIT's phones to 39; False takes symbols as they are.
+        path: path of the file.
+        fold: fold TIMIT's phones to 39; False leaves the symbols unchanged.
 
     Raises:
-        DataError: as `read_trn` raises it, or a symbol that should be folded is no phone of TIMIT's.
+        DataError: as for `read_trn`, or a symbol to be folded is not a TIMIT phone.
     """
     if not fold:
         return read_trn(path)
@@ -55,7 +55,7 @@ def read_phones(path: str | Path, *, fold: bool = True) -> dict[str, list[str]]:
 
 
 def _read_lines(path: str | Path) -> list[tuple[int, str, str]]:
-    """Line number, utterance and what stands before it, of each transcript."""
+    """Line number, utterance id and transcript of each line."""
     rows: dict[str, tuple[int, str, str]] = {}
     for number, line in enumerate(read_lines(path, expected="lines 'phones (utterance)'"), 1):
         if not line.strip() or line.startswith(";;"):
@@ -65,18 +65,24 @@ def _read_lines(path: str | Path) -> list[tuple[int, str, str]]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'phones (utterance)'")
         name = require_identifier(match["name"], "utterance", f"{path}:{number}")
         if name in rows:
-            raise DataError(f"{path}:{number}: utterance {name} is there a second time")
+            raise DataError(
+                f"{path}:{number}: duplicate utterance id {name} (listed a second time); delete one of the lines"
+            )
         rows[name] = number, name, match["symbols"]
     if not rows:
-        raise DataError(f"{path}: holds no transcript; expected a line 'phones (utterance)' for each")
+        raise DataError(f"{path}: holds no transcript; expected one line 'phones (utterance)' per utterance")
     return list(rows.values())
 
 
 def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> None:
-    """Write utterance -> symbols, sorted by utterance, whole or not at all.
+    """Write a trn file atomically, sorted by utterance.
+
+    Args:
+        path: path of the file.
+        transcripts: utterance -> symbols.
 
     Raises:
-        ValueError: a name or symbol holds white space or brackets, and could not be read back.
+        ValueError: a name or symbol has white space or brackets, and could not be read back.
     """
     for name, symbols in transcripts.items():
         _check_names([name, *symbols])
@@ -86,14 +92,14 @@ def write_trn(path: str | Path, transcripts: Mapping[str, Sequence[str]]) -> Non
 
 
 def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Lines `utterance A start duration symbol` of an utterance, in seconds.
+    """Format the ctm lines of one utterance: `utterance A start duration symbol`, times in seconds.
 
     Args:
-        name: of the utterance.
-        segments: (start, end, symbol) in seconds, in order of time.
+        name: id of the utterance.
+        segments: (start, end, symbol) in seconds, sorted by time.
 
     Raises:
-        ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
+        ValueError: a name or symbol has white space or brackets, or times are not sorted.
 
     >>> ctm_lines("a-1", [(0.25, 0.5, "t")])
     ['a-1 A 0.2500 0.2500 t']
@@ -108,14 +114,14 @@ def ctm_lines(name: str, segments: Sequence[tuple[float, float, str]]) -> list[s
 
 
 def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, float, str]]]) -> None:
-    """Write symbols with their times, whole or not at all, as `ctm_lines` has them.
+    """Write a ctm file atomically: symbols with their times, as formatted by `ctm_lines`.
 
     Args:
-        path: of the file.
-        segments: utterance -> (start, end, symbol) in seconds, in order of time; utterances without any leave no line.
+        path: path of the file.
+        segments: utterance -> (start, end, symbol) in seconds, sorted by time; an empty list writes no line.
 
     Raises:
-        ValueError: a name or symbol holds white space or brackets, or a time goes backwards.
+        ValueError: a name or symbol has white space or brackets, or times are not sorted.
     """
     lines = [line for name, of_utterance in sorted(segments.items()) for line in ctm_lines(name, of_utterance)]
     with atomic_file(path) as file:
@@ -123,23 +129,23 @@ def write_ctm(path: str | Path, segments: Mapping[str, Sequence[tuple[float, flo
 
 
 def write_stm(path: str | Path, utterances: Mapping[str, tuple[str, float, Sequence[str]]]) -> None:
-    """Write references with the times of utterances, as sclite takes them for hypotheses of `write_ctm`.
+    """Write an stm file atomically: references with times, for scoring the hypotheses of `write_ctm` by sclite.
 
-    Lines are `utterance A speaker 0 end symbols`, sorted by utterance, written whole or not at all.
+    Lines are `utterance A speaker 0 end symbols`, sorted by utterance.
 
     Args:
-        path: of the file.
-        utterances: utterance -> speaker, end in seconds, and symbols.
+        path: path of the file.
+        utterances: utterance -> (speaker, end in seconds, symbols).
 
     Raises:
-        ValueError: a name or symbol holds white space or brackets, or an end is not 0 or later.
+        ValueError: a name or symbol has white space or brackets, or an end is negative.
     """
     lines = []
     for name, (speaker, end, symbols) in sorted(utterances.items()):
         _check_names([name, speaker, *symbols])
         if not end >= 0:
-            raise ValueError(f"{name}: ends at {end} s; must be 0 or later")
-        # A first symbol in angle brackets would be taken for the label of the utterance, which may be left out.
+            raise ValueError(f"{name}: ends at {end} s; the end must be 0 or later")
+        # sclite takes a first symbol in angle brackets for the label of the utterance, which is optional.
         label = ["<O>"] if symbols and symbols[0].startswith("<") else []
         lines.append(" ".join([name, _CHANNEL, speaker, "0.0000", f"{end:.4f}", *label, *symbols]))
     with atomic_file(path) as file:

@@ -1,4 +1,4 @@
-"""N-gram estimation, ARPA files, and tables for decoding."""
+"""N-gram language models: estimation, ARPA files, and tables for decoding."""
 
 from cnn_mellin.language_models.arpa import read_arpa, write_arpa
 from cnn_mellin.language_models.kneser_ney import estimate_kneser_ney

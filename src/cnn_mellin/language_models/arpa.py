@@ -1,4 +1,4 @@
-"""ARPA files: the text form of n-gram models that every toolkit reads."""
+"""ARPA files, the common text format of n-gram models."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _COUNT = re.compile(r"ngram\s+(?P<order>[0-9]{1,3})\s*=\s*(?P<count>[0-9]{1,15})
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 _MARKS = frozenset({START, END, UNKNOWN, UNKNOWN.upper()})
 
-# For each order, from 1: words -> base-10 logarithms of their probability and of their back-off weight.
+# One dictionary per order, from 1: words -> base-10 logarithms of the probability and of the back-off weight.
 Ngrams = list[dict[tuple[str, ...], tuple[float, float]]]
 
 
 def arpa_tokens(ngrams: Ngrams) -> list[str]:
-    """The words of a model, sorted, without those that mark the start, the end and the unknown.
+    """Sorted words of a model, without the marks of sentence start, sentence end and unknown words.
 
     >>> arpa_tokens([{("<s>",): (-99.0, 0.0), ("t",): (-0.3, 0.0), ("</s>",): (-0.3, 0.0)}])
     ['t']
@@ -33,10 +33,10 @@ def arpa_tokens(ngrams: Ngrams) -> list[str]:
 
 
 def read_arpa(path: str | Path) -> Ngrams:
-    """Read a file, compressed by gzip or not.
+    """Read an ARPA file, gzip-compressed or not.
 
     Raises:
-        DataError: the file cannot be read, or a line breaks the form.
+        DataError: the file cannot be read, or is not a valid ARPA file.
     """
     lines = _Lines(path, read_lines(path, expected="an ARPA file", compressed=True))
     promised = _read_counts(lines)
@@ -45,15 +45,17 @@ def read_arpa(path: str | Path) -> Ngrams:
         lines.heading(f"\\{order}-grams:")
         ngrams.append(_read_section(lines, order, len(promised), ngrams[0] if ngrams else None))
         if len(ngrams[-1]) != count:
-            raise DataError(f"{path}: has {len(ngrams[-1])} {order}-grams, but its head promises {count}")
+            raise DataError(
+                f"{path}: has {len(ngrams[-1])} {order}-grams, but its head promises {count}; copy or write it again"
+            )
     lines.heading("\\end\\")
     if not lines.at_end():
-        raise lines.fault("follows \\end\\, which ends a model; keep one model in a file")
+        raise lines.fault("follows \\end\\, which ends a model; keep one model per file")
     return ngrams
 
 
 def write_arpa(path: str | Path, ngrams: Ngrams) -> None:
-    """Write a file, whole or not at all; compressed if its name ends in `.gz`, the same bytes every time."""
+    """Write an ARPA file atomically, compressed if the name ends in `.gz`; equal models give equal bytes."""
     text = io.StringIO()
     text.write("\\data\\\n")
     for order, entries in enumerate(ngrams, 1):
@@ -70,43 +72,43 @@ def write_arpa(path: str | Path, ngrams: Ngrams) -> None:
 
 
 class _Lines:
-    """The lines that are not blank: blank ones divide sections, and toolkits leave them out or write more of them."""
+    """Reads the non-blank lines of a file; toolkits differ in the number of blank lines between sections."""
 
     def __init__(self, path: str | Path, lines: Sequence[str]) -> None:
         self.path, self._lines, self._next = path, lines, 0
 
     def at_end(self) -> bool:
-        """Whether only blank lines are left."""
+        """Return True if only blank lines are left."""
         while self._next < len(self._lines) and not self._lines[self._next].strip():
             self._next += 1
         return self._next == len(self._lines)
 
     def peek(self) -> str:
-        """The next line without the blanks around it; empty at the end of the file."""
+        """Return the next line, stripped, without consuming it; empty at the end of the file."""
         return "" if self.at_end() else self._lines[self._next].strip()
 
     def take(self) -> str:
-        """The next line, which is then read."""
+        """Return the next line, and consume it."""
         line = self.peek()
         self._next += 1
         return line
 
     def heading(self, expected: str) -> None:
-        """Take a line that must be there as it is."""
+        """Consume a heading, which must be the next line."""
         if self.at_end():
             number = max(len(self._lines), 1)
-            raise DataError(f"{self.path}:{number}: ends without {expected}; it was cut, write or copy it again")
+            raise DataError(f"{self.path}:{number}: ends without {expected}; it is truncated: write or copy it again")
         if self.peek() != expected:
             raise self.fault(f"is not the heading {expected}")
         self._next += 1
 
     def fault(self, why: str) -> DataError:
-        """The error for the next line."""
+        """Make the error for the next line."""
         return DataError(f"{self.path}:{self._next + 1}: {self.peek()[:60]!r} {why}")
 
 
 def _read_counts(lines: _Lines) -> list[int]:
-    """Number of n-grams of each order, from the head; what stands before the head is a comment."""
+    """Read the number of n-grams of each order from the head; lines before the head are comments."""
     while lines.peek() != "\\data\\":
         if lines.at_end():
             raise DataError(f"{lines.path}: has no \\data\\ line; expected an ARPA file")
@@ -127,7 +129,7 @@ def _read_counts(lines: _Lines) -> list[int]:
 def _read_section(
     lines: _Lines, order: int, highest: int, unigrams: Container[tuple[str, ...]] | None
 ) -> dict[tuple[str, ...], tuple[float, float]]:
-    """The n-grams of an order, up to the next heading."""
+    """Read the n-grams of one order, up to the next heading."""
     entries: dict[tuple[str, ...], tuple[float, float]] = {}
     while not lines.at_end() and not lines.peek().startswith("\\"):
         fields = lines.peek().split()
@@ -141,7 +143,7 @@ def _read_section(
         if unknown:
             raise lines.fault(f"has {unknown[0]!r}, which is not among the 1-grams; write the model again")
         if words in entries:
-            raise lines.fault(f"is a duplicate: {' '.join(words)!r} is there a second time")
+            raise lines.fault(f"is a duplicate of {' '.join(words)!r}; delete one of the lines")
         entries[words] = (numbers[0], numbers[1] if len(numbers) > 1 else 0.0)
         lines.take()
     return entries

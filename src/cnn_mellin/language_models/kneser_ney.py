@@ -12,7 +12,7 @@ from cnn_mellin.language_models.arpa import END, START, Ngrams
 
 __all__ = ["FIXED_DISCOUNTS", "estimate_kneser_ney"]
 
-# For n-grams counted once, twice, and more often.
+# Discounts of n-grams that occur once, twice, and more often.
 FIXED_DISCOUNTS = (0.5, 1.0, 1.5)
 
 _Counts = dict[tuple[str, ...], int]
@@ -26,19 +26,19 @@ def estimate_kneser_ney(
     discounts: Literal["fixed", "estimated"] = "fixed",
     unique: bool = True,
 ) -> Ngrams:
-    """Estimate a model that gives every token, seen or not, some probability.
+    """Estimate a model that gives every token a positive probability, seen or not.
 
     Args:
-        sentences: of tokens; starts and ends are added.
-        tokens: all there are; unigrams are interpolated with a uniform distribution over them and the end.
-        order: tokens in the longest n-gram, at least 1.
-        discounts: `fixed` takes FIXED_DISCOUNTS at every order; `estimated` takes Chen and Goodman's from the counts
-            of counts, and the fixed ones at orders where these do not exist (a phone bigram that occurs once is rare).
-        unique: count sentences that are there several times once (prompts that many speakers read).
+        sentences: sentences of tokens, without marks of start and end.
+        tokens: all tokens; unigrams are interpolated with a uniform distribution over them and the sentence end.
+        order: length of the longest n-gram, at least 1.
+        discounts: `fixed` uses FIXED_DISCOUNTS at every order; `estimated` uses Chen and Goodman's estimates from the
+            counts of counts, or the fixed ones at orders where these do not exist (few phone bigrams occur only once).
+        unique: count repeated sentences once (prompts that many speakers read).
 
     Raises:
-        ValueError: the order is below 1, or the kind of discounts is not known.
-        DataError: there is no sentence, or a symbol is not among the tokens.
+        ValueError: the order is below 1, or the kind of discounts is unknown.
+        DataError: there is no sentence, or a symbol is not one of the tokens.
 
     >>> model = estimate_kneser_ney([["a", "b"], ["a", "a", "b"]], ["a", "b", "c"], order=2)
     >>> [len(entries) for entries in model]
@@ -83,9 +83,9 @@ def estimate_kneser_ney(
 
 
 def _adjusted_counts(sentences: Sequence[tuple[str, ...]], order: int) -> list[_Counts]:
-    """Of the highest order the counts; below it, of how many different tokens each n-gram is preceded.
+    """Counts of the highest order; below it, the number of distinct tokens that precede each n-gram.
 
-    What begins with the sentence start is preceded by nothing and keeps its count.
+    N-grams that begin with the sentence start have no predecessor and keep their counts.
     """
     raw: list[Counter[tuple[str, ...]]] = [Counter() for _ in range(order)]
     for sentence in sentences:
@@ -102,7 +102,7 @@ def _adjusted_counts(sentences: Sequence[tuple[str, ...]], order: int) -> list[_
 
 
 def _estimated_discounts(counted: _Counts) -> tuple[float, float, float]:
-    """Chen and Goodman's D1, D2 and D3+, or the fixed ones where the counts of counts give none."""
+    """Chen and Goodman's D1, D2 and D3+, or the fixed discounts if the counts of counts give no estimate."""
     of_count = Counter(counted.values())
     n1, n2, n3, n4 = (of_count[k] for k in (1, 2, 3, 4))
     if not (n1 and n2 and n3):

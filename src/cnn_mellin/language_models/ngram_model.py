@@ -20,22 +20,22 @@ _LN_10 = math.log(10.0)
 
 
 class NgramModel:
-    """A back-off model, unrolled: one row for each context that it tells apart.
+    """Back-off model expanded to tables, with one row per context that affects the next word.
 
     Args:
-        ngrams: as `read_arpa` and `estimate_kneser_ney` give them.
-        tokens: the symbol of each class, the blank left out; None for the model's own, sorted.
+        ngrams: n-grams from `read_arpa` or `estimate_kneser_ney`.
+        tokens: symbol of each class, without the blank; None for the words of the model, sorted.
 
     Attributes:
-        tokens: the symbol of each class.
-        order: words in the longest n-gram.
-        log_probs: (S, V + 1), natural logarithm of the probability of each class after each context; the last column
-            is the sentence's end.
-        next_contexts: (S, V), row of the context after each class.
-        start: row of the sentence's start.
+        tokens: symbol of each class.
+        order: length of the longest n-gram.
+        log_probs: natural logarithm of the probability of each class after each context, (S, V + 1); the last column
+            is the sentence end.
+        next_contexts: row of the context that follows each class, (S, V).
+        start: row of the sentence start.
 
     Raises:
-        DataError: tokens and the words of the model are not the same.
+        DataError: the tokens are not the words of the model.
 
     >>> model = NgramModel([{("<s>",): (-99, 0), ("t",): (-0.30103, 0), ("</s>",): (-0.30103, 0)}], ["t"])
     >>> round(model.perplexity([["t", "t", "t"]]), 3)
@@ -76,10 +76,10 @@ class NgramModel:
 
     @classmethod
     def from_arpa(cls, path: str | Path, tokens: Sequence[str] | None = None) -> Self:
-        """Read an ARPA file, compressed by gzip or not.
+        """Make a model from an ARPA file, gzip-compressed or not.
 
         Raises:
-            DataError: the file is not right, or is of other tokens.
+            DataError: the file is not valid, or has other words than `tokens`.
         """
         ngrams = read_arpa(path)
         try:
@@ -88,10 +88,10 @@ class NgramModel:
             raise DataError(f"{path}: {error}") from None
 
     def log_prob(self, sentence: Iterable[str]) -> float:
-        """Natural logarithm of the probability of a whole sentence, its end included.
+        """Natural logarithm of the probability of a sentence, including its end.
 
         Raises:
-            DataError: a symbol is not among the tokens.
+            DataError: a symbol is not one of the tokens.
         """
         row, total = self.start, 0.0
         for symbol in sentence:
@@ -103,28 +103,30 @@ class NgramModel:
         return total + float(self.log_probs[row, -1])
 
     def perplexity(self, sentences: Iterable[Sequence[str]]) -> float:
-        """Inverse of the geometric mean of the probability of each token and each end of a sentence.
+        """Inverse of the geometric mean probability of all tokens and sentence ends.
 
         Raises:
-            DataError: a symbol is not among the tokens, or there is no sentence.
+            DataError: a symbol is not one of the tokens, or there is no sentence.
         """
         total, num_predicted = 0.0, 0
         for sentence in sentences:
             total += self.log_prob(sentence)
             num_predicted += len(sentence) + 1
         if not num_predicted:
-            raise DataError("there is no sentence to take the perplexity of")
+            raise DataError("there is no sentence to compute the perplexity of")
         return math.exp(-total / num_predicted)
 
     def class_log_probs(self) -> npt.NDArray[np.float64]:
-        """(S, V), natural logarithms, renormalised over the classes: for a search that predicts no end of sentence."""
+        """Log probabilities (S, V) renormalised over the classes, for a search that does not predict sentence ends."""
         over_classes = self.log_probs[:, :-1]
         highest = over_classes.max(axis=1, keepdims=True)
-        return over_classes - highest - np.log(np.exp(over_classes - highest).sum(axis=1, keepdims=True))
+        totals = np.exp(over_classes - highest).sum(axis=1, keepdims=True)
+        normalised: npt.NDArray[np.float64] = over_classes - highest - np.log(totals)
+        return normalised
 
 
 def _contexts(ngrams: Ngrams, class_of: Mapping[str, int]) -> dict[tuple[str, ...], int]:
-    """Row of each context that changes what follows: the shorter come first, and all that a context begins with."""
+    """Assign a row to each context that affects the next word, and to all its prefixes; shorter contexts come first."""
     contexts: set[tuple[str, ...]] = {()}
     for entries in ngrams:
         for words, (_, backoff) in entries.items():
@@ -140,7 +142,7 @@ def _contexts(ngrams: Ngrams, class_of: Mapping[str, int]) -> dict[tuple[str, ..
 
 
 def _longest_known(context: tuple[str, ...], rows: Mapping[tuple[str, ...], int]) -> int:
-    """Row of the longest end of a context that has one."""
+    """Row of the longest suffix of a context that has a row."""
     while context not in rows:
         context = context[1:]
     return rows[context]
@@ -148,10 +150,12 @@ def _longest_known(context: tuple[str, ...], rows: Mapping[tuple[str, ...], int]
 
 def _check_tokens(tokens: Sequence[str], known: Sequence[str]) -> None:
     if len(set(tokens)) != len(tokens):
-        raise DataError("a token is there a second time; each class needs its own")
+        raise DataError("duplicate token; each class needs its own")
     for problem, names in (
         ("tokens are not in the language model", set(tokens) - set(known)),
         ("words of the language model are not among the tokens", set(known) - set(tokens)),
     ):
         if names:
-            raise DataError(f"{len(names)} {problem}: {name_utterances(sorted(names))}; both must be of one phone set")
+            raise DataError(
+                f"{len(names)} {problem}: {name_utterances(sorted(names))}; both must use the same phone set"
+            )

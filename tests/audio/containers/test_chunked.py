@@ -1,4 +1,4 @@
-"""Hand-built RIFF, RF64, W64, AIFF and CAF headers: lengths unknown, wrong, far behind other chunks, or none at all."""
+"""Hand-built RIFF, RF64, W64, AIFF and CAF headers: unknown, wrong or missing lengths, or long chunks before them."""
 
 import struct
 
@@ -60,19 +60,19 @@ def test_wav_of_unknown_length_is_read_to_its_end(tmp_path, size, riff_size):
     assert np.array_equal(read_audio(tmp_path / "a.wav"), SAMPLES)
 
 
-def test_soxs_length_of_24_bits_is_rounded_to_whole_samples(tmp_path):
+def test_the_placeholder_of_sox_is_rounded_to_whole_24_bit_samples(tmp_path):
     data = b"".join(struct.pack("<i", sample << 8)[:3] for sample in SAMPLES.tolist())
     (tmp_path / "a.wav").write_bytes(wav(data, size=0x7FFFF000 // 3 * 3, width=3))
     assert np.array_equal(read_audio(tmp_path / "a.wav"), SAMPLES)
 
 
 @pytest.mark.parametrize("kind", [6, 7])
-def test_companded_wav_of_unknown_length(tmp_path, kind):
+def test_companded_wav_of_unknown_length_is_read_to_its_end(tmp_path, kind):
     (tmp_path / "a.wav").write_bytes(wav(bytes(range(200)), size=0, kind=kind, width=1))
     assert len(read_audio(tmp_path / "a.wav")) == 200
 
 
-def test_part_of_an_endless_wav(tmp_path):
+def test_a_span_of_a_wav_of_unknown_length_is_read(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(size=0))
     assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=0.1, end_s=0.15), SAMPLES[1600:2400])
 
@@ -122,13 +122,15 @@ def test_other_containers_of_unknown_length_are_read_to_their_end(tmp_path, cont
 )
 def test_fewer_samples_than_promised_are_refused(tmp_path, content, promised, there):
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(AudioError, match=f"a: is cut short: its header promises {promised} samples, {there} are there"):
+    with pytest.raises(
+        AudioError, match=f"a: is cut short: its header promises {promised} samples, but it holds {there}"
+    ):
         read_audio(tmp_path / "a")
 
 
-def test_a_cut_file_is_refused_where_a_part_is_asked_for_that_is_there(tmp_path):
+def test_a_truncated_file_is_refused_even_if_the_span_is_complete(tmp_path):
     (tmp_path / "a").write_bytes(wav()[:-1000])
-    with pytest.raises(AudioError, match="is cut short: its header promises 3000 samples, 2500 are there"):
+    with pytest.raises(AudioError, match="is cut short: its header promises 3000 samples, but it holds 2500"):
         read_audio(tmp_path / "a", end_s=0.1)
 
 
@@ -140,14 +142,14 @@ def test_the_first_64_kib_may_be_tags(tmp_path):
 @pytest.mark.parametrize(
     "content", [wav(LITTLE + b"\1", size=0), aiff(0, 0, after=b"\1"), w64(0) + b"\1", caf(-1) + b"\1"]
 )
-def test_a_stream_that_ends_within_a_sample_is_cut(tmp_path, content):
+def test_a_stream_that_ends_within_a_sample_is_refused(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(AudioError, match="is cut short: its last sample has 1 of 2 bytes"):
         read_audio(tmp_path / "a")
 
 
 @pytest.mark.parametrize("content", [wav(size=0), rf64(0), w64(0), aiff(0, 0), caf(-1)])
-def test_streams_joined_are_refused(tmp_path, content):
+def test_joined_streams_are_refused(tmp_path, content):
     (tmp_path / "a").write_bytes(content + content)
     with pytest.raises(AudioError, match=rf"is several files joined \(another begins at byte {len(content)}\)"):
         read_audio(tmp_path / "a")
@@ -165,31 +167,31 @@ def test_streams_joined_are_refused(tmp_path, content):
     ],
     ids=range(6),
 )
-def test_a_header_alone_holds_no_samples(tmp_path, content):
+def test_a_header_without_samples_is_refused(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(AudioError, match="a: holds no samples"):
         read_audio(tmp_path / "a")
 
 
 @pytest.mark.parametrize("end", [4, 8, 11, 14, 20, 33, 43])
-def test_a_header_that_is_cut_is_one_line(tmp_path, end):
+def test_a_truncated_header_is_refused_in_one_line(tmp_path, end):
     (tmp_path / "a").write_bytes(wav()[:end])
     with pytest.raises(
-        AudioError, match=r"a: (is no audio file that can be read|is cut short within its header|holds no samples)"
+        AudioError, match=r"a: (is not an audio file that can be read|is cut short within its header|holds no samples)"
     ):
         read_audio(tmp_path / "a")
 
 
-def test_more_samples_than_promised_are_said(tmp_path):
+def test_more_samples_than_promised_give_a_warning(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(size=4000, riff_size=4036))
     with pytest.warns(UserWarning, match="a.wav: 2000 bytes after its 2000 samples are not read"):
         assert np.array_equal(read_audio(tmp_path / "a.wav"), SAMPLES[:2000])
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_U8", "ULAW"])
-def test_extensible_wav_counts_the_same(tmp_path, subtype):
+def test_extensible_wav_counts_samples_in_the_same_way(tmp_path, subtype):
     soundfile.write(tmp_path / "a", SAMPLES.astype(np.int16), 16000, format="WAVEX", subtype=subtype)
     assert len(read_audio(tmp_path / "a")) == 3000
     (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-30])
-    with pytest.raises(AudioError, match="is cut short: its header promises 3000 samples, 29[789]"):
+    with pytest.raises(AudioError, match="is cut short: its header promises 3000 samples, but it holds 29[789]"):
         read_audio(tmp_path / "a")

@@ -23,7 +23,7 @@ def voc(*blocks):
 @pytest.mark.parametrize(
     "content", [au(0xFFFFFFFF), au(0), au(0x7FFFFFFF), au(6000), au(0xFFFFFFFF, LITTLE, "<"), voc(LITTLE)], ids=range(6)
 )
-def test_lengths_known_and_unknown(tmp_path, content):
+def test_known_and_unknown_lengths_are_read(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
 
@@ -31,19 +31,19 @@ def test_lengths_known_and_unknown(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (au(6400), "is cut short: its header promises 3200 samples, 3000 are there"),
-        (au(0xC0000000), "is cut short: its header promises 1610612736 samples, 3000 are there"),
+        (au(6400), "is cut short: its header promises 3200 samples, but it holds 3000"),
+        (au(0xC0000000), "is cut short: its header promises 1610612736 samples, but it holds 3000"),
         (au(0xFFFFFFFF)[:-1], "is cut short: its last sample has 1 of 2 bytes"),
         (au(0xFFFFFFFF) + au(0xFFFFFFFF), r"is several files joined \(another begins at byte 6028\)"),
         (au(6000) + au(6000), r"is several files joined, .*\(another begins at byte 6028\)"),
         (au(6000)[:13], "is cut short within its header, after 13 bytes"),
         (au(0, b""), "holds no samples"),
         (voc(LITTLE, LITTLE), "has 2 blocks of samples, of which only the first can be read; write it as WAV"),
-        (voc(LITTLE)[:-10], "is cut short: its header promises 3000 samples, 2995 are there"),
+        (voc(LITTLE)[:-10], "is cut short: its header promises 3000 samples, but it holds 2995"),
     ],
     ids=range(9),
 )
-def test_what_is_wrong_is_said(tmp_path, content, message):
+def test_every_fault_is_named(tmp_path, content, message):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(AudioError, match=f"a: {message}"):
         read_audio(tmp_path / "a")

@@ -9,7 +9,7 @@ STREAM = np.random.default_rng(4)
 
 
 def flac(path, samples, *, subtype="PCM_16", known=False) -> bytes:
-    """A FLAC file, its length taken out of its first block as an encoder that writes to a pipe leaves it."""
+    """A FLAC file without its length in the first block, as an encoder writes to a pipe."""
     soundfile.write(path, samples, 16000, format="FLAC", subtype=subtype)
     content = bytearray(path.read_bytes())
     if not known:
@@ -26,7 +26,7 @@ def test_unknown_length_is_read_to_the_end(tmp_path, num_samples, subtype):
     assert np.array_equal(read_audio(tmp_path / "a"), samples)
 
 
-def test_part_of_unknown_length_and_a_tag_behind(tmp_path):
+def test_a_span_of_unknown_length_with_a_tag_at_the_end_is_read(tmp_path):
     samples = STREAM.integers(-9999, 9999, 20_000).astype(np.int16)
     (tmp_path / "a").write_bytes(flac(tmp_path / "b", samples) + b"TAG" + bytes(125))
     assert np.array_equal(read_audio(tmp_path / "a", start_s=0.5, end_s=0.75), samples[8000:12000])
@@ -34,7 +34,7 @@ def test_part_of_unknown_length_and_a_tag_behind(tmp_path):
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("percent", [30, 60, 99])
-def test_a_cut_file_is_refused(tmp_path, known, percent):
+def test_a_truncated_file_is_refused(tmp_path, known, percent):
     content = flac(tmp_path / "b", STREAM.integers(-9999, 9999, 20_000).astype(np.int16), known=known)
     (tmp_path / "a").write_bytes(content[: len(content) * percent // 100])
     with pytest.raises(
@@ -51,14 +51,14 @@ def test_joined_files_are_refused(tmp_path, known):
         read_audio(tmp_path / "a")
 
 
-def test_a_header_alone_holds_no_samples(tmp_path):
+def test_a_header_without_samples_is_refused(tmp_path):
     content = flac(tmp_path / "b", np.ones(3000, np.int16))
     (tmp_path / "a").write_bytes(content[: content.index(b"\xff\xf8")])
-    with pytest.raises(AudioError, match=r"a: (holds no samples|is no audio file)"):
+    with pytest.raises(AudioError, match=r"a: (holds no samples|is not an audio file)"):
         read_audio(tmp_path / "a")
 
 
-def test_an_absurd_length_costs_no_memory(tmp_path):
+def test_an_absurd_length_takes_no_memory(tmp_path):
     content = bytearray(flac(tmp_path / "b", np.ones(3000, np.int16)))
     content[21] |= 15
     content[22:26] = b"\xff\xff\xff\xff"

@@ -1,4 +1,4 @@
-"""Files that the audio library itself wrote, in every container and coding: whole, cut, with more, and joined."""
+"""Files written by the audio library, in every container and encoding: complete, truncated, extended, joined."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ from cnn_mellin.errors import AudioError
 NUM_SAMPLES = 6000
 NOISE = np.random.default_rng(1).normal(0, 0.1, NUM_SAMPLES).clip(-0.9, 0.9)
 WITHOUT_LENGTH = ("IRCAM", "PAF", "PVF", "SD2", "XI")
-# Codings in blocks, whose last one is filled up, and those in which the library promises a sample more.
+# Encodings in blocks, whose last one is padded, and those in which the library promises one sample more.
 BLOCKS = (
     *("IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "G723_24", "G723_40"),
     *("NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"),
@@ -21,7 +21,7 @@ BLOCKS = (
 LOSSY = (*BLOCKS, "VORBIS", "OPUS", "MPEG_LAYER_III", "ULAW", "ALAW", "DPCM_8", "PCM_S8", "PCM_U8")
 UNWRITABLE = {("AIFF", "DWVW_12"), ("MP3", "MPEG_LAYER_I"), ("MP3", "MPEG_LAYER_II"), ("WAV", "MPEG_LAYER_III")}
 UNREADABLE = {("AIFF", "DWVW_16"), ("AIFF", "DWVW_24")}  # by the library's Python interface
-# Of a Creative Voice file the library itself writes sizes that do not fit what it wrote.
+# The library writes wrong sizes into the header of Creative Voice files.
 FAULTY = {("VOC", "PCM_U8"), ("VOC", "ULAW"), ("VOC", "ALAW")}
 
 KINDS = [
@@ -46,7 +46,7 @@ def read(path) -> np.ndarray:
 
 def warns(container: str):
     known = container not in WITHOUT_LENGTH
-    return pytest.warns(UserWarning, match="do not say how long they are") if not known else contextlib.nullcontext()
+    return pytest.warns(UserWarning, match="do not give their length") if not known else contextlib.nullcontext()
 
 
 @pytest.mark.parametrize(("container", "coding"), KINDS)
@@ -63,10 +63,10 @@ def test_a_whole_file_is_read_exactly(tmp_path, container, coding):
 
 
 @pytest.mark.parametrize(("container", "coding"), [kind for kind in KINDS if kind[0] not in WITHOUT_LENGTH])
-def test_a_file_cut_to_60_percent_is_refused_in_one_line(tmp_path, container, coding):
+def test_a_file_truncated_to_60_percent_is_refused_in_one_line(tmp_path, container, coding):
     content = written(tmp_path / "a", container, coding)
     (tmp_path / "cut").write_bytes(content[: len(content) * 6 // 10])
-    why = "is no audio file that can be read" if container == "HTK" else "cut short"
+    why = "is not an audio file that can be read" if container == "HTK" else "cut short"
     with pytest.raises(AudioError, match=f"cut: .*{why}") as caught:
         read(tmp_path / "cut")
     assert "\n" not in str(caught.value)
@@ -76,7 +76,7 @@ JOINABLE = [kind for kind in KINDS if kind[0] not in (*WITHOUT_LENGTH, "HTK", "M
 
 
 @pytest.mark.parametrize(("container", "coding"), JOINABLE)
-def test_two_files_joined_are_refused(tmp_path, container, coding):
+def test_two_joined_files_are_refused(tmp_path, container, coding):
     content = written(tmp_path / "a", container, coding)
     (tmp_path / "joined").write_bytes(content + content)
     with pytest.raises(AudioError, match=r"joined: is (several|2) .*joined.*; split it"):
@@ -84,7 +84,7 @@ def test_two_files_joined_are_refused(tmp_path, container, coding):
 
 
 @pytest.mark.parametrize(("container", "coding"), [kind for kind in JOINABLE if kind[0] != "FLAC"])
-def test_bytes_after_the_samples_are_said_and_not_read(tmp_path, container, coding):
+def test_bytes_after_the_samples_give_a_warning_and_are_not_read(tmp_path, container, coding):
     content = written(tmp_path / "a", container, coding)
     expected = read(tmp_path / "a")
     (tmp_path / "more").write_bytes(content + bytes(range(1, 101)))
@@ -93,15 +93,15 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path, container, codi
 
 
 @pytest.mark.parametrize("container", WITHOUT_LENGTH[:3])
-def test_a_header_without_a_length_is_said(tmp_path, container):
+def test_a_header_without_a_length_gives_a_warning(tmp_path, container):
     content = written(tmp_path / "a", container, "PCM_16")
     (tmp_path / "cut").write_bytes(content[:-1000])
-    with pytest.warns(UserWarning, match=f"cut: {container} files do not say how long they are, so that a cut"):
+    with pytest.warns(UserWarning, match=f"cut: {container} files do not give their length, so that truncation"):
         assert len(read(tmp_path / "cut")) == NUM_SAMPLES - 500
 
 
 @pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"APETAGEX" + bytes(60)])
-def test_tags_after_the_samples_are_no_surprise(tmp_path, tag):
+def test_tags_after_the_samples_are_accepted(tmp_path, tag):
     content = written(tmp_path / "a", "WAV", "PCM_16")
     (tmp_path / "tagged").write_bytes(content + tag)
     assert len(read(tmp_path / "tagged")) == NUM_SAMPLES

@@ -19,7 +19,7 @@ def pages(content: bytes) -> list[bytes]:
     return [content[first:end] for first, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def test_all_pages_are_all_samples(tmp_path, content):
+def test_a_file_with_all_pages_is_read_completely(tmp_path, content):
     assert len(pages(content)) > 3
     assert len(read_audio(tmp_path / "whole")) == len(NOISE)
 
@@ -30,19 +30,19 @@ def test_all_pages_are_all_samples(tmp_path, content):
         (lambda found: found[:-1], "is cut short: the page that ends its audio is missing"),
         (lambda found: [*found[:-1], found[-1][:-1]], "is cut short: its last page has [0-9]+ of [0-9]+ bytes"),
         (lambda found: [*found[:-1], found[-1][:20]], "is cut short|is damaged"),
-        (lambda found: [*found[:2], *found[3:]], "is damaged: after page 1 of its audio comes page 3"),
-        (lambda found: [*found[:3], b"junk", *found[3:]], "is damaged: bytes [0-9]+ and on are no Ogg page"),
+        (lambda found: [*found[:2], *found[3:]], "is damaged: page 1 of its audio is followed by page 3"),
+        (lambda found: [*found[:3], b"junk", *found[3:]], "is damaged: the bytes from [0-9]+ on are not an Ogg page"),
         (lambda found: found[2:], "is damaged: it does not begin with the first page"),
         (lambda found: found * 3, "is 3 Ogg files joined, of which only the first can be read"),
     ],
 )
-def test_pages_that_are_missing_or_joined(tmp_path, content, change, message):
+def test_missing_and_joined_pages_are_refused(tmp_path, content, change, message):
     (tmp_path / "a").write_bytes(b"".join(change(pages(content))))
     with pytest.raises(AudioError, match=f"a: {message}"):
         read_audio(tmp_path / "a")
 
 
-def test_audio_side_by_side_is_refused(tmp_path, content):
+def test_parallel_audio_streams_are_refused(tmp_path, content):
     found = pages(content)
     other = [page[:14] + b"zzzz" + page[18:] for page in found]
     both = [found[0], other[0], *(page for pair in zip(found[1:], other[1:], strict=True) for page in pair)]

@@ -26,12 +26,12 @@ def sphere(*changes: str, header: str = "   1024", body: bytes = BODY) -> bytes:
     return f"NIST_1A\n{header}\n{text}end_head\n".encode().ljust(1024) + body
 
 
-def test_a_count_of_0_with_samples_is_unknown(tmp_path):
+def test_a_count_of_0_before_samples_means_unknown(tmp_path):
     (tmp_path / "a").write_bytes(sphere("sample_count -i 0"))
     assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
 
 
-def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
+def test_bytes_after_the_samples_give_a_warning_and_are_not_read(tmp_path):
     (tmp_path / "a").write_bytes(sphere() + b"\1" * 600)
     with pytest.warns(UserWarning, match="a: 600 bytes after its 1000 samples are not read"):
         assert np.array_equal(read_audio(tmp_path / "a"), SAMPLES)
@@ -45,7 +45,7 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
         (sphere("sample_count -i " + "9" * 700), "has sample_count 9{30}... in its SPHERE header"),
         (
             sphere("sample_count -i 999999999999999999"),
-            "its header promises 999999999999999999 samples, 1000 are there",
+            "its header promises 999999999999999999 samples, but it holds 1000",
         ),
         (sphere("sample_n_bytes -i 0"), "has sample_n_bytes 0 in its SPHERE header; it must be 1 to 8"),
         (sphere("sample_n_bytes -i -2"), "has sample_n_bytes -2 in its SPHERE header; it must be 1 to 8"),
@@ -54,14 +54,14 @@ def test_bytes_after_the_samples_are_said_and_not_read(tmp_path):
         (sphere(header="999999999999999"[:7]), "has a SPHERE header of 9999999 bytes; it must be 17 to 1048576"),
         (sphere(header="     -1"), "has a SPHERE header of -1 bytes; it must be 17 to 1048576"),
         (sphere(header="      0"), "has a SPHERE header of 0 bytes; it must be 17 to 1048576"),
-        (sphere(header="    abc"), "is no whole SPHERE file: its header lacks its size"),
+        (sphere(header="    abc"), "is not a whole SPHERE file: its header lacks its size"),
         (sphere() + sphere(), r"is several files joined, .*\(another begins at byte 3024\)"),
         (sphere("sample_count -i 0") + sphere(), r"is several files joined \(another begins at byte 3024\)"),
         (sphere("sample_count -i 0", body=BODY[:-1]), "is cut short: its last sample has 1 of 2 bytes"),
     ],
     ids=range(15),
 )
-def test_absurd_headers_are_one_line_and_little_memory(tmp_path, content, message):
+def test_absurd_headers_are_refused_in_one_line_and_little_memory(tmp_path, content, message):
     (tmp_path / "a").write_bytes(content)
     tracemalloc.start()
     with pytest.raises(AudioError, match=f"a: .*{message}") as caught:

@@ -1,4 +1,4 @@
-"""Containers of audio: the length that a header promises, compared with what is there."""
+"""Audio containers: the length that a header promises, compared with the length of the file."""
 
 from cnn_mellin.audio.containers.headers import bytes_left_over, read_promise
 from cnn_mellin.audio.containers.promise import DamagedAudioError, Promise

@@ -22,11 +22,11 @@ _EXTENSIBLE = 0xFFFE
 _UNCOMPRESSED = (1, 3, 6, 7)  # PCM, IEEE float, A-law, u-law
 _UNCOMPRESSED_AIFC = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 _ONE_BYTE_AIFC = (b"ulaw", b"ULAW", b"alaw", b"ALAW")
-_LONGEST_WALK = 100_000  # chunks; files have a dozen
+_LONGEST_WALK = 100_000  # chunks; a usual file has a dozen
 
 
 def read_riff(read: Reader) -> Promise | None:
-    """The promise of a WAV file: RIFF, RIFX (big-endian) or RF64 (64-bit sizes in a chunk ds64)."""
+    """Promise of a WAV file: RIFF, RIFX (big-endian) or RF64 (64-bit sizes in a chunk ds64)."""
     magic = read(0, 4)
     order = ">" if magic == b"RIFX" else "<"
     frame_bytes, lengths_64 = 0, 0
@@ -41,7 +41,7 @@ def read_riff(read: Reader) -> Promise | None:
 
 
 def _riff_frame_bytes(read: Reader, place: int, num_bytes: int, order: str) -> int:
-    """Bytes of a sample in all channels, 0 where they are compressed."""
+    """Bytes of one sample in all channels, 0 if the samples are compressed."""
     kind, frame_bytes = read.number(place, 2, order), read.number(place + 12, 2, order)
     if kind == _EXTENSIBLE and num_bytes >= 26:
         kind = read.number(place + 24, 2, order)
@@ -69,7 +69,7 @@ def _riff_data(read: Reader, first: int, num_bytes: int, frame_bytes: int, order
 
 
 def read_w64(read: Reader) -> Promise | None:
-    """The promise of a Sony Wave64 file, whose chunks are named by 16 bytes and aligned to 8."""
+    """Promise of a Sony Wave64 file, whose chunks have names of 16 bytes and are aligned to 8 bytes."""
     frame_bytes, place = 0, 40
     for _ in range(_LONGEST_WALK):
         header = read(place, 24)
@@ -102,7 +102,7 @@ def _aligned(num_bytes: int) -> int:
 
 
 def _end_of_w64(read: Reader, place: int) -> int:
-    """Place after the chunks that follow, which all end alike."""
+    """Place after the chunks that follow, whose names all end with the same bytes."""
     for _ in range(_LONGEST_WALK):
         header = read(place, 24)
         num_bytes = int.from_bytes(header[16:], "little")
@@ -113,7 +113,7 @@ def _end_of_w64(read: Reader, place: int) -> int:
 
 
 def read_aiff(read: Reader) -> Promise | None:
-    """The promise of an IFF file: AIFF, AIFC (compressed, or little-endian), 8SVX and 16SV."""
+    """Promise of an IFF file: AIFF, AIFC (compressed, or little-endian), 8SVX and 16SV."""
     kind = read(8, 4)
     counter, data = None, None
     for name, place, num_bytes in _chunks(read, 12, ">"):
@@ -123,7 +123,7 @@ def read_aiff(read: Reader) -> Promise | None:
             return _after_chunks(read, promise_of_bytes("SVX", read.size, place, num_bytes, 1 + (kind == b"16SV")))
         elif name == b"SSND":
             data = place, num_bytes
-            if counter or num_bytes == 0:  # the chunk COMM may stand after the samples, but not where they are endless
+            if counter or num_bytes == 0:  # the chunk COMM may follow the samples, unless they are endless
                 break
     if counter is None or data is None or kind not in (b"AIFF", b"AIFC"):
         return None
@@ -138,7 +138,7 @@ def _aiff_data(read: Reader, place: int, num_bytes: int, counter: int, frame_byt
     offset = read.number(place, 4, ">") if read.size >= place + 4 else 0
     first = place + 8 + offset
     there = read.size - first
-    # SoX writes a count of 0x7f000000 to a pipe, others 0 or what says_unknown knows; the sizes then mean nothing.
+    # SoX writes a count of 0x7f000000 to a pipe, others 0 or a size of says_unknown; the sizes then mean nothing.
     counted = num_frames not in (0, 0x7F000000) and not says_unknown(num_frames)
     if counted or not frame_bytes:
         promised = num_bytes - 8 - offset
@@ -148,7 +148,7 @@ def _aiff_data(read: Reader, place: int, num_bytes: int, counter: int, frame_byt
             promised = num_frames * frame_bytes
         promise = promise_of_bytes("AIFF", read.size, first, max(promised, 0), frame_bytes)
         if frame_bytes and promise.num_frames is not None and promise.num_frames < num_frames:
-            found = f"its header promises {num_frames} samples, {promise.num_frames} are there"
+            found = f"its header promises {num_frames} samples, but it holds {promise.num_frames}"
             raise DamagedAudioError(f"is cut short: {found}; copy it again")
         return _after_chunks(read, promise)
     if there <= 0 or (num_bytes == 8 + offset and _end_of_chunks(read, first, ">") >= read.size):
@@ -167,7 +167,7 @@ def _after_chunks(read: Reader, promise: Promise) -> Promise:
 
 
 def read_caf(read: Reader) -> Promise | None:
-    """The promise of an Apple Core Audio file."""
+    """Promise of an Apple Core Audio file."""
     frame_bytes, place = 0, 8
     for _ in range(_LONGEST_WALK):
         header = read(place, 12)
@@ -178,7 +178,7 @@ def read_caf(read: Reader) -> Promise | None:
             uncompressed = read(place + 20, 4) in (b"lpcm", b"ulaw", b"alaw")
             frame_bytes = read.number(place + 28, 4, ">") if uncompressed else 0
         if name == b"data":
-            first, there = place + 16, read.size - place - 16  # a count of edits stands before the samples
+            first, there = place + 16, read.size - place - 16  # a count of edits precedes the samples
             if num_bytes > 4 and not says_unknown(num_bytes):
                 promise = promise_of_bytes("CAF", read.size, first, num_bytes - 4, frame_bytes)
                 return replace(promise, end=_end_of_caf(read, first + num_bytes - 4))
@@ -205,7 +205,7 @@ def _end_of_caf(read: Reader, place: int) -> int:
 
 
 def _chunks(read: Reader, place: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place of the content and its number of bytes, of each chunk."""
+    """Iterate over chunks: name, place of the content, number of its bytes."""
     for _ in range(_LONGEST_WALK):
         header = read(place, 8)
         if len(header) < 8:
@@ -216,7 +216,7 @@ def _chunks(read: Reader, place: int, order: str) -> Iterator[tuple[bytes, int, 
 
 
 def _end_of_chunks(read: Reader, place: int, order: str) -> int:
-    """Place after the whole chunks that follow; what comes then is no part of the file that the header describes."""
+    """Place after the complete chunks that follow; bytes after them do not belong to the file of this header."""
     for name, first, num_bytes in _chunks(read, place, order):
         if not _is_name(name) or name in (b"RIFF", b"RIFX", b"RF64", b"FORM") or first + num_bytes > read.size:
             break

@@ -1,4 +1,4 @@
-"""Containers whose header has fixed places: AU, AVR, MAT4, MAT5, MPC 2000, VOC, WVE, XI, SDS."""
+"""Containers whose header fields are at fixed places: AU, AVR, MAT4, MAT5, MPC 2000, VOC, WVE, XI, SDS."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cnn_mellin.audio.containers.promise import (
 
 __all__ = ["read_au", "read_avr", "read_mat4", "read_mat5", "read_mpc2k", "read_sds", "read_voc", "read_wve", "read_xi"]
 
-# Encoding of an AU file -> bytes of a sample: u-law, integers of 8 to 32 bits, float, double, A-law.
+# Encoding of an AU file -> bytes per sample: u-law, integers of 8 to 32 bits, float, double, A-law.
 _AU_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 _MAT4_WIDTHS = {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
 _VOC_DATA, _VOC_MORE_DATA, _VOC_NEW_DATA = 1, 2, 9
 
 
 def read_au(read: Reader) -> Promise:
-    """The promise of a Sun or NeXT file, in either byte order."""
+    """Promise of a Sun or NeXT file, in either byte order."""
     order = ">" if read(0, 4) == b".snd" else "<"
     first, promised, encoding, _, channels = (read.number(place, 4, order) for place in range(4, 24, 4))
     frame_bytes = _AU_WIDTHS.get(encoding, 0) * channels
@@ -37,24 +37,24 @@ def read_au(read: Reader) -> Promise:
 
 
 def read_avr(read: Reader) -> Promise:
-    """The promise of an Audio Visual Research file."""
+    """Promise of an Audio Visual Research file."""
     frame_bytes = max(read.number(14, 2, ">") // 8, 1) * (2 if read.number(12, 2, ">") else 1)
     return promise_of_bytes("AVR", read.size, 128, read.number(26, 4, ">") * frame_bytes, frame_bytes)
 
 
 def read_mpc2k(read: Reader) -> Promise:
-    """The promise of an Akai MPC 2000 sample."""
+    """Promise of an Akai MPC 2000 sample."""
     frame_bytes = 4 if read.number(21, 1, "<") else 2
     return promise_of_bytes("MPC2K", read.size, 42, read.number(30, 4, "<") * frame_bytes, frame_bytes)
 
 
 def read_wve(read: Reader) -> Promise:
-    """The promise of a Psion file."""
+    """Promise of a Psion file."""
     return promise_of_bytes("WVE", read.size, 32, read.number(18, 4, ">"), 1)
 
 
 def read_xi(read: Reader) -> Promise:
-    """The promise of a FastTracker 2 instrument of one sample."""
+    """Promise of a FastTracker 2 instrument of one sample."""
     width = 2 if read.number(312, 1, "<") & 16 else 1
     if not read.number(298, 4, "<"):
         return Promise("XI", tells_length=False)
@@ -62,7 +62,7 @@ def read_xi(read: Reader) -> Promise:
 
 
 def read_sds(read: Reader) -> Promise:
-    """The promise of a MIDI sample dump: packets of 127 bytes, 120 of them samples in groups of 7 bits."""
+    """Promise of a MIDI sample dump: packets of 127 bytes, 120 of them samples in groups of 7 bits."""
     bits = read.number(6, 1, "<")
     low, middle, high = (read.number(place, 1, "<") for place in (10, 11, 12))
     num_frames, width = low | middle << 7 | high << 14, max((bits + 6) // 7, 1)
@@ -72,7 +72,7 @@ def read_sds(read: Reader) -> Promise:
 
 
 def read_mat4(read: Reader) -> Promise | None:
-    """The promise of a file of GNU Octave 2.0 or Matlab 4: a sample rate, then samples."""
+    """Promise of a GNU Octave 2.0 or Matlab 4 file: a sample rate, then samples."""
     order = ">" if read(0, 4) == b"\0\0\3\xe8" else "<"
     place = 0
     for _ in range(2):
@@ -83,7 +83,7 @@ def read_mat4(read: Reader) -> Promise | None:
 
 
 def read_mat5(read: Reader) -> Promise | None:
-    """The promise of a file of GNU Octave 2.1 or Matlab 5: the last of its matrices holds the samples."""
+    """Promise of a GNU Octave 2.1 or Matlab 5 file: the last of its matrices holds the samples."""
     order = "<" if read(126, 2) == b"IM" else ">"
     place, last = 128, None
     for _ in range(100):
@@ -94,7 +94,7 @@ def read_mat5(read: Reader) -> Promise | None:
         return None
     rows, columns = read.number(last + 32, 4, order), read.number(last + 36, 4, order)
     name_bytes = read.number(last + 44, 4, order)
-    small = read.number(last + 40, 4, order) >> 16  # a name of up to 4 bytes stands in its own tag
+    small = read.number(last + 40, 4, order) >> 16  # a name of up to 4 bytes is stored in its own tag
     data = last + 48 + (0 if small else _aligned(name_bytes))
     num_bytes = read.number(data + 4, 4, order)
     if not rows * columns:
@@ -107,7 +107,7 @@ def _aligned(num_bytes: int) -> int:
 
 
 def read_voc(read: Reader) -> Promise | None:
-    """The promise of a Creative Voice file of one block of samples; of several, only the first would be read."""
+    """Promise of a Creative Voice file with one block of samples; of several, only the first would be read."""
     place, blocks, promise = read.number(20, 2, "<"), 0, None
     while place < read.size:
         kind = read.number(place, 1, "<")

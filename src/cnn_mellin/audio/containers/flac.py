@@ -1,4 +1,4 @@
-"""FLAC: the number of samples that its first block gives, or its last frame where that block says "unknown"."""
+"""FLAC: the number of samples from the first block, or from the last frame if the first block says "unknown"."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from cnn_mellin.audio.containers.promise import DamagedAudioError, Promise, Read
 
 __all__ = ["read_flac"]
 
-# Header of a stream: its mark, then the block STREAMINFO of 34 bytes (with the bit that it is the last block, or not).
+# Header of a stream: its magic, then the block STREAMINFO of 34 bytes (with and without the last-block bit).
 _STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-_STREAMINFO = 8  # place of the block's content after the mark
-_COUNT = _STREAMINFO + 13  # place of the byte whose lower half begins the 36 bits of the number of samples
+_STREAMINFO = 8  # place of the block's content after the magic
+_COUNT = _STREAMINFO + 13  # place of the byte whose lower half starts the 36-bit number of samples
 _LONGEST_FRAME = 1 << 21  # bytes searched for the last frame: 65535 samples of 8 channels fit twice
 _TAG_BYTES = 128  # ID3v1, which some programs append
 
 
 def read_flac(read: Reader, start: int = 0) -> Promise | None:
-    """The promise of a FLAC file.
+    """Promise of a FLAC file.
 
     Args:
-        read: of the file.
-        start: place of its mark, after tags.
+        read: reader of the file.
+        start: place of the magic, after tags.
 
     Raises:
-        DamagedAudioError: several files are joined, or the length is unknown and the end is no whole frame.
+        DamagedAudioError: several files are joined, or the length is unknown and the last frame incomplete.
     """
     if read(start, 8) not in _STARTS:
         return None
@@ -48,7 +48,7 @@ def _refuse_joined(read: Reader, start: int) -> None:
 
 
 def _frames_by_the_last(read: Reader, start: int) -> int:
-    """Samples per channel up to the end of the last frame, whose header counts those before it."""
+    """Samples per channel up to the end of the last frame, whose header counts the preceding ones."""
     end = read.size - _TAG_BYTES if read(read.size - _TAG_BYTES, 3) == b"TAG" else read.size
     least, most = read.number(start + _STREAMINFO, 2, ">"), read.number(start + _STREAMINFO + 2, 2, ">")
     first = _first_frame(read, start)
@@ -61,7 +61,9 @@ def _frames_by_the_last(read: Reader, start: int) -> int:
             return count
     if first >= end:
         return 0
-    raise DamagedAudioError("is cut short: it does not end with a whole FLAC frame, and gives no length; copy it again")
+    raise DamagedAudioError(
+        "is cut short: it does not end with a whole FLAC frame, and its header gives no length; copy it again"
+    )
 
 
 def _first_frame(read: Reader, start: int) -> int:
@@ -74,15 +76,15 @@ def _first_frame(read: Reader, start: int) -> int:
 
 
 def _frames_up_to(frame: bytes, block_size: int) -> int | None:
-    """Samples up to the end of a frame that is whole, or None for other bytes.
+    """Samples up to the end of a complete frame, or None for other bytes.
 
     Args:
         frame: bytes up to the end of the file.
-        block_size: samples in a frame but the last, where all are as long; else 0.
+        block_size: samples per frame (the last one excepted) if all frames are equally long, else 0.
     """
     if len(frame) < 9 or frame[1] & 0xFE != 0xF8 or frame[2] >> 4 == 0 or frame[2] & 15 == 15 or frame[3] & 1:
         return None
-    number_bytes = 8 - (frame[4] ^ 0xFF).bit_length() or 1  # as many as a number in UTF-8 has leading ones
+    number_bytes = 8 - (frame[4] ^ 0xFF).bit_length() or 1  # as in UTF-8, the number of leading ones
     number = frame[4] & (0x7F if number_bytes == 1 else 0x7F >> number_bytes)
     for byte in frame[5 : 4 + number_bytes]:
         number = number << 6 | byte & 0x3F
@@ -104,7 +106,7 @@ def _frames_up_to(frame: bytes, block_size: int) -> int | None:
 
 
 def _remainder(content: bytes, polynomial: int, bits: int) -> int:
-    """Cyclic redundancy check, highest bit first, from zero."""
+    """Cyclic redundancy check, highest bit first, initial value zero."""
     table = _tables.get(bits)
     if table is None:
         table = _tables[bits] = [_shifted(byte << bits - 8, polynomial, bits) for byte in range(256)]

@@ -1,4 +1,4 @@
-"""The reader of each container, by the bytes that a file begins with."""
+"""Choice of the container reader by the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _READERS: dict[bytes, Callable[[Reader], Promise | None]] = {
     b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": read_mat4,
     b"MATLAB 5.0 MAT-file": read_mat5,
 }
-# Formats whose header has no field for the length.
+# Formats whose header does not give the length.
 _WITHOUT_LENGTH = {
     b"\x64\xa3": "IRCAM",
     b"\x00\x02\xa3\x64": "IRCAM",
@@ -53,18 +53,18 @@ _WITHOUT_LENGTH = {
     b"fap ": "PAF",
     b"PVF1": "PVF",
 }
-_ALIGNMENT = 8  # the widest of padding: W64's
+_ALIGNMENT = 8  # widest padding: that of W64
 _IGNORED_AT_THE_END = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 
 
 def read_promise(read: Reader) -> Promise | None:
-    """The length that a file's header promises, compared with what is there.
+    """Read the length that a header promises, and compare it with the file.
 
     Args:
-        read: of the file.
+        read: reader of the file.
 
     Returns:
-        None for a file that begins like none that is known here; the audio library may still know it.
+        The promise, or None for an unknown container; the audio library may still know it.
 
     Raises:
         DamagedAudioError: the file is shorter than its header says, or several files joined.
@@ -88,7 +88,7 @@ def read_promise(read: Reader) -> Promise | None:
 
 
 def bytes_left_over(read: Reader, promise: Promise) -> int:
-    """Bytes after the recording that are neither tags nor padding."""
+    """Number of bytes after the recording that are neither tags nor padding."""
     if promise.end is None or read.size - promise.end <= 1:
         return 0
     rest = read(promise.end, 11)

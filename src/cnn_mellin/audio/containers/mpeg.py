@@ -1,4 +1,4 @@
-"""MPEG audio (MP3 and its elder layers): frames, which a first one may count."""
+"""MPEG audio (MP3 and the older layers): frames, whose number the first frame may give."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cnn_mellin.audio.containers.promise import DamagedAudioError, Promise, Read
 
 __all__ = ["frame_at", "read_mpeg", "tag_bytes"]
 
-# Thousands of bits a second by index, for MPEG 1 (layers 1 to 3) and MPEG 2 and 2.5 (layer 1; layers 2 and 3).
+# Bit rates in kbit/s by index, for MPEG 1 (layers 1 to 3) and MPEG 2 and 2.5 (layer 1; layers 2 and 3).
 _RATES_1 = (
     (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -19,13 +19,12 @@ _RATES_2 = (
 _SAMPLE_RATES = (44100, 48000, 32000)
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 _KINDS = (b"Xing", b"Info")
-_INFO_BYTES = (
-    156  # of a whole counting frame, its table of places and its encoder's name; smaller ones are not believed
-)
+# Bytes of a complete counting frame, with its table of places and encoder's name; decoders ignore smaller ones.
+_INFO_BYTES = 156
 
 
 def tag_bytes(read: Reader, place: int) -> int:
-    """Bytes of the ID3v2 tag at a place, 0 where there is none."""
+    """Bytes of the ID3v2 tag at a place, 0 if there is none."""
     header = read(place, 10)
     if header[:3] != b"ID3" or len(header) < 10 or any(byte & 0x80 for byte in header[6:]):
         return 0
@@ -34,7 +33,7 @@ def tag_bytes(read: Reader, place: int) -> int:
 
 
 def frame_at(header: bytes) -> tuple[int, int, int, int] | None:
-    """Bytes, samples, layer and bytes of side information of the frame that a header begins, or None.
+    """Bytes, samples, layer and bytes of side information of the frame with a header, or None.
 
     >>> frame_at(bytes.fromhex("fff338c4"))
     (108, 576, 3, 9)
@@ -57,14 +56,14 @@ def frame_at(header: bytes) -> tuple[int, int, int, int] | None:
 
 
 def read_mpeg(read: Reader, start: int = 0) -> Promise | None:
-    """The promise of an MPEG audio file: as many frames as its first one counts, the last one whole.
+    """Promise of an MPEG audio file: as many frames as the first one says, the last one complete.
 
     Args:
-        read: of the file.
+        read: reader of the file.
         start: place of the first frame, after tags.
 
     Raises:
-        DamagedAudioError: fewer or more frames are there, the last one is cut, or other bytes stand between frames.
+        DamagedAudioError: the file has fewer or more frames, the last one is incomplete, or other bytes lie between.
     """
     found = frame_at(read(start, 4))
     if found is None:
@@ -80,20 +79,22 @@ def read_mpeg(read: Reader, start: int = 0) -> Promise | None:
     if promised is not None:
         whole = promised_bytes is not None and end - start >= promised_bytes
         if num_frames < promised and not whole:
-            why = f"its header promises {promised} frames, {num_frames} are there"
+            why = f"its header promises {promised} frames, but it holds {num_frames}"
             raise DamagedAudioError(f"is cut short: {why}; copy it again")
         if num_frames > promised + 1:
-            why = f"its header promises {promised} frames, {num_frames} are there"
-            raise DamagedAudioError(f"has more than it says ({why}): files joined? Split it, or join their samples")
+            why = f"its header promises {promised} frames, but it holds {num_frames}"
+            raise DamagedAudioError(
+                f"has more frames than it says ({why}): several files joined? Split it, or join their samples"
+            )
         return Promise("MPEG", None, end)
     if counts is None and end - start < num_frames * (frame_bytes - 1):
-        # The library guesses a length by the first frame's bit rate, and reads no further, where later ones are lower.
+        # The library would estimate the length from the first frame's bit rate, and stop early if later ones are lower.
         return Promise("MPEG", None, end, prefix=_counting_frame(read(start, 4), num_frames, side), first=start)
     return Promise("MPEG", num_frames * samples if counts is None else None, end)
 
 
 def _walk(read: Reader, place: int) -> tuple[int, int]:
-    """Number of frames from a place on, and the place after the last of them."""
+    """Number of frames from a place on, and the place after the last one."""
     num_frames = 0
     while place < read.size:
         header = read(place, 4)
@@ -113,7 +114,7 @@ def _walk(read: Reader, place: int) -> tuple[int, int]:
 
 
 def _refuse_what_follows(read: Reader, place: int) -> None:
-    """Refuse bytes between frames; tags and padding at the end may stay."""
+    """Refuse other bytes between frames; tags and padding at the end are allowed."""
     after = place
     while step := tag_bytes(read, after) or _end_tag_bytes(read, after):
         after += step
@@ -122,11 +123,11 @@ def _refuse_what_follows(read: Reader, place: int) -> None:
         if content[at] == 0xFF and _frames_follow(read, after + at):
             if after > place:
                 raise DamagedAudioError("is several MP3 files joined; split it, or join their samples")
-            raise DamagedAudioError(f"is damaged: bytes {place} to {after + at} are no MPEG frame; copy it again")
+            raise DamagedAudioError(f"is damaged: bytes {place} to {after + at} are not an MPEG frame; copy it again")
 
 
 def _frames_follow(read: Reader, place: int) -> bool:
-    """True where three frames follow each other, which other bytes do not look like by chance."""
+    """Return True if three frames follow each other: other bytes do not look like that by chance."""
     for _ in range(3):
         found = frame_at(read(place, 4))
         if found is None:
@@ -136,7 +137,7 @@ def _frames_follow(read: Reader, place: int) -> bool:
 
 
 def _end_tag_bytes(read: Reader, place: int) -> int:
-    """Bytes of a tag that stands at the end of files (ID3v1, APE), 0 where there is none."""
+    """Bytes of a tag that ends a file (ID3v1, APE), 0 if there is none."""
     head = read(place, 16)
     if head.startswith(b"TAG"):
         return 128
@@ -148,7 +149,7 @@ def _is_tag(read: Reader, place: int) -> bool:
 
 
 def _counts(read: Reader, start: int, side: int) -> tuple[int | None, int | None] | None:
-    """Frames and bytes that a first frame of no samples counts (Xing, Info or VBRI); None for a common frame."""
+    """Numbers of frames and bytes in a counting frame (Xing, Info, VBRI); None for an ordinary frame."""
     place = start + 4 + side
     if read(place, 4) in _KINDS:
         flags = read.number(place + 4, 4, ">")
@@ -161,7 +162,7 @@ def _counts(read: Reader, start: int, side: int) -> tuple[int | None, int | None
 
 
 def _counting_frame(header: bytes, num_frames: int, side: int) -> bytes:
-    """A frame of no samples that counts those that follow."""
+    """Make a counting frame without samples that gives the number of the following frames."""
     for rate_index in range(1, 15):
         own = bytes((header[0], header[1] | 1, rate_index << 4 | header[2] & 0x0C, header[3]))
         found = frame_at(own)

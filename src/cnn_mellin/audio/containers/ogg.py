@@ -1,4 +1,4 @@
-"""Ogg: pages in order, from those that begin a stream to the one that ends it."""
+"""Ogg: pages in order, from the first to the last page of a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 
 @dataclass
 class _Stream:
-    """Pages of one serial number seen so far: the next one's number, and whether the last was there."""
+    """State of one stream: the number of its next page, and whether its last page has been read."""
 
     audio: bool
     next_page: int
@@ -22,14 +22,14 @@ class _Stream:
 
 
 def read_ogg(read: Reader) -> Promise:
-    """The promise of an Ogg file: pages of one audio stream without a gap, up to the one marked as the last.
+    """Promise of an Ogg file: the pages of one audio stream without a gap, up to the page marked as the last.
 
     Args:
-        read: of the file.
+        read: reader of the file.
 
     Raises:
-        DamagedAudioError: a page is missing or cut; or the file holds several audio streams, one after another or side
-            by side.
+        DamagedAudioError: a page is missing or incomplete; or the file holds several audio streams, in sequence or in
+            parallel.
     """
     streams: dict[int, _Stream] = {}
     place, num_chained, in_data = 0, 0, False
@@ -53,21 +53,25 @@ def read_ogg(read: Reader) -> Promise:
         else:
             stream = streams[key]
             if stream.audio and page != stream.next_page:
-                found = f"after page {stream.next_page - 1} of its audio comes page {page}"
+                found = f"page {stream.next_page - 1} of its audio is followed by page {page}"
                 raise DamagedAudioError(f"is damaged: {found}; copy it again")
             stream.next_page, stream.ended, in_data = page + 1, bool(kind & _LAST), True
         place += page_bytes
     if read.size - place >= 4 and _page_after(read, place):
-        raise DamagedAudioError(f"is damaged: bytes {place} and on are no Ogg page, but pages follow; copy it again")
+        raise DamagedAudioError(
+            f"is damaged: the bytes from {place} on are not an Ogg page, but pages follow; copy it again"
+        )
     if num_chained:
         why = f"is {num_chained + 1} Ogg files joined, of which only the first can be read"
         raise DamagedAudioError(f"{why}; split it, or join their samples")
     audible = [stream for stream in streams.values() if stream.audio]
     if len(audible) > 1:
-        raise DamagedAudioError(f"holds {len(audible)} audio streams, of which only one can be read; write them apart")
+        raise DamagedAudioError(
+            f"holds {len(audible)} audio streams, of which only one can be read; write each to its own file"
+        )
     if any(not stream.ended for stream in audible):
         raise DamagedAudioError(
-            "is cut short: the page that ends its audio is missing; copy it again, or encode it anew"
+            "is cut short: the page that ends its audio is missing; copy it again, or encode it again"
         )
     return Promise("Ogg", None, place)
 
