@@ -113,7 +113,7 @@ def test_changed_settings_are_trained_anew_and_nothing_else(undisturbed, tmp_pat
     capsys.readouterr()
     assert main(["demo", str(folder), *SMALL, "--epochs", "2"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("begun anew, as what it is made from has changed") == 4
+    assert printed.count("restarts, as its inputs have changed") == 4
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == features
     for history in folder.glob("models/*/*/history.csv"):
         assert len(history.read_text().splitlines()) == 3

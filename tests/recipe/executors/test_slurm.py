@@ -40,7 +40,7 @@ def records(tmp_path) -> StepRecords:
 
 def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
     machine = SlurmMachine(records.folder, poll_s=0.3)
-    runner = StepRunner(records, machine, say=lambda _line: None)
+    runner = StepRunner(records, machine)
     good = step("good", "--print-ini", stdout="out.ini", products=("out.ini",))
     runner.run(good)
     assert "window_size" in (records.folder / "out.ini").read_text()
@@ -50,7 +50,7 @@ def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
 
 
 def test_steps_that_are_ready_together_are_tasks_of_one_array(slurm, records):
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
     steps = [step(f"s{i}", "data", "info", f"nowhere{i}") for i in range(3)]
     steps.append(step("other", "--print-ini", stdout="out.ini", products=("out.ini",)))
 
@@ -101,7 +101,7 @@ def test_without_arrays_each_step_is_a_job(slurm, records):
 @pytest.mark.timeout(60)
 def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
     machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
-    runner = StepRunner(records, machine, say=lambda _line: None)
+    runner = StepRunner(records, machine)
     pid = os.fork()
     if pid == 0:
         for _ in range(600):
@@ -124,7 +124,7 @@ def test_a_training_told_to_stop_is_submitted_again_and_goes_on(slurm, small_cor
     (records.folder / "a.ini").write_text(start.read_text().replace("num_epochs = 8", "num_epochs = 30"))
     data = "data/fbank-81-10ms"
     train = ("--read-ini", "a.ini", "train", f"{data}/train", f"{data}/dev", "model", "--seed", "1")
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
     pid = os.fork()
     if pid == 0:
         for _ in range(1000):
@@ -210,7 +210,7 @@ class Running:
     def __init__(self, fake_slurm, records: StepRecords, *options: str) -> None:
         self.fake, self.records = fake_slurm, records
         self.machine = SlurmMachine(records.folder, options, poll_s=0.01)
-        self.runner = StepRunner(records, self.machine, say=lambda _line: None)
+        self.runner = StepRunner(records, self.machine)
         self.step = step("a", "--print-ini")
         self._threads = ThreadPoolExecutor(1)
         self.ended = self._threads.submit(self.runner.run, self.step)
@@ -295,9 +295,12 @@ def test_nothing_is_concluded_while_squeue_fails(fake_slurm, start, records):
     ("state", "why"),
     [
         ("CANCELLED", "a: it was killed or cancelled: slurmstepd: error"),
-        ("TIMEOUT", r"a: it was killed or cancelled \(Slurm says TIMEOUT of job 101\): slurmstepd: error"),
-        ("OUT_OF_MEMORY", r"a: it was killed or cancelled \(Slurm says OUT_OF_MEMORY of job 101\): slurmstepd: error"),
-        ("FAILED", r"a: it was killed or cancelled \(Slurm says FAILED of job 101\): slurmstepd: error"),
+        ("TIMEOUT", r"a: it was killed or cancelled \(Slurm reports TIMEOUT for job 101\): slurmstepd: error"),
+        (
+            "OUT_OF_MEMORY",
+            r"a: it was killed or cancelled \(Slurm reports OUT_OF_MEMORY for job 101\): slurmstepd: error",
+        ),
+        ("FAILED", r"a: it was killed or cancelled \(Slurm reports FAILED for job 101\): slurmstepd: error"),
         ("", r"a: it was killed or cancelled \(squeue does not list job 101\): slurmstepd: error"),
     ],
 )
@@ -318,7 +321,7 @@ def test_a_job_that_squeue_does_not_list_yet_is_given_more_time(fake_slurm, star
     assert running.waits
     running.queue("RUNNING")
     fake_slurm.says("queue", "")
-    with pytest.raises(StepFailed, match=r"squeue does not list job 101\): it said nothing"):
+    with pytest.raises(StepFailed, match=r"squeue does not list job 101\): its log is empty"):
         running.result()
 
 
@@ -330,7 +333,7 @@ def test_accounts_are_believed_where_squeue_does_not_list_a_job(fake_slurm, star
     time.sleep(0.3)
     assert running.waits
     fake_slurm.says("accounts", f"101|NODE_FAIL|a-{job_suffix(records.folder)}\n")
-    with pytest.raises(StepFailed, match="Slurm says NODE_FAIL of job 101"):
+    with pytest.raises(StepFailed, match="Slurm reports NODE_FAIL for job 101"):
         running.result()
 
 
@@ -357,7 +360,7 @@ def test_a_failed_process_has_failed_once_its_job_has_left(fake_slurm, start, re
     running.queue("RUNNING")
     running.ends(2)
     fake_slurm.says("queue", f"101|FAILED|a-{job_suffix(records.folder)}\n")
-    with pytest.raises(StepFailed, match="a: ended with status 2: it said nothing"):
+    with pytest.raises(StepFailed, match="a: ended with status 2: its log is empty"):
         running.result()
 
 

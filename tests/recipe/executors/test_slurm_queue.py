@@ -141,7 +141,10 @@ def test_where_squeue_fails_for_long_the_reason_is_told(fake_slurm, monkeypatch,
     monkeypatch.setattr(slurm_queue, "_WARN_AFTER_S", 0.0)
     asked = queue()
     assert asked.look().silent
-    assert "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs go on" in caplog.text
+    assert (
+        "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs keep running"
+        in caplog.text
+    )
     monkeypatch.setattr(slurm_queue, "_PATIENCE_S", 0.0)
     with pytest.raises(UserError, match="squeue has failed for 0 s: .*Socket timed out; run the same command again"):
         asked.answered()
