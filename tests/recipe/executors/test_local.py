@@ -106,10 +106,11 @@ def test_the_process_reads_from_a_pipe_that_closes_with_the_recipe(records, tmp_
 import os, sys
 from pathlib import Path
 
+from cnn_mellin.recipe.executors.local import LocalMachine
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
 sys.executable = {str(tmp_path / "python")!r}
-local.LocalMachine().run(Step("a", "train", ()), StepRecords(Path({str(tmp_path)!r})), {{}})
+LocalMachine().run(Step("a", "train", ()), StepRecords(Path({str(tmp_path)!r})), {{}})
 """
     FakeModule(tmp_path).does(
         f"echo $$ > {tmp_path}/number; mv {tmp_path}/number {tmp_path}/pid; cat; touch {tmp_path}/ended"
