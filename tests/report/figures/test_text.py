@@ -44,9 +44,9 @@ def results(folder: Path, name: str) -> None:
 
 
 def histories(folder: Path, name: str) -> None:
-    from cnn_mellin.report.search_section import _draw_histories
+    from cnn_mellin.report.figures.study import draw_histories
 
-    (folder / "a.svg").write_bytes(_draw_histories({name: [(0, 20.0), (1, 10.0)]}))
+    (folder / "a.svg").write_bytes(draw_histories({name: [(0, 20.0), (1, 10.0)]}))
 
 
 def curves(folder: Path, name: str) -> None:
@@ -104,7 +104,7 @@ def test_what_the_font_lacks_is_said_once(tmp_path, caplog):
         figure.suptitle("日本日")
         figure.text(0, 0, "日")
         figure.savefig(tmp_path / "a.png")
-    assert caplog.messages == ["the font of pictures lacks 2 characters, drawn as boxes: U+65E5, U+672C"]
+    assert caplog.messages == ["the font of figures lacks 2 characters, which are shown as boxes: U+65E5, U+672C"]
 
 
 def test_other_warnings_are_kept():

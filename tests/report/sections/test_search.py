@@ -2,7 +2,7 @@ import pytest
 
 from cnn_mellin.config import Settings
 from cnn_mellin.report.report_page import Page
-from cnn_mellin.report.search_section import search_section
+from cnn_mellin.report.sections.search import search_section
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
