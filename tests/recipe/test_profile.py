@@ -5,7 +5,7 @@ from cnn_mellin.recipe.executors.local import LocalMachine
 from cnn_mellin.recipe.profile import read_profile
 
 
-def test_the_local_profile_runs_a_step_a_core(tmp_path):
+def test_the_local_profile_runs_one_step_per_core(tmp_path):
     profile = read_profile("local")
     assert profile.num_jobs(3) == 3
     assert isinstance(profile.machine(tmp_path, "cpu"), LocalMachine)

@@ -45,7 +45,7 @@ def test_more_seeds_leave_the_steps_of_the_first_as_they_were(tmp_path):
     assert len(many) - len(few) == 2 * 2 * 5
 
 
-def test_options_are_kept_as_they_are(tmp_path):
+def test_options_are_read_as_they_were_written(tmp_path):
     given = options(tmp_path, lm_weights=(0.5,))
     write_options(tmp_path, given)
     assert read_options(tmp_path) == given

@@ -1,4 +1,4 @@
-"""Waiting, running, done, failed and finished are told apart, and only work is counted as time."""
+"""Status distinguishes waiting, running, done and failed steps, and counts only the time of work."""
 
 import re
 import time
@@ -57,7 +57,7 @@ def table(text: str) -> dict[str, str]:
     return {line.split()[0]: " ".join(line.split()[1:]) for line in text.split("\n\n")[1].splitlines()}
 
 
-def test_a_job_that_waits_is_not_running_and_counts_no_time(records, fake_slurm):
+def test_a_waiting_job_is_not_running_and_counts_no_time(records, fake_slurm):
     suffix = job_suffix(records.folder)
     name = "train-lcorr-fbank-81-10ms-seed1"
     job = {"machine": "slurm", "began": time.time() - 7200, "cluster": "east"}
@@ -81,7 +81,7 @@ def test_a_job_that_waits_is_not_running_and_counts_no_time(records, fake_slurm)
     assert table(recipe_status(records.folder))["train"] == "- 1 - - - -"
 
 
-def test_a_finished_recipe_is_finished_and_its_work_told(records):
+def test_a_finished_recipe_shows_its_time_of_work(records):
     from cnn_mellin.recipe.options import read_options
 
     steps = plan_recipe(read_options(records.folder))

@@ -37,11 +37,11 @@ def records(tmp_path) -> StepRecords:
 )
 def test_a_damaged_record_is_named_with_its_remedy(records, kind, content, why):
     records.path("prep", kind).write_bytes(content)
-    with pytest.raises(DataError, match=re.escape(why)) as told:
+    with pytest.raises(DataError, match=re.escape(why)) as caught:
         records.read("prep", kind)
-    said = str(told.value)
-    assert said.startswith(f"{records.path('prep', kind)}:")
-    assert "; delete it and run the recipe's command again, which repeats the step" in said
+    message = str(caught.value)
+    assert message.startswith(f"{records.path('prep', kind)}:")
+    assert "; delete it and run the recipe's command again, which repeats the step" in message
 
 
 def test_a_record_may_begin_with_a_byte_order_mark_or_be_missing(records):
@@ -50,7 +50,7 @@ def test_a_record_may_begin_with_a_byte_order_mark_or_be_missing(records):
     assert records.read("prep", "exit") == {"status": 0}
 
 
-def test_the_seconds_of_work_are_kept_and_change_nothing_else(records):
+def test_seconds_of_work_are_recorded_and_change_nothing_else(records):
     step = Step("prep", "prep", ("prep",), products=("a",))
     (records.folder / "a").write_text("x")
     assert records.finish(step, 7.5) == []

@@ -40,7 +40,7 @@ def test_only_the_end_of_a_long_log_is_read_and_no_control_character_shown(recor
     assert last_lines(records.log("a"), 2) == "red  \ufffd\n20%"
 
 
-def test_the_reason_is_in_what_the_recipe_says(records):
+def test_the_reason_is_part_of_the_error(records):
     runner = StepRunner(records, LocalMachine())
     step = Step("a", "train", ("--read-ini", "nowhere.ini", "--print-ini"), stdout="a.run1", products=("a.run1",))
     with pytest.raises(StepFailed, match="a: ended with status 2: cnn-mellin: nowhere.ini: "):
@@ -71,14 +71,14 @@ def test_a_killed_process_is_named_by_its_signal(records, monkeypatch):
 
 
 class Waiting(LocalMachine):
-    """Stands for a cluster on which a job waits an hour and works for two seconds, once told to stop on its way."""
+    """Stands for a cluster on which a job waits an hour, works for two seconds, and is interrupted once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.statuses = [75, 0]
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
-        """End at once."""
+        """End immediately."""
         records.write(step.name, "start", {"began": 3600.0})
         records.write(step.name, "exit", {"status": self.statuses.pop(0), "seconds": 2.0})
         return None
@@ -101,7 +101,7 @@ class Making(LocalMachine):
         self.jobs: list[dict[str, Any]] = []
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
-        """End at once, with the next status; None stands for a process that was killed."""
+        """End immediately with the next status; None stands for a process that was killed."""
         self.jobs.append(job)
         status = self.statuses.pop(0)
         for product in self.products:
@@ -210,7 +210,7 @@ def test_only_the_folders_of_files_that_a_command_is_given_are_created(records):
     assert not (records.folder / "speed").exists()
 
 
-def test_what_a_machine_refuses_and_a_damaged_record_are_failed_steps(records):
+def test_a_refused_submission_and_a_damaged_record_are_failed_steps(records):
     class Refusing(LocalMachine):
         def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
             raise UserError("sbatch refused it")
@@ -224,7 +224,7 @@ def test_what_a_machine_refuses_and_a_damaged_record_are_failed_steps(records):
     assert list(runner.failed) == ["a", "b"]
 
 
-def test_a_folder_that_the_recipe_did_not_begin_is_not_deleted(tmp_path):
+def test_a_folder_that_the_recipe_did_not_create_is_not_deleted(tmp_path):
     model = tmp_path / "models" / "lcorr"
     model.mkdir(parents=True)
     (model / "model.json").write_text("precious")
@@ -239,7 +239,7 @@ def test_a_folder_that_the_recipe_did_not_begin_is_not_deleted(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["begun", "made"])
-def test_what_an_earlier_run_began_from_something_else_is_deleted(tmp_path, kind):
+def test_results_of_other_inputs_are_deleted(tmp_path, kind):
     (tmp_path / "models" / "lcorr").mkdir(parents=True)
     (tmp_path / "logs").mkdir()
     records = StepRecords(tmp_path)

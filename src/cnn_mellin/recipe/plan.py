@@ -175,8 +175,9 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         heavy=True,
     )
     steps, sizes = [train], options.sizes
-    settings = [f"beam{width}-lm{beta:g}" for width in sizes.beam_widths for beta in sizes.lm_betas]
-    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *(f"{beta:g}" for beta in sizes.lm_betas))
+    settings = [f"beam{width}-lm{lm_weight:g}" for width in sizes.beam_widths for lm_weight in sizes.lm_betas]
+    lm_weights = [f"{lm_weight:g}" for lm_weight in sizes.lm_betas]
+    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *lm_weights)
     greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
     single = len(settings) == 1
     untrained = ("untrained", f"{data}/test", f"untrained/{model}-{name}.trn", ("--epoch", "0"))

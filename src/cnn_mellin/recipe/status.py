@@ -15,7 +15,7 @@ from cnn_mellin.recipe.executors.slurm_queue import ENDED_STATES, WAITING_STATES
 from cnn_mellin.recipe.options import read_options
 from cnn_mellin.recipe.plan import plan_recipe
 from cnn_mellin.recipe.step import STAGES, Step
-from cnn_mellin.recipe.step_records import GO_ON_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 from cnn_mellin.recipe.step_run import last_lines
 
 __all__ = ["recipe_status", "step_state"]
@@ -137,7 +137,7 @@ def _ended_state(step: Step, records: StepRecords, status: int, queue_state: str
     """State of a step whose process has ended, before the recipe has recorded the end."""
     if going:
         return "running"
-    if status == GO_ON_STATUS:
+    if status == RESUME_STATUS:
         return "waiting" if queue_state in WAITING_STATES else "left"
     if status == 0 and all((records.folder / product).exists() for product in step.products):
         return "done"

@@ -15,9 +15,9 @@ from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.recipe.step import Step
 
-__all__ = ["GO_ON_STATUS", "StepRecords"]
+__all__ = ["RESUME_STATUS", "StepRecords"]
 
-GO_ON_STATUS = 75
+RESUME_STATUS = 75
 """Exit status of a command that was told to stop, and has saved what it needs to resume."""
 
 _SHAPES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from typing import NoReturn
 from cnn_mellin.errors import UserError
 from cnn_mellin.recipe.executors.local import LocalMachine, Machine, StepLeft
 from cnn_mellin.recipe.step import Step
-from cnn_mellin.recipe.step_records import GO_ON_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 
 __all__ = ["StepFailed", "StepRunner", "failure_line", "last_lines"]
 
@@ -90,7 +90,7 @@ class StepRunner:
                 (records.folder / product).parent.mkdir(parents=True, exist_ok=True)
         attempts, seconds = 0, self._worked(step)
         why: str | None = None
-        while status in (None, GO_ON_STATUS) and attempts < _MOST_ATTEMPTS:
+        while status in (None, RESUME_STATUS) and attempts < _MOST_ATTEMPTS:
             seconds = 0.0 if attempts == 0 else seconds
             attempts += 1
             try:

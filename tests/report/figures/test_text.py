@@ -78,7 +78,7 @@ def transcription(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 @pytest.mark.parametrize("draw", [confusions, results, histories, curves, utterance, transcription])
-def test_every_picture_draws_any_name(tmp_path, draw, name):
+def test_every_figure_shows_any_name(tmp_path, draw, name):
     if draw is utterance and "\udcff" in name:
         name = name.replace("\udcff", "")  # data directories hold UTF-8
     draw(tmp_path, name)
@@ -87,7 +87,7 @@ def test_every_picture_draws_any_name(tmp_path, draw, name):
     assert all(path.stat().st_size > 1000 for path in drawn)
 
 
-def test_a_dollar_is_a_dollar_whatever_the_user_has_set():
+def test_a_dollar_sign_is_literal_whatever_the_user_has_set():
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"text.usetex": True, "text.parse_math": True}), drawing():
@@ -96,7 +96,7 @@ def test_a_dollar_is_a_dollar_whatever_the_user_has_set():
         assert not text.get_parse_math()
 
 
-def test_what_the_font_lacks_is_said_once(tmp_path, caplog):
+def test_characters_that_the_font_lacks_are_one_warning(tmp_path, caplog):
     from matplotlib.figure import Figure
 
     with caplog.at_level(logging.WARNING), drawing():

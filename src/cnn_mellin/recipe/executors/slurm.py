@@ -29,7 +29,7 @@ from cnn_mellin.recipe.executors.slurm_queue import (
 )
 from cnn_mellin.recipe.gathered import Gathered
 from cnn_mellin.recipe.step import Step
-from cnn_mellin.recipe.step_records import GO_ON_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 
 __all__ = ["SlurmMachine"]
 
@@ -139,8 +139,8 @@ class SlurmMachine:
                 ended_at = gone_at = float("inf")
             elif ended is not None:
                 ended_at = min(ended_at, now)
-                told_to_stop = ended["status"] == GO_ON_STATUS
-                if state not in _LEAVING or not (told_to_stop or now - ended_at < _FILE_SYSTEM_S):
+                interrupted = ended["status"] == RESUME_STATUS
+                if state not in _LEAVING or not (interrupted or now - ended_at < _FILE_SYSTEM_S):
                     return None
             elif state is None or (state and state not in ENDED_STATES):
                 gone_at = float("inf")

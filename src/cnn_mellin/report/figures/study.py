@@ -69,21 +69,21 @@ def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], 
         _parallel(dimensions, done),
         f"One line per completed trial; the best {_BEST_FRACTION:.0%} are dark.",
     )
-    drawn = Section("Pictures")
+    figures = Section("Pictures")
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, (figure, caption) in pictures.items():
         content = _as_png(figure)
         with atomic_file(out_dir / f"{name}.png", "wb") as file:
             file.write(content)
-        drawn.picture(content, caption, kind="png")
+        figures.picture(content, caption, kind="png")
     settings = Section("Best settings")
     settings.table(["setting", "value"], [[name, _shown(value)] for name, value in best.params.items()])
     page = Page(
         study_name,
         f"{len(trials)} trials, {len(done)} completed",
         [f"The lowest dev PER is {best.value:.2f} %, of trial {best.number}."],
-        [drawn, section, settings],
+        [figures, section, settings],
     )
     with atomic_file(out_dir / "index.html") as file:
         file.write(page.html())
