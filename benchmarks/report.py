@@ -1,4 +1,4 @@
-"""The page that benchmarks write their results to."""
+"""Page to which benchmarks write their results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
 def write_section(name: str, text: str) -> None:
-    """Replace one marked section of docs/benchmarks.md, or add it at the end, and print it."""
+    """Replace one marked section of docs/benchmarks.md, or append it, and print it.
+
+    Args:
+        name: name of the section in its marks.
+        text: content of the section, in Markdown.
+    """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     section = f"{begin}\n{text.strip()}\n{end}"
     page = _PAGE.read_text(encoding="utf-8")

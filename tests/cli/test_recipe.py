@@ -104,8 +104,8 @@ def test_changing_a_feature_file_computes_only_what_depends_on_it(corpus, tmp_pa
     capsys.readouterr()
     assert main(command(corpus, folder, *both, "--until", "train")) == 0
     printed = capsys.readouterr().out
-    assert "prep-fbank-81-10ms: what it made has changed or is gone" in printed
-    assert "train-lcorr-fbank-81-10ms-seed1: begun anew, as what it is made from has changed" in printed
+    assert "prep-fbank-81-10ms: its products have changed or are missing" in printed
+    assert "train-lcorr-fbank-81-10ms-seed1: restarts, as its inputs have changed" in printed
     assert "sigbank" not in printed
     assert (weights["fbank-81-10ms"] / "model.json").stat().st_mtime_ns > before["fbank-81-10ms"]
     assert (weights["sigbank-41-2ms"] / "model.json").stat().st_mtime_ns == before["sigbank-41-2ms"]
@@ -143,13 +143,13 @@ def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--set", "num_trials=4"], "--set num_trials=4: is no size of the recipe; did you mean"),
+        (["--set", "num_trials=4"], "--set num_trials=4: is not a size of the recipe; did you mean"),
         (["--set", "num_workers=x"], "--set num_workers=x: must be a whole number, such as num_workers=2"),
         (["--set", "num_workers"], "--set num_workers: must be SIZE=VALUE"),
         (["--until", "tarin"], "--until tarin: must be one of prep, "),
         (["--seeds", "0"], "--seeds 0: must be at least 1"),
         (["--cores", "0"], "--cores 0: must be at least 1"),
-        (["--profile", "sge"], "--profile sge: is no file; it must be local, slurm, or a YAML file like these"),
+        (["--profile", "sge"], "--profile sge: is not a file; it must be local, slurm, or a YAML file like these"),
         (["--features", "raw2", "--settings", "a.ini"], "a.ini: "),
         (["--read-ini", "demo-mcorr"], "takes settings from --settings FILE, not from --read-ini"),
         (
@@ -189,7 +189,7 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     assert f"{tmp_path}: holds no folder TRAIN or TEST" in capsys.readouterr().err
     for arguments in (["recipe", "status", str(tmp_path)], ["report", str(tmp_path)]):
         assert main(arguments) == 2
-        assert f"{tmp_path}: holds no recipe; begin one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
+        assert f"{tmp_path}: holds no recipe; start one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -169,14 +169,14 @@ recipe empty exp => empty: is empty; expected
 recipe folder => recipe: missing arguments: EXP; expected cnn-mellin recipe CORPUS EXP
 recipe corpus.tsv exp --seeds 0 => --seeds 0: must be at least 1
 recipe corpus.tsv exp --until tarin => --until tarin: must be one of prep, speed
-recipe corpus.tsv exp --profile sge => --profile sge: is no file; it must be local, slurm, or a YAML file
+recipe corpus.tsv exp --profile sge => --profile sge: is not a file; it must be local, slurm, or a YAML file
 recipe corpus.tsv exp --models xcorr => --models xcorr: must be lcorr or mcorr
 recipe corpus.tsv exp --set num_epoch=3 => --set num_epoch=3: did you mean 'num_epochs'
 recipe corpus.tsv exp --settings demo-mcor => demo-mcor: does not exist; did you mean 'demo-mcorr'
 recipe corpus.tsv exp --read-ini demo-mcorr => takes settings from --settings FILE
 recipe corpus.tsv exp --features mfcc => --features mfcc: has no published settings; give some
-recipe status none => none: holds no recipe; begin one with: cnn-mellin recipe CORPUS none
-report model => model: holds no recipe; begin one with: cnn-mellin recipe CORPUS model
+recipe status none => none: holds no recipe; start one with: cnn-mellin recipe CORPUS none
+report model => model: holds no recipe; start one with: cnn-mellin recipe CORPUS model
 optim => optim: missing arguments: URL, ACTION; expected cnn-mellin optim URL ACTION
 optim status => missing arguments: URL; expected cnn-mellin optim URL status
 optim sqlite:///none.db delete => optim: delete: is no action of cnn-mellin optim; known are init, run, best

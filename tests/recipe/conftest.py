@@ -1,4 +1,4 @@
-"""A real Slurm cluster of one node, started without systemd, and a small corpus."""
+"""A real Slurm cluster of one node, started without systemd, and programs that stand for those of other clusters."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "mu
 
 
 class FakeSlurm:
-    """Programs sbatch, squeue and sacct that print what files of a folder hold, and write down how they were called.
+    """Programs sbatch, squeue and sacct that print the content of files, and record how they were called.
 
     Args:
-        folder: with `answer` (what sbatch prints), `queue` or `queue.CLUSTER` (what squeue prints), `accounts` (what
-            sacct prints); where a file `PROGRAM.error` lies, the program prints that on standard error and fails.
+        folder: folder of the files `answer` (printed by sbatch), `queue` or `queue.CLUSTER` (by squeue) and `accounts`
+            (by sacct); where a file `PROGRAM.error` exists, the program prints it on standard error and fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +43,7 @@ class FakeSlurm:
             program.chmod(0o755)
 
     def says(self, file: str, text: str) -> None:
-        """Change what a program prints, at once."""
+        """Change atomically what a program prints."""
         (self.folder / "new").write_text(text)
         (self.folder / "new").replace(self.folder / file)
 
@@ -51,18 +52,18 @@ class FakeSlurm:
         return (self.folder / file).read_text()
 
     def wait_for_looks(self, count: int) -> None:
-        """Wait until squeue was asked so many times more."""
+        """Wait until squeue has been queried so many times more."""
         looks = self.folder / "looks"
         before = looks.stat().st_size if looks.exists() else 0
         until = time.monotonic() + 20
         while not looks.exists() or looks.stat().st_size < before + count:
-            assert time.monotonic() < until, "squeue is not asked any more"
+            assert time.monotonic() < until, "squeue is not queried any more"
             time.sleep(0.01)
 
 
 @pytest.fixture
 def fake_slurm(tmp_path, monkeypatch) -> FakeSlurm:
-    """Slurm's programs as a site may have them, for what no real cluster can be made to say."""
+    """Fake programs of Slurm, for answers that a real cluster cannot be made to give."""
     folder = tmp_path / "fake-slurm"
     folder.mkdir()
     fake = FakeSlurm(folder)
@@ -77,7 +78,7 @@ def fake_slurm(tmp_path, monkeypatch) -> FakeSlurm:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
-    """SLURM_CONF of a cluster that accepts jobs; it is exported too, and the cluster keeps no accounts."""
+    """SLURM_CONF (also exported) of a cluster without accounting; all its processes end with it, which is checked."""
     missing = [name for name in _PROGRAMS if shutil.which(name, path=_path()) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed (scripts/test_packages.sh): no Slurm cluster can be started")
@@ -90,27 +91,41 @@ def slurm() -> Iterator[Path]:
         os.environ["PATH"] = _path()
         os.environ["SLURM_CONF"] = str(_write_configuration(folder))
         _start_munge(folder, daemons)
-        with open(folder / "daemons.log", "ab") as log:
-            for command in (["slurmctld", "-D"], ["slurmd", "-D", "-N", _host()]):
-                daemons.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+        for command in (["slurmctld", "-D"], ["slurmd", "-D", "-N", _host()]):
+            _start(command, folder, daemons)
         _wait_for_node(folder)
         yield folder / "slurm.conf"
+        # A slurmstepd whose controller is gone would report the end of its job again and again, for minutes.
         subprocess.run(["scancel", "--user=root"], check=False)
+        _wait_for(_queue_is_empty, folder, "jobs do not end")
     finally:
-        for daemon in reversed(daemons):
-            daemon.terminate()
-        for daemon in daemons:
-            try:
-                daemon.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
+        left = [daemon for daemon in reversed(daemons) if _stop(daemon)]
+        log = (folder / "daemons.log").read_text() if daemons else ""
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
         shutil.rmtree(folder, ignore_errors=True)
+    assert not left, f"the cluster has left processes behind:\n{log[-2000:]}"
+
+
+def _start(command: Sequence[str], folder: Path, daemons: list[subprocess.Popen[bytes]]) -> None:
+    """Start a daemon below a process that adopts whatever it leaves behind."""
+    with open(folder / "daemons.log", "ab") as log:
+        process = [sys.executable, str(Path(__file__).with_name("executors") / "reaper.py"), *command]
+        daemons.append(subprocess.Popen(process, stdout=log, stderr=log, start_new_session=True))
+
+
+def _stop(daemon: subprocess.Popen[bytes]) -> bool:
+    """Stop a daemon and all that it has started; True if something had to be killed."""
+    daemon.terminate()
+    return daemon.wait(timeout=60) != 0
+
+
+def _queue_is_empty() -> bool:
+    done = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and not done.stdout.strip()
 
 
 def _path() -> str:
@@ -129,7 +144,7 @@ def _free_port() -> int:
 
 
 def _start_munge(folder: Path, daemons: list[subprocess.Popen[bytes]]) -> None:
-    """Its own daemon, key and socket, as its own user, as munge will not run as root."""
+    """Start munged with its own key and socket, as user munge, as it does not run as root."""
     place = folder / "munge"
     place.mkdir(mode=0o755)
     folder.chmod(0o755)
@@ -140,8 +155,7 @@ def _start_munge(folder: Path, daemons: list[subprocess.Popen[bytes]]) -> None:
     command = ["runuser", "-u", "munge", "--", shutil.which("munged") or "munged", "--foreground"]
     command += [f"--key-file={key}", f"--socket={place}/socket", f"--pid-file={place}/pid", f"--log-file={place}/log"]
     command += [f"--seed-file={place}/seed"]
-    with open(folder / "daemons.log", "ab") as log:
-        daemons.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+    _start(command, folder, daemons)
     _wait_for(lambda: (place / "socket").exists(), folder, "munged opened no socket")
 
 
@@ -194,7 +208,7 @@ def _wait_for_node(folder: Path) -> None:
     _wait_for(idle, folder, "the cluster's node is not idle")
 
 
-def _wait_for(condition, folder: Path, why: str) -> None:
+def _wait_for(condition: Callable[[], bool], folder: Path, why: str) -> None:
     until = time.monotonic() + 60
     while not condition():
         if time.monotonic() > until:

@@ -41,7 +41,7 @@ def undisturbed(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_table_holds_every_seed_the_mean_and_the_untrained(undisturbed, capsys):
+def test_table_shows_every_seed_the_mean_and_the_untrained_model(undisturbed, capsys):
     capsys.readouterr()
     assert main(["--quiet", "demo", str(undisturbed), *SMALL]) == 0
     printed = capsys.readouterr()
@@ -64,7 +64,7 @@ def test_table_holds_every_seed_the_mean_and_the_untrained(undisturbed, capsys):
 
 
 @pytest.mark.slow
-def test_the_untrained_are_those_of_a_decoding_by_hand(undisturbed, tmp_path):
+def test_untrained_transcripts_equal_a_manual_decoding_of_epoch_0(undisturbed, tmp_path):
     made = undisturbed / "untrained" / f"{SYSTEMS[1]}.trn"
     test = str(undisturbed / "data" / FEATURES / "test")
     model = str(undisturbed / "models" / SYSTEMS[1] / "seed1")
@@ -82,7 +82,7 @@ def test_mcorr_is_a_mellin_model_and_lcorr_is_not(undisturbed):
 
 
 @pytest.mark.slow
-def test_score_gives_what_the_table_says(undisturbed, capsys):
+def test_score_prints_the_numbers_of_the_table(undisturbed, capsys):
     capsys.readouterr()
     reference = undisturbed / "data" / FEATURES / "ext" / "test.ref.trn"
     hypothesis = undisturbed / "systems" / f"{SYSTEMS[1]}-greedy" / "seed1" / "test.trn"
@@ -105,7 +105,7 @@ def test_a_second_run_computes_nothing_again(undisturbed):
 
 
 @pytest.mark.slow
-def test_changed_settings_are_trained_anew_and_nothing_else(undisturbed, tmp_path, capsys):
+def test_only_trainings_with_changed_settings_restart(undisturbed, tmp_path, capsys):
     folder = tmp_path / "demo"
     assert main(["--quiet", "demo", str(folder), *SMALL]) == 0
     features = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
@@ -113,7 +113,7 @@ def test_changed_settings_are_trained_anew_and_nothing_else(undisturbed, tmp_pat
     capsys.readouterr()
     assert main(["demo", str(folder), *SMALL, "--epochs", "2"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("begun anew, as what it is made from has changed") == 4
+    assert printed.count("restarts, as its inputs have changed") == 4
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == features
     for history in folder.glob("models/*/*/history.csv"):
         assert len(history.read_text().splitlines()) == 3
@@ -143,7 +143,7 @@ def test_another_corpus_in_the_folder_is_refused(undisturbed, capsys):
 
 
 @pytest.mark.parametrize("name", ["snakemake", "matplotlib"])
-def test_without_what_it_needs_it_says_so_before_it_begins(tmp_path, capsys, monkeypatch, name):
+def test_missing_packages_are_named_before_anything_runs(tmp_path, capsys, monkeypatch, name):
     import importlib.util
 
     find = importlib.util.find_spec

@@ -1,14 +1,20 @@
+"""Live display of a recipe: a line about the running steps, below the log."""
+
+import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from cnn_mellin.recipe.display import RecipeDisplay, running_line
 from cnn_mellin.recipe.step_records import StepRecords
 
+LOGGER = logging.getLogger("cnn_mellin")
+
 
 @pytest.fixture
 def records(tmp_path) -> StepRecords:
-    """One step done, two running, one of which has said something, and one that has just ended."""
+    """One step done, two running, of which one has logged something, and one that has just ended."""
     records = StepRecords(tmp_path)
     records.write("prep", "done", {})
     for name in ("train-1", "train-2", "train-3"):
@@ -20,7 +26,23 @@ def records(tmp_path) -> StepRecords:
     return records
 
 
-def test_steps_that_run_take_turns(records):
+class Printing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage())
+
+
+@pytest.fixture
+def printing(monkeypatch) -> Iterator[logging.Handler]:
+    """A handler that prints what the package logs on standard output."""
+    handler = Printing()
+    monkeypatch.setattr(LOGGER, "handlers", [handler])
+    before = LOGGER.level
+    LOGGER.setLevel(logging.INFO)
+    yield handler
+    LOGGER.setLevel(before)
+
+
+def test_running_steps_are_shown_in_turn(records):
     head = "1 steps done, 2 running; "
     shown = [running_line(records, turn) for turn in range(3)]
     assert shown == [f"{head}train-1: begins", f"{head}train-2: epoch 2/8, loss 3", f"{head}train-1: begins"]
@@ -29,31 +51,35 @@ def test_steps_that_run_take_turns(records):
     assert running_line(records) == "1 steps done, 0 running"
 
 
-def test_jobs_that_wait_for_a_cluster_are_not_counted_as_running(records):
+def test_jobs_that_wait_for_a_cluster_do_not_count_as_running(records):
     records.delete("train-1", "start")
     assert running_line(records) == "1 steps done, 1 running, 1 waiting; train-2: epoch 2/8, loss 3"
 
 
-def test_on_a_terminal_the_line_stays_below_what_is_said(records, capsys, monkeypatch):
+def test_on_a_terminal_the_line_stays_below_the_log(records, printing, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "30")
-    with RecipeDisplay(records.folder) as display:
-        display.say("prep: done")
+    with RecipeDisplay(records.folder):
+        LOGGER.info("prep: done")
+        LOGGER.debug("nothing to see")
         time.sleep(1.2)
+    assert LOGGER.handlers == [printing]
     shown = capsys.readouterr().out
     assert shown.startswith("\r\x1b[2Kprep: done\n")
     assert "\r\x1b[2K1 steps done, 2 running; trai\r" in shown
     assert shown.endswith("\r\x1b[2K")
 
 
-def test_elsewhere_there_are_lines_alone_and_none_where_it_is_quiet(records, capsys):
-    for quiet in (False, True):
-        with RecipeDisplay(records.folder, quiet=quiet) as display:
-            display.say("prep: done")
+@pytest.mark.parametrize(("terminal", "quiet"), [(False, False), (False, True), (True, True)])
+def test_elsewhere_the_log_has_no_line_below_it(records, printing, capsys, monkeypatch, terminal, quiet):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    with RecipeDisplay(records.folder, quiet=quiet):
+        LOGGER.info("prep: done")
+        time.sleep(0.6)
     assert capsys.readouterr().out == "prep: done\n"
 
 
-def test_the_line_moves_though_the_recipe_changes_into_its_folder(records, capsys, monkeypatch):
+def test_the_line_stays_right_when_the_recipe_changes_into_its_folder(records, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.chdir(records.folder.parent)
     with RecipeDisplay(records.folder.name):

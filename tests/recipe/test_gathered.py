@@ -8,7 +8,7 @@ import pytest
 from cnn_mellin.recipe.gathered import Gathered
 
 
-def test_requests_of_a_kind_are_answered_at_once_and_others_apart():
+def test_requests_of_one_kind_are_answered_in_one_call_and_others_separately():
     calls = []
 
     def answer(numbers):
@@ -28,7 +28,7 @@ def test_requests_of_a_kind_are_answered_at_once_and_others_apart():
     assert gathered.ask(7) == 70
 
 
-def test_what_the_answer_raises_reaches_all_who_asked():
+def test_an_exception_reaches_every_thread_that_asked():
     def refuse(_requests):
         raise RuntimeError("sbatch refused it")
 

@@ -31,7 +31,7 @@ def test_damaged_options_are_named_with_the_remedy(tmp_path, change, why):
 @pytest.mark.parametrize(
     ("content", "why"), [(b"{", "is not JSON"), (b"[" * 100_000, "nested too deeply"), (b"\xff", "is not UTF-8")]
 )
-def test_what_is_no_json_is_named_with_the_remedy(tmp_path, content, why):
+def test_options_that_are_not_json_are_named_with_the_remedy(tmp_path, content, why):
     (tmp_path / "recipe.json").write_bytes(content)
     with pytest.raises(DataError, match=f"recipe.json:.*{why}.*; run the recipe again with all its options"):
         read_options(tmp_path)

@@ -1,4 +1,4 @@
-"""What the pages on installing, the tutorial, the recipe and Python show is understood, and runs."""
+"""Commands and code of the pages on installation, tutorial, recipe and Python are valid, and run."""
 
 import re
 import shlex
@@ -65,7 +65,7 @@ def test_the_python_page_runs():
     exec(compile(code, "docs/python-api.md", "exec"), {})
 
 
-def test_what_the_python_page_names_is_there():
+def test_every_name_on_the_python_page_exists():
     from importlib import import_module
 
     text = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")

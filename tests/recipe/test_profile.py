@@ -5,7 +5,7 @@ from cnn_mellin.recipe.executors.local import LocalMachine
 from cnn_mellin.recipe.profile import read_profile
 
 
-def test_the_local_profile_runs_a_step_a_core(tmp_path):
+def test_the_local_profile_runs_one_step_per_core(tmp_path):
     profile = read_profile("local")
     assert profile.num_jobs(3) == 3
     assert isinstance(profile.machine(tmp_path, "cpu"), LocalMachine)
@@ -34,20 +34,20 @@ def test_without_sbatch_the_remedy_is_named(tmp_path, monkeypatch):
     ("text", "why"),
     [
         ("machine: sge", "machine is 'sge'; it must be local or slurm"),
-        ("job: 3", "job is no setting of a profile; did you mean 'jobs'"),
+        ("job: 3", "job is not a setting of a profile; did you mean 'jobs'"),
         ("jobs: many", "jobs is 'many'; see the profile slurm"),
         ("arrays: 1", "arrays is 1; see the profile slurm"),
         ("jobs: true", "jobs is True; see the profile slurm"),
         ("jobs: 0", "jobs is 0; it must be above 0"),
-        ("stages: {trian: []}", "stages: trian is no stage; did you mean 'train'"),
+        ("stages: {trian: []}", "stages: trian is not a stage; did you mean 'train'"),
         ("stages: {train: x}", "stages: train must be a list of sbatch options"),
         ("poll_s: .nan", "poll_s is nan; it must be above 0, and finite"),
         ("options: [--mem=8G, --job-name=x]", "options: --job-name=x: the recipe sets it for each job; leave it out"),
         ("gpu_options: [--error, e.log]", "gpu_options: --error: the recipe sets it for each job"),
         ("options: [-Jx]", "options: -Jx: the recipe sets it for each job"),
         ("stages: {train: [-a, 0-3]}", "stages: train: -a: the recipe sets it for each job"),
-        ("options: [null]", "options: None is no option of sbatch; it must be text, such as --mem=8G"),
-        ("options: [[--mem=8G]]", "no option of sbatch"),
+        ("options: [null]", "options: None is not an sbatch option; it must be text, such as --mem=8G"),
+        ("options: [[--mem=8G]]", "is not an sbatch option"),
         ("options: &a [--mem=8G]\ngpu_options: *a", r"p.yaml:2: alias \*a: aliases are not allowed"),
         ("options: " + "[" * 600, "is nested too deeply|is not YAML"),
         ("- a", "must hold names and values"),
@@ -68,5 +68,5 @@ def test_a_profile_may_begin_with_a_byte_order_mark_and_must_be_text(tmp_path):
     path.write_bytes(b"machine: \xff")
     with pytest.raises(SettingsError, match=r"p.yaml:1: is not UTF-8 text \(byte 0xff\)"):
         read_profile(str(path))
-    with pytest.raises(SettingsError, match="is no file; it must be local, slurm"):
+    with pytest.raises(SettingsError, match="is not a file; it must be local, slurm"):
         read_profile(str(tmp_path))

@@ -7,15 +7,15 @@ from cnn_mellin.recipe.plan import plan_recipe
 from cnn_mellin.recipe.run import delete_unplanned_transcripts
 
 
-def options(corpus: Path, *, seeds: int = 2, betas: tuple[float, ...] = (0.2, 0.4)) -> RecipeOptions:
-    return RecipeOptions(str(corpus), "timit", num_seeds=seeds, sizes=RecipeSizes(lm_betas=betas))
+def options(corpus: Path, *, seeds: int = 2, lm_weights: tuple[float, ...] = (0.2, 0.4)) -> RecipeOptions:
+    return RecipeOptions(str(corpus), "timit", num_seeds=seeds, sizes=RecipeSizes(lm_betas=lm_weights))
 
 
 def transcripts(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*.trn")}
 
 
-def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted(tmp_path):
+def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted(tmp_path, caplog):
     folder = tmp_path / "exp"
     for step in plan_recipe(options(tmp_path)):
         for product in step.products:
@@ -26,13 +26,13 @@ def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted
     other.parent.mkdir(parents=True)
     other.write_text("")
     everything = transcripts(folder)
-    said: list[str] = []
-    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path)), said.append)
+    caplog.set_level("INFO", "cnn_mellin")
+    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path)))
     assert transcripts(folder) == everything
-    assert said == []
-    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path, seeds=1, betas=(0.2, 0.6))), said.append)
+    assert caplog.messages == []
+    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path, seeds=1, lm_weights=(0.2, 0.6))))
     left = transcripts(folder)
-    assert len(said) == len(everything - left) > 0
+    assert len(caplog.messages) == len(everything - left) > 0
     assert {name for name in everything if "seed2" in name or "lm0.4" in name} == everything - left
     assert "data/fbank-81-10ms/ext/test.ref.trn" in left
     assert "systems/elsewhere/seed1/test.trn" in left
@@ -45,8 +45,8 @@ def test_more_seeds_leave_the_steps_of_the_first_as_they_were(tmp_path):
     assert len(many) - len(few) == 2 * 2 * 5
 
 
-def test_options_are_kept_as_they_are(tmp_path):
-    given = options(tmp_path, betas=(0.5,))
+def test_options_are_read_as_they_were_written(tmp_path):
+    given = options(tmp_path, lm_weights=(0.5,))
     write_options(tmp_path, given)
     assert read_options(tmp_path) == given
 

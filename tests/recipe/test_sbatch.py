@@ -60,7 +60,7 @@ def test_timit_is_prepared_as_a_job(project, small_corpus):
 
 
 @pytest.mark.slow
-def test_a_command_is_a_job_and_ends_as_it_does(project):
+def test_a_job_ends_with_the_status_of_its_command(project):
     good = submit("scripts/cnn_mellin.slrm", "--print-ini")
     bad = submit("scripts/cnn_mellin.slrm", "data", "info", "no where")
     assert wait(good, "COMPLETED", "FAILED") == "COMPLETED"
@@ -70,7 +70,7 @@ def test_a_command_is_a_job_and_ends_as_it_does(project):
 
 
 @pytest.mark.slow
-def test_a_training_told_that_its_time_is_over_saves_and_goes_on(project, small_corpus):
+def test_a_training_at_its_time_limit_saves_and_resumes(project, small_corpus):
     prep = submit("scripts/cnn_mellin.slrm", "prep", "timit", str(small_corpus), "data", "--partial", "--jobs", "1")
     assert wait(prep, "COMPLETED", "FAILED") == "COMPLETED"
     (project / "a.ini").write_text("[training]\nnum_epochs = 400\n")

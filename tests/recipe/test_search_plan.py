@@ -10,7 +10,7 @@ def plan(**more) -> dict[str, Step]:
     return {step.name: step for step in plan_search(options, "mcorr", "raw")}
 
 
-def test_the_commands_are_those_of_the_recipe():
+def test_commands_of_the_search():
     steps = plan()
     study = "cnn-mellin optim --study-name model-mcorr-sm-raw postgresql://u@h/d"
     assert steps["model-mcorr-sm-raw-init"].command == (
@@ -41,7 +41,7 @@ def test_the_commands_are_those_of_the_recipe():
 
 
 @pytest.mark.parametrize("sizes", [RecipeSizes(), tiny_sizes()])
-def test_every_step_comes_after_those_that_it_needs(sizes):
+def test_every_step_follows_the_steps_it_needs(sizes):
     known = {"prep-raw"}
     for step in plan(sizes=sizes).values():
         assert set(step.needs) <= known

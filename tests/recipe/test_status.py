@@ -1,4 +1,4 @@
-"""Waiting, running, done, failed and finished are told apart, and only work is counted as time."""
+"""Status distinguishes waiting, running, done and failed steps, and counts only the time of work."""
 
 import re
 import time
@@ -57,7 +57,7 @@ def table(text: str) -> dict[str, str]:
     return {line.split()[0]: " ".join(line.split()[1:]) for line in text.split("\n\n")[1].splitlines()}
 
 
-def test_a_job_that_waits_is_not_running_and_counts_no_time(records, fake_slurm):
+def test_a_waiting_job_is_not_running_and_counts_no_time(records, fake_slurm):
     suffix = job_suffix(records.folder)
     name = "train-lcorr-fbank-81-10ms-seed1"
     job = {"machine": "slurm", "began": time.time() - 7200, "cluster": "east"}
@@ -69,7 +69,9 @@ def test_a_job_that_waits_is_not_running_and_counts_no_time(records, fake_slurm)
         )
     records.write("prep-fbank-81-10ms", "start", {"began": time.time() - 180})
     shown = recipe_status(records.folder)
-    assert shown.startswith(f"{records.folder}: not running, but 2 of its jobs are; the same command waits for them")
+    assert shown.startswith(
+        f"{records.folder}: not running, but 2 of its jobs are; run the same command to wait for them"
+    )
     assert table(shown)["stage"] == "done waiting running failed left work"
     assert table(shown)["train"] == "- 1 - - - -"
     assert table(shown)["prep"] == "- - 1 - - -"
@@ -79,7 +81,7 @@ def test_a_job_that_waits_is_not_running_and_counts_no_time(records, fake_slurm)
     assert table(recipe_status(records.folder))["train"] == "- 1 - - - -"
 
 
-def test_a_finished_recipe_is_finished_and_its_work_told(records):
+def test_a_finished_recipe_shows_its_time_of_work(records):
     from cnn_mellin.recipe.options import read_options
 
     steps = plan_recipe(read_options(records.folder))
@@ -91,8 +93,8 @@ def test_a_finished_recipe_is_finished_and_its_work_told(records):
     assert table(shown)["train"] == "1 - - - - 90 s"
     assert table(shown)["decode"] == "5 - - - - 8 min"
     records.delete("report", "done")
-    assert recipe_status(records.folder).startswith(f"{records.folder}: not running; the same command goes on\n")
+    assert recipe_status(records.folder).startswith(f"{records.folder}: not running; run the same command to resume\n")
     records.write("report", "failed", {"why": "ended with status 2"})
     shown = recipe_status(records.folder)
-    assert shown.startswith(f"{records.folder}: not running, 1 step failed; the same command goes on\n")
+    assert shown.startswith(f"{records.folder}: not running, 1 step failed; run the same command to resume\n")
     assert re.search(r"report ended with status 2; the end of \S*report.log:", shown)

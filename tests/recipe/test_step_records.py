@@ -1,4 +1,6 @@
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,11 +37,11 @@ def records(tmp_path) -> StepRecords:
 )
 def test_a_damaged_record_is_named_with_its_remedy(records, kind, content, why):
     records.path("prep", kind).write_bytes(content)
-    with pytest.raises(DataError, match=re.escape(why)) as told:
+    with pytest.raises(DataError, match=re.escape(why)) as caught:
         records.read("prep", kind)
-    said = str(told.value)
-    assert said.startswith(f"{records.path('prep', kind)}:")
-    assert "; delete it and run the recipe's command again, which does the step anew" in said
+    message = str(caught.value)
+    assert message.startswith(f"{records.path('prep', kind)}:")
+    assert "; delete it and run the recipe's command again, which repeats the step" in message
 
 
 def test_a_record_may_begin_with_a_byte_order_mark_or_be_missing(records):
@@ -48,7 +50,7 @@ def test_a_record_may_begin_with_a_byte_order_mark_or_be_missing(records):
     assert records.read("prep", "exit") == {"status": 0}
 
 
-def test_the_seconds_of_work_are_kept_and_change_nothing_else(records):
+def test_seconds_of_work_are_recorded_and_change_nothing_else(records):
     step = Step("prep", "prep", ("prep",), products=("a",))
     (records.folder / "a").write_text("x")
     assert records.finish(step, 7.5) == []
@@ -71,3 +73,55 @@ def test_records_of_earlier_versions_are_read(records):
     records.write("prep", "made", made)
     assert records.made_already(step, records.fingerprint(step))
     assert records.seconds("prep") is None
+
+
+def test_the_fingerprint_depends_on_all_inputs_and_on_nothing_else(records):
+    before, step = Step("prep", "prep", ("prep",), products=("a",)), Step("train", "train", ("train",), ("prep",))
+    step = replace(step, sources=("a.ini",), state="corpus 1")
+    (records.folder / "a").write_text("x")
+    (records.folder / "a.ini").write_text("[model]")
+    records.finish(before, 1.0)
+    first = records.fingerprint(step)
+    records.finish(before, 2.0)  # the seconds of work are not an input
+    assert records.fingerprint(step) == first
+    others = [replace(step, arguments=("train", "x")), replace(step, stdout="b"), replace(step, state="corpus 2")]
+    found = {first, *map(records.fingerprint, others)}
+    (records.folder / "a.ini").write_text("[training]")
+    found.add(records.fingerprint(step))
+    (records.folder / "a").write_text("y")
+    records.finish(before, 1.0)
+    found.add(records.fingerprint(step))
+    assert len(found) == 6
+
+
+def test_a_step_with_missing_products_is_not_recorded_as_done(records):
+    step = Step("prep", "prep", ("prep",), products=("a", "b"))
+    (records.folder / "a").write_text("x")
+    assert records.finish(step, 1.0) == ["b"]
+    assert records.read("prep", "done") is None
+    assert records.read("prep", "made") is None
+    assert not records.made_already(step, records.fingerprint(step))
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_changed_or_missing_product_deletes_the_done_record(records, size):
+    steps = [Step(name, "prep", ("prep",), products=(f"{name}.npy",)) for name in ("a", "b", "c")]
+    for step in steps:
+        (records.folder / step.products[0]).write_bytes(bytes(size))
+        records.finish(step, 1.0)
+    assert records.forget_changed(steps) == []
+    (records.folder / "a.npy").write_bytes(bytes([1]) * size)
+    os.utime(records.folder / "a.npy", ns=(0, 0))
+    (records.folder / "b.npy").unlink()
+    assert records.forget_changed(steps) == ["a", "b"]
+    assert [records.path(step.name, "done").exists() for step in steps] == [False, False, True]
+    assert records.read("a", "made") is not None
+
+
+def test_records_are_written_whole_and_deleted_where_they_exist(tmp_path):
+    records = StepRecords(tmp_path)
+    records.write("a.b-c", "job", {"id": "7"})
+    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == ["a.b-c.job"]
+    records.delete("a.b-c", "job", "exit")
+    assert records.read("a.b-c", "job") is None
+    assert records.log("a.b-c") == tmp_path / "logs" / "a.b-c.log"

@@ -1,4 +1,4 @@
-"""Whatever names and logs hold is shown as text, in HTML as in Markdown."""
+"""Names and logs of any content are shown as text, in HTML and in Markdown."""
 
 from html.parser import HTMLParser
 

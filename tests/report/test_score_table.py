@@ -22,7 +22,7 @@ def scored() -> list[ScoredFile]:
     return files
 
 
-def test_text_names_what_is_empty(scored: list[ScoredFile]) -> None:
+def test_text_names_empty_transcripts(scored: list[ScoredFile]) -> None:
     lines = score_text(scored, worst=2).splitlines()
     assert lines[0] == "hyp.trn (kaldi, 3 utterances)"
     assert lines[2].split() == ["total", "75.00", "8", "1", "3", "2"]
@@ -87,6 +87,6 @@ def test_tables_for_papers_hold_the_same_figures(scored: list[ScoredFile], text_
     assert ["x\\_1" if text_format == "latex" else "x_1", "40.00", "5", "1", "0", "1"] in cells
     assert ["reference", "ah", "b", "d", "iy", "sil", "t", "(del)"] in cells
     assert ["sil", ".", ".", ".", ".", "2", ".", "2"] in cells
-    if text_format == "latex":  # all that is no table is a comment
+    if text_format == "latex":  # everything except tables is a comment
         outside = [line for line in written.splitlines() if line and not line.startswith("%") and "&" not in line]
         assert set(outside) == {r"\hline", r"\begin{tabular}{lrrrrr}", r"\begin{tabular}{lrrrrrrr}", r"\end{tabular}"}

@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("recipe: takes settings from --settings FILE, not from --read-ini and the like")
     options = _options(arguments)
     check_installed("recipe", search=options.search, db_url=options.db_url)
+    from cnn_mellin.cli.log_lines import show_log
     from cnn_mellin.cli.recipe_database import require_search_database
     from cnn_mellin.recipe.display import RecipeDisplay
     from cnn_mellin.recipe.profile import read_profile
@@ -107,7 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
     profile = read_profile(arguments.profile)
     if options.search:
         require_search_database(options.db_url, several_machines=profile.machine_name != "local")
-    with RecipeDisplay(arguments.exp, quiet=arguments.quiet and not arguments.dry_run) as display:
+    quiet = arguments.quiet and not arguments.dry_run  # the list of a dry run is what the user wants to see
+    show_log(quiet=quiet)
+    with RecipeDisplay(arguments.exp, quiet=quiet):
         failed = run_recipe(
             options,
             arguments.exp,
@@ -115,7 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
             cores=profile.num_jobs(_cores()) if arguments.cores is None else arguments.cores,
             until=arguments.until,
             dry_run=arguments.dry_run,
-            say=display.say,
         )
     if failed:
         again = "mend what is wrong, and the same command goes on"

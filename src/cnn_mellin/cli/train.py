@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             print_line(record, num_epochs)
         if events is not None:
-            events.add(record, say=(lambda _line: None) if arguments.quiet else say)
+            events.add(record)
 
     with StopSignals() as signals:
         try:

@@ -1,4 +1,4 @@
-"""Requests of several threads that come at about the same time, answered together."""
+"""Requests that several threads make at about the same time, answered together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ Answer = TypeVar("Answer")
 
 
 class Gathered(Generic[Request, Answer]):
-    """Waits a moment for requests like the first, and has them answered at once.
+    """Collects requests of the same kind for a moment after the first one, and answers them in one call.
 
     Args:
-        answer: gives an answer for each of some requests; what it raises, it raises for all of them.
-        kind: requests of different kinds are answered apart.
-        wait_s: for how long the first request waits for others.
+        answer: function from several requests to one answer per request; an exception that it raises is raised in
+            every thread whose request it was given.
+        kind: function from a request to its kind; each call of `answer` gets requests of one kind only.
+        wait_s: seconds for which the first request waits for others.
 
     >>> Gathered(lambda numbers: [n + 1 for n in numbers], kind=lambda n: n % 2, wait_s=0).ask(4)
     5
@@ -37,7 +38,7 @@ class Gathered(Generic[Request, Answer]):
         self._waiting: dict[Hashable, list[tuple[Request, Future[Answer]]]] = {}
 
     def ask(self, request: Request) -> Answer:
-        """The answer to a request; the first one's thread asks for all."""
+        """The answer to a request; the thread that asked first calls `answer` for all."""
         answered: Future[Answer] = Future()
         kind = self._kind(request)
         with self._lock:

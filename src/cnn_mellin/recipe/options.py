@@ -1,4 +1,4 @@
-"""What a recipe is told: its corpus, features, models, seeds and sizes."""
+"""Options of a recipe: its corpus, features, models, seeds and sizes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _FILE = "recipe.json"
 
 @dataclass(frozen=True)
 class RecipeSizes:
-    """How large each part of a recipe is.
+    """Sizes of a recipe: numbers of trials, workers, epochs and the like.
 
     Args:
-        num_trials_sm, num_trials_lg, num_trials_md: of the searches.
-        num_workers: of each search, at once.
-        top_k_lg, top_k_md: most important settings that the next search varies.
-        mem_limit_bytes_sm, mem_limit_bytes_lg, mem_limit_bytes_md: of each training of a search.
-        search_epochs: of each training of the search for models; 0 is what its settings say.
-        num_epochs: of the final trainings; 0 is what their settings say.
-        beam_widths, lm_betas: of the decoding with a language model, chosen among on dev.
-        speaking_rates: that test audio is changed to.
-        num_data_workers: of each training of a search.
-        replications: of the bootstrap.
+        num_trials_sm, num_trials_lg, num_trials_md: number of trials per study of that size.
+        num_workers: number of workers that run the trials of a study at the same time.
+        top_k_lg, top_k_md: number of hyperparameters, the most important first, that the next study searches.
+        mem_limit_bytes_sm, mem_limit_bytes_lg, mem_limit_bytes_md: memory limit of the trainings of a study.
+        search_epochs: number of epochs per training in the studies of models; 0 keeps the number in their settings.
+        num_epochs: number of epochs of the final trainings; 0 keeps the number in their settings.
+        beam_widths, lm_betas: beam widths and language model weights, of which the best pair on dev is chosen.
+        speaking_rates: speaking rates to which the test audio is changed.
+        num_data_workers: number of data-loading processes per training of a study.
+        replications: number of bootstrap replications in comparisons.
     """
 
     num_trials_sm: int = 128
@@ -55,10 +55,13 @@ class RecipeSizes:
     replications: int = 10000
 
     def updated(self, changes: Mapping[str, str]) -> RecipeSizes:
-        """The same with some sizes changed, given as text.
+        """A copy in which some sizes are changed to values given as text.
+
+        Args:
+            changes: name -> value; several values are separated by commas.
 
         Raises:
-            SettingsError: a name or value is wrong.
+            SettingsError: a name is unknown, or a value is invalid.
 
         >>> RecipeSizes().updated({"num_workers": "2", "lm_betas": "0.3,0.5"}).lm_betas
         (0.3, 0.5)
@@ -67,15 +70,15 @@ class RecipeSizes:
         parsed: dict[str, Any] = {}
         for name, text in changes.items():
             if name not in known:
-                raise SettingsError(f"--set {name}={text}: is no size of the recipe; {nearest(name, known)}")
-            now = known[name]
-            several = isinstance(now, tuple)
-            kind = type(now[0]) if isinstance(now, tuple) else int
+                raise SettingsError(f"--set {name}={text}: is not a size of the recipe; {nearest(name, known)}")
+            current = known[name]
+            several = isinstance(current, tuple)
+            kind = type(current[0]) if isinstance(current, tuple) else int
             try:
                 values = [kind(value) for value in (text.split(",") if several else [text])]
             except ValueError:
-                shape = f"{kind.__name__}s divided by commas" if several else "a whole number"
-                raise SettingsError(f"--set {name}={text}: must be {shape}, such as {name}={_shown(now)}") from None
+                shape = f"{kind.__name__} values separated by commas" if several else "a whole number"
+                raise SettingsError(f"--set {name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
             least = 0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas") else 1
             if any(not (0.3 <= value <= 3 if name == "speaking_rates" else value >= least) for value in values):
                 rule = "lie in 0.3..3" if name == "speaking_rates" else f"be at least {least}"
@@ -85,7 +88,7 @@ class RecipeSizes:
 
 
 def tiny_sizes() -> RecipeSizes:
-    """Sizes with which everything runs in minutes."""
+    """Sizes for a demonstration that takes minutes."""
     return RecipeSizes(
         num_trials_sm=4,
         num_trials_lg=3,
@@ -101,21 +104,22 @@ def tiny_sizes() -> RecipeSizes:
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """A recipe.
+    """Options of a recipe.
 
     Args:
         corpus: absolute path of the corpus.
         corpus_kind: timit, kaldi or table.
-        prep_options: more arguments of `cnn-mellin prep`.
-        features: feature types, or files NAME.json (absolute).
-        models: of lcorr and mcorr.
-        num_seeds: of the final trainings; they are 1 to this.
-        start: `MODEL`, `MODEL-FEATURES` or empty -> file with the final settings where there is no search.
-        tiny: small models for a demonstration.
-        search: whether to search for the settings.
-        db_url: of the searches; empty is a file in the recipe's folder.
-        device: of trainings.
-        sizes: of each part.
+        prep_options: further arguments of `cnn-mellin prep`.
+        features: names of feature types, or absolute paths of NAME.json files that define one.
+        models: model types to compare: lcorr, mcorr or both.
+        num_seeds: number of final trainings per system; their seeds are 1 to this number.
+        start: `MODEL-FEATURES`, `MODEL` or the empty string -> settings file of those systems, the more specific key
+            first. With `search`, the search starts from these settings; otherwise they are the final ones.
+        tiny: use small models, for a demonstration.
+        search: search for the settings before the final trainings.
+        db_url: URL of the database that holds the studies; empty for a SQLite file in the recipe's folder.
+        device: device on which models are trained and decoded.
+        sizes: numbers of trials, workers, epochs and the like.
     """
 
     corpus: str
@@ -133,7 +137,7 @@ class RecipeOptions:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of the feature types, without folder and ending."""
+        """Names of the feature types; for a file, its name without folder and suffix."""
         return tuple(Path(name).stem if name.endswith(".json") else name for name in self.features)
 
 
@@ -158,10 +162,10 @@ _SHAPE = {
 
 
 def corpus_kind_of(corpus: Path) -> str:
-    """What a corpus is, by what it holds.
+    """Kind of a corpus (timit, kaldi or table), recognised by its files.
 
     Raises:
-        SettingsError: it does not exist.
+        SettingsError: the corpus does not exist.
     """
     if corpus.is_file():
         return "table"
@@ -173,21 +177,24 @@ def corpus_kind_of(corpus: Path) -> str:
 
 
 def write_options(folder: Path, options: RecipeOptions) -> None:
-    """Keep the options in the recipe's folder."""
+    """Write the options to the recipe's folder."""
     with atomic_file(folder / _FILE) as file:
         json.dump(asdict(options), file, indent=1)
         file.write("\n")
 
 
 def read_options(folder: str | Path) -> RecipeOptions:
-    """The options of a recipe that was begun.
+    """Read the options of an existing recipe.
+
+    Args:
+        folder: the recipe's folder.
 
     Raises:
-        DataError: the folder holds none, or they are damaged.
+        DataError: the folder holds no recipe, or its options are damaged.
     """
     path = Path(folder) / _FILE
     if not path.exists():
-        raise DataError(f"{folder}: holds no recipe; begin one with: cnn-mellin recipe CORPUS {folder}")
+        raise DataError(f"{folder}: holds no recipe; start one with: cnn-mellin recipe CORPUS {folder}")
     remedy = "run the recipe again with all its options"
     try:
         content = read_json(path)
@@ -204,7 +211,7 @@ def read_options(folder: str | Path) -> RecipeOptions:
             name: tuple(v) if isinstance(v, list) else v for name, v in content.pop("sizes").items()
         }
         return RecipeOptions(**content, sizes=RecipeSizes(**sizes))
-    except TypeError as error:  # a name that no recipe has
+    except TypeError as error:  # an unknown name
         raise DataError(f"{path}: is damaged ({error}); {remedy}") from None
 
 

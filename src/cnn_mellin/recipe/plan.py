@@ -1,4 +1,4 @@
-"""The steps of a recipe, from its options: prepare, search if wanted, train, decode, score, compare, report."""
+"""Plan of a recipe: its options as steps (prepare, search if wanted, train, decode, score, compare, report)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DECODERS = ("greedy", "trigram")
 
 
 def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
-    """All steps, each after those that it needs.
+    """All steps of a recipe, each after the steps that it needs.
 
     Args:
-        options: of the recipe; `write_start_settings` has been called for them.
-        folder: of the recipe, in which its steps run.
+        options: the recipe's options; `write_start_settings` has been called for them.
+        folder: the recipe's folder, in which its steps run.
     """
     steps: list[Step] = []
     corpus = corpus_state_of(options, Path(folder))
@@ -43,10 +43,14 @@ def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
 
 
 def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
-    """The steps of all stages up to one.
+    """Steps of all stages up to and including one.
+
+    Args:
+        steps: steps of a recipe.
+        stage: last stage; None for all stages.
 
     Raises:
-        SettingsError: there is no such stage.
+        SettingsError: the stage is unknown.
     """
     if stage is None:
         return list(steps)
@@ -56,10 +60,10 @@ def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
 
 
 def start_settings(options: RecipeOptions) -> dict[str, str]:
-    """What trainings, or the search, begin with: `conf/start/MODEL-FEATURES.ini` -> its text.
+    """Settings from which trainings, or the search, start: `conf/start/MODEL-FEATURES.ini` -> text of that file.
 
     Raises:
-        SettingsError: there are no settings for a model.
+        SettingsError: there are no settings for a model and its feature type.
     """
     return ({MASKS_FILE: MASKS_TEXT} if options.search else {}) | {
         f"conf/start/{model}-{name}.ini": format_settings(_start_settings(options, model, name))
@@ -69,7 +73,7 @@ def start_settings(options: RecipeOptions) -> dict[str, str]:
 
 
 def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write what `start_settings` gave; files that hold it already are left alone."""
+    """Write the files that `start_settings` returned; files with the same content are not touched."""
     (folder / "conf" / "start").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         path = folder / name
@@ -79,17 +83,17 @@ def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
-    """The state of a recipe's corpus, read as its steps read it, which run in the recipe's folder."""
+    """Digest of a recipe's corpus; relative paths start at the recipe's folder, as its steps run there."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     parser.add_argument("--parts", nargs="+", default=[])
     parser.add_argument("--audio-root", default=".")
     try:
         given, _ = parser.parse_known_args(options.prep_options)
-    except argparse.ArgumentError:  # which prep says
+    except argparse.ArgumentError:  # the prep step reports it
         given = parser.parse_args([])
-    parts = {part: name or part for part, _, name in (pair.partition("=") for pair in given.parts)}
+    partitions = {partition: name or partition for partition, _, name in (pair.partition("=") for pair in given.parts)}
     return corpus_state(
-        options.corpus, options.corpus_kind, parts=parts, audio_root=folder.resolve() / given.audio_root
+        options.corpus, options.corpus_kind, parts=partitions, audio_root=folder.resolve() / given.audio_root
     )
 
 
@@ -116,8 +120,8 @@ def _start_settings(options: RecipeOptions, model: str, features: str) -> Settin
 def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) -> list[Step]:
     sources = (features,) if features.endswith(".json") else ()
     chosen = ("--features", features, *options.prep_options)
-    parts = ("train", "dev", "test")
-    kept = [f"data/{name}/{part}/{file}" for part in parts for file in ("partition.json", "features.npy", "index.npz")]
+    files = ("partition.json", "features.npy", "index.npz")
+    kept = [f"data/{name}/{partition}/{file}" for partition in ("train", "dev", "test") for file in files]
     prep = Step(
         f"prep-{name}",
         "prep",
@@ -157,7 +161,7 @@ def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
 
 
 def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[Step]:
-    """A training, and its recognition of dev, test, and test at other speaking rates."""
+    """A training, and the decoding of dev, test, and test at other speaking rates with its model."""
     label, folder, data = f"{model}-{name}-seed{seed}", f"models/{model}-{name}/seed{seed}", f"data/{name}"
     device = ("--device", options.device)
     train = Step(
@@ -171,8 +175,9 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         heavy=True,
     )
     steps, sizes = [train], options.sizes
-    settings = [f"beam{width}-lm{beta:g}" for width in sizes.beam_widths for beta in sizes.lm_betas]
-    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *(f"{beta:g}" for beta in sizes.lm_betas))
+    settings = [f"beam{width}-lm{lm_weight:g}" for width in sizes.beam_widths for lm_weight in sizes.lm_betas]
+    lm_weights = [f"{lm_weight:g}" for lm_weight in sizes.lm_betas]
+    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *lm_weights)
     greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
     single = len(settings) == 1
     untrained = ("untrained", f"{data}/test", f"untrained/{model}-{name}.trn", ("--epoch", "0"))
@@ -183,8 +188,8 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         ("trigram-dev", f"{data}/dev", f"{trigram}/dev.trn" if single else trigram, search),
         ("trigram-test", f"{data}/test", f"{trigram}/test.trn" if single else trigram, search),
     ):
-        part = what.rpartition("-")[2]
-        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{part}.{setting}.trn" for setting in settings)
+        decoded = what.rpartition("-")[2]
+        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{decoded}.{setting}.trn" for setting in settings)
         steps.append(
             Step(
                 f"decode-{label}-{what}",

@@ -1,4 +1,4 @@
-"""A profile: where the steps of a recipe run, and what a cluster is asked for."""
+"""Profiles: where the steps of a recipe run, and with which options they are submitted to a cluster."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.text_file import MAX_SETTINGS_BYTES, parse_yaml, read_text
 from cnn_mellin.nearest import nearest
 from cnn_mellin.recipe.executors.local import LocalMachine, Machine
+from cnn_mellin.recipe.executors.slurm import SlurmMachine
 from cnn_mellin.recipe.step import STAGES
 
 __all__ = ["Profile", "read_profile"]
 
 _FOLDER = Path(__file__).with_name("profiles")
 
-# Options by which the recipe finds its jobs, their logs and their tasks again.
+# sbatch options that the recipe sets itself, as it finds its jobs, their logs and their array tasks by them.
 _OURS = {"--job-name": "-J", "--output": "-o", "--error": "-e", "--input": "-i", "--array": "-a", "--chdir": "-D"}
 _OURS |= {"--wait": "-W", "--wrap": "--wrap", "--test-only": "--test-only", "--open-mode": "--open-mode"}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Where steps run.
+    """Where and how the steps of a recipe run.
 
     Args:
         machine_name: local or slurm.
-        jobs: steps at once, None is one a core.
-        threads: of each step.
-        poll_s: how often a cluster is asked for its jobs.
-        options: of sbatch, for all jobs.
-        gpu_options: of sbatch, for jobs that compute models where the device is not the CPU.
-        stages: stage -> more options.
-        arrays: whether jobs that want the same are submitted as arrays.
+        jobs: number of steps that run at the same time; None for as many as the cores allow.
+        threads: number of threads per step.
+        poll_s: seconds between two queries of the cluster's queue.
+        options: sbatch options of all jobs.
+        gpu_options: further sbatch options of jobs that train or decode, unless the device is the CPU.
+        stages: stage -> further sbatch options of its jobs.
+        arrays: submit jobs with the same options as one array.
     """
 
     machine_name: str = "local"
@@ -48,29 +49,33 @@ class Profile:
     arrays: bool = True
 
     def machine(self, folder: Path, device: str) -> Machine:
-        """The machine for a recipe.
+        """Make the executor of a recipe's steps.
 
         Args:
-            folder: of the recipe.
-            device: of its trainings.
+            folder: the recipe's folder.
+            device: device on which models are trained.
+
+        Raises:
+            SettingsError: the profile needs Slurm, and `sbatch` is missing.
         """
         if self.machine_name == "local":
             return LocalMachine(self.threads)
-        from cnn_mellin.recipe.executors.slurm import SlurmMachine
-
         gpu_options = () if device == "cpu" else self.gpu_options
         return SlurmMachine(folder, self.options, gpu_options, self.stages, self.poll_s, self.arrays)
 
     def num_jobs(self, cores: int) -> int:
-        """Steps at once."""
+        """Number of steps that run at the same time on a machine with so many cores."""
         return self.jobs or max(cores // self.threads, 1)
 
 
 def read_profile(name: str) -> Profile:
-    """A profile that ships with the package, or a YAML file.
+    """Read a profile.
+
+    Args:
+        name: name of a profile that ships with the package, or path of a YAML file.
 
     Raises:
-        SettingsError: there is no such profile, or it breaks a rule.
+        SettingsError: the profile does not exist, or is invalid.
 
     >>> read_profile("local").machine_name
     'local'
@@ -78,8 +83,8 @@ def read_profile(name: str) -> Profile:
     shipped = _FOLDER / f"{name}.yaml"
     path = shipped if shipped.is_file() and "/" not in name else Path(name)
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
-        raise SettingsError(f"--profile {name}: is no file; it must be {there}, or a YAML file like these")
+        shipped_names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+        raise SettingsError(f"--profile {name}: is not a file; it must be {shipped_names}, or a YAML file like these")
     content: Any = parse_yaml(read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES), path, SettingsError)
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: must hold names and values, such as machine: slurm")
@@ -91,9 +96,9 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
     kinds |= {"gpu_options": list, "stages": dict, "arrays": bool}
     for name, value in content.items():
         if name not in kinds:
-            raise SettingsError(f"{path}: {name} is no setting of a profile; {nearest(str(name), kinds)}")
+            raise SettingsError(f"{path}: {name} is not a setting of a profile; {nearest(str(name), kinds)}")
         if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool):
-            raise SettingsError(f"{path}: {name} is {value!r}; see the profile slurm for what it must be")
+            raise SettingsError(f"{path}: {name} is {value!r}; see the profile slurm for a valid value")
         if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < math.inf:
             raise SettingsError(f"{path}: {name} is {value}; it must be above 0, and finite")
     machine = content.get("machine", "local")
@@ -102,7 +107,7 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
     stages = content.get("stages", {})
     for stage, options in stages.items():
         if stage not in STAGES:
-            raise SettingsError(f"{path}: stages: {stage} is no stage; {nearest(str(stage), STAGES)}")
+            raise SettingsError(f"{path}: stages: {stage} is not a stage; {nearest(str(stage), STAGES)}")
         if not isinstance(options, list):
             raise SettingsError(f"{path}: stages: {stage} must be a list of sbatch options")
         _check_options(path, f"stages: {stage}", options)
@@ -119,10 +124,12 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
 
 
 def _check_options(path: Path, name: str, options: Sequence[Any]) -> None:
-    """Refuse options of sbatch that are no text, or that the recipe sets for each job."""
+    """Refuse sbatch options that are not text, and those that the recipe sets itself."""
     for option in options:
         if not isinstance(option, str | int | float) or isinstance(option, bool):
-            raise SettingsError(f"{path}: {name}: {option!r} is no option of sbatch; it must be text, such as --mem=8G")
+            raise SettingsError(
+                f"{path}: {name}: {option!r} is not an sbatch option; it must be text, such as --mem=8G"
+            )
         word = str(option).partition("=")[0]
         if word in _OURS or any(len(short) == 2 and word.startswith(short) for short in _OURS.values()):
             raise SettingsError(f"{path}: {name}: {option}: the recipe sets it for each job; leave it out")

@@ -1,4 +1,4 @@
-"""The whole recipe: all its steps, run by Snakemake as far as they are missing or out of date."""
+"""Run of a recipe: Snakemake runs all steps whose results are missing or out of date."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.recipe.executors.local import Machine
 from cnn_mellin.recipe.options import RecipeOptions, write_options
@@ -24,17 +26,19 @@ from cnn_mellin.recipe.step_run import StepRunner
 
 __all__ = ["RecipeRun", "current_run", "delete_unplanned_transcripts", "run_recipe"]
 
+_LOGGER = logging.getLogger(__name__)
+
 _current: RecipeRun | None = None
 
 
 @dataclass(frozen=True)
 class RecipeRun:
-    """What the workflow's file finds.
+    """Run of a recipe, as the Snakefile sees it.
 
     Args:
-        folder: of the recipe.
-        steps: that are to be up to date at the end.
-        runner: of the steps.
+        folder: the recipe's folder.
+        steps: steps that are to be up to date at the end.
+        runner: runner of the steps.
     """
 
     folder: Path
@@ -46,23 +50,23 @@ class RecipeRun:
         self.runner.run(next(step for step in self.steps if step.name == name))
 
     def begin(self, dag: Any) -> None:
-        """Take note of how many steps Snakemake finds out of date."""
+        """Note the number of steps that Snakemake finds out of date."""
         self.runner.num_steps = len(self._names(dag))
 
     def list_steps(self, dag: Any) -> None:
-        """Say which steps Snakemake finds out of date, and their commands."""
+        """Log the steps that Snakemake finds out of date, and their commands."""
         names = self._names(dag)
         for step in self.steps:
             if step.name in names:
-                self.runner.say(f"{step.name}: {step.command}")
-        self.runner.say(f"{len(names)} of {len(self.steps)} steps to do; the others are up to date")
+                _LOGGER.info("%s: %s", step.name, step.command)
+        _LOGGER.info("%d of %d steps to do; the others are up to date", len(names), len(self.steps))
 
     def _names(self, dag: Any) -> set[str]:
         return {job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - {"all"}
 
 
 def current_run() -> RecipeRun:
-    """The run that the workflow's file is read for."""
+    """The run for which Snakemake reads the Snakefile."""
     assert _current is not None
     return _current
 
@@ -75,29 +79,27 @@ def run_recipe(
     cores: int = 1,
     until: str | None = None,
     dry_run: bool = False,
-    say: Callable[[str], None] = print,
 ) -> dict[str, str]:
-    """Do all that is missing or out of date.
+    """Run the steps of a recipe whose results are missing or out of date.
+
+    Each step that has ended is logged, at level info.
 
     Args:
-        options: of the recipe.
-        folder: for all that it makes; made if need be.
-        machine: where steps run.
-        cores: steps at once.
-        until: last stage.
-        dry_run: only say what would be done.
-        say: shows a line.
+        options: the recipe's options.
+        folder: folder of all files that the recipe makes; created where it is missing.
+        machine: executor of the steps.
+        cores: number of steps that run at the same time.
+        until: last stage to run; None for all.
+        dry_run: log the commands of the steps to do, and run none.
 
     Returns:
-        What failed: step -> why; the rest is done.
+        Failed steps: name -> reason. All others are done.
 
     Raises:
-        UserError: options are wrong, or the same recipe is running.
-        KeyboardInterrupt: it was told to stop, by SIGINT or SIGTERM.
+        UserError: options are wrong, or the same recipe is running already.
+        KeyboardInterrupt: SIGINT or SIGTERM stopped the recipe.
         ImportError: Snakemake is not installed (the extra `workflow`).
     """
-    import filelock
-
     if cores < 1:
         raise SettingsError(f"--cores {cores}: must be at least 1")
     folder = Path(folder).resolve()
@@ -108,44 +110,48 @@ def run_recipe(
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise UserError(f"{folder}: the recipe is running there; see: cnn-mellin recipe status {folder}") from None
+        raise UserError(f"{folder}: the recipe is already running; see: cnn-mellin recipe status {folder}") from None
     try:
         write_start_settings(folder, start)
         write_options(folder, options)
         plan = plan_recipe(options, folder)
         steps = steps_until(plan, until)
         records = StepRecords(folder)
-        changed = records.forget_changed(steps)
-        for name in changed:
-            say(f"{name}: what it made has changed or is gone")
+        for name in records.forget_changed(steps):
+            _LOGGER.info("%s: its products have changed or are missing", name)
         if not dry_run:
-            delete_unplanned_transcripts(folder, plan, say)
-        runner = StepRunner(records, machine, say)
+            delete_unplanned_transcripts(folder, plan)
+        runner = StepRunner(records, machine)
         _execute(RecipeRun(folder, steps, runner), cores, dry_run)
     finally:
         lock.release()
     return runner.failed
 
 
-def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step], say: Callable[[str], None]) -> None:
-    """Delete transcripts of seeds and decoder settings that are no longer wanted, as `compare` would count them."""
+def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step]) -> None:
+    """Delete transcripts of seeds and decoding options that the plan no longer has, as `compare` would count them.
+
+    Args:
+        folder: the recipe's folder.
+        plan: all steps of the recipe.
+    """
     planned = {folder / product for step in plan for product in step.products if product.endswith(".trn")}
     planned = {path for path in planned if "systems" in path.relative_to(folder).parts}
     systems = {parent for path in planned for parent in path.parents if parent.parent.name == "systems"}
     for path in sorted(path for system in systems for path in system.rglob("*.trn")):
         if path not in planned:
             path.unlink()
-            say(f"{path.relative_to(folder)}: deleted, as it is no part of this recipe any more")
+            _LOGGER.info("%s: deleted, as it is no longer part of this recipe", path.relative_to(folder))
 
 
 @contextmanager
-def _when_told_to_stop(react: Callable[[], None]) -> Iterator[None]:
-    """Call a function as soon as SIGINT or SIGTERM comes, besides what Snakemake does then: wait for all steps."""
+def _on_stop_signal(react: Callable[[], None]) -> Iterator[None]:
+    """Call a function on SIGINT or SIGTERM, in addition to Snakemake's own handler, which waits for all steps."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours, told = socket.socketpair()
-    told.setblocking(False)
+    ours, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
 
     def watch() -> None:
         while numbers := ours.recv(64):
@@ -154,19 +160,19 @@ def _when_told_to_stop(react: Callable[[], None]) -> Iterator[None]:
 
     watcher = threading.Thread(target=watch, name="signals of the recipe", daemon=True)
     watcher.start()
-    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        told.close()
+        wakeup.close()
         watcher.join()
         ours.close()
 
 
 def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
     global _current
-    # by name, as it is an extra and has no types
+    # Imported by name, as Snakemake is an extra and has no type hints.
     types: Any = import_module("snakemake.settings.types")
     quietness: Any = import_module("snakemake.settings.enums").Quietness
     workflow_error: Any = import_module("snakemake.exceptions").WorkflowError
@@ -176,7 +182,7 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
         quiet={quietness.ALL}, enable_file_logging=False, skip_plugin_handlers=True, log_level_override=logging.CRITICAL
     )
     _current = run
-    path = sys.path[:]  # Snakemake puts the Snakefile's folder there, whose modules are not meant to be seen so
+    path = sys.path[:]  # Snakemake adds the folder of the Snakefile, whose modules are not top-level modules
     try:
         with snakemake_api(output) as api:
             workflow = api.workflow(
@@ -188,7 +194,7 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
             how = types.ExecutionSettings(use_threads=True, keep_going=True, lock=False)
             order = types.SchedulingSettings(scheduler="greedy")
             try:
-                with _when_told_to_stop(run.runner.machine.leave):
+                with _on_stop_signal(run.runner.machine.leave):
                     dag.execute_workflow(
                         executor="dryrun" if dry_run else "local",
                         execution_settings=how,
@@ -196,7 +202,7 @@ def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
                         scheduler_settings=scheduler_settings,
                     )
             except workflow_error as error:
-                # told to stop, Snakemake lets running steps end, and then says no more than that not all were run
+                # After SIGINT, Snakemake lets running steps end, and reports only that not all were run.
                 if run.runner.interrupted or (not run.runner.failed and "did not complete" in str(error)):
                     raise KeyboardInterrupt from None
                 if not run.runner.failed:

@@ -1,4 +1,4 @@
-"""The steps of a search for one system: small models, large models, training with few and with the chosen settings."""
+"""Steps of the hyperparameter search for one system: four studies, two of the model and two of the training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search", "study_names"]
 
 MASKS_FILE = "conf/start/masks.ini"
 MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
-"""Masks as wide as proportions allow: their widths are not searched for."""
+"""Settings for which only proportions limit the masks: their widths are not searched."""
 
 _TRIALS = "search/trials"
-"""Trainings of the trials that run: another worker resumes there what one leaves that is killed."""
+"""Trainings of running trials: where a worker is killed, another one resumes its trial there."""
 
 _ALL_TRAINING = ("training.*", "data.*", "model.convolutional_mellin")
-# Models stay as small as they begin.
+# With `tiny`, models keep their size.
 _TINY = ("model.recurrent_.*", "model.convolutional_(layers|initial_channels|channel_factor)", "model.window_stride")
 _NO_MODEL = ("model.*", "training.max_.*_mask", "training.num_epochs", "training.early_.*")
 
@@ -28,8 +28,8 @@ class _Study:
 
     Args:
         stage: model-sm, model-lg, train-sm or train-md.
-        size: its suffix in the recipe's sizes.
-        sampler: of its workers.
+        size: suffix of its fields in RecipeSizes.
+        sampler: sampler of its workers.
     """
 
     stage: str
@@ -46,10 +46,10 @@ _STUDIES = (
 
 
 def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]:
-    """Steps up to `conf/final/MODEL-FEATURES.ini`, the best settings of the last study.
+    """Steps of a search, the last of which writes the best settings to `conf/final/MODEL-FEATURES.ini`.
 
     Args:
-        options: of the recipe.
+        options: the recipe's options.
         model: lcorr or mcorr.
         features: name of the feature type.
     """
@@ -58,11 +58,14 @@ def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]
     for study in _STUDIES:
         steps += search.study(study)
     final = f"conf/final/{model}-{features}.ini"
-    return [*steps, search.reading("settings", f"settings-{model}-{features}", _STUDIES[-1], ("best", final), final)]
+    return [
+        *steps,
+        search.reading_step("settings", f"settings-{model}-{features}", _STUDIES[-1], ("best", final), final),
+    ]
 
 
 def study_names(options: RecipeOptions) -> list[str]:
-    """Names of all studies, in the order in which they are run."""
+    """Names of all studies, in the order in which they run."""
     systems = [(model, name) for name in options.feature_names for model in options.models]
     return [_Search(options, *system).name(study.stage) for system in systems for study in _STUDIES]
 
@@ -74,10 +77,10 @@ class _Search:
     features: str
 
     def study(self, study: _Study) -> list[Step]:
-        """What a study begins with, its beginning and its workers."""
+        """Steps of a study: choose its settings and hyperparameters, create it, and run its workers."""
         label, name, sizes = f"{self.model}-{self.features}", self.name(study.stage), self.options.sizes
         folder = f"conf/search/{study.stage}-{label}"
-        before: list[Step] = []
+        choice: list[Step] = []
         read: tuple[str, ...]
         chosen: tuple[str, ...]
         if study.stage == "model-sm":
@@ -86,16 +89,16 @@ class _Search:
                 chosen += _TINY
         elif study.stage == "train-sm":
             read, chosen = (f"{folder}.ini", MASKS_FILE), ("--blacklist", *_NO_MODEL)
-            before = [self._best(study, "model-sm", f"{folder}.ini")]
+            choice = [self._best(study, "model-sm", f"{folder}.ini")]
         else:
             read, chosen = (f"{folder}.ini",), ("--whitelist", f"@{folder}.params")
             earlier = "model-sm" if study.stage == "model-lg" else "train-sm"
             top_k = sizes.top_k_lg if study.stage == "model-lg" else sizes.top_k_md
             wanted = ("important", f"--top-k={top_k}", f"{folder}.params")
             source = next(other for other in _STUDIES if other.stage == earlier)
-            important = self.reading(study.stage, f"{name}-important", source, wanted, f"{folder}.params")
-            before = [important, self._best(study, earlier, f"{folder}.ini", "--independent")]
-        made = f"search/{name}.init"
+            important = self.reading_step(study.stage, f"{name}-important", source, wanted, f"{folder}.params")
+            choice = [important, self._best(study, earlier, f"{folder}.ini", "--independent")]
+        created = f"search/{name}.init"
         limits: tuple[str, ...] = ("--num-data-workers", str(sizes.num_data_workers), "--mem-limit-bytes")
         limits += (str(getattr(sizes, f"mem_limit_bytes_{study.size}")),)
         limits += ("--num-trials", str(getattr(sizes, f"num_trials_{study.size}")))
@@ -106,9 +109,9 @@ class _Search:
             study.stage,
             (*read_options, "--device", self.options.device, *self._optim(study))
             + ("init", f"data/{self.features}/train", *chosen, *limits, *pruner),
-            needs=(f"prep-{self.features}", *(step.name for step in before)),
-            products=(made,),
-            stdout=made,
+            needs=(f"prep-{self.features}", *(step.name for step in choice)),
+            products=(created,),
+            stdout=created,
             sources=tuple(path for path in read if path.startswith("conf/start/")),
             light=True,
         )
@@ -124,20 +127,22 @@ class _Search:
             )
             for number in range(1, sizes.num_workers + 1)
         ]
-        return [*before, init, *workers]
+        return [*choice, init, *workers]
 
-    def reading(self, stage: str, name: str, study: _Study, command: tuple[str, ...], product: str) -> Step:
-        """A step that reads a study whose workers have ended."""
+    def reading_step(self, stage: str, name: str, study: _Study, command: tuple[str, ...], product: str) -> Step:
+        """A step that reads a study after all its workers have ended."""
         workers = range(1, self.options.sizes.num_workers + 1)
         needs = tuple(f"{self.name(study.stage)}-run{number}" for number in workers)
         return Step(name, stage, (*self._optim(study), *command), needs, (product,), light=True)
 
     def _best(self, study: _Study, earlier: str, product: str, *more: str) -> Step:
         source = next(other for other in _STUDIES if other.stage == earlier)
-        return self.reading(study.stage, f"{self.name(study.stage)}-best", source, ("best", *more, product), product)
+        return self.reading_step(
+            study.stage, f"{self.name(study.stage)}-best", source, ("best", *more, product), product
+        )
 
     def name(self, stage: str) -> str:
-        """As the recipe names its studies: model-mcorr-sm-fbank-81-10ms."""
+        """Name of a study, such as model-mcorr-sm-fbank-81-10ms."""
         kind, size = stage.split("-")
         return f"{kind}-{self.model}-{size}-{self.features}"
 

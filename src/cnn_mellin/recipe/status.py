@@ -1,4 +1,4 @@
-"""How a recipe stands, on one screen."""
+"""Status of a recipe, on one screen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.recipe.executors.slurm_queue import ENDED_STATES, WAITING_STATES, SlurmJob, SlurmQueue, job_suffix
 from cnn_mellin.recipe.options import read_options
 from cnn_mellin.recipe.plan import plan_recipe
 from cnn_mellin.recipe.step import STAGES, Step
-from cnn_mellin.recipe.step_records import GO_ON_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 from cnn_mellin.recipe.step_run import last_lines
 
 __all__ = ["recipe_status", "step_state"]
@@ -26,11 +28,11 @@ def step_state(step: Step, records: StepRecords, *, going: bool, queue_state: st
     """State of a step: done, waiting (for a cluster), running, failed or left.
 
     Args:
-        step: of the recipe.
-        records: of the recipe.
+        step: a step of the recipe.
+        records: the recipe's records.
         going: whether the recipe is running.
-        queue_state: state of the step's job as squeue tells it, empty where it does not list it, None where it was not
-            asked or gave no answer.
+        queue_state: state of the step's job according to squeue; empty where squeue does not list the job, None where
+            squeue was not asked or did not answer.
     """
     if records.path(step.name, "done").exists():
         return "done"
@@ -40,7 +42,7 @@ def step_state(step: Step, records: StepRecords, *, going: bool, queue_state: st
     on_cluster = job is not None and job.get("machine") == "slurm"
     if job is not None and (going or on_cluster):
         lives = queue_state is None or (queue_state and queue_state not in ENDED_STATES)
-        if on_cluster and not lives and not going:  # it ended, or was cancelled, while nobody waited for it
+        if on_cluster and not lives and not going:  # it ended or was cancelled while no recipe waited for it
             return "failed" if records.path(step.name, "start").exists() else "left"
         if on_cluster and (queue_state in WAITING_STATES or not records.path(step.name, "start").exists()):
             return "waiting"
@@ -49,7 +51,10 @@ def step_state(step: Step, records: StepRecords, *, going: bool, queue_state: st
 
 
 def recipe_status(folder: str | Path) -> str:
-    """Table of what is done, waiting, running, failed and left of each stage, and the last lines of failed steps.
+    """Table of done, waiting, running, failed and left steps per stage, and the last log lines of failed steps.
+
+    Args:
+        folder: the recipe's folder.
 
     Raises:
         DataError: the folder holds no recipe, or a record in it is damaged.
@@ -85,9 +90,7 @@ def recipe_status(folder: str | Path) -> str:
 
 
 def is_going(folder: Path) -> bool:
-    """Whether a process runs the recipe of a folder."""
-    import filelock
-
+    """True while a process runs the recipe of a folder."""
     path = folder / "steps" / ".lock"
     if not path.exists():
         return False
@@ -101,7 +104,7 @@ def is_going(folder: Path) -> bool:
 
 
 def _standing(states: Mapping[str, str], *, going: bool) -> str:
-    """How the recipe stands as a whole."""
+    """Status of the recipe as a whole."""
     values = list(states.values())
     if going:
         return "running"
@@ -109,15 +112,15 @@ def _standing(states: Mapping[str, str], *, going: bool) -> str:
         return "finished"
     jobs = values.count("waiting") + values.count("running")
     if jobs:
-        return f"not running, but {jobs} of its jobs are; the same command waits for them and goes on"
+        return f"not running, but {jobs} of its jobs are; run the same command to wait for them and resume"
     failed = values.count("failed")
     if failed:
-        return f"not running, {failed} {'step' if failed == 1 else 'steps'} failed; the same command goes on"
-    return "not running; the same command goes on"
+        return f"not running, {failed} {'step' if failed == 1 else 'steps'} failed; run the same command to resume"
+    return "not running; run the same command to resume"
 
 
 def _queue_states(steps: Sequence[Step], records: StepRecords) -> dict[str, str]:
-    """States of the jobs of steps, as far as squeue is there and answers."""
+    """States of the steps' jobs according to squeue, where it is installed and answers."""
     jobs: dict[str, SlurmJob] = {}
     for step in steps:
         job: dict[str, Any] = records.read(step.name, "job") or {}
@@ -126,15 +129,15 @@ def _queue_states(steps: Sequence[Step], records: StepRecords) -> dict[str, str]
     if not jobs or shutil.which("squeue") is None:
         return {}
     answer = SlurmQueue(job_suffix(records.folder), {job.cluster for job in jobs.values()}).look()
-    told = {name: answer.state(job) for name, job in jobs.items()}
-    return {name: state for name, state in told.items() if state is not None}
+    states = {name: answer.state(job) for name, job in jobs.items()}
+    return {name: state for name, state in states.items() if state is not None}
 
 
 def _ended_state(step: Step, records: StepRecords, status: int, queue_state: str | None, *, going: bool) -> str:
-    """State of a step whose process has ended, and of which the recipe has not taken note yet."""
+    """State of a step whose process has ended, before the recipe has recorded the end."""
     if going:
         return "running"
-    if status == GO_ON_STATUS:
+    if status == RESUME_STATUS:
         return "waiting" if queue_state in WAITING_STATES else "left"
     if status == 0 and all((records.folder / product).exists() for product in step.products):
         return "done"

@@ -1,4 +1,4 @@
-"""A step of the recipe: one `cnn-mellin` command, what it needs and what it makes."""
+"""A step of a recipe: one `cnn-mellin` command, the steps it needs and the files it makes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAGES = (
     "compare",
     "report",
 )
-"""In order; `--until` names one."""
+"""Stages of a recipe, in order."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Step:
     """One command, run in the recipe's folder.
 
     Args:
-        name: unique; of letters, digits, hyphens and dots.
-        stage: of STAGES.
-        arguments: of `cnn-mellin`; `@FILE` stands for the words of a file that an earlier step made.
-        needs: names of the steps before it.
-        products: files, relative to the recipe's folder, that it makes; by them it is known whether it is still done.
-        stdout: file that takes what the command prints, empty for the log.
-        sources: files that it reads and that no step makes.
-        state: what it reads besides, as far as that can be said in words: a digest of a corpus, for example.
-        resumes: folders that a begun step goes on in, unless what it is made from has changed.
-        heavy: computes models, and so wants an accelerator.
-        light: takes seconds, and runs where the recipe runs, not as a job of a cluster.
+        name: unique name of letters, digits, hyphens and dots.
+        stage: one of STAGES.
+        arguments: arguments of `cnn-mellin`; `@FILE` stands for the words of a file that an earlier step made.
+        needs: names of the steps that must be done first.
+        products: files that the step makes, relative to the recipe's folder; it is done while they are unchanged.
+        stdout: file for the command's standard output; empty to write it to the log.
+        sources: files that the step reads and that no step makes.
+        state: digest of everything else that the step reads, such as the corpus.
+        resumes: folders in which an interrupted step resumes, unless its inputs have changed.
+        heavy: the step trains or runs models, and so needs an accelerator where there is one.
+        light: the step takes seconds, and runs beside the recipe instead of as a job of a cluster.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Step:
 
     @property
     def command(self) -> str:
-        """What a user would type in the recipe's folder, the password of a database left out.
+        """The command as a user would type it in the recipe's folder, without the database's password.
 
         >>> Step("score-a", "score", ("score", "a b.trn"), stdout="a.json").command
         "cnn-mellin score 'a b.trn' > a.json"
@@ -71,18 +71,18 @@ class Step:
         return f"{shown} > {shlex.quote(self.stdout)}" if self.stdout else shown
 
     def digest(self, folder: Path) -> str:
-        """A name for the command, the version of its program, and what it reads that no step makes.
+        """Digest of the command, the version of the program, and the inputs that no step makes.
 
         Args:
-            folder: of the recipe.
+            folder: the recipe's folder.
         """
-        of_sources = [_digest_file(folder / source) for source in self.sources]
-        said = (__version__, self.arguments, self.stdout, self.state, of_sources)
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+        source_digests = [_digest_file(folder / source) for source in self.sources]
+        hashed = (__version__, self.arguments, self.stdout, self.state, source_digests)
+        return hashlib.sha256(repr(hashed).encode()).hexdigest()[:16]
 
 
 def without_passwords(text: str) -> str:
-    """The text, with the passwords of URLs left out.
+    """The text with the passwords of URLs replaced by asterisks.
 
     >>> without_passwords("optim postgresql+pg8000://me:s3cret@host/db run")
     'optim postgresql+pg8000://me:***@host/db run'

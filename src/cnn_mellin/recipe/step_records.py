@@ -1,4 +1,4 @@
-"""What is known of the steps of a recipe: files in its folder `steps`, one or a few a step."""
+"""Records of a recipe's steps: a few small files per step, in the folder `steps`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.recipe.step import Step
 
-__all__ = ["GO_ON_STATUS", "StepRecords"]
+__all__ = ["RESUME_STATUS", "StepRecords"]
 
-GO_ON_STATUS = 75
-"""How a command ends that was told to stop, and has saved what it needs to go on."""
+RESUME_STATUS = 75
+"""Exit status of a command that was told to stop, and has saved what it needs to resume."""
 
 _SHAPES: dict[str, Any] = {
     "done": {"products?": {str: str}},
@@ -39,7 +39,7 @@ _SHAPES: dict[str, Any] = {
     "failed": {"why?": str, "command?": str},
 }
 
-# Larger files are known by size and time of change.
+# Larger files are identified by size and time of modification instead of their content.
 _HASHED_BYTES = 1_000_000
 
 
@@ -47,38 +47,39 @@ _HASHED_BYTES = 1_000_000
 class StepRecords:
     """The records of a recipe.
 
-    Files are `NAME.done` (what the step made: all that steps after it look at), `NAME.made` (that, from what, and in
-    how many seconds of work), `NAME.begun` (what it was begun from), `NAME.job` (where it waits or runs), `NAME.start`
-    (when its process began), `NAME.exit` (how that ended, and after how many seconds) and `NAME.failed`.
+    Their files are `NAME.done` (products of the step: all that later steps depend on), `NAME.made` (products, the
+    fingerprint of the inputs, and the seconds of work), `NAME.begun` (fingerprint of a step in progress), `NAME.job`
+    (where the step waits or runs), `NAME.start` (when its process started), `NAME.exit` (the process's exit status and
+    duration) and `NAME.failed`.
 
     Args:
-        folder: of the recipe.
+        folder: the recipe's folder.
     """
 
     folder: Path
 
     def path(self, name: str, kind: str) -> Path:
-        """The file of a kind: done, made, begun, job, start, exit or failed."""
+        """File of a step's record; kind is done, made, begun, job, start, exit or failed."""
         return self.folder / "steps" / f"{name}.{kind}"
 
     def log(self, name: str) -> Path:
-        """What the step's command said."""
+        """Log file of a step."""
         return self.folder / "logs" / f"{name}.log"
 
     def read(self, name: str, kind: str) -> dict[str, Any] | None:
-        """A record, or None where there is none.
+        """Read a record; None where it does not exist.
 
         Raises:
-            DataError: it is damaged.
+            DataError: the record is damaged.
         """
         path = self.path(name, kind)
         if not path.exists():
             return None
-        remedy = "delete it and run the recipe's command again, which does the step anew where that is needed"
+        remedy = "delete it and run the recipe's command again, which repeats the step where that is needed"
         try:
             content = read_json(path)
         except DataError as error:
-            if not path.exists():  # since it was seen
+            if not path.exists():  # deleted meanwhile
                 return None
             raise DataError(f"{error}; {remedy}") from None
         fault = shape_fault(content, _SHAPES[kind])
@@ -87,28 +88,31 @@ class StepRecords:
         return content
 
     def write(self, name: str, kind: str, content: dict[str, Any]) -> None:
-        """Write a record, whole or not at all."""
+        """Write a record atomically."""
         path = self.path(name, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             json.dump(content, file, indent=1, sort_keys=True)
 
     def delete(self, name: str, *kinds: str) -> None:
-        """Delete records, if they are there."""
+        """Delete records, where they exist."""
         for kind in kinds:
             self.path(name, kind).unlink(missing_ok=True)
 
     def fingerprint(self, step: Step) -> str:
-        """A name for all that a step's result depends on: its digest and what the steps before it made."""
-        before = [self.path(name, "done").read_bytes() for name in step.needs]
-        return hashlib.sha256(repr((step.digest(self.folder), before)).encode()).hexdigest()[:16]
+        """Digest of all that a step's result depends on: its own digest and the products of the steps it needs."""
+        inputs = [self.path(name, "done").read_bytes() for name in step.needs]
+        return hashlib.sha256(repr((step.digest(self.folder), inputs)).encode()).hexdigest()[:16]
 
     def finish(self, step: Step, seconds: float | None = None) -> list[str]:
-        """Record that a step is done; returns the products that are missing, and then records nothing.
+        """Record that a step is done, unless products are missing.
 
         Args:
-            step: that has ended well.
-            seconds: of work that it took, None where it was done before.
+            step: a step whose command has ended with status 0.
+            seconds: seconds of work; None keeps the recorded number.
+
+        Returns:
+            The products that are missing.
         """
         missing = [product for product in step.products if not (self.folder / product).exists()]
         if not missing:
@@ -120,17 +124,17 @@ class StepRecords:
         return missing
 
     def made_already(self, step: Step, fingerprint: str) -> bool:
-        """Whether all that a step would make is there, made from the same."""
+        """True where all products of a step exist unchanged, and were made from inputs with this fingerprint."""
         made = self.read(step.name, "made") or {}
         return made.get("from") == fingerprint and made.get("products") == self._products(step)
 
     def seconds(self, name: str) -> float | None:
-        """Seconds of work that a step took, None where that is not known."""
+        """Seconds of work that a step took; None where they are unknown."""
         seconds: float | None = (self.read(name, "made") or {}).get("seconds")
         return seconds
 
     def forget_changed(self, steps: Sequence[Step]) -> list[str]:
-        """Delete the records of steps whose products are no longer what the step made; returns their names."""
+        """Delete the `done` records of steps whose products have changed or are missing; returns the steps' names."""
         forgotten = []
         for step in steps:
             record = self.read(step.name, "done")
@@ -144,7 +148,7 @@ class StepRecords:
 
 
 def _state(path: Path) -> str:
-    """Contents of a small file as a digest, size and time of a large one."""
+    """State of a product: digest of a small file; size and time of modification of a large one."""
     if not path.is_file():
         return "folder" if path.is_dir() else "missing"
     about = path.stat()

@@ -15,10 +15,10 @@ __all__ = ["comparison_text"]
 def comparison_text(
     result: FolderComparison, text_format: Literal["text", "csv", "json", "latex", "markdown"] = "text"
 ) -> str:
-    """A table of the systems and one of their differences.
+    """Table of the systems, and table of their differences.
 
     Args:
-        result: of `compare_folders`.
+        result: result of `compare_folders`.
         text_format: text, csv, json, latex or markdown.
     """
     return _json(result) if text_format == "json" else _tables(result, text_format)

@@ -1,4 +1,4 @@
-"""A page as sections of text, tables and pictures, written as one HTML file or as Markdown."""
+"""Pages of sections with text, tables and pictures, written as one HTML file or as Markdown."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ nav a { color: #0b5394; margin-right: 1rem; text-decoration: none; }
 
 @dataclass
 class Section:
-    """A section; what is added is shown in that order.
+    """A section of a page; shows its content in the order in which it is added.
 
     Args:
-        title: heading.
+        title: heading of the section.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Section:
         self._markdown.append(_escape_paragraph(paragraph))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], *, best: int | None = None) -> None:
-        """Add a table, one of its rows set off."""
+        """Add a table; `best` is the index of a row to highlight."""
         head = "".join(f"<th>{_escape_html(cell)}</th>" for cell in header)
         body = ""
         for number, row in enumerate(rows):
@@ -72,7 +72,7 @@ class Section:
         self._markdown.append(format_table(shown[0], shown[1:], "markdown"))
 
     def picture(self, content: bytes, caption: str, *, kind: str = "svg+xml") -> None:
-        """Add a picture, which the page holds; Markdown has only its caption."""
+        """Add a picture, embedded in the page; Markdown has only its caption."""
         data = base64.b64encode(content).decode()
         said = _escape_html(caption)
         self._html.append(
@@ -81,16 +81,16 @@ class Section:
         self._markdown.append(f"*{_escape_line(caption)} (see report.html)*")
 
     def folded(self, summary: str, text: str) -> None:
-        """Add text as it is, which the page shows when asked to."""
+        """Add literal text that the page shows when its summary is clicked."""
         about, shown = _escape_html(summary), _escape_html(text)
         self._html.append(f"<details><summary>{about}</summary><pre>{shown}</pre></details>")
-        # a fence longer than all in the text, so that no line of the text ends it
+        # The fence is longer than all backtick sequences of the text, so that no line of the text closes it.
         fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
         self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{fence}\n{_visible(text)}\n{fence}")
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was added."""
+        """True if nothing was added."""
         return not self._html
 
 
@@ -99,10 +99,10 @@ class Page:
     """A page.
 
     Args:
-        title: above all.
-        about: a line below it.
-        answer: what a reader wants to know first, a paragraph each.
-        sections: the rest; empty ones are left out.
+        title: title of the page.
+        about: line below the title.
+        answer: paragraphs with the main result.
+        sections: sections of the page; empty ones are left out.
 
     >>> page = Page("PER", "of nothing", ["None < any."], [Section("Table")])
     >>> print(page.markdown())
@@ -120,7 +120,7 @@ class Page:
     sections: Sequence[Section]
 
     def html(self) -> str:
-        """One file that needs nothing else."""
+        """The page as one HTML file that refers to no other file."""
         shown = [section for section in self.sections if not section.empty]
         links = "".join(f'<a href="#s{i}">{_escape_html(section.title)}</a>' for i, section in enumerate(shown))
         body = "".join(
@@ -137,7 +137,7 @@ class Page:
         )
 
     def markdown(self) -> str:
-        """The same without pictures."""
+        """The page as Markdown, without pictures."""
         answer = [f"**{_escape_line(paragraph)}**" for paragraph in self.answer]
         blocks = [f"# {_escape_line(self.title)}", _escape_paragraph(self.about), *answer]
         for section in self.sections:
@@ -147,7 +147,7 @@ class Page:
 
 
 def _visible(text: str) -> str:
-    """The text with a sign for each control character, which a page cannot show and XML forbids."""
+    """The text with a replacement character for each control character, as XML forbids these."""
     return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() else "\ufffd" for c in text)
 
 
@@ -160,5 +160,5 @@ def _escape_line(text: str) -> str:
 
 
 def _escape_paragraph(text: str) -> str:
-    """A paragraph that Markdown shows as it is, and does not take for a heading, a list or a quotation."""
+    """A paragraph escaped so that Markdown does not take it for a heading, a list or a quotation."""
     return re.sub(r"^(?=[#>+\-=])|^(\d+)(?=[.)])", r"\1\\", _escape_line(text))

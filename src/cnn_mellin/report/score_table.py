@@ -21,9 +21,9 @@ class ScoredFile:
     """A file of hypotheses under one convention.
 
     Args:
-        path: of the file.
-        result: of scoring it.
-        rows: (group, name, errors): the total, and whatever groups of speakers, phones or utterances were wanted.
+        path: path of the file.
+        result: result of scoring the file.
+        rows: (group, name, error counts) of the total, and of each speaker, phone or utterance to list.
     """
 
     path: str
@@ -38,13 +38,15 @@ def score_text(
     worst: int = 10,
     with_matrix: bool = False,
 ) -> str:
-    """Tables of the rates; as text, LaTeX and Markdown also what to look at: what is empty, unseen or often wrong.
+    """Tables of phone error rates.
+
+    Text, LaTeX and Markdown also list empty transcripts, unseen symbols and the most frequent confusions.
 
     Args:
-        scored: files.
+        scored: scored files.
         text_format: text, csv, json, latex or markdown.
-        worst: confusions to list.
-        with_matrix: also how often each phone of the reference was recognised as each.
+        worst: number of confusions to list.
+        with_matrix: add the confusion matrix.
 
     >>> from cnn_mellin.scoring import phone_error_rate
     >>> result = phone_error_rate({"a": ["t", "d"]}, {"a": ["t", "t"]})
@@ -77,7 +79,7 @@ def score_text(
 def _blocks(
     file: ScoredFile, text_format: Literal["text", "latex", "markdown"], worst: int, with_matrix: bool
 ) -> Iterator[str]:
-    """What stands between blank lines."""
+    """Blocks of text, to be separated by blank lines."""
     about = f"{file.path} ({file.result.convention}, {len(file.result.utterances)} utterances)"
     yield format_line(about, text_format)
     rows = [
@@ -99,7 +101,7 @@ def _numbers(counts: ErrorCounts) -> tuple[float, int, int, int, int]:
 
 
 def _matrix(result: PhoneErrorRate, zero: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows."""
+    """Header and rows of the confusion matrix."""
     phones, counts = result.confusion_matrix()
     names = [phone or "(ins)" for phone in phones]
     rows = [[name, *(str(count or zero) for count in row)] for name, row in zip(names, counts, strict=True)]
@@ -107,7 +109,7 @@ def _matrix(result: PhoneErrorRate, zero: str) -> tuple[list[str], list[list[str
 
 
 def _csv(scored: Sequence[ScoredFile], with_matrix: bool) -> str:
-    """One table of rates, and one of the pairs that occur."""
+    """One table of phone error rates, and one of the phone pairs that occur."""
     rates = [
         [file.path, file.result.convention, group, name, *map(str, _numbers(counts))]
         for file in scored

@@ -40,7 +40,7 @@ def records(tmp_path) -> StepRecords:
 
 def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
     machine = SlurmMachine(records.folder, poll_s=0.3)
-    runner = StepRunner(records, machine, say=lambda _line: None)
+    runner = StepRunner(records, machine)
     good = step("good", "--print-ini", stdout="out.ini", products=("out.ini",))
     runner.run(good)
     assert "window_size" in (records.folder / "out.ini").read_text()
@@ -50,7 +50,7 @@ def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
 
 
 def test_steps_that_are_ready_together_are_tasks_of_one_array(slurm, records):
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
     steps = [step(f"s{i}", "data", "info", f"nowhere{i}") for i in range(3)]
     steps.append(step("other", "--print-ini", stdout="out.ini", products=("out.ini",)))
 
@@ -101,7 +101,7 @@ def test_without_arrays_each_step_is_a_job(slurm, records):
 @pytest.mark.timeout(60)
 def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
     machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
-    runner = StepRunner(records, machine, say=lambda _line: None)
+    runner = StepRunner(records, machine)
     pid = os.fork()
     if pid == 0:
         for _ in range(600):
@@ -118,26 +118,26 @@ def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_a_training_told_to_stop_is_submitted_again_and_goes_on(slurm, small_corpus, records):
+def test_an_interrupted_training_is_submitted_again_and_resumes(slurm, small_corpus, records):
     assert main(["--quiet", "prep", "timit", str(small_corpus), str(records.folder / "data"), "--partial"]) == 0
-    start = Path(__file__).parents[2] / "conf" / "model" / "demo-lcorr.ini"
+    start = Path(__file__).parents[3] / "conf" / "model" / "demo-lcorr.ini"
     (records.folder / "a.ini").write_text(start.read_text().replace("num_epochs = 8", "num_epochs = 30"))
     data = "data/fbank-81-10ms"
     train = ("--read-ini", "a.ini", "train", f"{data}/train", f"{data}/dev", "model", "--seed", "1")
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3), say=lambda _line: None)
+    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
     pid = os.fork()
     if pid == 0:
         for _ in range(1000):
-            log = records.log("told")
+            log = records.log("stopped")
             if log.exists() and "epoch 1/" in log.read_text():
-                job = records.read("told", "job") or {}
+                job = records.read("stopped", "job") or {}
                 subprocess.run(["scancel", "--signal=USR1", "--batch", job["id"]], check=False)
                 break
             time.sleep(0.05)
         os._exit(0)
-    runner.run(step("told", *train, products=("model/checkpoints.json",), resumes=("model",)))
+    runner.run(step("stopped", *train, products=("model/checkpoints.json",), resumes=("model",)))
     os.waitpid(pid, 0)
-    log = records.log("told").read_text()
+    log = records.log("stopped").read_text()
     assert log.count("$ cnn-mellin") == 2
     assert "SIGUSR1: " in log
     assert log.count("epoch 1/30") == 1
@@ -154,7 +154,7 @@ def table(folder: Path) -> dict:
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
+def test_after_a_kill_and_a_cancelled_job_the_table_equals_that_of_a_local_run(
     slurm, postgresql_server, small_corpus, tmp_path, capsys
 ):
     profile = tmp_path / "profile.yaml"
@@ -180,9 +180,9 @@ def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
     capsys.readouterr()
     assert main(on_cluster) == 0
     printed = capsys.readouterr().out
-    for waited_for_or_anew in ("model-mcorr-sm-fbank-81-10ms-run1", "model-lcorr-sm-fbank-81-10ms-run1"):
-        assert f"] {waited_for_or_anew}: done in " in printed
-    # the job that went on was waited for, not submitted again: its log has one command
+    for name in ("model-mcorr-sm-fbank-81-10ms-run1", "model-lcorr-sm-fbank-81-10ms-run1"):
+        assert f"] {name}: done in " in printed
+    # The running job was waited for, not submitted again: its log has one command.
     log = records.log("model-mcorr-sm-fbank-81-10ms-run1").read_text()
     assert log.count("$ cnn-mellin") == 1
     assert main(["recipe", "status", str(cluster)]) == 0
@@ -194,12 +194,12 @@ def test_killed_and_with_a_job_cancelled_it_ends_with_the_table_of_a_local_run(
     assert len(table(local)) == 4
 
 
-# What no real cluster can be made to say is said by programs that print what the test wants.
+# Answers that a real cluster cannot be made to give come from programs that print what the test wants.
 
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    """The machine waits a moment where it waits for minutes."""
+    """Shorten the minutes for which the executor waits to a moment."""
     for name in ("_FILE_SYSTEM_S", "_UNLISTED_S", "_ACCOUNTS_S", "_SUBMISSION_S", "_GATHER_S", "_CLOCKS_S"):
         monkeypatch.setattr(slurm_machine, name, 0.1 if name.endswith("_S") and name != "_GATHER_S" else 0.0)
 
@@ -210,7 +210,7 @@ class Running:
     def __init__(self, fake_slurm, records: StepRecords, *options: str) -> None:
         self.fake, self.records = fake_slurm, records
         self.machine = SlurmMachine(records.folder, options, poll_s=0.01)
-        self.runner = StepRunner(records, self.machine, say=lambda _line: None)
+        self.runner = StepRunner(records, self.machine)
         self.step = step("a", "--print-ini")
         self._threads = ThreadPoolExecutor(1)
         self.ended = self._threads.submit(self.runner.run, self.step)
@@ -230,11 +230,11 @@ class Running:
         self.fake.wait_for_looks(3)
 
     def begins(self) -> None:
-        """What the step's process does first."""
+        """Do what the step's process does first."""
         self.records.write("a", "start", {"began": time.time()})
 
     def ends(self, status: int) -> None:
-        """What the step's process does last."""
+        """Do what the step's process does last."""
         self.records.write("a", "exit", {"status": status, "seconds": 3.0})
 
     @property
@@ -255,15 +255,15 @@ class Running:
 @pytest.fixture
 def start(fake_slurm, impatient, records) -> Iterator[Callable[..., Running]]:
     """`start(*options)` begins a step on the fake cluster."""
-    begun: list[Running] = []
+    started: list[Running] = []
 
     def begin(*options: str) -> Running:
-        begun.append(Running(fake_slurm, records, *options))
-        return begun[-1]
+        started.append(Running(fake_slurm, records, *options))
+        return started[-1]
 
     yield begin
     (fake_slurm.folder / "squeue.error").unlink(missing_ok=True)
-    for each in begun:
+    for each in started:
         each.close()
 
 
@@ -287,7 +287,7 @@ def test_nothing_is_concluded_while_squeue_fails(fake_slurm, start, records):
     running.seen()
     time.sleep(0.3)
     assert running.waits
-    running.ends(0)  # which the job's own process tells, whatever squeue does
+    running.ends(0)  # the job's own process reports its end, whatever squeue does
     running.result()
 
 
@@ -295,13 +295,16 @@ def test_nothing_is_concluded_while_squeue_fails(fake_slurm, start, records):
     ("state", "why"),
     [
         ("CANCELLED", "a: it was killed or cancelled: slurmstepd: error"),
-        ("TIMEOUT", r"a: it was killed or cancelled \(Slurm says TIMEOUT of job 101\): slurmstepd: error"),
-        ("OUT_OF_MEMORY", r"a: it was killed or cancelled \(Slurm says OUT_OF_MEMORY of job 101\): slurmstepd: error"),
-        ("FAILED", r"a: it was killed or cancelled \(Slurm says FAILED of job 101\): slurmstepd: error"),
+        ("TIMEOUT", r"a: it was killed or cancelled \(Slurm reports TIMEOUT for job 101\): slurmstepd: error"),
+        (
+            "OUT_OF_MEMORY",
+            r"a: it was killed or cancelled \(Slurm reports OUT_OF_MEMORY for job 101\): slurmstepd: error",
+        ),
+        ("FAILED", r"a: it was killed or cancelled \(Slurm reports FAILED for job 101\): slurmstepd: error"),
         ("", r"a: it was killed or cancelled \(squeue does not list job 101\): slurmstepd: error"),
     ],
 )
-def test_a_job_that_ended_without_a_word_has_failed_and_why_is_told(fake_slurm, start, records, state, why):
+def test_a_job_without_an_exit_status_has_failed_with_slurms_reason(fake_slurm, start, records, state, why):
     running = start()
     running.queue("RUNNING")
     records.log("a").write_text("$ cnn-mellin --print-ini\ncnn-mellin: a warning\nslurmstepd: error\n")
@@ -318,11 +321,11 @@ def test_a_job_that_squeue_does_not_list_yet_is_given_more_time(fake_slurm, star
     assert running.waits
     running.queue("RUNNING")
     fake_slurm.says("queue", "")
-    with pytest.raises(StepFailed, match=r"squeue does not list job 101\): it said nothing"):
+    with pytest.raises(StepFailed, match=r"squeue does not list job 101\): its log is empty"):
         running.result()
 
 
-def test_accounts_are_believed_where_squeue_does_not_list_a_job(fake_slurm, start, records, monkeypatch):
+def test_sacct_decides_where_squeue_does_not_list_a_job(fake_slurm, start, records, monkeypatch):
     monkeypatch.setattr(slurm_machine, "_ACCOUNTS_S", 20.0)
     fake_slurm.says("accounts", f"101|RUNNING|a-{job_suffix(records.folder)}\n")
     running = start()
@@ -330,11 +333,11 @@ def test_accounts_are_believed_where_squeue_does_not_list_a_job(fake_slurm, star
     time.sleep(0.3)
     assert running.waits
     fake_slurm.says("accounts", f"101|NODE_FAIL|a-{job_suffix(records.folder)}\n")
-    with pytest.raises(StepFailed, match="Slurm says NODE_FAIL of job 101"):
+    with pytest.raises(StepFailed, match="Slurm reports NODE_FAIL for job 101"):
         running.result()
 
 
-def test_a_job_that_is_put_back_is_waited_for_though_its_process_failed(fake_slurm, start, records, monkeypatch):
+def test_a_requeued_job_is_waited_for_though_its_process_failed(fake_slurm, start, records, monkeypatch):
     monkeypatch.setattr(slurm_machine, "_FILE_SYSTEM_S", 20.0)
     running = start()
     running.queue("RUNNING")
@@ -352,16 +355,16 @@ def test_a_job_that_is_put_back_is_waited_for_though_its_process_failed(fake_slu
     running.result()
 
 
-def test_a_failed_process_has_failed_once_its_job_has_left(fake_slurm, start, records):
+def test_a_step_fails_once_its_job_has_left_the_queue(fake_slurm, start, records):
     running = start()
     running.queue("RUNNING")
     running.ends(2)
     fake_slurm.says("queue", f"101|FAILED|a-{job_suffix(records.folder)}\n")
-    with pytest.raises(StepFailed, match="a: ended with status 2: it said nothing"):
+    with pytest.raises(StepFailed, match="a: ended with status 2: its log is empty"):
         running.result()
 
 
-def test_a_number_of_another_job_is_not_taken_for_the_own(fake_slurm, records):
+def test_a_reused_job_number_is_not_mistaken_for_the_own_job(fake_slurm, records):
     machine = SlurmMachine(records.folder, poll_s=0.01)
     fake_slurm.says("queue", f"101|RUNNING|b-{job_suffix(records.folder)}\n")
     job = {"machine": "slurm", "id": "101", "job_name": f"a-{job_suffix(records.folder)}"}
@@ -370,7 +373,7 @@ def test_a_number_of_another_job_is_not_taken_for_the_own(fake_slurm, records):
 
 
 @pytest.mark.parametrize("answer", ["2026\n102\n", "no number\n", "Welcome, job 7 101"])
-def test_where_the_number_is_not_clear_squeue_knows_the_job_by_its_name(fake_slurm, impatient, records, answer):
+def test_an_unclear_job_number_is_looked_up_by_name_in_squeue(fake_slurm, impatient, records, answer):
     fake_slurm.says("answer", answer)
     fake_slurm.says("queue", f"100|FAILED|a-{job_suffix(records.folder)}\n")
     machine = SlurmMachine(records.folder, poll_s=0.01)
@@ -409,7 +412,7 @@ def test_a_busy_controller_is_asked_again_and_a_job_that_it_took_is_found(fake_s
     running.result()
 
 
-def test_what_is_submitted_has_nothing_of_the_job_around_it(fake_slurm, records, monkeypatch):
+def test_submitted_jobs_inherit_nothing_from_the_surrounding_job(fake_slurm, records, monkeypatch):
     around = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8", "SBATCH_ARRAY_INX": "0-3"}
     for name, value in {**around, "SLURM_CONF": "/etc/slurm.conf", "SBATCH_CLUSTERS": "east"}.items():
         monkeypatch.setenv(name, value)
@@ -426,7 +429,7 @@ def test_what_is_submitted_has_nothing_of_the_job_around_it(fake_slurm, records,
     assert "--clusters=east" in fake_slurm.wrote("squeue.arguments").splitlines()
 
 
-def test_clusters_among_the_options_are_asked_too(fake_slurm, start, records):
+def test_clusters_among_the_options_are_queried(fake_slurm, start, records):
     fake_slurm.says("answer", "101;east\n")
     running = start("--clusters=east,west")
     running.submitted()
@@ -449,7 +452,7 @@ def test_a_folder_with_a_percent_sign_is_no_pattern_of_sbatch(fake_slurm, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_told_to_stop_the_recipe_leaves_its_jobs_at_once(fake_slurm, small_corpus, tmp_path, name):
+def test_an_interrupted_recipe_leaves_its_jobs_within_seconds(fake_slurm, small_corpus, tmp_path, name):
     profile, folder = tmp_path / "p.yaml", tmp_path / "exp"
     profile.write_text("machine: slurm\npoll_s: 5\n")
     more = ["--tiny", "--until", "prep", "--profile", str(profile)]

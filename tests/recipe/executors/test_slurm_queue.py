@@ -55,7 +55,7 @@ def test_clusters_are_those_that_sbatch_takes(options, environment, clusters):
     assert chosen_clusters(options, environment) == clusters
 
 
-def test_the_job_around_the_recipe_does_not_show_in_its_own_jobs():
+def test_variables_of_the_surrounding_job_are_removed():
     kept = {"SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin", "SBATCH_ACCOUNT": "phones", "SBATCH_PARTITION": "long"}
     around = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8", "SLURM_MEM_PER_NODE": "9"}
     around |= {"SBATCH_TIMELIMIT": "1", "SBATCH_MEM_BIND": "local", "SBATCH_GPUS": "8", "SQUEUE_PARTITION": "short"}
@@ -63,7 +63,7 @@ def test_the_job_around_the_recipe_does_not_show_in_its_own_jobs():
     assert slurm_environment(kept | around) == kept
 
 
-def test_a_users_defaults_stay_on_a_login_node_but_for_what_the_recipe_decides():
+def test_on_a_login_node_user_defaults_stay_except_options_that_the_recipe_sets():
     kept = {"SBATCH_TIMELIMIT": "60", "SBATCH_ACCOUNT": "phones", "SBATCH_GPUS": "1", "SBATCH_EXPORT": "ALL"}
     ours = {"SBATCH_ARRAY_INX": "0-3", "SBATCH_WAIT": "1", "SBATCH_ERROR": "/dev/null", "SBATCH_JOB_NAME": "x"}
     assert slurm_environment(kept | ours) == kept
@@ -94,14 +94,14 @@ def test_jobs_are_read_among_other_lines(fake_slurm):
     assert not any(job.ended for job in jobs)
 
 
-def test_a_number_that_was_given_to_another_job_is_not_the_job(fake_slurm):
+def test_a_job_is_identified_by_number_and_name(fake_slurm):
     fake_slurm.says("queue", "101|RUNNING|train-0abc\n")
     answer = queue().look()
     assert answer.state(SlurmJob("101", "prep-0abc")) == ""
     assert answer.state(SlurmJob("101", "train-0abc")) == "RUNNING"
 
 
-def test_each_cluster_is_asked_by_its_name_and_one_that_fails_says_nothing_of_its_jobs(fake_slurm):
+def test_each_cluster_is_queried_by_name_and_a_failing_one_gives_no_states(fake_slurm):
     fake_slurm.says("queue.east", "101|RUNNING|prep-0abc\n")
     fake_slurm.says("queue.west", "101|PENDING|train-0abc\n")
     asked = queue("east")
@@ -115,19 +115,19 @@ def test_each_cluster_is_asked_by_its_name_and_one_that_fails_says_nothing_of_it
     assert answer.silent["west"] == "slurm_load_jobs error: Unable to contact slurm controller"
 
 
-def test_an_error_of_a_squeue_that_ends_well_is_no_answer(fake_slurm):
+def test_an_error_of_squeue_with_status_0_is_not_an_answer(fake_slurm):
     program = fake_slurm.folder / "bin" / "squeue"
     program.write_text("#!/bin/sh\necho 'squeue: error: cluster east cannot be reached' >&2\n")
     assert queue("east").look().silent == {"east": "squeue: error: cluster east cannot be reached"}
     assert queue().look().silent == {}  # a remark on a plugin, for example
 
 
-def test_a_squeue_that_is_gone_is_no_answer(fake_slurm, monkeypatch):
+def test_a_missing_squeue_is_not_an_answer(fake_slurm, monkeypatch):
     monkeypatch.setenv("PATH", str(fake_slurm.folder))
     assert queue().look().silent == {"": "squeue cannot be started (No such file or directory)"}
 
 
-def test_what_changes_the_output_of_squeue_is_not_handed_on(fake_slurm, monkeypatch):
+def test_variables_that_change_the_output_of_squeue_are_removed(fake_slurm, monkeypatch):
     monkeypatch.setenv("SQUEUE_PARTITION", "gpu")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
     queue().look()
@@ -136,18 +136,21 @@ def test_what_changes_the_output_of_squeue_is_not_handed_on(fake_slurm, monkeypa
     assert "SLURM_CONF=/etc/slurm.conf" in environment
 
 
-def test_where_squeue_fails_for_long_the_reason_is_told(fake_slurm, monkeypatch, caplog):
+def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monkeypatch, caplog):
     fake_slurm.says("squeue.error", "slurm_load_jobs error: Socket timed out\n")
     monkeypatch.setattr(slurm_queue, "_WARN_AFTER_S", 0.0)
     asked = queue()
     assert asked.look().silent
-    assert "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs go on" in caplog.text
+    assert (
+        "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs keep running"
+        in caplog.text
+    )
     monkeypatch.setattr(slurm_queue, "_PATIENCE_S", 0.0)
     with pytest.raises(UserError, match="squeue has failed for 0 s: .*Socket timed out; run the same command again"):
         asked.answered()
 
 
-def test_accounts_tell_of_jobs_that_squeue_does_not_list(fake_slurm):
+def test_sacct_gives_the_state_of_jobs_that_squeue_does_not_list(fake_slurm):
     asked, job = queue(), SlurmJob("102_1", "prep-0abc", cluster="east")
     fake_slurm.says("accounts", "Welcome\n102_[1-3]|PENDING|prep-0abc\n")
     assert asked.recorded_state(job) == "PENDING"

@@ -13,7 +13,7 @@ def ink(path: Path) -> float:
     return float(np.mean(image.imread(path)[..., :3].min(axis=2) < 0.5))
 
 
-def test_right_phones_lie_on_the_diagonal(tmp_path: Path) -> None:
+def test_correct_phones_lie_on_the_diagonal(tmp_path: Path) -> None:
     phones = [f"p{i}" for i in range(12)]
     right = phone_error_rate({"a": phones}, {"a": phones})
     plot_confusions(right, tmp_path / "right.png", title="right")

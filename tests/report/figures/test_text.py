@@ -44,9 +44,9 @@ def results(folder: Path, name: str) -> None:
 
 
 def histories(folder: Path, name: str) -> None:
-    from cnn_mellin.report.search_section import _draw_histories
+    from cnn_mellin.report.figures.study import draw_histories
 
-    (folder / "a.svg").write_bytes(_draw_histories({name: [(0, 20.0), (1, 10.0)]}))
+    (folder / "a.svg").write_bytes(draw_histories({name: [(0, 20.0), (1, 10.0)]}))
 
 
 def curves(folder: Path, name: str) -> None:
@@ -78,7 +78,7 @@ def transcription(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 @pytest.mark.parametrize("draw", [confusions, results, histories, curves, utterance, transcription])
-def test_every_picture_draws_any_name(tmp_path, draw, name):
+def test_every_figure_shows_any_name(tmp_path, draw, name):
     if draw is utterance and "\udcff" in name:
         name = name.replace("\udcff", "")  # data directories hold UTF-8
     draw(tmp_path, name)
@@ -87,7 +87,7 @@ def test_every_picture_draws_any_name(tmp_path, draw, name):
     assert all(path.stat().st_size > 1000 for path in drawn)
 
 
-def test_a_dollar_is_a_dollar_whatever_the_user_has_set():
+def test_a_dollar_sign_is_literal_whatever_the_user_has_set():
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"text.usetex": True, "text.parse_math": True}), drawing():
@@ -96,7 +96,7 @@ def test_a_dollar_is_a_dollar_whatever_the_user_has_set():
         assert not text.get_parse_math()
 
 
-def test_what_the_font_lacks_is_said_once(tmp_path, caplog):
+def test_characters_that_the_font_lacks_are_one_warning(tmp_path, caplog):
     from matplotlib.figure import Figure
 
     with caplog.at_level(logging.WARNING), drawing():
@@ -104,7 +104,7 @@ def test_what_the_font_lacks_is_said_once(tmp_path, caplog):
         figure.suptitle("日本日")
         figure.text(0, 0, "日")
         figure.savefig(tmp_path / "a.png")
-    assert caplog.messages == ["the font of pictures lacks 2 characters, drawn as boxes: U+65E5, U+672C"]
+    assert caplog.messages == ["the font of figures lacks 2 characters, which are shown as boxes: U+65E5, U+672C"]
 
 
 def test_other_warnings_are_kept():

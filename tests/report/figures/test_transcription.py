@@ -18,7 +18,7 @@ def transcription(features: torch.Tensor, num_phones: int = 2) -> Transcription:
     [torch.rand(100, 5), torch.randn(100, 5), torch.zeros(100, 5), torch.randn(16000, 1)],
     ids=["magnitudes", "logarithms", "silence", "raw"],
 )
-def test_a_picture_is_drawn_of_each_kind_of_features(tmp_path, features):
+def test_each_kind_of_features_is_plotted(tmp_path, features):
     plot_transcription(transcription(features), ["aa", "b"], tmp_path / "a.png", title="a")
     height, width, _ = image.imread(tmp_path / "a.png").shape
     assert width == 800
@@ -26,7 +26,7 @@ def test_a_picture_is_drawn_of_each_kind_of_features(tmp_path, features):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_nothing_recognised_is_drawn_too(tmp_path):
+def test_a_transcription_without_phones_is_plotted(tmp_path):
     plot_transcription(transcription(torch.rand(100, 5), num_phones=0), ["aa", "b"], tmp_path / "empty.png")
     plot_transcription(transcription(torch.rand(100, 5)), ["aa", "b"], tmp_path / "two.png")
     empty, two = image.imread(tmp_path / "empty.png"), image.imread(tmp_path / "two.png")

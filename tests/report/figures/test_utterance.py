@@ -24,7 +24,7 @@ def picture(path):
 
 
 @pytest.mark.parametrize("utterance_id", ["timed", "untimed", "silence"])
-def test_pictures_of_what_there_is(tmp_path, partition, utterance_id):
+def test_panels_follow_the_available_data(tmp_path, partition, utterance_id):
     draw_utterance(partition, utterance_id, tmp_path / "a.png", symbols=["a$_$", "b"])
     image = picture(tmp_path / "a.png")
     assert image.shape == (350, 800, 3)
@@ -47,14 +47,14 @@ def test_raw_audio_is_its_own_waveform(tmp_path):
     assert blue > 0.05
 
 
-def test_boundaries_are_drawn(tmp_path, partition):
+def test_phone_boundaries_are_plotted(tmp_path, partition):
     draw_utterance(partition, "silence", tmp_path / "none.png")
     draw_utterance(partition, "timed", tmp_path / "timed.png")
     difference = np.abs(picture(tmp_path / "none.png") - picture(tmp_path / "timed.png"))
     assert difference.max() > 0.5
 
 
-def test_what_is_not_there_is_named_and_nothing_written(tmp_path, partition):
+def test_unknown_utterances_and_classes_are_named_and_nothing_is_written(tmp_path, partition):
     with pytest.raises(DataError, match="has no utterance 'time'; it has timed, untimed, silence"):
         draw_utterance(partition, "time", tmp_path / "a.png")
     with pytest.raises(DataError, match="class 1 is not in 0..0"):

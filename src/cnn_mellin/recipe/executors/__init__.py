@@ -1,1 +1,3 @@
-"""Executors of steps: processes of this machine, or jobs of a Slurm cluster."""
+"""Executors of steps: processes on this machine, or jobs of a Slurm cluster."""
+
+__all__: list[str] = []

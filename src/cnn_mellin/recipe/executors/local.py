@@ -1,4 +1,4 @@
-"""Where steps run: processes of this machine."""
+"""Executor of steps as processes on this machine."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ __all__ = ["LocalMachine", "Machine", "StepLeft"]
 
 
 class StepLeft(Exception):  # noqa: N818 (what happened)
-    """A step goes on without the recipe, which was told to stop."""
+    """The recipe was told to stop, and leaves a job that keeps running."""
 
 
 class Machine(Protocol):
-    """Runs the processes of steps."""
+    """Executor: runs the processes of steps."""
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
-        """Run a step to its end, however that is; `steps/NAME.exit` then says how, or is missing.
+        """Run a step, and wait until it has ended.
+
+        Its process writes its exit status to `steps/NAME.exit`, unless it is killed.
 
         Args:
-            step: what is run.
-            records: of the recipe.
-            job: what its process finds in `steps/NAME.job`.
+            step: the step.
+            records: the recipe's records.
+            job: content of the record `steps/NAME.job`, which the process reads.
 
         Returns:
-            Why `steps/NAME.exit` is missing, as far as that is known.
+            The reason for which `steps/NAME.exit` may be missing, None where none is known.
 
         Raises:
-            UserError: it cannot be started.
-            StepLeft: the recipe was told to stop, and the step goes on.
+            UserError: the process or job cannot be started.
+            StepLeft: the recipe was told to stop, and the job keeps running.
         """
 
     def still_running(self, job: dict[str, Any]) -> bool:
-        """Whether a job that an earlier run of the recipe began goes on."""
+        """True while a job of an earlier run of the recipe waits or runs."""
 
     def leave(self) -> None:
-        """Wait no longer for steps that go on without the recipe."""
+        """Stop waiting for jobs that run without the recipe."""
 
     def stop(self) -> None:
-        """End what ends with the recipe."""
+        """Terminate the processes that must not outlive the recipe."""
 
 
 class LocalMachine:
-    """Processes that end with the recipe's, one thread each.
+    """Runs each step in a process on this machine, which ends when the recipe does.
 
     Args:
-        threads: of each process.
+        threads: number of threads per process.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -62,7 +64,7 @@ class LocalMachine:
         self._lock = threading.Lock()
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
-        """Run a step to its end."""
+        """Run a step, and wait until its process has ended."""
         records.delete(step.name, "exit", "start")
         records.write(step.name, "job", {**job, "machine": "local"})
         log = records.log(step.name)
@@ -88,14 +90,14 @@ class LocalMachine:
         return f"ended with status {process.returncode}"
 
     def still_running(self, job: dict[str, Any]) -> bool:
-        """Never: its processes end with the recipe."""
+        """False: its processes end with the recipe."""
         return False
 
     def leave(self) -> None:
-        """Nothing: its processes end with the recipe."""
+        """Do nothing: its processes end with the recipe."""
 
     def stop(self) -> None:
-        """End all processes."""
+        """Terminate all processes."""
         with self._lock:
             for process in self._running:
                 process.terminate()

@@ -1,4 +1,4 @@
-"""Where steps run: jobs of a Slurm cluster, with accounting or without."""
+"""Executor of steps as jobs of a Slurm cluster, with or without accounting."""
 
 from __future__ import annotations
 
@@ -29,47 +29,47 @@ from cnn_mellin.recipe.executors.slurm_queue import (
 )
 from cnn_mellin.recipe.gathered import Gathered
 from cnn_mellin.recipe.step import Step
-from cnn_mellin.recipe.step_records import GO_ON_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 
 __all__ = ["SlurmMachine"]
 
-# For how long what a node wrote may take to be seen here.
+# Longest time until a file written on a node is visible here.
 _FILE_SYSTEM_S = 30.0
-# For how long squeue may not list a job that it has never listed: some sites answer from a copy that is a minute old.
+# Longest time until squeue first lists a job: at some sites it answers from a cache that is a minute old.
 _UNLISTED_S = 120.0
-# For how long the accounts may say of a job that squeue no longer lists that it runs.
+# Longest time for which sacct may report a job as running that squeue no longer lists.
 _ACCOUNTS_S = 600.0
 # Steps that become ready within this time are submitted together.
 _GATHER_S = 1.0
-# Clocks of nodes differ by less.
+# Upper bound of the difference between the clocks of nodes.
 _CLOCKS_S = 5.0
-# For how long a controller may be too busy to take a job.
+# Longest time for which a busy controller may refuse a job.
 _SUBMISSION_S = 600.0
 _TRANSIENT = re.compile(r"timed out|[Uu]nable to contact|[Cc]onnection (refused|failure|reset)|[Tt]emporar|try again")
-# How a job ends whose command leaves nothing behind.
+# States of jobs that were ended before their process could write its exit status.
 _CUT_SHORT = ("CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL")
 _LEAVING = ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", None)
 
 
 class SlurmMachine:
-    """Submits steps as jobs, and looks at `squeue` until they have ended.
+    """Submits steps as jobs, and polls `squeue` until they have ended.
 
-    Steps that become ready together and want the same of the cluster are the tasks of an array, others are jobs of
-    their own. How a job ended is known from a file that its process leaves, so that a cluster needs no accounting; a
-    job that left none has ended where squeue, or sacct for what squeue does not list, says so. While squeue gives no
-    answer nothing is concluded. A job is found again by its name, which holds the recipe's folder, so that a recipe
-    that was killed goes on with jobs that it had submitted, and submits none twice.
+    Steps that become ready together and have the same sbatch options are submitted as one array, others as single
+    jobs. A job's process writes its exit status to a file, so that the cluster needs no accounting. Without that file,
+    a job has ended when squeue says so, or sacct for a job that squeue does not list; while squeue does not answer, no
+    job is taken to have ended. The name of a job holds a digest of the recipe's folder. By it a recipe that was killed
+    finds its jobs when it is started again, so that none is submitted twice.
 
     Args:
-        folder: of the recipe, on a file system that all nodes share.
-        options: of sbatch, for all jobs.
-        gpu_options: of sbatch, for jobs that compute models.
-        stages: stage -> more options.
-        poll_s: seconds between two looks at squeue.
-        arrays: whether to submit arrays.
+        folder: the recipe's folder, on a file system that all nodes share.
+        options: sbatch options of all jobs.
+        gpu_options: further sbatch options of jobs that train or run models.
+        stages: stage -> further sbatch options of its jobs.
+        poll_s: seconds between two queries of squeue.
+        arrays: submit jobs with the same options as one array.
 
     Raises:
-        SettingsError: there is no `sbatch` here.
+        SettingsError: `sbatch` or `squeue` is missing.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SlurmMachine:
         self._left = threading.Event()
 
     def run(self, step: Step, records: StepRecords, job: dict[str, Any]) -> str | None:
-        """Submit a step, and wait for its end."""
+        """Submit a step unless its job is queued already, and wait until the job has ended."""
         found = self._submitted(step)
         ended = records.read(step.name, "exit")
         if found is None or (ended is not None and ended.get("fingerprint") != job.get("fingerprint")):
@@ -108,7 +108,7 @@ class SlurmMachine:
         return self._wait(submitted, step, records)
 
     def still_running(self, job: dict[str, Any]) -> bool:
-        """Whether a job that an earlier run of the recipe submitted waits or runs."""
+        """True while a job that an earlier run of the recipe submitted waits or runs."""
         if job.get("machine") != "slurm" or not job.get("id"):
             return False
         submitted = SlurmJob(job["id"], job.get("job_name", ""), cluster=job.get("cluster", ""))
@@ -119,14 +119,14 @@ class SlurmMachine:
         return bool(state) and state not in ENDED_STATES
 
     def leave(self) -> None:
-        """Wait no longer for jobs: they go on, and the next run of the recipe finds them."""
+        """Stop waiting for jobs: they keep running, and the next run of the recipe finds them."""
         self._left.set()
 
     def stop(self) -> None:
-        """Leave jobs as they are: they go on, and the next run of the recipe finds them."""
+        """Do nothing: jobs keep running, and the next run of the recipe finds them."""
 
     def _wait(self, submitted: SlurmJob, step: Step, records: StepRecords) -> str | None:
-        """Wait for the end of a job; returns why it left no exit status, where it left none."""
+        """Wait until a job has ended; returns the reason where it left no exit status."""
         listed, ended_at, gone_at = False, float("inf"), float("inf")
         while True:
             ended, answer, now = records.read(step.name, "exit"), self._queue.look(), time.monotonic()
@@ -134,13 +134,13 @@ class SlurmMachine:
                 return None
             state = answer.state(submitted)
             listed = listed or bool(state)
-            if state in WAITING_STATES:  # or is waiting again, as it was put back
+            if state in WAITING_STATES:  # also after it was requeued
                 self._forget_before(answer.at, step, records)
                 ended_at = gone_at = float("inf")
             elif ended is not None:
                 ended_at = min(ended_at, now)
-                told_to_stop = ended["status"] == GO_ON_STATUS
-                if state not in _LEAVING or not (told_to_stop or now - ended_at < _FILE_SYSTEM_S):
+                interrupted = ended["status"] == RESUME_STATUS
+                if state not in _LEAVING or not (interrupted or now - ended_at < _FILE_SYSTEM_S):
                     return None
             elif state is None or (state and state not in ENDED_STATES):
                 gone_at = float("inf")
@@ -159,24 +159,24 @@ class SlurmMachine:
             raise StepLeft
 
     def _forget_before(self, at: float, step: Step, records: StepRecords) -> None:
-        """Delete what an earlier start of a job left that waits again."""
+        """Delete the records of an earlier start of a job that was requeued."""
         began = (records.read(step.name, "start") or {}).get("began", float("inf"))
         if began < at - _CLOCKS_S:
             records.delete(step.name, "exit", "start")
 
     def _options_for(self, step: Step) -> tuple[str, ...]:
-        """What a step wants of the cluster."""
+        """The sbatch options of a step."""
         return (*self._options, *self._stages.get(step.stage, ()), *(self._gpu_options if step.heavy else ()))
 
     def _submit(self, steps: Sequence[Step]) -> list[SlurmJob]:
-        """Submit steps that want the same, together where that is possible; returns their jobs."""
+        """Submit steps that have the same sbatch options, as one array if possible; returns their jobs."""
         if len(steps) == 1 or not self._arrays:
             return [self._sbatch(f"{step.name}-{self._suffix}", [step], self._records.log(step.name)) for step in steps]
         names = "\n".join(step.name for step in steps)
         name = f"{steps[0].stage}-{hashlib.sha256(names.encode()).hexdigest()[:8]}-{self._suffix}"
         logs = self._array_logs(name)
         logs.mkdir(parents=True, exist_ok=True)
-        for task, step in enumerate(steps):  # which step a task is, also for later runs; and where its log lies
+        for task, step in enumerate(steps):  # the links tell later runs which step a task is, and lead to its log
             link = logs / str(task)
             link.unlink(missing_ok=True)
             link.symlink_to(Path("..", "..", self._records.log(step.name).name))
@@ -194,7 +194,7 @@ class SlurmMachine:
         if clusters and not chosen_clusters(wanted, {}):
             options.append(f"--clusters={clusters}")
         process = [sys.executable, "-m", "cnn_mellin.cli.step", str(folder)]
-        # The process takes the shell's place, so that the cluster's signals reach it.
+        # `exec` replaces the shell by the process, so that the cluster's signals reach it.
         script = (
             "#!/bin/sh\n"
             'export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"\n'
@@ -208,7 +208,7 @@ class SlurmMachine:
     def _submission(
         self, command: Sequence[str], script: str, environment: dict[str, str], name: str
     ) -> str | SlurmJob:
-        """What sbatch printed, or the job itself where sbatch failed after it had submitted it."""
+        """Output of sbatch, or the job itself where sbatch failed after it had submitted it."""
         began = time.monotonic()
         while True:
             done = subprocess.run(
@@ -224,7 +224,7 @@ class SlurmMachine:
             self._queue.forget()
             if not done.returncode:
                 return done.stdout
-            # A controller that is slow to answer may have taken the job all the same.
+            # A controller that answers too late may have accepted the job.
             for job in self._queue.look().jobs:
                 if job.name == name and not job.ended:
                     return job
@@ -234,9 +234,9 @@ class SlurmMachine:
             self._pause(self._poll_s)
 
     def _identified(self, name: str, clusters: str, printed: str) -> SlurmJob:
-        """The job of a name that sbatch has just submitted, and printed this of."""
+        """The job that sbatch has just submitted under a name, from what it printed."""
         given = printed_ids(printed)
-        if len(given) != 1:  # then squeue must know
+        if len(given) != 1:  # then squeue decides
             listed = [job for job in self._queue.answered().jobs if job.name == name and not job.ended]
             if listed:
                 newest = max(listed, key=lambda job: int(job.job_id.partition("_")[0]))
@@ -244,18 +244,18 @@ class SlurmMachine:
         if not given:
             said = " ".join(printed.split())[:300] or "nothing"
             raise UserError(
-                f"sbatch named no job: it printed {said!r}; with --parsable it must print the number of the job on a "
-                "line of its own"
+                f"sbatch named no job: it printed {said!r}; with --parsable it must print the number of the job on "
+                "its own line"
             )
         job_id, cluster = given[-1]
         return SlurmJob(job_id, name, cluster=cluster or (clusters if "," not in clusters else ""))
 
     def _array_logs(self, name: str) -> Path:
-        """For each task of an array, a link to the log of its step."""
+        """Folder with one link per task of an array, to the log of its step."""
         return self._records.folder / "logs" / "arrays" / name
 
     def _submitted(self, step: Step) -> SlurmJob | None:
-        """The job of a step that waits or runs."""
+        """The waiting or running job of a step, if there is one."""
         self._queue.forget()
         log = self._records.log(step.name).name
         for job in self._queue.answered().jobs:
@@ -267,7 +267,7 @@ class SlurmMachine:
 
 
 def _why(job: SlurmJob, state: str) -> str:
-    """Why a job left no exit status."""
+    """Reason for which a job left no exit status."""
     if state in ("", "CANCELLED"):
         return "it was killed or cancelled" + ("" if state else f" (squeue does not list job {job.job_id})")
-    return f"it was killed or cancelled (Slurm says {state} of job {job.job_id})"
+    return f"it was killed or cancelled (Slurm reports {state} for job {job.job_id})"

@@ -1,4 +1,4 @@
-"""Jobs of a Slurm cluster, as sbatch, squeue and sacct tell of them, and the environment that these are given."""
+"""Jobs of a Slurm cluster as reported by sbatch, squeue and sacct, and the environment of these commands."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 
-# A state that is in no list here has not ended: Slurm's versions add states, and no job that lives may be given up.
+# A state that is in neither set counts as running: new versions of Slurm add states, and no living job may be given up.
 ENDED_STATES = frozenset(
     ["COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"]
     + ["REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"]
 )
-"""States of jobs that have ended for good."""
+"""States of jobs that have ended."""
 
 WAITING_STATES = frozenset(
     ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
 )
-"""States of jobs that have not begun, or have been put back into the queue."""
+"""States of jobs that have not started, or have been requeued."""
 
-# Variables by which Slurm's commands find their cluster; all other SLURM_ variables describe a job.
+# Variables by which Slurm's commands find the cluster; all other SLURM_ variables describe a job.
 _SLURM_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_SOCKET")
-# Who pays for a job and where it may run: what a user sets once for all jobs, also for those submitted from a job.
+# Account and place of jobs: a user sets these once for all jobs, also for those that are submitted from within a job.
 _SBATCH_KEPT = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION", "SBATCH_WCKEY")
-# What the recipe itself decides for each of its jobs.
+# Options that the recipe sets for each of its jobs.
 _SBATCH_OURS = frozenset(
     f"SBATCH_{name}" for name in "ARRAY_INX CLUSTERS ERROR INPUT JOB_NAME OPEN_MODE OUTPUT WAIT".split()
 )
@@ -69,9 +69,9 @@ class SlurmJob:
 
     Args:
         job_id: number, or number_task.
-        name: as it was submitted.
-        state: Slurm's word for how it stands.
-        cluster: name that `--clusters` takes; empty for the cluster that is asked without it.
+        name: name under which it was submitted.
+        state: Slurm's name of its state.
+        cluster: cluster name for `--clusters`; empty for the default cluster.
     """
 
     job_id: str
@@ -81,23 +81,23 @@ class SlurmJob:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended for good."""
+        """True if it has ended."""
         return self.state in ENDED_STATES
 
     @property
     def waiting(self) -> bool:
-        """Whether it has not begun, or was put back into the queue."""
+        """True if it has not started, or was requeued."""
         return self.state in WAITING_STATES
 
 
 @dataclass(frozen=True)
 class QueueAnswer:
-    """Jobs that squeue listed.
+    """Answer of squeue.
 
     Args:
-        jobs: all that it listed.
-        silent: cluster -> reason, for those that gave no answer.
-        at: time of the question, in seconds since the epoch.
+        jobs: jobs that it listed.
+        silent: clusters that did not answer -> reason.
+        at: time of the query, in seconds since the epoch.
     """
 
     jobs: Sequence[SlurmJob] = ()
@@ -105,9 +105,9 @@ class QueueAnswer:
     at: float = 0.0
 
     def state(self, job: SlurmJob) -> str | None:
-        """State of a job now, empty where it is not listed, None where its cluster gave no answer.
+        """State of a job; empty where it is not listed, None where its cluster did not answer.
 
-        A number may have been given to another job since, so the name must be the same where it is known.
+        Slurm may have given the number to another job meanwhile, so the name must match, too, where it is known.
         """
         for listed in self.jobs:
             if listed.job_id == job.job_id and job.name in ("", listed.name):
@@ -116,12 +116,12 @@ class QueueAnswer:
 
 
 class SlurmQueue:
-    """Asks squeue for the jobs of a recipe, once for all steps that wait.
+    """Queries squeue for the jobs of a recipe; all waiting steps share an answer.
 
     Args:
-        suffix: ending of the names of the recipe's jobs.
-        clusters: names of clusters to ask; none for the one that is asked without a name.
-        poll_s: seconds for which an answer is used.
+        suffix: suffix of the names of the recipe's jobs.
+        clusters: names of the clusters to query; none for the default cluster.
+        poll_s: seconds for which an answer is reused.
     """
 
     def __init__(self, suffix: str, clusters: Iterable[str] = (), poll_s: float = 10.0) -> None:
@@ -133,19 +133,19 @@ class SlurmQueue:
         self._asked_at, self._failing_since, self._warned_at = float("-inf"), float("inf"), float("-inf")
 
     def add_cluster(self, cluster: str) -> None:
-        """Ask a cluster, too."""
+        """Query one more cluster."""
         with self._lock:
             if cluster not in self._clusters:
                 self._clusters[cluster] = None
                 self._asked_at = float("-inf")
 
     def forget(self) -> None:
-        """Ask anew the next time, as something has changed."""
+        """Discard the last answer, so that the next call of `look` queries squeue."""
         with self._lock:
             self._asked_at = float("-inf")
 
     def look(self) -> QueueAnswer:
-        """The newest answer, asked for anew after a while."""
+        """The last answer, or a new one where that is older than `poll_s`."""
         with self._lock:
             if time.monotonic() - self._asked_at >= self._poll_s:
                 self._answer = self._ask()
@@ -154,10 +154,10 @@ class SlurmQueue:
             return self._answer
 
     def answered(self) -> QueueAnswer:
-        """An answer of all clusters, waited for.
+        """Wait for an answer of all clusters.
 
         Raises:
-            UserError: there has been none for ten minutes.
+            UserError: a cluster has not answered for ten minutes.
         """
         began = time.monotonic()
         while (answer := self.look()).silent:
@@ -168,7 +168,7 @@ class SlurmQueue:
         return answer
 
     def recorded_state(self, job: SlurmJob) -> str:
-        """State of a job in the cluster's accounts, empty where it has none or they do not have the job."""
+        """State of a job according to sacct; empty where the cluster has no accounting, or not of this job."""
         if shutil.which("sacct") is None:
             return ""
         command = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,JobName"]
@@ -198,19 +198,22 @@ class SlurmQueue:
         if now - self._failing_since >= _WARN_AFTER_S and now - self._warned_at >= _PATIENCE_S:
             self._warned_at = now
             why = "; ".join(self._answer.silent.values())
-            _LOGGER.warning("squeue has failed for a minute or more (%s); jobs go on, and it is asked again", why)
+            _LOGGER.warning(
+                "squeue has failed for a minute or more (%s); jobs keep running, and the query is repeated", why
+            )
 
 
 def job_suffix(folder: Path) -> str:
-    """Ending of the names of a recipe's jobs, by which they are told from those of other recipes."""
+    """Suffix of the names of a recipe's jobs: a digest of its folder, which distinguishes recipes."""
     return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
 
 
 def slurm_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment for Slurm's commands: that of this process without what describes the job that it may run in.
+    """Environment of Slurm's commands: that of this process without variables of the job in which it may run.
 
-    Variables that change what squeue and sacct print go, too, and so do those of sbatch that the recipe decides. Of the
-    others of sbatch, a user's own stay, but inside a job only those that say who pays and where.
+    Variables that change the output of squeue and sacct are removed, too, and sbatch options that the recipe sets. The
+    user's other sbatch options stay; within a job, only those for account, partition, quality of service, reservation
+    and workload key.
 
     >>> sorted(slurm_environment({"SLURM_JOB_ID": "7", "SLURM_CONF": "/c", "SBATCH_QOS": "low", "SBATCH_GPUS": "8"}))
     ['SBATCH_QOS', 'SLURM_CONF']
@@ -227,7 +230,7 @@ def slurm_environment(environment: Mapping[str, str] | None = None) -> dict[str,
 
 
 def chosen_clusters(options: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """Clusters that sbatch is told to choose among, divided by commas: by its options, or else by the environment.
+    """Clusters among which sbatch may choose, separated by commas: from its options, or else from the environment.
 
     >>> chosen_clusters(["--ntasks=1", "-M", "east"], {"SBATCH_CLUSTERS": "west"}), chosen_clusters([], {})
     ('east', '')
@@ -246,7 +249,7 @@ def chosen_clusters(options: Sequence[str], environment: Mapping[str, str] | Non
 
 
 def printed_ids(printed: str) -> list[tuple[str, str]]:
-    r"""Number and cluster of each job that sbatch's words may name; sites let it say more than `--parsable` asks for.
+    r"""Number and cluster of each job that sbatch may have printed; at some sites it prints other lines as well.
 
     >>> printed_ids("Welcome to the cluster\n101;east\nHave a nice day")
     [('101', 'east')]
@@ -262,7 +265,7 @@ def _naming(cluster: str) -> list[str]:
 
 
 def _printed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[str | None, str]:
-    """What a command printed, None where it failed; and why."""
+    """Output of a command and an empty string, or None and the reason for its failure."""
     try:
         done = subprocess.run(
             command,
@@ -275,10 +278,10 @@ def _printed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[st
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return None, f"{command[0]} gave no answer within {_COMMAND_S:.0f} s"
+        return None, f"{command[0]} did not answer within {_COMMAND_S:.0f} s"
     except OSError as error:
         return None, f"{command[0]} cannot be started ({error.strerror})"
-    # Asked for a cluster by name, squeue may end well although it could not reach that.
+    # With --clusters, squeue may end with status 0 although it could not reach the cluster.
     unreached = "error:" in done.stderr and not done.stdout.strip() and command[-1].startswith("--clusters=")
     if done.returncode or unreached:
         return None, " ".join(done.stderr.split())[-300:] or f"{command[0]} ended with status {done.returncode}"
@@ -286,7 +289,7 @@ def _printed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[st
 
 
 def _jobs(printed: str, cluster: str) -> Iterator[SlurmJob]:
-    """Jobs in lines `id|state|name`, of squeue as of sacct; all other lines are the site's."""
+    """Jobs in lines `id|state|name`, as squeue and sacct print them; other lines come from the site."""
     for line in printed.splitlines():
         line = _ESCAPES.sub("", line).strip()
         header = _HEADER.fullmatch(line)
@@ -300,8 +303,8 @@ def _jobs(printed: str, cluster: str) -> Iterator[SlurmJob]:
 
 
 def _tasks(text: str) -> Iterator[str]:
-    """Tasks of an array that wait, as `0-3,7%2` names them."""
-    for part in text.partition("%")[0].split(","):
-        first, _, last = part.partition("-")
+    """Waiting tasks of an array, from a text such as `0-3,7%2`."""
+    for group in text.partition("%")[0].split(","):
+        first, _, last = group.partition("-")
         if first.isdigit() and (last or first).isdigit():
             yield from map(str, range(int(first), min(int(last or first), int(first) + 100_000) + 1))

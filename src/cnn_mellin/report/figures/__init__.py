@@ -1,1 +1,3 @@
-"""Pictures, each drawn by one function."""
+"""Figures, one module per subject."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A picture of which phones were taken for which."""
+"""Figure of a confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
 
 __all__ = ["plot_confusions"]
 
-_INCHES_A_PHONE = 0.22
-# Shares of a phone that are written into their cells; smaller ones are only coloured.
+_INCHES_PER_PHONE = 0.22
+# Smallest share of a row that is written into its cell; smaller shares are only coloured.
 _WORTH_WRITING = 0.05
 
 
 @drawing()
 def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "") -> None:
-    """Draw the confusion matrix: a row a phone of the reference, each cell its share of the row in percent.
+    """Plot a confusion matrix with one row per reference phone; each cell is a percentage of its row.
 
-    The last row is insertions, as shares of all insertions; the last column deletions. Percent of phones that were
-    right are on the diagonal.
+    The last row holds insertions, as percentages of all insertions; the last column holds deletions. The diagonal holds
+    the percentages of phones that were recognised correctly.
 
     Args:
-        result: of scoring.
-        out: PNG to write.
-        title: above the picture.
+        result: result of scoring.
+        out: PNG file to write.
+        title: title of the figure.
 
     Raises:
         ImportError: matplotlib is not installed (the extra `report`).
@@ -39,7 +39,7 @@ def plot_confusions(result: PhoneErrorRate, out: str | Path, *, title: str = "")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     names = [shown_text(phone or "") for phone in phones]
-    size = max(_INCHES_A_PHONE * len(names), 4.0)
+    size = max(_INCHES_PER_PHONE * len(names), 4.0)
     figure = Figure(figsize=(size + 2.2, size + 1.2), layout="constrained")
     axes = figure.subplots()
     # the square root shows the rare confusions beside the frequent right ones

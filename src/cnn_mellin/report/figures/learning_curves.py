@@ -1,4 +1,4 @@
-"""A picture of how trainings went."""
+"""Figure of the course of trainings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnn_mellin.training.history import read_history
 __all__ = ["plot_learning_curves"]
 
 _PANELS = (
-    ("train_loss", "training loss an utterance"),
+    ("train_loss", "training loss per utterance"),
     ("dev_per_percent", "dev phone error rate, %"),
     ("learning_rate", "learning rate"),
 )
@@ -20,11 +20,11 @@ _PANELS = (
 
 @drawing()
 def plot_learning_curves(histories: Mapping[str, Path], out: str | Path) -> None:
-    """Draw training loss, dev PER and learning rate against epochs.
+    """Plot training loss, dev PER and learning rate against epochs.
 
     Args:
-        histories: label -> `history.csv`; labels that differ in what follows a last space share a colour.
-        out: PNG to write.
+        histories: label -> `history.csv`; labels that differ only in the word after the last space share a colour.
+        out: PNG file to write.
 
     Raises:
         DataError: a history is damaged.
@@ -40,7 +40,7 @@ def plot_learning_curves(histories: Mapping[str, Path], out: str | Path) -> None
         system = label.rpartition(" ")[0] or label
         epochs = [record.epoch for record in records]
         marker = "o" if len(records) == 1 else None
-        # A legend leaves out what begins with an underscore.
+        # matplotlib leaves labels that begin with an underscore out of the legend.
         legend = f" {shown_text(label, 40)}" if label.startswith("_") else shown_text(label, 40)
         style = {"color": f"C{systems.index(system)}", "alpha": 0.8, "label": legend, "marker": marker}
         for axis, (name, _) in zip(axes, _PANELS, strict=True):

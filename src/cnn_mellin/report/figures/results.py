@@ -1,4 +1,4 @@
-"""Pictures of a recipe's results: speaking rates, phones, speakers, confusions."""
+"""Figures of a recipe's results: speaking rates, learning curves, phones, speakers and confusions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cnn_mellin.report.figures.text import drawing, shown_text
 
 __all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates"]
 
-# Blue for linear, orange for Mellin, lighter for further features: told apart by colour-blind eyes, too.
+# Blue for linear, orange for Mellin, lighter for further features; colour-blind readers can tell them apart.
 _COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f0a04b", "#f9cb9c")}
 _MARKERS = {"lcorr": "o", "mcorr": "s"}
 
 
 @drawing()
 def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
-    """SVG: phone error rate against speaking rate, a line a system, each seed a dot.
+    """SVG of the phone error rate against the speaking rate, with one line per system and one dot per seed.
 
     Args:
-        rates: system -> rate -> phone error rates in percent, one a seed.
+        rates: system -> speaking rate -> phone error rates in percent, one per seed.
     """
     figure, axes = _figure(7.5, 4.2)
     for system, of_system in rates.items():
@@ -41,7 +41,7 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
 
 @drawing()
 def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> bytes:
-    """SVG: training loss and dev phone error rate against epochs, a line a seed.
+    """SVG of training loss and dev phone error rate against epochs, with one line per seed.
 
     Args:
         histories: system -> seed -> epoch -> column of `history.csv` -> value.
@@ -66,11 +66,11 @@ def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
 
 @drawing()
 def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
-    """SVG: phone error rate of each phone or speaker, the worst first, a dot a system.
+    """SVG of the phone error rate of each phone or speaker, the worst first, with one dot per system.
 
     Args:
-        groups: system -> phone or speaker -> mean phone error rate in percent; where it is infinite there is no dot.
-        what: phone or speaker.
+        groups: system -> phone or speaker -> mean phone error rate in percent; infinite values have no dot.
+        what: phone or speaker, for the label of the axis.
     """
     names = list(dict.fromkeys(name for of_system in groups.values() for name in of_system))
 
@@ -96,11 +96,11 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
 
 @drawing()
 def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]]) -> bytes:
-    """SVG: a confusion matrix, each row in percent of its reference phone.
+    """SVG of a confusion matrix, each row in percent of its reference phone.
 
     Args:
-        phones: P names, None last.
-        counts: (P, P), reference by recognised; the last row are insertions, the last column deletions.
+        phones: P names, the last of which is None.
+        counts: (P, P) counts, reference by recognised phone; the last row holds insertions, the last column deletions.
     """
     import numpy as np
 

@@ -1,10 +1,10 @@
-"""Pictures of a study: how it went, which settings mattered, and what was drawn."""
+"""Pictures of studies: history, importances of hyperparameters, and their sampled values."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from optuna.trial import FrozenTrial
 
-__all__ = ["PICTURES", "draw_history", "draw_study"]
+__all__ = ["PICTURES", "draw_histories", "draw_study"]
 
 PICTURES = ("history", "importances", "slices", "parallel_coordinates")
 
 _DOT, _LINE = "#5b9bd5", "#0b5394"
-_BEST_PART = 0.25
+_BEST_FRACTION = 0.25
 
 
 @drawing()
 def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], out_dir: str | Path) -> None:
     """Write `history.png`, `importances.png`, `slices.png`, `parallel_coordinates.png` and `index.html` with all four.
 
-    Importances need two completed trials with different results; without them their picture is left out.
+    Importances need two completed trials with different results; without them that picture is left out.
 
     Args:
-        study_name: of the study.
-        plan: of the study.
-        trials: of the study.
-        out_dir: folder, made where it is not there.
+        study_name: name of the study.
+        plan: settings and hyperparameters of the study.
+        trials: all trials of the study.
+        out_dir: folder of the files; created where it does not exist.
 
     Raises:
         DatabaseError: no trial is completed.
@@ -51,36 +51,39 @@ def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], 
     best = best_trial(study_name, trials)
     done = completed_trials(trials)
     values = [trial_value(trial) for trial in done]
-    pictures = {"history": (_history(done), "Each completed trial a dot; the lowest so far a line.")}
+    pictures = {"history": (_history(done), "Dots: completed trials. Line: the lowest so far.")}
     section = Section("Importances")
     if len(set(values)) > 1:
         found = setting_importances(study_name, plan, trials)
-        pictures["importances"] = (_importances(found), "Part of the results' variance that each setting explains.")
-        section.table(["setting", "importance"], [[name, f"{value:.3f}"] for name, value in found])
+        pictures["importances"] = (
+            _importances(found),
+            "Fraction of the results' variance that each hyperparameter explains.",
+        )
+        section.table(["hyperparameter", "importance"], [[name, f"{value:.3f}"] for name, value in found])
         order = [name for name, _ in found]
         dimensions = sorted(plan.dimensions, key=lambda dimension: order.index(dimension.name))
     else:
         dimensions = list(plan.dimensions)
-    pictures["slices"] = (_slices(dimensions, done), "Dev PER against each setting, the most important first.")
+    pictures["slices"] = (_slices(dimensions, done), "Dev PER against each hyperparameter, the most important first.")
     pictures["parallel_coordinates"] = (
         _parallel(dimensions, done),
-        f"Each completed trial a line; dark are the best {_BEST_PART:.0%}.",
+        f"One line per completed trial; the best {_BEST_FRACTION:.0%} are dark.",
     )
-    drawn = Section("Pictures")
+    figures = Section("Pictures")
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, (figure, caption) in pictures.items():
         content = _as_png(figure)
         with atomic_file(out_dir / f"{name}.png", "wb") as file:
             file.write(content)
-        drawn.picture(content, caption, kind="png")
+        figures.picture(content, caption, kind="png")
     settings = Section("Best settings")
     settings.table(["setting", "value"], [[name, _shown(value)] for name, value in best.params.items()])
     page = Page(
         study_name,
         f"{len(trials)} trials, {len(done)} completed",
         [f"The lowest dev PER is {best.value:.2f} %, of trial {best.number}."],
-        [drawn, section, settings],
+        [figures, section, settings],
     )
     with atomic_file(out_dir / "index.html") as file:
         file.write(page.html())
@@ -91,12 +94,34 @@ def _history(done: Sequence[FrozenTrial]) -> Figure:
     axes = figure.subplots()
     numbers = [trial.number for trial in done]
     values = [trial_value(trial) for trial in done]
-    draw_history(axes, numbers, values)
+    _draw_history(axes, numbers, values)
     return figure
 
 
-def draw_history(axes: Axes, numbers: Sequence[int], values: Sequence[float]) -> None:
-    """Draw values against trials' numbers, each a dot, and the lowest so far as a line."""
+@drawing()
+def draw_histories(histories: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+    """SVG with the history of each study.
+
+    Args:
+        histories: name of a study -> number and dev phone error rate of each completed trial; not empty.
+    """
+    columns = min(len(histories), 2)
+    rows = math.ceil(len(histories) / columns)
+    figure = Figure(figsize=(4.7 * columns, 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (name, history) in zip(axes, histories.items(), strict=False):
+        numbers, values = zip(*history, strict=True)
+        _draw_history(axis, numbers, values)
+        axis.set_title(shown_text(name, 40), fontsize=9)
+    for axis in axes[len(histories) :]:
+        axis.set_visible(False)
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def _draw_history(axes: Axes, numbers: Sequence[int], values: Sequence[float]) -> None:
+    """Plot values against trial numbers as dots, and the lowest so far as a line."""
     axes.plot(numbers, values, ".", color=_DOT)
     axes.step(numbers, np.minimum.accumulate(values), where="post", color=_LINE)
     axes.set(xlabel="trial", ylabel="dev PER, %")
@@ -155,8 +180,8 @@ def _show_range(axes: Axes, dimension: Dimension) -> None:
 def _parallel(dimensions: Sequence[Dimension], done: Sequence[FrozenTrial]) -> Figure:
     figure = Figure(figsize=(max(6.0, 0.8 * len(dimensions) + 2), 4.6), layout="constrained")
     axes = figure.subplots()
-    order = sorted(done, key=lambda trial: -trial_value(trial))  # the best are drawn last, above the others
-    num_best = max(1, round(_BEST_PART * len(order)))
+    order = sorted(done, key=lambda trial: -trial_value(trial))  # the best are plotted last, above the others
+    num_best = max(1, round(_BEST_FRACTION * len(order)))
     for rank, trial in enumerate(order):
         heights = [_height(dimension, trial.params[dimension.name]) for dimension in dimensions]
         best = rank >= len(order) - num_best
@@ -190,7 +215,7 @@ def _place(dimension: Dimension, value: Any) -> float:
 
 
 def _height(dimension: Dimension, value: Any) -> float:
-    """Where in its range a value lies, from 0 to 1."""
+    """Position of a value in its range, from 0 to 1."""
     if dimension.choices:
         return dimension.choices.index(value) / max(1, len(dimension.choices) - 1)
     low, high = (math.log(end) if dimension.log else end for end in (dimension.low, dimension.high))

@@ -1,4 +1,4 @@
-"""The one way in which pictures draw text: every name and symbol as it is, never as a formula."""
+"""Text in figures: every name and symbol is shown literally, never as a formula."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_NAMED = 8
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Context, or decorator, in which pictures are made and saved.
+    """Context or decorator in which figures are made and saved.
 
-    Dollar signs are no formulas, whatever the user's matplotlibrc says; the same content gives the same SVG; and
-    characters that the font lacks are said once for each picture.
+    Dollar signs do not start formulas, whatever the user's matplotlibrc says; the same content gives the same SVG; and
+    one warning per figure names the characters that the font lacks.
 
     Raises:
         ImportError: matplotlib is not installed (the extra `report`).
@@ -42,15 +42,15 @@ def drawing() -> Iterator[None]:
             missing.add(f"U+{int(glyph[1]):04X}")
     if missing:
         named = ", ".join(sorted(missing)[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
-        logger.warning("the font of pictures lacks %d characters, drawn as boxes: %s", len(missing), named)
+        logger.warning("the font of figures lacks %d characters, which are shown as boxes: %s", len(missing), named)
 
 
 def shown_text(text: str, most: int = 24) -> str:
-    r"""A text as a picture can hold it: what cannot be printed as escapes, and the middle of a long text left out.
+    r"""A text as figures show it: unprintable characters as escapes, and the middle of a long text replaced by "…".
 
     Args:
         text: a name or symbol.
-        most: number of characters to keep.
+        most: largest number of characters of the result.
 
     >>> shown_text("a\x1b\udcff$"), shown_text("x" * 50, most=9)
     ('a\\x1b\\udcff$', 'xxxx…xxxx')

@@ -1,4 +1,4 @@
-"""A picture of a transcription: waveform, features, posteriors, and the phones with their times."""
+"""Figure of a transcription: waveform, features, posteriors, and the phones with their times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_transcription"]
 
-_INCHES_A_SECOND = 3.5
+_INCHES_PER_SECOND = 3.5
 _LEAST_INCHES, _MOST_INCHES = 8.0, 60.0
 _FULL_SCALE = 32768.0
 
@@ -25,16 +25,16 @@ _FULL_SCALE = 32768.0
 def plot_transcription(
     transcription: Transcription, symbols: Sequence[str], out: str | Path, *, title: str = ""
 ) -> None:
-    """Draw a transcription over time in seconds.
+    """Plot a transcription against time in seconds.
 
-    Features that are magnitudes are drawn in decibels; raw audio has no panel of features of its own. Of the
-    posteriors only classes that reach a tenth somewhere, or that were recognised, have a row.
+    Features that are magnitudes are shown in decibels; raw audio has no panel of features. Posteriors have one row per
+    class that was recognised or whose posterior reaches 0.1.
 
     Args:
-        transcription: of a recording.
-        symbols: of the model's classes, the blank left out.
-        out: PNG to write.
-        title: above the picture.
+        transcription: transcription of a recording.
+        symbols: symbols of the model's classes, without the blank.
+        out: PNG file to write.
+        title: title of the figure.
 
     Raises:
         ImportError: matplotlib is not installed (the extra `report`).
@@ -42,7 +42,7 @@ def plot_transcription(
     from matplotlib.figure import Figure
 
     duration_s = transcription.duration_s
-    width = min(max(_INCHES_A_SECOND * duration_s, _LEAST_INCHES), _MOST_INCHES)
+    width = min(max(_INCHES_PER_SECOND * duration_s, _LEAST_INCHES), _MOST_INCHES)
     posteriors, names = _shown_posteriors(transcription, symbols)
     banks = transcription.features.shape[1] > 1
     heights = [1.2, *([1.6] if banks else []), max(0.16 * len(names), 1.0)]
@@ -73,7 +73,7 @@ def plot_transcription(
 
 
 def _shown_posteriors(transcription: Transcription, symbols: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Posteriors (T', rows) of the classes worth a row, and their names, the blank last."""
+    """Posteriors (T', rows) of the classes to show, and their names, the blank last."""
     posteriors = transcription.log_probs.exp().cpu().numpy()
     names = [*symbols, "blank"]
     recognised = {symbol for symbol, _, _ in transcription.phones} | {"blank"}
@@ -82,7 +82,7 @@ def _shown_posteriors(transcription: Transcription, symbols: Sequence[str]) -> t
 
 
 def _in_decibels(features: np.ndarray) -> np.ndarray:
-    """Magnitudes below their largest, to -60 dB; features that are logarithms already, so negative too, as they are."""
+    """Magnitudes in decibels relative to the largest, from -60 dB; features with negative values are unchanged."""
     if features.min() < 0 or not features.max():
         return features
     decibels: np.ndarray = 20 * np.log10(np.maximum(features / features.max(), 1e-3))
@@ -90,6 +90,6 @@ def _in_decibels(features: np.ndarray) -> np.ndarray:
 
 
 def _write_phones(axis: Any, transcription: Transcription) -> None:
-    """Symbols above the waveform, each at its start; neighbours take turns in height."""
+    """Write symbols above the waveform, each at its start; neighbours alternate in height."""
     for i, (symbol, start, _) in enumerate(transcription.phones):
         axis.text(start, 1.03 + 0.14 * (i % 2), shown_text(symbol), transform=axis.get_xaxis_transform(), fontsize=8)

@@ -1,4 +1,4 @@
-"""A picture of one utterance: its waveform, its features, and where its phones begin."""
+"""Figure of one utterance: its waveform, its features, and the boundaries of its phones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cnn_mellin.utterance_names import name_utterances
 __all__ = ["draw_utterance"]
 
 _FULL_SCALE = 32768
-# As many inches a second as leave room for the names of phones.
-_INCHES_A_SECOND = 6.0
+# Wide enough for the names of phones.
+_INCHES_PER_SECOND = 6.0
 
 
 @drawing()
@@ -32,15 +32,15 @@ def draw_utterance(
     samples: NDArray[np.float32] | None = None,
     sample_rate_hz: int = 16000,
 ) -> None:
-    """Write a PNG.
+    """Plot an utterance.
 
     Args:
-        partition: that has the utterance.
-        utterance_id: its name.
-        out: file to write.
-        symbols: of the classes; without, their numbers are shown.
-        samples: (samples,) of the utterance at 16-bit scale, for the waveform; without, there is none.
-        sample_rate_hz: of the samples.
+        partition: partition that holds the utterance.
+        utterance_id: id of the utterance.
+        out: PNG file to write.
+        symbols: symbols of the classes; None shows class indices.
+        samples: (T,) samples of the utterance at 16-bit scale; None leaves the waveform out.
+        sample_rate_hz: sample rate of `samples`.
 
     Raises:
         DataError: the partition does not have the utterance, or a class has no symbol.
@@ -62,7 +62,7 @@ def draw_utterance(
     if samples is None and features.shape[1] == 1:
         samples, sample_rate_hz = features[:, 0], round(1 / shift_s)
     panels = (samples is not None) + (features.shape[1] > 1)
-    figure = Figure(figsize=(max(8, min(40, _INCHES_A_SECOND * length_s)), 1 + 2.5 * panels), layout="constrained")
+    figure = Figure(figsize=(max(8, min(40, _INCHES_PER_SECOND * length_s)), 1 + 2.5 * panels), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(panels, 1, sharex=True)))
     if samples is not None:
         _draw_waveform(axes[0], samples, sample_rate_hz)
@@ -73,7 +73,7 @@ def draw_utterance(
             for first in reference[:, 1].tolist():
                 axis.axvline(first * shift_s, color="black", linewidth=0.6, alpha=0.6)
         above = axes[0].secondary_xaxis("top")
-        # In two rows, so that the names of short phones do not run into each other.
+        # In two rows, so that the names of short phones do not overlap.
         staggered = [f"{name}\n" if place % 2 else name for place, name in enumerate(names)]
         above.set_xticks([(first + end) / 2 * shift_s for first, end in reference[:, 1:].tolist()], staggered)
         above.tick_params(length=0)
@@ -95,7 +95,7 @@ def _draw_waveform(axis: Any, samples: NDArray[np.float32], sample_rate_hz: int)
 
 
 def _draw_features(axis: Any, features: NDArray[np.float32], length_s: float, figure: Any) -> None:
-    """Each coefficient in decibels below the largest of all, or as it is where some are negative."""
+    """Plot features in decibels relative to the largest, or unchanged where some are negative."""
     largest = float(features.max())
     if features.min() >= 0 and largest > 0:
         shown, unit = 20 * np.log10(np.maximum(features, 1e-4 * largest) / largest), "dB below the largest"

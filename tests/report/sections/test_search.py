@@ -2,7 +2,7 @@ import pytest
 
 from cnn_mellin.config import Settings
 from cnn_mellin.report.report_page import Page
-from cnn_mellin.report.search_section import search_section
+from cnn_mellin.report.sections.search import search_section
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
@@ -18,7 +18,7 @@ NAMES = ["model.window_size", "model.window_stride", "model.recurrent_layers"]
 
 @pytest.fixture
 def url(tmp_path) -> str:
-    """A database with a study in which one of three settings matters, and one that was not begun."""
+    """A database with a study in which one of three hyperparameters matters, and a study without trials."""
     place = f"sqlite:///{tmp_path}/search.db"
     dimensions = tuple(choose_dimensions(Settings(), whitelist=NAMES))
     plan = StudyPlan(Settings().as_dict(), dimensions, num_trials=12)
@@ -53,7 +53,7 @@ def test_a_url_from_the_environment_is_read_as_searches_read_it(url, monkeypatch
     assert not search_section("env:STUDIES", ["model-mcorr-sm"]).empty
 
 
-def test_a_database_that_is_away_is_said(tmp_path):
+def test_an_unreachable_database_is_reported(tmp_path):
     section = search_section(f"sqlite:///{tmp_path}/search.db", ["a"])
     text = Page("", "", [], [section]).markdown()
     assert f"The searches' database cannot be read now: sqlite:///{tmp_path}/search.db: there is no such file" in text

@@ -1,0 +1,180 @@
+"""Results of a recipe, read from the files in its folder."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cnn_mellin.errors import DataError
+from cnn_mellin.formats.json_shape import shape_fault
+from cnn_mellin.formats.phone_sets import fold_phones
+from cnn_mellin.formats.text_file import parse_json, read_lines, read_text
+from cnn_mellin.formats.transcripts import read_trn
+from cnn_mellin.recipe.options import RecipeOptions
+from cnn_mellin.training.history import EpochRecord
+
+__all__ = ["DECODERS", "RecipeResults", "read_product"]
+
+DECODERS = {
+    "greedy": "greedy search, no language model",
+    "trigram": "prefix search with a trigram, settings chosen on dev",
+}
+"""Name of a decoder -> description."""
+
+_NUMBER = (float, None)
+_COMPARISON = {
+    "num_utterances": int,
+    "num_speakers": int,
+    "num_phones": int,
+    "convention": str,
+    "systems": {
+        str: {"values": [float], "mean": float, "sd": _NUMBER, "median": float, "minimum": float, "maximum": float}
+    },
+    "choices": {str: {"setting": (str, None)}},
+    "pairs": [
+        {
+            "first": str,
+            "second": str,
+            "bootstrap": {"difference": float, "low": _NUMBER, "high": _NUMBER},
+            "permutation_p": float,
+            "permutation_p_holm": float,
+            "matched_pairs_p_holm": float,
+        }
+    ],
+}
+_SCORES = [{"rates": [{"group": str, "name": str, "percent": _NUMBER}]}]
+
+
+@dataclass(frozen=True)
+class RecipeResults:
+    """Results of a recipe.
+
+    Args:
+        folder: the recipe's folder.
+        options: the recipe's options.
+    """
+
+    folder: Path
+    options: RecipeOptions
+
+    @property
+    def systems(self) -> list[str]:
+        """Names MODEL-FEATURES of all systems."""
+        return [f"{model}-{name}" for name in self.options.feature_names for model in self.options.models]
+
+    @cached_property
+    def comparisons(self) -> dict[str, Any]:
+        """Comparison of all systems under each decoder: name of the decoder -> JSON of `cnn-mellin compare`.
+
+        Raises:
+            DataError: there is no comparison under greedy search yet, or a file is damaged.
+        """
+        comparisons = {name: self.comparison(name) for name in DECODERS}
+        if comparisons["greedy"] is None:
+            raise DataError(
+                f"{self.folder}: has no comparison yet; run the recipe to its end: "
+                f"cnn-mellin recipe status {self.folder}"
+            )
+        return {name: found for name, found in comparisons.items() if found is not None}
+
+    def comparison(self, name: str) -> Any:
+        """JSON of `comparison/NAME.json`, None where it does not exist."""
+        return read_product(self.folder / "comparison" / f"{name}.json", _COMPARISON)
+
+    def percents(self, name: str, group: str) -> dict[str, list[float]]:
+        """Phone error rates in `scores/NAME.json`: name of a speaker or phone -> percent per seed.
+
+        Args:
+            name: name of the file, without suffix.
+            group: speaker or phone.
+        """
+        percents: dict[str, list[float]] = {}
+        for seed in read_product(self.folder / "scores" / f"{name}.json", _SCORES) or []:
+            for row in seed["rates"]:
+                if row["group"] == group:
+                    percent = math.inf if row["percent"] is None else float(row["percent"])
+                    percents.setdefault(row["name"], []).append(percent)
+        return percents
+
+    def histories(self) -> dict[str, list[list[dict[str, float]]]]:
+        """Epochs of all trainings: system -> seed -> epoch -> column of `history.csv` -> value.
+
+        Raises:
+            DataError: a history is damaged.
+        """
+        histories: dict[str, list[list[dict[str, float]]]] = {}
+        for system in self.systems:
+            for seed in range(1, self.options.num_seeds + 1):
+                path = self.folder / "models" / system / f"seed{seed}" / "history.csv"
+                if path.exists():
+                    histories.setdefault(system, []).append(_read_epochs(path))
+        return histories
+
+    def median_run(self) -> tuple[str, Path]:
+        """The best system under greedy search, and the transcript of its median seed."""
+        comparison = self.comparisons["greedy"]
+        best = min(comparison["systems"], key=lambda system: comparison["systems"][system]["mean"])
+        values = comparison["systems"][best]["values"]
+        files = sorted((self.folder / "systems" / best).glob("*/test.trn"))
+        middle = sorted(range(len(values)), key=lambda i: values[i])[(len(values) - 1) // 2]
+        return best, files[middle]
+
+    def transcripts(self, path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """References of the test partition, and hypotheses of a file; both folded as they are for scoring."""
+        references = read_trn(self.folder / "data" / self.options.feature_names[0] / "ext" / "test.ref.trn")
+        hypotheses = read_trn(path)
+        if self.options.corpus_kind == "timit":
+            folded = [{name: fold_phones(phones, 39) for name, phones in t.items()} for t in (references, hypotheses)]
+            return folded[0], folded[1]
+        return references, hypotheses
+
+
+def read_product(path: Path, shape: Any) -> Any:
+    """Content of a JSON file that a step made, None where it does not exist.
+
+    Args:
+        path: the file.
+        shape: shape of its content, as `shape_fault` takes it.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    remedy = "delete it and run the recipe's command again, which makes a new one"
+    try:
+        content = parse_json(read_text(path), path)
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}") from None
+    fault = shape_fault(content, shape)
+    if fault is not None:
+        raise DataError(f"{path}: {fault}; {remedy}")
+    return content
+
+
+def _read_epochs(path: Path) -> list[dict[str, float]]:
+    """Columns of `history.csv` -> values, per epoch of a training."""
+    lines = read_lines(path)
+    rows = list(csv.reader(lines))
+    header = rows[0] if rows else []
+    if not {entry.name for entry in fields(EpochRecord)} <= set(header):
+        raise DataError(f"{path}:1: names no epochs of a training; restore it, or delete it, and its curve is left out")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header) or not all(_is_number(cell) for cell in row):
+            raise DataError(
+                f"{path}:{number}: {lines[number - 1][:60]!r} is not one number for each of {', '.join(header)[:200]}; "
+                "restore it, or delete it, and its curve is left out"
+            )
+    return [dict(zip(header, map(float, row), strict=True)) for row in rows[1:]]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
