@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cnn_mellin.data.partition import PartitionDescription
 
-__all__ = ["UtteranceData", "complain_of_class", "complain_of_feature"]
+__all__ = ["UtteranceData", "complain_of_class", "complain_of_feature", "require_num_coefficients"]
 
 
 class UtteranceData(Protocol):
@@ -79,3 +79,15 @@ def complain_of_class(path: Path, utterance_id: str, found: int, num_symbols: in
     raise DataError(
         f"{path}: utterance {utterance_id}: class {found} is not in 0..{num_symbols - 1}, the symbols of token2id.txt"
     )
+
+
+def require_num_coefficients(partition: UtteranceData, expected: int, why: str) -> None:
+    """Raise a DataError if the frames of a partition have another number of coefficients.
+
+    Args:
+        partition: features to check.
+        expected: number of coefficients per frame.
+        why: where the expectation comes from, such as "MODEL was trained on 81".
+    """
+    if partition.num_coefficients != expected:
+        raise DataError(f"{partition.path}: has {partition.num_coefficients} coefficients per frame, but {why}")
