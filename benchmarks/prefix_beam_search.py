@@ -1,10 +1,10 @@
-"""Time of the prefix beam search, beside flashlight-text with KenLM and fast-ctc-decode where they are installed.
+"""Time of the prefix beam search, compared with flashlight-text with KenLM and fast-ctc-decode, if installed.
 
     pip install flashlight-text fast-ctc-decode
     python benchmarks/prefix_beam_search.py [--beams 1 8 32 128] [--frames 300]
 
-All see the same logits and the same 3-gram model, on one thread. Flat posteriors leave every class possible,
-trained-like ones are peaked with a blank between phones. Then two processes against one.
+All decode the same logits with the same 3-gram model on one thread. Flat posteriors leave every class possible;
+trained-like posteriors are peaked, with blanks between phones. A second part compares two processes with one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Decode = Callable[[torch.Tensor], list[float]]
 
 @lru_cache
 def trigram() -> tuple[NgramModel, bytes]:
-    """A model of 48 phones, and the ARPA file that it was read from."""
+    """3-gram model of 48 phones, and the content of the ARPA file that it was read from."""
     rng = random.Random(0)
     phones = [f"p{i:02}" for i in range(NUM_PHONES)]
     weights = [[rng.random() ** 4 for _ in phones] for _ in phones]
@@ -58,7 +58,7 @@ def trigram() -> tuple[NgramModel, bytes]:
 
 @lru_cache
 def make_logits(kind: str, num_utterances: int, num_frames: int) -> torch.Tensor:
-    """Logits (N, T, 49), `flat` or `trained`-like."""
+    """Logits (N, T, 49) of kind `flat` or `trained`."""
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(num_utterances, num_frames, NUM_PHONES + 1, generator=generator)
     if kind == "trained":
@@ -73,7 +73,7 @@ def make_logits(kind: str, num_utterances: int, num_frames: int) -> torch.Tensor
 
 
 def ours(beam_width: int, with_lm: bool, num_workers: int = 1) -> Decode:
-    """Ours, of a whole batch."""
+    """Our search of a whole batch."""
     model = trigram()[0] if with_lm else None
     weight = LM_WEIGHT if with_lm else 0.0
 
@@ -88,13 +88,13 @@ def ours(beam_width: int, with_lm: bool, num_workers: int = 1) -> Decode:
 
 
 def ours_one_by_one(beam_width: int, with_lm: bool) -> Decode:
-    """Ours, a call an utterance."""
+    """Our search with one call per utterance."""
     decode = ours(beam_width, with_lm)
     return lambda log_probs: [decode(utterance[None])[0] for utterance in log_probs]
 
 
 def flashlight(beam_width: int, with_lm: bool) -> Decode:
-    """flashlight-text without a lexicon, which looks at all classes and never prunes by score."""
+    """flashlight-text without a lexicon, considering all classes and without pruning by score."""
     decoder: Any = importlib.import_module("flashlight.lib.text.decoder")
     kenlm: Any = importlib.import_module("flashlight.lib.text.decoder.kenlm")
     dictionary: Any = importlib.import_module("flashlight.lib.text.dictionary")
@@ -123,7 +123,7 @@ def flashlight(beam_width: int, with_lm: bool) -> Decode:
 
 
 def fast_ctc_decode(beam_width: int) -> Decode:
-    """fast-ctc-decode, which knows no language model; its blank is the first class."""
+    """fast-ctc-decode, which has no language model; its blank is the first class."""
     library: Any = importlib.import_module("fast_ctc_decode")
     alphabet = [" ", *(chr(0x100 + i) for i in range(NUM_PHONES))]
 
@@ -136,14 +136,14 @@ def fast_ctc_decode(beam_width: int) -> Decode:
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """Wall-clock time."""
+    """Wall-clock time of a call."""
     start = time.perf_counter()
     run()
     return 1e3 * (time.perf_counter() - start)
 
 
 def against_others(arguments: argparse.Namespace) -> list[str]:
-    """Tables of milliseconds an utterance, and what could not be measured."""
+    """Table of milliseconds per utterance, and notes on what could not be measured."""
     rows, notes = [], []
     rounds = range(arguments.rounds)
     installed = {}
@@ -151,7 +151,7 @@ def against_others(arguments: argparse.Namespace) -> list[str]:
         try:
             installed[package] = version(package)
         except PackageNotFoundError:
-            notes.append(f"{package} is not installed here: `pip install {package}`, then run this again.")
+            notes.append(f"{package} is not installed; run `pip install {package}` and repeat the benchmark.")
     for kind in ("trained", "flat"):
         many = make_logits(kind, arguments.utterances, arguments.frames)
         few = many[: arguments.others]
@@ -183,16 +183,16 @@ def against_others(arguments: argparse.Namespace) -> list[str]:
     header = ["posteriors", "model", "beam", f"here, batch of {arguments.utterances}", "here, one by one", *names]
     header += ["batch against flashlight-text", "one by one"]
     return [
-        f"Milliseconds an utterance of {arguments.frames} frames and {NUM_PHONES + 1} classes, on one thread. "
+        f"Milliseconds per utterance of {arguments.frames} frames and {NUM_PHONES + 1} classes, on one thread. "
         "flashlight-text uses KenLM for the 3-gram; fast-ctc-decode has no language model. "
-        "The columns at the right are times as fast as flashlight-text.",
+        "The last two columns give the speed relative to flashlight-text.",
         format_table(header, rows, "markdown"),
         *notes,
     ]
 
 
 def _arithmetic(number: int) -> int:
-    """What takes some time, and neither memory nor caches."""
+    """Computation that uses neither memory nor caches."""
     total = 0
     for i in range(number):
         total += i
@@ -200,13 +200,13 @@ def _arithmetic(number: int) -> int:
 
 
 def cores() -> float:
-    """How much faster two processes are than one at arithmetic, right now."""
-    alone = milliseconds(partial(_arithmetic, 1_000_000))
-    return 2 * alone / milliseconds(partial(forked_map, _arithmetic, [1_000_000] * 2))
+    """Current speed-up of two processes over one for plain arithmetic."""
+    one_process = milliseconds(partial(_arithmetic, 1_000_000))
+    return 2 * one_process / milliseconds(partial(forked_map, _arithmetic, [1_000_000] * 2))
 
 
 def two_against_one(arguments: argparse.Namespace) -> list[str]:
-    """A table of one process and two, in the rounds in which the machine gave two cores."""
+    """Table of one process and two, from the rounds in which two cores were available."""
     rows = []
     forked_map(_arithmetic, [1, 1])
     for kind in ("trained", "flat"):
@@ -217,7 +217,7 @@ def two_against_one(arguments: argparse.Namespace) -> list[str]:
                 took: list[tuple[float, float]] = []
                 tried, end = 0, time.perf_counter() + arguments.patience
                 while len(took) < arguments.rounds and time.perf_counter() < end:
-                    if cores() < LEAST_CORES:  # both are awake after some seconds' work, if ever
+                    if cores() < LEAST_CORES:  # a second core may take seconds of work to become available
                         continue
                     two = milliseconds(runs[1])
                     if cores() >= LEAST_CORES:
@@ -227,29 +227,35 @@ def two_against_one(arguments: argparse.Namespace) -> list[str]:
                 cells = [f"{one:.0f}", f"{two:.0f}", f"{one / two:.2f}"] if took else ["-", "-", "-"]
                 rows.append([kind, str(num_utterances), str(beam), *cells, f"{len(took)} of {tried}"])
                 print(*rows[-1], flush=True)
-    header = ["posteriors", "utterances", "beam", "one process", "two", "times as fast", "rounds"]
+    header = ["posteriors", "utterances", "beam", "one process", "two", "speed-up", "rounds"]
     return [
-        f"Two processes against one, {arguments.frames} frames, with the 3-gram; medians of milliseconds a batch. "
-        "Cores that are shared with others are not always two: a round counts if right before and after its search by "
-        f"two processes mere arithmetic was at least {LEAST_CORES} times as fast by two as by one. Narrow beams gain "
-        "less from halving a batch, since a frame of few utterances takes as long as one of more.",
+        f"Two processes against one, {arguments.frames} frames, with the 3-gram; medians of milliseconds per batch. "
+        "On a shared machine, a second core is not always available: a round counts only if, right before and after the "
+        f"search by two processes, two processes did plain arithmetic at least {LEAST_CORES} times as fast as one. "
+        "Narrow beams gain less, since a frame of few utterances takes as long as a frame of more utterances.",
         format_table(header, rows, "markdown"),
     ]
 
 
 def main() -> None:
-    """Measure, and write the section."""
+    """Measure, and write the sections of the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--utterances", type=int, default=64, help="in a batch (default: 64)")
-    parser.add_argument("--others", type=int, default=4, help="utterances that are decoded one by one (default: 4)")
-    parser.add_argument("--loads", type=int, nargs="+", default=[64, 192, 400], help="utterances for two processes")
+    parser.add_argument("--utterances", type=int, default=64, help="number of utterances in a batch (default: 64)")
+    parser.add_argument("--others", type=int, default=4, help="number of utterances decoded one by one (default: 4)")
+    parser.add_argument(
+        "--loads", type=int, nargs="+", default=[64, 192, 400], help="numbers of utterances for two processes"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--patience", type=float, default=15.0, metavar="SECONDS", help="to wait for rounds on two cores (default: 15)"
+        "--patience",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="time to wait for rounds on two cores (default: 15)",
     )
-    parser.add_argument("--part", choices=["others", "processes"], help="measure this part alone")
+    parser.add_argument("--part", choices=["others", "processes"], help="measure only this part")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     call = "`python benchmarks/prefix_beam_search.py`"

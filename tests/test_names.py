@@ -1,4 +1,4 @@
-"""Names of files, utterances and speakers of any script and with any sign, from a corpus to scores."""
+"""Names of files, utterances and speakers in any script and with any punctuation, from corpus to scores."""
 
 import json
 import random
@@ -38,7 +38,7 @@ batch_size = 64
 
 
 def random_names(count: int) -> list[str]:
-    """Names that keep the rule, no two equal; some differ in Unicode form or case only."""
+    """Distinct names that follow the rule; some differ only in Unicode normalisation or case."""
     stream = random.Random(1)
     names = ["-", "--", "-x", "--help", "e\u0301", "\u00e9", "abc", "ABC", "$x_{2}$", "a" * 200, "é" * 100, "nan", "0"]
     while len(names) < count:
@@ -52,9 +52,9 @@ def random_names(count: int) -> list[str]:
 
 
 def bad_names(count: int) -> list[str]:
-    """Names that break the rule by one character, or by their length or beginning."""
+    """Names that break the rule by one character, their length or their first character."""
     stream = random.Random(2)
-    # A table divides lines at line feeds and fields at tabs, and does not read white space around a field.
+    # line feeds and tabs are separators in a table, and white space around a field is ignored
     names = ["." + "a", ";a", "a" * (MAX_IDENTIFIER_BYTES + 1), "é" * (MAX_IDENTIFIER_BYTES // 2 + 1)]
     while len(names) < count:
         names.append(f"{stream.choice(LETTERS[:9])}{stream.choice(BAD)}{stream.choice(LETTERS[:9])}")
@@ -63,26 +63,26 @@ def bad_names(count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """A table of 200 utterances of 0.1 s, each of a speaker and in a file of a name of its own."""
+    """A table of 200 utterances of 0.1 s, each with its own speaker, file and name."""
     folder = tmp_path_factory.mktemp("names")
     names, stream = random_names(400), np.random.default_rng(1)
     utterances, speakers = names[:200], names[200:]
     rows = ["audio\ttranscript\tutterance\tspeaker\tpartition"]
     for i, (utterance, speaker) in enumerate(zip(utterances, speakers, strict=True)):
-        # Files have names that could name no utterance, too.
+        # names of files and folders need not follow the rule
         place = folder / "audio" / f"{speaker[:20]} ({i})"
         place.mkdir(parents=True)
         audio = place / f"{utterance}.wav"
         soundfile.write(audio, stream.integers(-999, 999, 1600).astype(np.int16), 16000)
-        part = "train" if i % 2 else "test-ü$"
-        rows.append(f"{audio.relative_to(folder)}\ta b\t{utterance}\t{speaker}\t{part}")
+        partition = "train" if i % 2 else "test-ü$"
+        rows.append(f"{audio.relative_to(folder)}\ta b\t{utterance}\t{speaker}\t{partition}")
     (folder / "t.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "s.ini").write_text(SETTINGS)
     assert main(["--quiet", "prep", "table", str(folder / "t.tsv"), str(folder / "data")]) == 0
     return folder, dict(zip(utterances, speakers, strict=True))
 
 
-def test_names_are_of_all_kinds(corpus):
+def test_names_cover_all_scripts_and_signs(corpus):
     speaker_of = corpus[1]
     names = [*speaker_of, *speaker_of.values()]
     assert len(set(names)) == 400
@@ -92,11 +92,11 @@ def test_names_are_of_all_kinds(corpus):
 
 
 @pytest.mark.slow
-def test_none_is_lost_or_merged_on_the_way(corpus, capsys):
+def test_no_name_is_lost_or_merged(corpus, capsys):
     folder, speaker_of = corpus
     data = folder / "data" / "fbank-81-10ms"
-    parts = {part: set(read_partition(data / part).utterance_ids) for part in ("train", "test-ü$")}
-    assert parts["train"] | parts["test-ü$"] == set(speaker_of)
+    ids = {name: set(read_partition(data / name).utterance_ids) for name in ("train", "test-ü$")}
+    assert ids["train"] | ids["test-ü$"] == set(speaker_of)
     assert read_speakers(data / "ext" / "utt2spk") == speaker_of
     train, test, model = str(data / "train"), str(data / "test-ü$"), str(folder / "model")
     assert main(["--quiet", "--read-ini", str(folder / "s.ini"), "train", train, test, model]) == 0
@@ -105,18 +105,18 @@ def test_none_is_lost_or_merged_on_the_way(corpus, capsys):
         if source != model:
             assert main(["--quiet", "logits", model, test, source]) == 0
         assert main(["--quiet", "decode", source, test, str(found), *decoding]) == 0
-        assert read_trn(found).keys() == parts["test-ü$"]
+        assert read_trn(found).keys() == ids["test-ü$"]
         lists = [json.loads(line) for line in found.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
-        assert {entry["utterance"] for entry in lists} == parts["test-ü$"]
+        assert {entry["utterance"] for entry in lists} == ids["test-ü$"]
     capsys.readouterr()
     reference, utt2spk = str(data / "ext" / "test-ü$.ref.trn"), str(data / "ext" / "utt2spk")
     score = ["score", reference, str(folder / "a.trn"), "--no-fold", "--per-utterance", "--per-speaker"]
     assert main([*score, "--utt2spk", utt2spk, "--format", "json"]) == 0
     (scored,) = json.loads(capsys.readouterr().out)
     rates = [(rate["group"], rate["name"]) for rate in scored["rates"]]
-    assert sorted(name for group, name in rates if group == "utterance") == sorted(parts["test-ü$"])
+    assert sorted(name for group, name in rates if group == "utterance") == sorted(ids["test-ü$"])
     assert sorted(name for group, name in rates if group == "speaker") == sorted(
-        speaker_of[name] for name in parts["test-ü$"]
+        speaker_of[name] for name in ids["test-ü$"]
     )
     assert main(["data", "export", test, str(folder / "files")]) == 0
     exported, packed = read_tensor_files(folder / "files"), read_partition(test)
@@ -128,7 +128,7 @@ def test_none_is_lost_or_merged_on_the_way(corpus, capsys):
     assert main(["data", "verify", str(data)]) == 0
 
 
-def test_kaldi_folders_of_the_same_names_give_the_same_partition(corpus, tmp_path):
+def test_kaldi_folders_with_the_same_names_give_the_same_partition(corpus, tmp_path):
     folder, _ = corpus
     kaldi = tmp_path / "train"
     kaldi.mkdir()
@@ -146,11 +146,11 @@ def test_kaldi_folders_of_the_same_names_give_the_same_partition(corpus, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["$x_{2}$", "--help"])
-def test_an_utterance_is_drawn_whatever_its_name(corpus, tmp_path, name):
+def test_an_utterance_of_any_name_can_be_plotted(corpus, tmp_path, name):
     folder, _ = corpus
     data = folder / "data" / "fbank-81-10ms"
-    part = next(path for path in (data / "train", data / "test-ü$") if name in read_partition(path).utterance_ids)
-    assert main(["data", "plot", "--", str(part), name, str(tmp_path / "a.png")]) == 0
+    partition = next(path for path in (data / "train", data / "test-ü$") if name in read_partition(path).utterance_ids)
+    assert main(["data", "plot", "--", str(partition), name, str(tmp_path / "a.png")]) == 0
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

@@ -102,12 +102,12 @@ def test_systems_of_one_name_are_told_apart(folder: Path, capsys: pytest.Capture
 def test_choosing_on_test_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="--choose-on is test; settings are not chosen on test: choose on dev"):
         run(folder / "lcorr", "--references", folder / "ext", "--choose-on", "test")
-    with pytest.raises(DataError, match="choosing among them on 'dev', which is reported, is refused"):
+    with pytest.raises(DataError, match="cannot be chosen on 'dev', the partition that is reported"):
         run(folder / "lcorr", "--references", folder / "ext", "--part", "dev")
 
 
 def test_bad_input_is_named(folder: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: is no folder"):
+    with pytest.raises(DataError, match="nowhere: is not a folder"):
         run(folder / "nowhere", "--references", folder / "ext")
     with pytest.raises(DataError, match="test.ref.trn: does not exist"):
         run(folder / "mcorr", "--references", folder)

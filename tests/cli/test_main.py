@@ -109,9 +109,12 @@ def test_no_command_and_unknown_commands_say_so():
     [
         (["prep", "timit", "{tmp}/none", "{tmp}/data"], "{tmp}/none: does not exist; name the folder"),
         (["prep", "timit", "{tmp}", "{tmp}/data"], "{tmp}: holds no folder TRAIN or TEST"),
-        (["train", "{tmp}/none", "{tmp}/model"], "{tmp}/none: is no data directory (there is no such folder)"),
+        (["train", "{tmp}/none", "{tmp}/model"], "{tmp}/none: is not a data directory (there is no such folder)"),
         (["decode", "{tmp}/none", "{tmp}", "{tmp}/hyp.trn"], "{tmp}/none: is not a model folder"),
-        (["data", "export", "{tmp}/none", "{tmp}/out"], "{tmp}/none: is no data directory (there is no such folder)"),
+        (
+            ["data", "export", "{tmp}/none", "{tmp}/out"],
+            "{tmp}/none: is not a data directory (there is no such folder)",
+        ),
         (["corpus", "demo", "{tmp}/corpus", "--utterances", "3"], "3"),
         (["--device", "abacus", "decode", "{tmp}", "{tmp}", "{tmp}/h"], "--device abacus: cannot be used here"),
         (["--num-threads", "0", "decode", "{tmp}", "{tmp}", "{tmp}/h"], "--num-threads 0: must be at least 1"),

@@ -194,7 +194,7 @@ def test_a_configuration_of_ones_own_at_another_rate(tmp_path, capsys):
         f"cnn-mellin: {tmp_path}/a.wav: sample rate is 8000 Hz; expected 16000 Hz; resample the file\n"
     )
     assert main([*command, "raw", str(tmp_path / "phone-20.json")]) == 2
-    assert "are of [8000, 16000] Hz; prepare each on its own" in capsys.readouterr().err
+    assert "have sample rates of [8000, 16000] Hz; prepare them one by one" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"phone-20"}
 
 

@@ -51,7 +51,7 @@ def test_at_a_rate_of_one_features_are_those_of_prep(table, tmp_path):
     [
         (["--rates", "0.1"], "--rates 0.1: must lie in 0.3..3, each once"),
         (["--rates", "1", "1.0"], "--rates 1 1: must lie in 0.3..3, each once"),
-        (["--part", "tset"], "the corpus has no part tset; its parts are "),
+        (["--part", "tset"], "the corpus has no partition tset; its partitions are "),
         (["--jobs", "0"], "--jobs 0: must be at least 1"),
     ],
 )
@@ -72,7 +72,7 @@ def test_prepared_data_and_rates_leave_each_other_alone(table, tmp_path, capsys)
     for path in (prepared / "test").iterdir():
         path.rename(tmp_path / f"moved-{path.name}")
     assert main([*speed, str(prepared), "--rates", "1"]) == 2
-    assert f"cnn-mellin: {prepared}/ext: is of other partitions" in capsys.readouterr().err
+    assert f"cnn-mellin: {prepared}/ext: belongs to other partitions" in capsys.readouterr().err
     for path in tmp_path.glob("moved-*"):
         path.rename(prepared / "test" / path.name.removeprefix("moved-"))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

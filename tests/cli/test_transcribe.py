@@ -79,7 +79,7 @@ def test_what_is_done_to_audio_is_said_and_the_bad_are_named_while_the_good_are_
     lines = [line.removeprefix(f"cnn-mellin: {tmp_path}/") for line in printed.err.splitlines()]
     assert lines[1] == "stereo.flac: 2 channels mixed down, resampled from 8000 to 16000 Hz"
     for line, start in zip(
-        lines, ("bad.wav: is not an audio", "stereo", "short.wav: samples are 20", "none.wav"), strict=True
+        lines, ("bad.wav: is not an audio", "stereo", "short.wav: samples has length 20", "none.wav"), strict=True
     ):
         assert line.startswith(start)
 

@@ -10,14 +10,14 @@ FRAMES = np.random.default_rng(1).integers(1, 500, 103)
 @pytest.mark.parametrize("bucket", [False, True])
 @pytest.mark.parametrize("seed", [None, 7])
 @pytest.mark.parametrize("drop", [False, True])
-def test_every_utterance_comes_once(bucket, seed, drop):
+def test_every_utterance_occurs_once(bucket, seed, drop):
     batches = batch_indices(FRAMES, 4, seed=seed, drop_last=drop, bucket_by_length=bucket)
     taken = sorted(i for batch in batches for i in batch)
     assert len(set(taken)) == len(taken) == (100 if drop else 103)
     assert sorted(len(batch) for batch in batches)[1:] == [4] * (len(batches) - 1)
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_order_depends_only_on_seed_and_epoch():
     def order(seed, epoch):
         return batch_indices(FRAMES, 4, seed=seed, epoch=epoch)
 
@@ -33,7 +33,7 @@ def test_buckets_hold_similar_lengths():
     assert spread(True) < 0.2 * spread(False)
 
 
-def test_batch_is_padded_with_zeros_and_references_lie_end_to_end(tmp_path):
+def test_batch_is_padded_with_zeros_and_references_are_concatenated(tmp_path):
     with write_partition(tmp_path / "p", PartitionDescription(2)) as writer:
         writer.add("a", np.ones((3, 2)), [4, 5])
         writer.add("b", np.ones((1, 2)), [6])

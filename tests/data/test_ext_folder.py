@@ -14,18 +14,18 @@ def said(name: str, *symbols: str, gender: str = "") -> Utterance:
     return Utterance(name, name[0], Path(f"{name}.wav"), (), transcript=symbols, gender=gender)
 
 
-def test_perplexity_of_each_part_is_that_of_its_probabilities():
+def test_perplexity_follows_from_the_probabilities():
     parts = {"train": [said("a", "x", "y"), said("b", "x", "y")], "dev": [said("c", "y", "x")]}
     labelling = corpus_labelling(parts)[0]
     ngrams = estimate_language_model(parts["train"], labelling)
     found = part_perplexities(ngrams, parts, labelling)
     assert found is not None
-    # The training sentence, counted once: x after <s>, y after x and the end after y were seen once each, so that 0.5
-    # of each is left to the lower orders, down to 1/3.
+    # The training sentence is counted once. x after <s>, y after x and the end after y were seen once each, and each
+    # leaves 0.5 to the lower orders, down to 1/3.
     unigram = 0.5 / 3 + 0.5 / 3
     bigram = 0.5 + 0.5 * unigram
     trigram = 0.5 + 0.5 * bigram
-    probability = bigram * trigram * trigram  # nothing is longer than <s> before the first symbol
+    probability = bigram * trigram * trigram  # the longest context of the first symbol is <s>
     assert found["train"] == pytest.approx(math.exp(-math.log(probability) / 3), rel=1e-6)
     assert found["dev"] > found["train"]
 
@@ -49,7 +49,7 @@ def write(folder: Path, utterances: list[Utterance], labelling) -> set[str]:
     return {path.name for path in (folder / "ext").iterdir()}
 
 
-def test_what_is_not_known_has_no_file(tmp_path):
+def test_unknown_properties_have_no_file(tmp_path):
     always = {"token2id.txt", "id2token.txt", "lm.arpa.gz", "utt2spk", "train.ref.trn", "train.info.ark"}
     untimed = [said("a", "q"), said("b", "ix", gender="f")]
     assert write(tmp_path / "untimed", untimed, corpus_labelling({"train": untimed})[0]) == always

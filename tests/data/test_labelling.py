@@ -8,7 +8,7 @@ def said(*symbols: str) -> Utterance:
     return Utterance("u", "s", Path("u.wav"), (), transcript=symbols)
 
 
-def test_symbols_of_a_corpus_are_those_of_all_its_parts_unfolded():
+def test_symbols_of_a_corpus_are_the_labels_of_all_partitions():
     labelling, warning = corpus_labelling({"train": [said("ix", "b")], "test": [said("b", "q")]})
     assert labelling.symbols == ("b", "ix", "q")
     assert labelling.classes == {"b": 0, "ix": 1, "q": 2}
@@ -17,7 +17,7 @@ def test_symbols_of_a_corpus_are_those_of_all_its_parts_unfolded():
     assert corpus_labelling({"train": [said("b")], "dev": [said("b")]})[1] == ""
 
 
-def test_symbols_that_look_the_same_are_named():
+def test_symbols_that_look_alike_are_named():
     _, warning = corpus_labelling({"train": [said("e\u0301", "b")], "dev": [said("\xe9")]})
     assert warning == (
         "no training utterance has 1 of 3 symbols: \xe9; symbols e\u0301 (U+0065 U+0301) and \xe9 (U+00E9) look the "
@@ -25,7 +25,7 @@ def test_symbols_that_look_the_same_are_named():
     )
 
 
-def test_timit_is_trained_on_its_set_and_scored_on_39():
+def test_timit_is_folded_to_the_phone_set_for_training_and_to_39_for_scoring():
     labelling = timit_labelling(61)
     assert len(labelling.symbols) == 61
     assert labelling.trained_symbols(["h#", "q", "ix"]) == ["h#", "q", "ix"]

@@ -13,7 +13,7 @@ def batches():
     yield ["c"], torch.randn(1, 4, 3, generator=stream, dtype=torch.float64), torch.tensor([4])
 
 
-def test_what_was_written_is_read_memory_mapped(tmp_path):
+def test_logits_are_read_back_memory_mapped(tmp_path):
     count = write_logits(tmp_path / "l", batches(), ["aa", "b"], frame_shift_ms=20.0, source={"epoch": 3})
     folder = read_logits(tmp_path / "l")
     assert (count, len(folder), folder.symbols, folder.frame_shift_ms) == (3, 3, ["aa", "b"], 20.0)
@@ -33,7 +33,7 @@ def test_what_was_written_is_read_memory_mapped(tmp_path):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_not_finite_is_named_and_leaves_nothing(tmp_path):
+def test_an_infinite_logit_is_named_and_no_folder_is_left(tmp_path):
     wrong = torch.ones(1, 2, 3)
     wrong[0, 1, 1] = float("nan")
     with pytest.raises(DataError, match="utterance u: a logit is NaN or infinite; the model has diverged"):
@@ -41,13 +41,13 @@ def test_not_finite_is_named_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_value_past_the_length_does_not_matter(tmp_path):
+def test_values_past_the_length_are_ignored(tmp_path):
     padded = torch.full((1, 2, 3), float("inf"))
     padded[0, 0] = 1
     assert write_logits(tmp_path / "l", [(["u"], padded, torch.tensor([1]))], ["aa", "b"]) == 1
 
 
-def test_other_folders_are_refused_by_name(tmp_path):
+def test_folders_without_logits_are_refused(tmp_path):
     with write_partition(tmp_path / "p", PartitionDescription(2, 10.0, "fbank")) as writer:
         writer.add("a", [[1, 2]], [0])
     with pytest.raises(DataError, match="p: holds fbank, not logits"):

@@ -59,7 +59,7 @@ def test_header_keeps_its_length_when_a_partition_has_grown_long(tmp_path):
     assert partition.features_of(1000)[-1, 0] == 1000
 
 
-def test_digest_is_of_the_content(tmp_path, path):
+def test_digest_depends_on_the_content(tmp_path, path):
     digests = {read_partition(path).digest}
     changes = [("b", 0.5, 1, "a"), ("b", 1.0, 2, "a"), ("b", 1.0, 1, "z"), ("b", 1.0, 1, "a"), ("b", 1.0, 1, "a")]
     for i, (first, value, symbol, second) in enumerate(changes):
@@ -75,12 +75,12 @@ def test_digest_is_of_the_content(tmp_path, path):
     [
         (("b", np.zeros((1, 3)), [0]), "utterance b: duplicate utterance id"),
         (("d\0", np.zeros((1, 3)), [0]), r"utterance 'd.x00' has '.x00', which cannot be printed; an identifier has"),
-        (("d", np.zeros((1, 2)), [0]), r"utterance d: features of shape \(1, 2\), but the partition has 3"),
+        (("d", np.zeros((1, 2)), [0]), r"utterance d: features have shape \(1, 2\), but the partition has 3"),
         (("d", np.full((1, 3), np.nan), [0]), "utterance d: a feature is NaN or infinite"),
-        (("d", np.zeros((1, 3)), [[0, 1]]), r"utterance d: reference of shape \(1, 2\)"),
+        (("d", np.zeros((1, 3)), [[0, 1]]), r"utterance d: reference has shape \(1, 2\)"),
     ],
 )
-def test_what_cannot_be_added_is_named_and_nothing_is_left(tmp_path, arguments, message):
+def test_invalid_utterances_are_named_and_no_partition_is_left(tmp_path, arguments, message):
     def write() -> None:
         with write_partition(tmp_path / "p", PartitionDescription(3)) as writer:
             writer.add(*next((name, *value) for name, value in UTTERANCES.items()))
@@ -91,11 +91,11 @@ def test_what_cannot_be_added_is_named_and_nothing_is_left(tmp_path, arguments, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder_and_missing_file_are_told_apart(tmp_path, path):
-    with pytest.raises(DataError, match=r"nothing: is no data directory \(there is no such folder\)"):
+def test_missing_folder_and_missing_file_have_different_errors(tmp_path, path):
+    with pytest.raises(DataError, match=r"nothing: is not a data directory \(there is no such folder\)"):
         read_partition(tmp_path / "nothing")
     (path / "index.npz").unlink()
-    with pytest.raises(DataError, match=r"train: is no data directory \(index.npz is missing\)"):
+    with pytest.raises(DataError, match=r"train: is not a data directory \(index.npz is missing\)"):
         read_partition(path)
 
 
@@ -162,7 +162,7 @@ def test_check_classes_names_the_utterance(path):
 
 
 @pytest.mark.parametrize("num_references", [0, 1, 70_000])
-def test_counts_are_those_of_what_is_read(tmp_path, num_references):
+def test_counts_agree_with_the_partition_that_is_read(tmp_path, num_references):
     classes = np.random.default_rng(0).integers(0, 7, num_references)
     with write_partition(tmp_path / "train", PartitionDescription(2)) as writer:
         writer.add("a", np.zeros((3, 2)), classes)
@@ -174,7 +174,7 @@ def test_counts_are_those_of_what_is_read(tmp_path, num_references):
     assert partition.references.dtype == np.int64
 
 
-def test_partitions_of_the_format_without_a_checksum_are_read(path):
+def test_the_previous_format_without_checksum_is_read(path):
     whole = read_partition(path)
     rewrite_in_old_format()(path / "partition.json")
     old = read_partition(path)
@@ -189,14 +189,14 @@ def flip(file, bit):
 
 
 def aged(folder, seconds=60):
-    """The folder, its files as if they had been written a while ago."""
+    """The folder, with the times of its files set back."""
     for file in folder.iterdir():
         os.utime(file, ns=(0, time.time_ns() - seconds * 10**9 + 1))
-    time.sleep(0.03)  # the time of their last change of status, which nobody can set
+    time.sleep(0.03)  # their last change of status, a time that cannot be set
     return folder
 
 
-def test_a_changed_feature_is_found_where_it_is_read(path):
+def test_a_changed_feature_is_detected(path):
     read_partition(aged(path))
     flip(path / "features.npy", 8 * 150)
     for _ in range(2):
@@ -218,7 +218,7 @@ def test_a_changed_feature_is_found_where_it_is_read(path):
         (PartitionDescription(1), r"write it again \(cnn-mellin data import\)"),
     ],
 )
-def test_the_remedy_is_the_command_that_wrote_it(tmp_path, description, remedy):
+def test_the_remedy_names_the_command_that_wrote_the_partition(tmp_path, description, remedy):
     with write_partition(tmp_path / "p", description) as writer:
         writer.add("a", [[1.0]], [])
     flip(tmp_path / "p" / "features.npy", 8 * 128)
@@ -227,7 +227,7 @@ def test_the_remedy_is_the_command_that_wrote_it(tmp_path, description, remedy):
 
 
 def reads_of(monkeypatch, path, **how):
-    """How often the content is digested when the partition is read."""
+    """Number of times that the content is digested when the partition is read."""
     calls: list[None] = []
 
     def counted(partition):
@@ -254,9 +254,9 @@ def test_content_is_verified_once_per_state_of_the_files(monkeypatch, path):
         assert [reads_of(monkeypatch, path) for _ in range(2)] == [1, 0]
 
 
-def test_what_a_full_verification_finds_is_remembered_too(path):
+def test_damage_that_a_full_verification_finds_is_not_forgotten(path):
     flip(path / "features.npy", 8 * 150)
-    # As if the disk had gone bad later, which changes no time of the file.
+    # as if the disk had damaged the file later, without changing its times
     remember_verified(path, files_state(aged(path), ("partition.json", "index.npz", "features.npy")))
     assert read_partition(path).verified
     for verify in ("always", "once"):
@@ -264,7 +264,7 @@ def test_what_a_full_verification_finds_is_remembered_too(path):
             read_partition(path, verify=verify)
 
 
-def test_the_first_features_that_are_not_finite_are_named_as_damage(path):
+def test_features_that_are_not_finite_are_named_as_damage(path):
     features = np.load(path / "features.npy", mmap_mode="r+")
     features[6, 1] = np.inf
     features.flush()
@@ -286,7 +286,7 @@ def everything(partition):
     return partition.description, partition.digest, partition.utterance_ids, [array.tolist() for array in arrays]
 
 
-def test_no_flipped_bit_is_used_silently(tmp_path):
+def test_no_flipped_bit_goes_unnoticed(tmp_path):
     description = PartitionDescription(3, 10.0, "fbank-81-10ms", {"corpus": "x", "configuration": {"name": "fbank"}})
     with write_partition(tmp_path / "whole", description) as writer:
         for name, (features, reference) in UTTERANCES.items():

@@ -43,7 +43,7 @@ def parts(tmp_path):
     return {part: [make_utterance(corpus, name) for name in chosen] for part, chosen in names.items()}
 
 
-def test_data_directories_hold_features_references_and_what_belongs_to_all(tmp_path, parts):
+def test_data_directories_hold_features_references_and_shared_files(tmp_path, parts):
     prepared = prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms", "raw"], num_phones=48)
     assert [(p.path.parent.name, p.path.name, p.num_utterances) for p in prepared] == [
         (features, part, len(parts[part])) for part in parts for features in ("fbank-81-10ms", "raw")
@@ -75,7 +75,7 @@ def test_data_directories_hold_features_references_and_what_belongs_to_all(tmp_p
     assert info[f"count_{CLASSES['ix']}"] == "2"
 
 
-def test_unchanged_is_left_alone_and_changed_is_computed_again(tmp_path, parts):
+def test_unchanged_partitions_are_kept_and_changed_ones_are_computed_again(tmp_path, parts):
     def prepare(**kwargs):
         return {p.path.name: p.computed for p in prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"], **kwargs)}
 
@@ -88,7 +88,7 @@ def test_unchanged_is_left_alone_and_changed_is_computed_again(tmp_path, parts):
     assert prepare(num_phones=39) == {"train": False, "dev": False, "test": True}
 
 
-def test_files_of_ext_keep_their_time_unless_their_content_changes(tmp_path, parts):
+def test_files_of_ext_keep_their_time_if_their_content_is_unchanged(tmp_path, parts):
     ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
 
     def times():
@@ -105,7 +105,7 @@ def test_files_of_ext_keep_their_time_unless_their_content_changes(tmp_path, par
 
 
 @pytest.mark.parametrize(("name", "place"), [("features.npy", 700), ("index.npz", 400), ("partition.json", 40)])
-def test_what_is_damaged_is_prepared_again(tmp_path, parts, name, place):
+def test_damaged_partitions_are_prepared_again(tmp_path, parts, name, place):
     def prepare():
         return {p.path.name: p.computed for p in prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])}
 
@@ -115,8 +115,8 @@ def test_what_is_damaged_is_prepared_again(tmp_path, parts, name, place):
     content = bytearray(whole[name])
     content[place] ^= 1
     (path / name).write_bytes(content)
-    # As if it had been whole when it was last read, and the disk had gone bad since.
-    time.sleep(0.03)  # younger states are not remembered
+    # as if the disk had damaged it after it was last verified
+    time.sleep(0.03)  # more recent states are not recorded
     remember_verified(path, files_state(path, ("partition.json", "index.npz", "features.npy")))
     assert prepare() == {"train": True, "dev": False, "test": False}
     assert read_partition(path, verify="always").verified
@@ -134,7 +134,7 @@ def test_phone_sets(tmp_path, parts, num_phones):
     assert [symbols[c] for c in reference] == expected[num_phones]
 
 
-def test_every_phone_has_a_frame_within_the_utterance(tmp_path):
+def test_every_phone_gets_a_frame_within_the_utterance(tmp_path):
     utterance = make_utterance(tmp_path, phones=[("h#", 0, 10), ("b", 10, 20), ("ix", 20, 3990), ("h#", 3990, 4050)])
     rows = frame_references(utterance, 4000, 25, timit_labelling(48))
     assert (rows[:, 1] >= 0).all()
@@ -142,7 +142,7 @@ def test_every_phone_has_a_frame_within_the_utterance(tmp_path):
     assert (rows[:, 2] <= 25).all()
 
 
-def test_label_past_the_audio_is_named(tmp_path):
+def test_a_label_beyond_the_audio_is_named(tmp_path):
     utterance = make_utterance(tmp_path, phones=[("h#", 0, 9000)])
     with pytest.raises(AudioError, match="holds 4000 samples, but h# ends at 9000"):
         frame_references(utterance, 4000, 25, timit_labelling(48))
@@ -159,13 +159,13 @@ def test_damaged_audio_is_named_and_no_partition_is_left(tmp_path, parts):
 
 def test_audio_too_short_for_a_frame_is_named(tmp_path, parts):
     parts["train"].append(make_utterance(tmp_path, "maaz0-sx9", 60, [("h#", 0, 60)]))
-    with pytest.raises(CorpusError, match="maaz0-sx9.wav: .*60 samples are too short for a frame"):
+    with pytest.raises(CorpusError, match="maaz0-sx9.wav: .*60 samples are too few for a frame"):
         prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
 
 
-def test_empty_part_and_unknown_features_are_refused(tmp_path, parts):
+def test_empty_partition_and_unknown_features_are_refused(tmp_path, parts):
     with pytest.raises(SettingsError, match="fbank-80: unknown; did you mean 'fbank-81-10ms'"):
         prepare_timit(parts, tmp_path / "data", ["fbank-80"])
-    with pytest.raises(DataError, match="part dev has no utterance"):
+    with pytest.raises(DataError, match="partition dev has no utterance"):
         prepare_timit({**parts, "dev": []}, tmp_path / "data", ["raw"])
     assert not (tmp_path / "data").exists()

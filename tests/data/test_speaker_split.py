@@ -14,7 +14,7 @@ def partition(tmp_path):
 
 
 @pytest.mark.parametrize("proportion", [0.01, 0.1, 0.3, 0.99])
-def test_parts_share_no_speaker_and_have_the_nearest_size(partition, proportion):
+def test_train_and_dev_share_no_speaker_and_have_the_nearest_size(partition, proportion):
     speaker_of = {name: f"s{i % 20}" for i, name in enumerate(partition.utterance_ids)}
     split = split_by_speaker(partition, speaker_of, proportion)
     ids = [split.train.utterance_ids, split.dev.utterance_ids]
@@ -26,7 +26,7 @@ def test_parts_share_no_speaker_and_have_the_nearest_size(partition, proportion)
     assert split.dev.features_of(0).tolist() == [[int(split.dev.utterance_ids[0][1:])]]
 
 
-def test_the_split_is_the_same_each_time_and_depends_on_names_alone(partition):
+def test_the_split_is_deterministic_and_depends_only_on_names(partition):
     first = split_by_speaker(partition, {}, 0.2)
     second = split_by_speaker(partition, dict.fromkeys(["elsewhere"], "s"), 0.2)
     assert first.dev.utterance_ids == second.dev.utterance_ids
@@ -34,6 +34,6 @@ def test_the_split_is_the_same_each_time_and_depends_on_names_alone(partition):
     assert first.dev.digest == second.dev.digest != first.train.digest
 
 
-def test_one_speaker_cannot_be_parted(partition):
-    with pytest.raises(DataError, match="has one speaker alone"):
+def test_one_speaker_cannot_be_split(partition):
+    with pytest.raises(DataError, match="has only one speaker"):
         split_by_speaker(partition, dict.fromkeys(partition.utterance_ids, "s"), 0.2)

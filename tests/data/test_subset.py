@@ -25,8 +25,8 @@ def test_selection_keeps_order_features_and_references(partition):
     assert chosen.digest != partition.digest
 
 
-def test_all_that_is_told_is_of_these_utterances_only(partition, tmp_path):
-    """A subset tells what a partition of its utterances would, member by member."""
+def test_members_describe_only_the_selected_utterances(partition, tmp_path):
+    """Each member of a subset equals that of a partition of the same utterances."""
     with write_partition(tmp_path / "q", PartitionDescription(1)) as writer:
         for i in (0, 2):
             writer.add(partition.utterance_ids[i], partition.features_of(i), partition.reference_of(i))
@@ -43,7 +43,7 @@ def test_all_that_is_told_is_of_these_utterances_only(partition, tmp_path):
             elif not callable(found):
                 assert np.array_equal(found, expected), name
         assert len(subset) == len(alone)
-        # Nothing else may be had of it, such as what the whole partition has.
+        # no other member, such as those of the whole partition, is accessible
         assert {name for name in dir(subset) if not name.startswith("_")} <= members | {"path", "digest"} | {
             "whole",
             "rows",
@@ -51,17 +51,17 @@ def test_all_that_is_told_is_of_these_utterances_only(partition, tmp_path):
 
 
 def test_unknown_utterances_are_named(partition):
-    with pytest.raises(DataError, match="subset_ids names what is not there: x, y"):
+    with pytest.raises(DataError, match="subset_ids names utterances that do not exist: x, y"):
         select_utterances(partition, ["y", "a", "x"])
 
 
-def test_a_subset_of_a_subset_is_of_the_whole(partition):
+def test_a_subset_of_a_subset_is_a_subset_of_the_whole(partition):
     chosen = select_utterances(select_utterances(partition, ["b", "c"]), ["c"])
     assert (len(chosen), chosen.num_frames.tolist()) == (1, [3])
     assert chosen.features_of(0).tolist() == [[2]] * 3
 
 
-def test_what_is_wrong_in_the_subset_alone_is_named(tmp_path):
+def test_only_faults_within_the_subset_are_named(tmp_path):
     features = np.ones((4, 1), np.float32)
     with write_partition(tmp_path / "q", PartitionDescription(1)) as writer:
         for name, reference in zip("xyz", ([0], [0], [7]), strict=True):

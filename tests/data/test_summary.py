@@ -7,7 +7,7 @@ from cnn_mellin.data.tensor_files import write_tensor_files
 from cnn_mellin.errors import DataError
 
 
-def test_figures_of_either_form(tmp_path):
+def test_summary_of_either_format(tmp_path):
     with write_partition(tmp_path / "train", PartitionDescription(2, 10.0, "toy")) as writer:
         for i, (length, symbols) in enumerate([(100, [0, 1]), (300, [1]), (200, [1, 1, 5, 5])]):
             writer.add(f"u{i}", np.zeros((length, 2)), symbols)
@@ -24,10 +24,10 @@ def test_figures_of_either_form(tmp_path):
     assert (files.frame_lengths, files.symbol_lengths) == (found.frame_lengths, found.symbol_lengths)
 
 
-def test_an_empty_partition_and_none(tmp_path):
+def test_an_empty_partition_and_a_missing_one(tmp_path):
     with write_partition(tmp_path / "train", PartitionDescription(2)):
         pass
     found = summarise_partition(tmp_path / "train")
     assert (found.num_utterances, found.frame_lengths, found.symbol_lengths) == (0, (0, 0.0, 0), (0, 0.0, 0))
-    with pytest.raises(DataError, match="is no data directory"):
+    with pytest.raises(DataError, match="is not a data directory"):
         summarise_partition(tmp_path)

@@ -16,14 +16,14 @@ def exported(tmp_path):
     return tmp_path / "files"
 
 
-def test_exported_tensors_have_the_predecessors_form(exported):
+def test_exported_tensors_have_the_predecessors_format(exported):
     features = torch.load(exported / "feat" / "a.pt", weights_only=True)
     reference = torch.load(exported / "ref" / "a.pt", weights_only=True)
     assert (features.dtype, features.shape) == (torch.float32, (3, 2))
     assert (reference.dtype, reference.tolist()) == (torch.int64, [[0, 0, 1], [3, 1, 3]])
 
 
-def test_either_form_is_opened_and_holds_the_same(tmp_path, exported):
+def test_both_formats_are_opened_with_equal_content(tmp_path, exported):
     packed, files = open_partition(tmp_path / "packed"), open_partition(exported)
     assert packed.utterance_ids == files.utterance_ids
     for name in ("features", "frame_offsets", "references", "reference_offsets"):
@@ -46,16 +46,16 @@ class Bomb:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("feat/a.pt", None, "in feat/ or ref/ alone: a; each utterance needs both"),
-        ("ref/b.pt", None, "in feat/ or ref/ alone: b; each utterance needs both"),
-        ("feat/b.pt", torch.ones(1, 3), "has 3 coefficients, not the 2 of feat/a.pt"),
+        ("feat/a.pt", None, "only in feat/ or only in ref/: a; each utterance needs both"),
+        ("ref/b.pt", None, "only in feat/ or only in ref/: b; each utterance needs both"),
+        ("feat/b.pt", torch.ones(1, 3), "has 3 coefficients, not 2 as in feat/a.pt"),
         ("feat/b.pt", torch.ones(3), r"feat/b.pt: holds torch.Size\(\[3\]\), not a tensor"),
         ("ref/b.pt", torch.ones(3, 2), r"ref/b.pt: has shape \(3, 2\)"),
         ("feat/b.pt", b"garbage", "feat/b.pt: is not a saved tensor"),
         ("feat/b.pt", Bomb(), "feat/b.pt: is not a saved tensor"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_in_a_file_is_executed(exported, capsys, name, content, message):
+def test_faults_are_named_and_no_code_in_a_file_is_executed(exported, capsys, name, content, message):
     path = exported / name
     path.unlink()
     if isinstance(content, bytes):

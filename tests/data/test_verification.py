@@ -53,7 +53,7 @@ def set_reference(row):
     return edit
 
 
-def test_both_forms_are_clean(train, exported):
+def test_both_formats_are_clean(train, exported):
     assert list(find_faults(train)) == []
     assert list(find_faults(exported)) == []
 
@@ -99,19 +99,20 @@ def test_wrong_references_are_named(train, row, fault):
 def test_an_utterance_without_frames_is_named(train):
     rewritten(train, lambda content: content.update(u2=(content["u2"][0][:0], content["u2"][1])))
     found = list(find_faults(train))
-    assert found[0] == f"{train}: utterance u2: has no frame"
+    assert found[0] == f"{train}: utterance u2: has no frames"
     assert f"{train.parent}/ext/train.info.ark: total_frames is 40, but the partition has 20" in found
 
 
 @pytest.mark.parametrize("name", ["features.npy", "index.npz", "partition.json"])
-def test_missing_and_cut_files_are_named(train, name):
+def test_missing_and_truncated_files_are_named(train, name):
     whole = (train / name).read_bytes()
     (train / name).write_bytes(whole[: len(whole) // 2])
     (fault,) = find_faults(train)
     assert fault.startswith(f"{train}: ")
     (train / name).unlink()
     (fault,) = find_faults(train)
-    assert fault.startswith(f"{train}: is no data directory ({name} is missing); name the folder of a partition")
+    remedy = "name the folder of a partition, such as data/fbank-81-10ms/train"
+    assert fault == f"{train}: is not a data directory ({name} is missing); {remedy}"
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,10 @@ def test_faults_of_ext_are_named(train, name, content, fault):
     ("kind", "tensor", "fault"),
     [
         ("feat", torch.zeros(20, 81, dtype=torch.int32), "feat/u2.pt: is torch.int32; must be floating point"),
-        ("feat", torch.zeros(20, 80), "feat/u2.pt: has 80 coefficients; those before it have 81"),
+        ("feat", torch.zeros(20, 80), "feat/u2.pt: has 80 coefficients; the files before it have 81"),
         ("feat", torch.zeros(20), "feat/u2.pt: holds"),
         ("feat", torch.full((20, 81), torch.nan), "utterance u2: feature of frame 0 is NaN"),
-        ("feat", torch.zeros(0, 81), "utterance u2: has no frame"),
+        ("feat", torch.zeros(0, 81), "utterance u2: has no frames"),
         ("feat", None, "feat/u2.pt: does not exist, but ref/u2.pt does"),
         ("ref", None, "ref/u2.pt: does not exist, but feat/u2.pt does"),
         ("ref", torch.zeros(2), "ref/u2.pt: is torch.float32 (2,); must be int64 (R,) or (R, 3)"),
@@ -159,7 +160,7 @@ def test_faults_of_tensor_files_are_named(exported, kind, tensor, fault):
     assert fault in found
 
 
-def test_names_of_tensor_files_that_break_the_rule_are_named(exported):
+def test_invalid_names_of_tensor_files_are_named(exported):
     for kind in ("feat", "ref"):
         shutil.copy(exported / kind / "u2.pt", exported / kind / "u 3.pt")
     rule = "utterance 'u 3' has ' '; an identifier has 1 to 200 bytes"
@@ -185,7 +186,7 @@ def test_partitions_are_found_at_three_levels(train, exported, tmp_path):
         partitions_in(tmp_path / "none")
 
 
-def test_offsets_that_fall_are_named(train):
+def test_decreasing_offsets_are_named(train):
     index = dict(np.load(train / "index.npz"))
     index["frame_offsets"] = np.array([0, 50, 40])
     np.savez(train / "index.npz", **index)
@@ -198,7 +199,7 @@ def test_the_description_is_checked_against_the_features(train):
     (train / "partition.json").write_text(json.dumps({**content, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "is damaged (partition.json is not what was written)" in fault
-    del content["checksum"]  # as in the format before
+    del content["checksum"]  # as in the previous format
     (train / "partition.json").write_text(json.dumps({**content, "format": 1, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "features.npy holds float32 (40, 81)" in fault

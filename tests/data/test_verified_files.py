@@ -18,14 +18,14 @@ def folder(tmp_path, monkeypatch):
 def write(folder, text="whole"):
     (folder / "a").write_text(text)
     os.utime(folder / "a", ns=(0, 1_700_000_000_000_000_001))
-    time.sleep(0.03)  # its change of status, whose time nobody can set, is then no longer of this tick
+    time.sleep(0.03)  # so that its change of status, a time that cannot be set, is not in the current tick
 
 
 def state(folder):
     return files_state(folder, ["a"])
 
 
-def test_a_state_is_remembered_until_it_is_forgotten(folder):
+def test_a_state_is_recorded_until_the_record_is_deleted(folder):
     assert not is_verified(folder, state(folder))
     remember_verified(folder, state(folder))
     assert is_verified(folder, state(folder))
@@ -34,9 +34,9 @@ def test_a_state_is_remembered_until_it_is_forgotten(folder):
     assert not is_verified(folder, state(folder))
 
 
-def test_a_file_that_was_written_or_replaced_has_another_state(folder):
+def test_a_file_that_was_rewritten_or_replaced_has_another_state(folder):
     before = state(folder)
-    write(folder, "wrong")  # as long, and as old by its own account
+    write(folder, "wrong")  # with the same size and modification time
     written = state(folder)
     assert written[0][:2] == before[0][:2]
     assert written != before
@@ -48,7 +48,7 @@ def test_a_file_that_was_written_or_replaced_has_another_state(folder):
 
 
 @pytest.mark.parametrize(("age_ns", "remembered"), [(10**6, False), (10**9, True)])
-def test_a_state_of_this_very_tick_is_not_remembered(folder, monkeypatch, age_ns, remembered):
+def test_a_state_of_the_current_tick_is_not_recorded(folder, monkeypatch, age_ns, remembered):
     changed_ns = state(folder)[0][2]
     monkeypatch.setattr(time, "time_ns", lambda: changed_ns + age_ns)
     remember_verified(folder, state(folder))
@@ -56,31 +56,31 @@ def test_a_state_of_this_very_tick_is_not_remembered(folder, monkeypatch, age_ns
 
 
 @pytest.mark.parametrize(("age_ns", "remembered"), [(10**9, False), (3 * 10**9, True)])
-def test_times_in_whole_seconds_are_given_longer(folder, monkeypatch, age_ns, remembered):
+def test_times_in_whole_seconds_need_a_greater_age(folder, monkeypatch, age_ns, remembered):
     whole = [[5, 1_700_000_000 * 10**9, 1_700_000_000 * 10**9, 1, 1]]
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000 * 10**9 + age_ns)
     remember_verified(folder, whole)
     assert is_verified(folder, whole) == remembered
 
 
-def test_another_machine_remembers_nothing_of_this(folder, monkeypatch):
+def test_records_are_not_valid_on_another_machine(folder, monkeypatch):
     remember_verified(folder, state(folder))
     monkeypatch.setattr(verified_files.platform, "node", lambda: "elsewhere")
     assert not is_verified(folder, state(folder))
 
 
-def test_without_a_cache_nothing_fails_and_nothing_is_remembered(folder, monkeypatch):
+def test_without_a_cache_folder_nothing_is_recorded(folder, monkeypatch):
     (folder.parent / "cache").write_text("a file")
     remember_verified(folder, state(folder))
     forget_verified(folder)
     assert not is_verified(folder, state(folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which is to be ignored
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # relative paths must be ignored
     monkeypatch.setenv("HOME", "/proc/none")
     remember_verified(folder, state(folder))
     assert not is_verified(folder, state(folder))
 
 
-def test_a_damaged_record_is_none(folder):
+def test_a_damaged_record_is_ignored(folder):
     remember_verified(folder, state(folder))
     (record,) = (folder.parent / "cache" / "cnn-mellin" / "verified").iterdir()
     for text in ("", "[]", "{}", "\x00"):
@@ -88,7 +88,7 @@ def test_a_damaged_record_is_none(folder):
         assert not is_verified(folder, state(folder))
 
 
-def test_records_do_not_grow_without_end(folder, monkeypatch):
+def test_the_number_of_records_is_limited(folder, monkeypatch):
     monkeypatch.setattr(verified_files, "_MOST_RECORDS", 3)
     old = [[5, 1, 1, 1, 1]]
     for number in range(4):

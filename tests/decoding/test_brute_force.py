@@ -1,4 +1,4 @@
-"""The truth itself: against torch's CTC loss, and sums by hand."""
+"""Reference decoders: compared with torch's CTC loss and sums by hand."""
 
 import math
 import random
@@ -14,7 +14,7 @@ def test_scores_are_those_of_the_ctc_loss() -> None:
     logits = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     scores = all_sequences(logits)
     assert sum(math.exp(score) for _, score in scores) == pytest.approx(1.0)
-    assert len(scores) == 25  # of the 63 sequences of at most 5, those whose repeats leave room for blanks
+    assert len(scores) == 25  # of the 63 sequences of length <= 5, those with room for the blanks between repeats
     for classes, score in scores:
         if classes:
             loss = torch.nn.functional.ctc_loss(

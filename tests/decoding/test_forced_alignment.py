@@ -1,4 +1,4 @@
-"""Forced alignment: against going through all alignments, and greedy segments."""
+"""Forced alignment: compared with an enumeration of all alignments, and with greedy segments."""
 
 import itertools
 import random
@@ -49,7 +49,7 @@ def test_alignment_is_the_best_of_all(device: str) -> None:
 
 def test_greedy_sequences_are_aligned_as_greedy_found_them() -> None:
     logits = torch.randn(6, 40, 5, generator=torch.Generator().manual_seed(1))
-    logits[2, 7:] = float("nan")  # padding may hold anything
+    logits[2, 7:] = float("nan")  # padding may hold any values
     lengths = torch.tensor([40, 13, 7, 0, 1, 39])
     assert forced_alignment(logits, lengths, greedy_search(logits, lengths)) == greedy_segments(logits, lengths)
 

@@ -51,14 +51,14 @@ def open_files(_: object) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def own_pool(monkeypatch):
-    """A pool that begins and ends with the test."""
+    """A pool of workers that starts and ends with the test."""
     monkeypatch.setattr(module, "_pool", None)
     yield
     pool = module._pool
     for process in pool._kept if pool else []:
         process.end()
         with pytest.raises(ProcessLookupError):
-            os.kill(process.number, 0)
+            os.kill(process.pid, 0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
@@ -67,7 +67,7 @@ def test_results_are_in_order(count):
 
 
 @linux
-def test_each_item_but_the_last_has_a_process_of_its_own_that_is_kept():
+def test_each_item_but_the_last_gets_a_worker_that_is_reused():
     first, second, here = forked_map(process_id, range(3))
     assert len({first, second, here}) == 3
     assert here == HERE
@@ -76,7 +76,7 @@ def test_each_item_but_the_last_has_a_process_of_its_own_that_is_kept():
 
 
 @linux
-def test_items_and_results_larger_than_a_pipe_holds():
+def test_items_and_results_may_exceed_the_capacity_of_a_pipe():
     first, second, third = forked_map(ones, [300_000, 400_000, 500_000])
     assert (first.sum(), second.sum(), third.sum()) == (300_000, 400_000, 500_000)
     assert forked_map(np.sum, [first, second, third]) == [300_000, 400_000, 500_000]
@@ -85,13 +85,13 @@ def test_items_and_results_larger_than_a_pipe_holds():
 
 @linux
 @pytest.mark.parametrize("sizes", [(10, 20, 5), (100_000, 0, 300_000, 3, 70_000)])
-def test_arrays_of_one_call_are_not_those_of_the_call_before(sizes):
+def test_arrays_of_consecutive_calls_are_not_mixed_up(sizes):
     for value, size in enumerate(sizes):
         assert forked_map(np.sum, [np.full(size, value), np.full(size, value)]) == [value * size] * 2
 
 
 @linux
-def test_arrays_of_an_item_keep_their_types_and_order():
+def test_arrays_of_an_item_keep_dtypes_and_order():
     arrays = {"a": np.arange(12, dtype=np.int16).reshape(3, 4).T, "b": np.zeros((0, 2)), "c": np.array([1.5])}
     there, here = forked_map(described, [arrays, arrays])
     assert there == here
@@ -100,16 +100,16 @@ def test_arrays_of_an_item_keep_their_types_and_order():
 
 @linux
 @pytest.mark.parametrize("end", ["exit", "kill", "raise"])
-def test_what_a_process_fails_at_is_computed_here(end):
+def test_an_item_whose_worker_fails_is_computed_by_the_caller(end):
     before = forked_map(process_id, range(3))
     assert forked_map(fail_elsewhere, [end] * 3) == [end] * 3
     after = forked_map(process_id, range(3))
     assert len(set(after)) == 3
-    assert (before == after) == (end == "raise")  # a process that is gone has a successor
+    assert (before == after) == (end == "raise")  # a worker that has ended is replaced
 
 
 @linux
-def test_a_process_killed_between_calls_is_missed_by_nobody():
+def test_a_worker_killed_between_calls_is_replaced():
     process, _ = forked_map(process_id, range(2))
     os.kill(process, signal.SIGKILL)
     time.sleep(0.05)
@@ -118,24 +118,24 @@ def test_a_process_killed_between_calls_is_missed_by_nobody():
 
 
 @pytest.mark.parametrize("items", [[2, 0, 1], [0, 1, 2]])
-def test_errors_are_raised_here_and_the_next_call_is_not_confused(items):
+def test_errors_are_raised_in_the_caller_and_do_not_affect_the_next_call(items):
     with pytest.raises(ValueError, match="2 is wrong"):
         forked_map(refuse_two, items)
     assert forked_map(square, [3, 4, 5]) == [9, 16, 25]
 
 
 @linux
-def test_a_process_keeps_no_file_of_this_one_open(tmp_path):
+def test_a_worker_keeps_no_inherited_file_open(tmp_path):
     with open(tmp_path / "held", "w"):
         there, here = forked_map(open_files, range(2))
     assert str(tmp_path / "held") in here
     assert str(tmp_path / "held") not in there
     assert sum(name.startswith("socket:") for name in there) == 1
-    assert len(there) == 2  # and the area that arrays come through
+    assert len(there) == 2  # the pipe, and the file that arrays are written to
 
 
 @linux
-def test_a_second_thread_computes_alone():
+def test_a_second_thread_computes_its_items_itself():
     forked_map(square, [1, 2])
     found = []
     pool = module._pool
@@ -148,7 +148,7 @@ def test_a_second_thread_computes_alone():
 
 
 @linux
-def test_a_fork_of_this_process_has_processes_of_its_own():
+def test_a_forked_process_forks_its_own_workers():
     mine, _ = forked_map(process_id, range(2))
     reading, writing = os.pipe()
     child = os.fork()
@@ -167,11 +167,11 @@ def test_a_fork_of_this_process_has_processes_of_its_own():
 
 @linux
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
-def test_processes_end_with_this_one(end):
+def test_workers_end_with_their_parent(end):
     program = (
         "import os; from cnn_mellin.decoding.forked_map import forked_map; "
         f"print(len(forked_map(str, [0] * 3)), flush=True); {end}"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as started:
-        # the output ends when no process has it any more
+        # the output ends when no process holds it open
         assert started.communicate(timeout=30)[0] == b"3\n"

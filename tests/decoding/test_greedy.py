@@ -71,7 +71,7 @@ def test_wrong_shapes_are_named(shape: tuple[int, ...], lengths: list[int], mess
         (torch.zeros(1, 4, 3).numpy(), torch.tensor([4]), "logits is a ndarray; it must be a tensor"),
     ],
 )
-def test_wrong_kinds_are_named(logits: Any, lengths: Any, message: str) -> None:
+def test_wrong_dtypes_are_named(logits: Any, lengths: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         greedy_search(logits, lengths)
     with pytest.raises(ValueError, match=message):

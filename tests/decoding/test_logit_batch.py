@@ -11,7 +11,7 @@ from cnn_mellin.decoding.logit_batch import check_logits
         (torch.zeros(2, 3, 4), r"logits has shape \(2, 3, 4\); it must be \(T, V\), with at least the blank"),
         (torch.zeros(2, 0), r"logits has shape \(2, 0\); it must be \(T, V\)"),
         (torch.zeros(2, 3, dtype=torch.int64), "logits has dtype torch.int64; it must be floating-point"),
-        (torch.full((2, 3), float("nan")), "logits hold NaN; a diverged model"),
+        (torch.full((2, 3), float("nan")), "logits hold NaN; has the model diverged"),
     ],
 )
 def test_wrong_logits_of_one_utterance_are_named(logits, message):
@@ -20,6 +20,6 @@ def test_wrong_logits_of_one_utterance_are_named(logits, message):
             function(logits)
 
 
-def test_wrong_beam_is_named():
+def test_wrong_beam_width_is_named():
     with pytest.raises(ValueError, match="beam_width is 0; it must be at least 1"):
         simple_prefix_search(torch.zeros(2, 3), 0)

@@ -15,7 +15,7 @@ def test_lines_are_sorted_and_lists_keep_their_order(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_is_left_where_a_score_is_no_number(tmp_path: Path) -> None:
+def test_no_file_is_left_if_a_score_is_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_n_best(tmp_path / "x.jsonl", {"a": [(["t"], float("nan"))]})
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Prefix beam search: against the sum over all alignments, against a slow version, and laws."""
+"""Prefix beam search: compared with the sum over all alignments and a slow version, and checked by laws."""
 
 import random
 import sys
@@ -69,14 +69,14 @@ def test_search_equals_a_slow_one(beam_width: int) -> None:
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3, None])
-def test_batched_equals_one_by_one_whatever_the_processes(
+def test_batched_equals_one_by_one_for_any_number_of_processes(
     num_workers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules[prefix_beam_search.__module__]
-    monkeypatch.setattr(module, "_WORTH_SHARING", 1)  # else None would be one process
+    monkeypatch.setattr(module, "_WORTH_SHARING", 1)  # otherwise None would use one process
     logits = torch.randn(11, 20, 7, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([20, 3, 0, 17, 20, 1, 9, 12, 20, 5, 8])
-    logits[1, 3:] = float("nan")  # padding may hold anything
+    logits[1, 3:] = float("nan")  # padding may hold any values
     fused: dict[str, Any] = {"language_model": language_model(6), "lm_weight": 0.8}
     found = prefix_beam_search(logits, lengths, 6, num_best=4, num_workers=num_workers, **fused)
     for i, length in enumerate(lengths.tolist()):
@@ -84,7 +84,7 @@ def test_batched_equals_one_by_one_whatever_the_processes(
         assert found[i] == alone
 
 
-def test_sure_posteriors_give_the_greedy_path() -> None:
+def test_near_certain_posteriors_give_the_greedy_path() -> None:
     logits = 40 * torch.eye(4)[torch.randint(4, (5, 30), generator=torch.Generator().manual_seed(0))]
     lengths = torch.tensor([30, 29, 0, 13, 1])
     assert [best[0][0] for best in prefix_beam_search(logits, lengths, 4)] == greedy_search(logits, lengths)
@@ -102,7 +102,7 @@ def test_five_thousand_frames_in_float32_neither_underflow_nor_lose_a_class() ->
     assert all(v in kept for v in spoken.tolist())
 
 
-def test_orphans_meet_their_parents_again() -> None:
+def test_a_prefix_is_merged_with_a_parent_that_returns_to_the_beam() -> None:
     # "0" falls out of the beam while "0 1" stays, and comes back through blanks of the empty prefix
     generator = torch.Generator().manual_seed(6)
     logits = 1.5 * torch.randn(300, 14, 3, dtype=torch.float64, generator=generator)
@@ -118,7 +118,7 @@ def test_impossible_classes_are_left_out() -> None:
     assert [classes for classes, _ in found] == [[1], [], [1, 1]]
 
 
-def test_a_blank_alone_and_no_utterance() -> None:
+def test_only_blanks_and_an_empty_batch() -> None:
     assert prefix_beam_search(torch.zeros(1, 3, 1), torch.tensor([3]), 2) == [[([], 0.0)]]
     assert prefix_beam_search(torch.zeros(0, 3, 2), torch.zeros(0, dtype=torch.long), 2) == []
 

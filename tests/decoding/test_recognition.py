@@ -13,7 +13,7 @@ def batches():
     return [(["b", "a"], first, torch.tensor([9, 6])), (["c"], second, torch.tensor([5]))]
 
 
-def test_each_setting_is_its_search():
+def test_options_select_the_search():
     for setting in (DecoderSetting(), DecoderSetting(6)):
         found = recognise(batches(), setting)
         assert list(found) == ["b", "a", "c"]
@@ -26,7 +26,7 @@ def test_each_setting_is_its_search():
             assert [found[name].classes for name in names] == expected
 
 
-def test_segments_are_of_the_best_and_n_best_is_ranked():
+def test_segments_are_those_of_the_best_sequence_and_n_best_is_sorted():
     for found in recognise(batches(), DecoderSetting(8), num_best=3).values():
         assert [symbol for symbol, _, _ in found.segments] == found.classes
         scores = [score for _, score in found.n_best]
@@ -34,7 +34,7 @@ def test_segments_are_of_the_best_and_n_best_is_ranked():
         assert scores == sorted(scores, reverse=True)
 
 
-def test_without_segments_all_else_is_the_same():
+def test_n_best_is_the_same_without_segments():
     found, aligned = (recognise(batches(), DecoderSetting(8), with_segments=wanted) for wanted in (False, True))
     assert {name: recognition.n_best for name, recognition in found.items()} == {
         name: recognition.n_best for name, recognition in aligned.items()
@@ -43,7 +43,7 @@ def test_without_segments_all_else_is_the_same():
 
 
 @pytest.mark.parametrize(("most_frames", "sizes"), [(200_000, [6]), (45, [5, 1]), (44, [3, 3]), (1, [2, 1, 2, 1])])
-def test_batches_are_joined_and_found_the_same(monkeypatch, most_frames, sizes):
+def test_joining_batches_does_not_change_the_result(monkeypatch, most_frames, sizes):
     seen = []
 
     def search(logits, *arguments, **options):

@@ -44,12 +44,12 @@ def test_equals_features_then_model_then_decoder(model, samples, setting):
     assert found.duration_s == 1.0
 
 
-def test_times_end_with_the_recording(model, samples):
+def test_times_do_not_exceed_the_duration(model, samples):
     found = Transcriber(model, SYMBOLS, FeatureExtractor.named("fbank-81-10ms"))(samples[:15999])
     assert all(0 <= start <= end <= found.duration_s for _, start, end in found.phones)
-    assert len(found.log_probs) * found.output_shift_s > found.duration_s  # the last frame reaches past it
+    assert len(found.log_probs) * found.output_shift_s > found.duration_s  # the last frame extends beyond the recording
 
 
 def test_too_little_audio_is_refused(model):
-    with pytest.raises(ValueError, match="samples are 20, too few for a frame of features"):
+    with pytest.raises(ValueError, match="samples has length 20, too short for a frame"):
         Transcriber(model, SYMBOLS, FeatureExtractor.named("fbank-81-10ms"))(torch.zeros(20))

@@ -1,4 +1,4 @@
-"""Alignment: against sclite itself, a slow obvious version, and laws."""
+"""Alignment: compared with sclite, with a simple slow version, and checked by laws."""
 
 import functools
 import random
@@ -78,7 +78,7 @@ def test_errors_and_their_split_are_those_of_sclite(sclite: list[str], tmp_path:
     assert theirs == {i: split(align(*pair, optional=optional), optional) for i, pair in enumerate(pairs)}
 
 
-def test_alignment_of_nothing() -> None:
+def test_alignment_of_empty_sequences() -> None:
     assert align([], []) == []
     assert align(["a"], []) == [("a", None)]
     assert align([], ["a"]) == [(None, "a")]

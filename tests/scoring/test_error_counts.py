@@ -9,6 +9,6 @@ def test_sums_and_percent() -> None:
     assert (total.errors, total.percent) == (10, 25.0)
 
 
-def test_without_a_reference_errors_are_infinitely_many_percent() -> None:
+def test_errors_without_a_reference_are_infinite_percent() -> None:
     assert ErrorCounts().percent == 0.0
     assert math.isinf(ErrorCounts(insertions=1).percent)

@@ -8,7 +8,7 @@ REFERENCE = "sil sil ah b sil".split()
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_what_was_said_has_no_error(convention: Convention) -> None:
+def test_a_perfect_hypothesis_has_no_error(convention: Convention) -> None:
     result = phone_error_rate({"a": REFERENCE, "b": ["t"]}, {"a": REFERENCE, "b": ["t"]}, convention)
     assert result.percent == 0.0
     assert not result.confusions
@@ -63,7 +63,7 @@ def test_worst_confusions_come_first() -> None:
     assert result.worst_confusions() == [("b", "p", 2), ("t", "k", 1)]
 
 
-def test_empty_and_unseen_are_named_and_counted() -> None:
+def test_empty_transcripts_and_unseen_symbols_are_reported() -> None:
     result = phone_error_rate({"a": ["b"], "c": []}, {"a": [], "c": ["zz", "zz"]})
     assert result.total == ErrorCounts(1, 0, 1, 2)
     assert (result.empty_hypotheses, result.empty_references, result.unseen_symbols) == (["a"], ["c"], {"zz": 2})
@@ -78,7 +78,7 @@ def test_missing_utterances_are_refused_by_name() -> None:
         phone_error_rate({}, {})
 
 
-def test_unknown_symbols_are_refused_where_the_phones_are_given() -> None:
+def test_symbols_outside_the_given_phones_are_refused() -> None:
     with pytest.raises(DataError, match=r"1 symbols of the references are not among the 2 phones: 'q' \(2 times\)"):
         phone_error_rate({"a": ["q", "q"]}, {"a": ["q", "q"]}, phones=["t", "d"])
     with pytest.raises(DataError, match=r"symbols of the hypotheses are not among the 2 phones: 'q'"):
@@ -92,7 +92,7 @@ def test_wrong_convention_and_speakers_are_named() -> None:
         phone_error_rate({"a": ["t"]}, {"a": ["t"]}).by_speaker({})
 
 
-def test_symbols_that_only_look_like_those_of_the_reference_are_named() -> None:
+def test_symbols_that_look_like_reference_symbols_are_named() -> None:
     result = phone_error_rate({"u": ["\xe9", "g", "t"]}, {"u": ["e\u0301", "\u0261", "d"]})
     assert result.total.substitutions == 3
     assert "g (U+0067) and \u0261 (U+0261)" in result.remarks[-1]

@@ -10,7 +10,7 @@ def test_unsorted_values() -> None:
     assert summary.values == (3.0, 1.0, 2.0, 10.0)
 
 
-def test_one_seed_has_no_spread_and_none_is_refused() -> None:
+def test_one_seed_has_no_standard_deviation_and_no_seed_is_refused() -> None:
     assert SeedSummary.of([3.0]).sd is None
     with pytest.raises(ValueError, match="values are empty"):
         SeedSummary.of([])

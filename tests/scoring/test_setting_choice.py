@@ -22,12 +22,12 @@ def choose(system: SystemFolder, choose_on: str = "dev") -> tuple[str, dict[str,
 
 
 FILES = {
-    # on test, "a" is the better one
+    # on test, "a" is better
     "1/test.a.trn": "t d t d",
     "2/test.a.trn": "t d t d",
     "1/test.b.trn": "t",
     "2/test.b.trn": "t",
-    # on dev "a" has the best seed, "b" the better mean
+    # on dev, "a" has the best seed and "b" the better mean
     "1/dev.a.trn": "t d t d",
     "2/dev.a.trn": "k k k k",
     "1/dev.b.trn": "t d t k",
@@ -39,25 +39,27 @@ def test_the_best_mean_on_dev_is_chosen(tmp_path: Path) -> None:
     assert choose(make(tmp_path, FILES)) == ("b", {"a": 50.0, "b": 25.0})
 
 
-def test_equal_settings_are_chosen_by_name(tmp_path: Path) -> None:
+def test_equally_good_options_are_chosen_by_name(tmp_path: Path) -> None:
     equal = {name: phones for name, phones in FILES.items() if "test" in name}
     equal |= {f"{seed}/dev.{setting}.trn": "t d t k" for seed in (1, 2) for setting in "ab"}
     assert choose(make(tmp_path, equal))[0] == "a"
 
 
-def test_one_setting_needs_no_dev(tmp_path: Path) -> None:
+def test_a_single_candidate_needs_no_dev_partition(tmp_path: Path) -> None:
     assert choose(make(tmp_path, {"1/test.a.trn": "t"}), "test") == ("a", {})
 
 
-def test_choosing_on_what_is_reported_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has 2 settings, and choosing among them on 'test', which is reported, is ref"):
+def test_choosing_on_the_reported_partition_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="has 2 decoding options, which cannot be chosen on 'test', the partition that is"
+    ):
         choose(make(tmp_path, FILES), "test")
 
 
-def test_what_does_not_match_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="settings c were tried on one of test and dev alone"):
+def test_mismatches_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="decoding options c were used on only one of test and dev; decode"):
         choose(make(tmp_path / "settings", FILES | {"1/dev.c.trn": "t", "2/dev.c.trn": "t"}))
-    with pytest.raises(DataError, match="dev and test were decoded with other seeds"):
+    with pytest.raises(DataError, match="dev and test were decoded with different seeds"):
         choose(make(tmp_path / "seeds", FILES | {"3/dev.a.trn": "t", "3/dev.b.trn": "t"}))
     with pytest.raises(DataError, match="has no transcript of 'dev'"):
         choose(make(tmp_path / "none", {name: phones for name, phones in FILES.items() if "test" in name}))

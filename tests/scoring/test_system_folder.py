@@ -13,7 +13,7 @@ def make(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_files_are_found_by_part_setting_and_seed(tmp_path: Path) -> None:
+def test_files_are_found_by_partition_options_and_seed(tmp_path: Path) -> None:
     make(tmp_path, "1/test.beam-8.lm-0.5.trn", "2/test.beam-8.lm-0.5.trn", "1/dev.trn", "2/dev.trn")
     folder = SystemFolder.read(tmp_path)
     assert folder.settings("test") == {
@@ -26,8 +26,8 @@ def test_files_of_a_single_seed_need_no_folder(tmp_path: Path) -> None:
     assert SystemFolder.read(make(tmp_path, "test.trn")).settings("test") == {"": {".": tmp_path / "test.trn"}}
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none: is no folder"):
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none: is not a folder"):
         SystemFolder.read(tmp_path / "none")
     with pytest.raises(DataError, match="holds no transcripts"):
         SystemFolder.read(tmp_path)
@@ -35,7 +35,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test.b.trn is missing for the seeds 1; decode them too"):
         SystemFolder.read(tmp_path)
     make(tmp_path, "1/test.b.trn")
-    with pytest.raises(DataError, match="has no transcript of 'dev'; its parts are test"):
+    with pytest.raises(DataError, match="has no transcript of 'dev'; its partitions are test"):
         SystemFolder.read(tmp_path).settings("dev")
     make(tmp_path, "1/.trn")
     with pytest.raises(DataError, match=r"1/.trn: is not named PART.trn"):

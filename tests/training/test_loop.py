@@ -263,7 +263,7 @@ def test_a_subset_trains_on_its_utterances_only(tmp_path, toy, settings):
     chosen = settings.updated({"data": {"subset_ids": ["utt00", "utt01"]}})
     result = run(toy, tmp_path / "m", chosen)
     assert result.records[0].epoch == 1
-    with pytest.raises(DataError, match="names what is not there: nobody"):
+    with pytest.raises(DataError, match="names utterances that do not exist: nobody"):
         run(toy, tmp_path / "n", settings.updated({"data": {"subset_ids": ["nobody"]}}))
 
 

@@ -1,1 +1,33 @@
-"""Data directories: packed features and references, loading and batching."""
+"""Data directories: packed features and references, their preparation, loading and batching.
+
+Names that need torch are imported from their modules: `batch`, `logits_folder`, `preparation`, `speaking_rates`,
+`summary`, `tensor_files` and `verification`.
+"""
+
+from cnn_mellin.data.labelling import Labelling, corpus_labelling, timit_labelling
+from cnn_mellin.data.partition import (
+    Partition,
+    PartitionDescription,
+    PartitionWriter,
+    read_partition,
+    write_partition,
+)
+from cnn_mellin.data.speaker_split import SpeakerSplit, split_by_speaker
+from cnn_mellin.data.subset import PartitionSubset, select_utterances
+from cnn_mellin.data.utterance_data import UtteranceData
+
+__all__ = [
+    "Labelling",
+    "Partition",
+    "PartitionDescription",
+    "PartitionSubset",
+    "PartitionWriter",
+    "SpeakerSplit",
+    "UtteranceData",
+    "corpus_labelling",
+    "read_partition",
+    "select_utterances",
+    "split_by_speaker",
+    "timit_labelling",
+    "write_partition",
+]

@@ -1,4 +1,4 @@
-"""Batches of utterances, and the order in which an epoch takes them."""
+"""Batches of utterances, and their order in an epoch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from cnn_mellin.random_stream import random_stream
 
 __all__ = ["Batch", "batch_indices", "load_batch"]
 
-# Buckets hold this many batches: enough for batches of nearly equal lengths, few enough to stay random.
+# Batches per bucket: enough for batches of nearly equal lengths, few enough to keep the order random.
 _BATCHES_IN_A_BUCKET = 50
 
 
 @dataclass
 class Batch:
-    """Utterances of a batch.
+    """Batch of N utterances.
 
     Args:
-        utterance_ids: N names.
-        features: (N, T, F), zeros past each length.
-        lengths: (N,), frames.
-        references: (R,), classes of all utterances end to end.
-        reference_lengths: (N,), classes of each utterance.
+        utterance_ids: ids of the utterances.
+        features: (N, T, F), padded with zeros.
+        lengths: (N,), number of frames of each utterance.
+        references: (R,), classes of all utterances, concatenated.
+        reference_lengths: (N,), number of classes of each utterance.
     """
 
     utterance_ids: list[str]
@@ -40,7 +40,7 @@ class Batch:
         return len(self.utterance_ids)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with features and references on a device; lengths stay on the CPU, where they are used."""
+        """Move features and references to a device; lengths stay on the CPU, where they are used."""
         moved = (tensor.to(device, non_blocking=True) for tensor in (self.features, self.references))
         features, references = moved
         return Batch(self.utterance_ids, features, self.lengths, references, self.reference_lengths)
@@ -52,10 +52,10 @@ def load_batch(
     """Read utterances into a batch.
 
     Args:
-        partition: where from.
-        indices: which, in the order of the batch.
-        first_class: class put before every reference.
-        last_class: class put after every reference.
+        partition: partition to read from.
+        indices: indices of the utterances, in the order of the batch.
+        first_class: class to insert before every reference.
+        last_class: class to append to every reference.
     """
     features = [torch.from_numpy(np.array(partition.features_of(i))) for i in indices]
     before = [] if first_class is None else [first_class]
@@ -79,15 +79,15 @@ def batch_indices(
     drop_last: bool = False,
     bucket_by_length: bool = False,
 ) -> list[list[int]]:
-    """Which utterances make up each batch of an epoch.
+    """Indices of the utterances in each batch of an epoch.
 
     Args:
-        num_frames: (U,), frames of each utterance.
-        batch_size: utterances in a batch.
-        seed: of the random order; None keeps the order of the partition, or of length with buckets.
-        epoch: has an order of its own.
-        drop_last: leave out the last batch where it is short.
-        bucket_by_length: put utterances of similar length together.
+        num_frames: (U,), number of frames of each utterance.
+        batch_size: number of utterances per batch.
+        seed: seed of the random order; None keeps the order of the partition, or sorts by length with buckets.
+        epoch: number of the epoch; each epoch has its own order.
+        drop_last: drop the last batch if it is smaller than `batch_size`.
+        bucket_by_length: put utterances of similar length into the same batch.
 
     >>> batch_indices(np.array([5, 9, 4, 8]), 2, bucket_by_length=True)
     [[2, 0], [3, 1]]

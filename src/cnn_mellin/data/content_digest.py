@@ -1,4 +1,4 @@
-"""The digest of what a partition holds: its ids, features and references."""
+"""Digest of the content of a partition: ids, features and references."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ContentDigest"]
 
 
 class ContentDigest:
-    """SHA-256 of utterances, one after the other.
+    """SHA-256 digest of the utterances that are added.
 
     Args:
-        num_coefficients: coefficients of each frame.
+        num_coefficients: number of coefficients per frame.
 
     >>> digest = ContentDigest(2)
     >>> digest.add("a", 1, [np.float32([1, 2]).data], np.zeros((0, 3), np.int64))
@@ -36,10 +36,10 @@ class ContentDigest:
         """Append an utterance.
 
         Args:
-            utterance_id: its name.
-            num_frames: frames that it has.
-            features: the bytes of its frames, float32, in pieces of any size.
-            references: (R, 3) of class, first frame, end frame.
+            utterance_id: id of the utterance.
+            num_frames: number of frames.
+            features: bytes of the float32 features, in pieces of any size.
+            references: (R, 3), class, first frame and end frame of each symbol.
         """
         shapes = (num_frames, self._num_coefficients), references.shape
         self._hash.update(repr((utterance_id, *shapes)).encode())
@@ -48,5 +48,5 @@ class ContentDigest:
         self._hash.update(references.tobytes())
 
     def hexdigest(self) -> str:
-        """The digest of all utterances so far."""
+        """Hexadecimal digest of all utterances added so far."""
         return self._hash.hexdigest()

@@ -1,4 +1,4 @@
-"""The folder `ext` beside the partitions: symbols, language model, transcripts, speakers and counts of a corpus."""
+"""Folder `ext` beside the partitions: symbols, language model, transcripts, speakers and counts of a corpus."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cnn_mellin.language_models.arpa import Ngrams
 __all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
 
 _ORDER = 3
-# Cells of the unrolled language model (contexts by symbols): 48 phones take some 60 thousand.
+# Limit on the cells (contexts by symbols) of the unrolled language model; 48 phones need about 60,000.
 _MOST_CELLS = 4_000_000
 
 
 def estimate_language_model(utterances: Sequence[Utterance], labelling: Labelling) -> Ngrams:
-    """A trigram model of the training symbols, equal transcripts counted once."""
+    """Estimate a trigram model of the training symbols; equal transcripts are counted once."""
     transcripts = sorted({tuple(labelling.trained_symbols(utterance.labels)) for utterance in utterances})
     return estimate_kneser_ney(transcripts, labelling.symbols, _ORDER)
 
@@ -32,13 +32,13 @@ def estimate_language_model(utterances: Sequence[Utterance], labelling: Labellin
 def part_perplexities(
     ngrams: Ngrams, parts: Mapping[str, Sequence[Utterance]], labelling: Labelling
 ) -> dict[str, float] | None:
-    """Perplexity of each part under a model, ends of sentences included; None for a model too large to unroll."""
+    """Perplexity of each partition, including ends of sentences; None if the model is too large to unroll."""
     if sum(map(len, ngrams[: _ORDER - 1])) * len(labelling.symbols) > _MOST_CELLS:
         return None
     model = NgramModel(ngrams, labelling.symbols)
     return {
-        part: model.perplexity(labelling.trained_symbols(utterance.labels) for utterance in utterances)
-        for part, utterances in parts.items()
+        partition: model.perplexity(labelling.trained_symbols(utterance.labels) for utterance in utterances)
+        for partition, utterances in parts.items()
     }
 
 
@@ -49,14 +49,14 @@ def write_ext_folder(
     ngrams: Ngrams,
     sample_rate_hz: int,
 ) -> None:
-    """Write what belongs to all partitions of a folder, each file whole or not at all.
+    """Write the files that all partitions of a data directory share, each as a whole or not at all.
 
     Args:
-        folder: that holds the partitions; they must be there.
-        parts: name -> utterances.
-        labelling: what their labels become.
+        folder: data directory; it must hold the partitions already.
+        parts: partition name -> utterances.
+        labelling: mapping from labels to symbols.
         ngrams: language model of the training symbols.
-        sample_rate_hz: of the times of phones.
+        sample_rate_hz: sample rate that the phones' first and end samples refer to.
     """
     ext = folder / "ext"
     write_symbols(ext, labelling.symbols)
@@ -70,11 +70,13 @@ def write_ext_folder(
     ):
         if all(known.values()):
             _write_table(ext / name, known.items())
-    for part, utterances in parts.items():
-        write_trn(ext / f"{part}.ref.trn", {u.utterance_id: labelling.scored_symbols(u.labels) for u in utterances})
+    for partition, utterances in parts.items():
+        write_trn(
+            ext / f"{partition}.ref.trn", {u.utterance_id: labelling.scored_symbols(u.labels) for u in utterances}
+        )
         if all(utterance.phones for utterance in utterances):
-            _write_times(ext, part, utterances, labelling, sample_rate_hz)
-        counts = count_partition(folder / part)
+            _write_times(ext, partition, utterances, labelling, sample_rate_hz)
+        counts = count_partition(folder / partition)
         of_class = np.zeros(len(labelling.symbols), np.int64)
         of_class[: len(counts.of_class)] = counts.of_class
         info = {
@@ -84,7 +86,7 @@ def write_ext_folder(
             "max_ref_class": len(counts.of_class) - 1,
             **{f"count_{i}": int(count) for i, count in enumerate(of_class)},
         }
-        _write_table(ext / f"{part}.info.ark", ((name, str(value)) for name, value in info.items()))
+        _write_table(ext / f"{partition}.info.ark", ((name, str(value)) for name, value in info.items()))
 
 
 def _write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
@@ -93,9 +95,9 @@ def _write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def _write_times(
-    ext: Path, part: str, utterances: Sequence[Utterance], labelling: Labelling, sample_rate_hz: int
+    ext: Path, partition: str, utterances: Sequence[Utterance], labelling: Labelling, sample_rate_hz: int
 ) -> None:
-    """References with their times, as ctm and stm."""
+    """Write the references with their times, as ctm and stm."""
     segments: dict[str, list[tuple[float, float, str]]] = {}
     for utterance in utterances:
         segments[utterance.utterance_id] = [
@@ -103,9 +105,9 @@ def _write_times(
             for phone in utterance.phones
             for symbol in labelling.scored_symbols([phone.symbol])
         ]
-    write_ctm(ext / f"{part}.ref.ctm", segments)
+    write_ctm(ext / f"{partition}.ref.ctm", segments)
     write_stm(
-        ext / f"{part}.ref.stm",
+        ext / f"{partition}.ref.stm",
         {
             utterance.utterance_id: (
                 utterance.speaker,

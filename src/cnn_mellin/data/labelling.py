@@ -1,4 +1,4 @@
-"""What the labels of a corpus become: the symbols to train on, and those to score."""
+"""Labelling: the mapping from the labels of a corpus to the symbols for training and for scoring."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ __all__ = ["Labelling", "corpus_labelling", "timit_labelling"]
 
 @dataclass(frozen=True)
 class Labelling:
-    """How labels are folded.
+    """Mapping from labels to symbols.
 
     Args:
-        symbols: to train on; the place of each is its class.
-        trained: label -> symbol to train on, or None where it is left out; None as a whole for labels as they are.
-        scored: label -> symbol to score, likewise.
-        source: what partitions keep of it, to see whether it has changed.
+        symbols: symbols to train on; the index of each is its class.
+        trained: label -> symbol to train on, or None for a label that is left out; None instead of a mapping keeps all
+            labels unchanged.
+        scored: label -> symbol to score, in the same form.
+        source: description that partitions store, by which a changed labelling is recognised.
     """
 
     symbols: tuple[str, ...]
@@ -37,16 +38,16 @@ class Labelling:
         return {symbol: i for i, symbol in enumerate(self.symbols)}
 
     def trained_symbols(self, labels: Sequence[str]) -> Sequence[str]:
-        """Symbols to train on."""
+        """Map labels to the symbols to train on."""
         return _folded(labels, self.trained)
 
     def scored_symbols(self, labels: Sequence[str]) -> Sequence[str]:
-        """Symbols to score."""
+        """Map labels to the symbols to score."""
         return _folded(labels, self.scored)
 
 
 def timit_labelling(num_phones: int = 48) -> Labelling:
-    """TIMIT's 61 labels, folded to a phone set; 39 phones are scored.
+    """Labelling that folds TIMIT's 61 labels to a phone set for training, and to 39 phones for scoring.
 
     >>> timit_labelling(48).trained_symbols(["h#", "q", "ix"]), timit_labelling(48).scored_symbols(["h#", "ix"])
     (['sil', 'ix'], ['sil', 'ih'])
@@ -55,23 +56,23 @@ def timit_labelling(num_phones: int = 48) -> Labelling:
 
 
 def corpus_labelling(parts: Mapping[str, Sequence[Utterance]]) -> tuple[Labelling, str]:
-    """The symbols that a corpus has, in order, as they are; and a warning, or nothing.
+    """Labelling with the unchanged, sorted symbols of a corpus, and a warning (empty if there is none).
 
-    The warning names symbols that training lacks, and those that look the same or cannot be seen.
+    The warning names symbols that no training utterance has, and symbols that look alike or are invisible.
 
     >>> from pathlib import Path
     >>> labelling, _ = corpus_labelling({"train": [Utterance("u", "s", Path("u.wav"), (), transcript=("b", "a"))]})
     >>> labelling.symbols
     ('a', 'b')
     """
-    of_part = {part: {label for u in utterances for label in u.labels} for part, utterances in parts.items()}
-    symbols = tuple(sorted(set().union(*of_part.values())))
-    unseen = sorted(set(symbols) - of_part.get("train", set()))
+    labels = {name: {label for u in utterances for label in u.labels} for name, utterances in parts.items()}
+    symbols = tuple(sorted(set().union(*labels.values())))
+    unseen = sorted(set(symbols) - labels.get("train", set()))
     lacking = f"no training utterance has {len(unseen)} of {len(symbols)} symbols: {name_utterances(unseen)}"
     warnings = [*([lacking] if unseen else []), look_alike_warning(symbols)]
     return Labelling(symbols, None, None, {"symbols": list(symbols)}), "; ".join(filter(None, warnings))
 
 
 def _folded(labels: Sequence[str], folding: Mapping[str, str | None] | None) -> Sequence[str]:
-    """No copy where nothing is folded: many utterances have many labels."""
+    """Map labels to symbols; without a mapping, no copy is made, which saves memory for large corpora."""
     return labels if folding is None else [symbol for label in labels if (symbol := folding[label]) is not None]

@@ -1,8 +1,8 @@
-"""The logits of a model over a partition, so that decoders can be tried without the model.
+"""Logits of a model for a partition, for decoding without the model.
 
-A folder of the form of a partition (`features.npy`, `index.npz`, `partition.json`): its features are the logits,
-float32 (output frames, classes) with the blank last, its frame shift is that of the output, its references are empty.
-The symbols and where the logits come from are in `partition.json`.
+The folder has the format of a partition (`features.npy`, `index.npz`, `partition.json`): the features are the logits,
+float32 (output frames, classes) with the blank as the last class; the frame shift is that of the output; references are
+empty. `partition.json` also holds the symbols and the origin of the logits.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from cnn_mellin.data.partition import (
 )
 from cnn_mellin.errors import DataError
 
-__all__ = ["LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]
+__all__ = ["LogitBatch", "LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]
 
+# Utterance ids, logits (N, T', V) and lengths (N,); values past a length are undefined.
 LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class LogitsFolder:
-    """Logits that `write_logits` wrote, memory-mapped.
+    """Memory-mapped logits that `write_logits` wrote.
 
     Args:
-        partition: logits as its features.
-        symbols: of the classes; the blank comes after them.
+        partition: partition whose features are the logits.
+        symbols: symbols of the classes; the blank comes after them.
     """
 
     partition: Partition
@@ -45,14 +46,14 @@ class LogitsFolder:
 
     @property
     def frame_shift_ms(self) -> float | None:
-        """From an output frame to the next; None where the data did not say."""
+        """Milliseconds between output frames; None if unknown."""
         return self.partition.description.frame_shift_ms
 
     def __len__(self) -> int:
         return len(self.partition)
 
-    def batches(self, batch_size: int = 32) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
-        """Utterance ids, logits (N, T', V), zeros past each length, and lengths (N,), as the model gave them."""
+    def batches(self, batch_size: int = 32) -> Iterator[LogitBatch]:
+        """Utterance ids, logits (N, T', V) padded with zeros, and lengths (N,) of each batch."""
         for indices in batch_indices(self.partition.num_frames, batch_size, bucket_by_length=True):
             logits = [torch.from_numpy(np.array(self.partition.features_of(i))) for i in indices]
             ids = [self.partition.utterance_ids[i] for i in indices]
@@ -68,18 +69,18 @@ def write_logits(
     frame_shift_ms: float | None = None,
     source: dict[str, Any] | None = None,
 ) -> int:
-    """Write logits, whole or not at all; returns the number of utterances.
+    """Write logits as a whole or not at all; returns the number of utterances.
 
     Args:
-        path: folder; an older folder of logits is replaced.
-        batches: utterance ids, logits (N, T', V), lengths (N,).
-        symbols: of the classes, V - 1; the blank comes after them.
-        frame_shift_ms: from an output frame to the next.
-        source: where they come from, to keep beside them.
+        path: folder to write; older logits are replaced.
+        batches: utterance ids, logits (N, T', V) and lengths (N,) of each batch.
+        symbols: symbols of the V - 1 classes; the blank comes after them.
+        frame_shift_ms: milliseconds between output frames.
+        source: origin of the logits, stored with them.
 
     Raises:
-        DataError: a logit is not finite, the symbols do not fit, an utterance is there twice, or the name is taken by
-            anything but older logits.
+        DataError: a logit is not finite, the symbols do not fit, an utterance id is a duplicate, or `path` exists and
+            does not hold logits.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -96,8 +97,8 @@ def write_logits(
                 frames = rows[:length].float().cpu()
                 if not frames.isfinite().all():
                     raise DataError(
-                        f"{path}: utterance {utterance_id}: a logit is NaN or infinite; the model has diverged, take "
-                        "another epoch's weights"
+                        f"{path}: utterance {utterance_id}: a logit is NaN or infinite; the model has diverged; use "
+                        "the weights of another epoch"
                     )
                 writer.add(utterance_id, frames.numpy(), [])
                 count += 1
@@ -105,15 +106,15 @@ def write_logits(
 
 
 def require_logits_replaceable(path: str | Path) -> None:
-    """Raise a DataError if the name is taken by anything but older logits, before any are computed."""
+    """Raise a DataError if `path` exists and does not hold logits; call it before logits are computed."""
     require_partition_replaceable(path, PartitionDescription(1, feature_type=LOGITS))
 
 
 def read_logits(path: str | Path) -> LogitsFolder:
-    """Logits, memory-mapped.
+    """Read logits, memory-mapped.
 
     Raises:
-        DataError: the folder holds none, or is damaged.
+        DataError: the folder does not hold logits, or is damaged.
     """
     partition = read_partition(path)
     symbols = partition.description.source.get("symbols")

@@ -1,14 +1,14 @@
-"""A partition: the packed features and references of some utterances.
+"""Partition: packed features and references of utterances.
 
 A partition is a folder of three files:
 
-- `features.npy`: float32 (frames, coefficients), all utterances end to end; memory-mapped: processes share it;
-- `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` (R, 3) of class, first frame, end frame, and
-  `reference_offsets` (U + 1); utterance i has rows `offsets[i]` to `offsets[i + 1]` of either;
-- `partition.json`: coefficients, frame shift, where the features come from, a digest of the other two, and a checksum
-  of all this.
+- `features.npy`: float32 (frames, coefficients), all utterances concatenated; memory-mapped and shared by processes;
+- `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` (R, 3) with class, first frame and end frame of
+  each symbol, and `reference_offsets` (U + 1); utterance i has rows `offsets[i]` to `offsets[i + 1]` of each;
+- `partition.json`: number of coefficients, frame shift, origin of the features, a digest of the other two files, and a
+  checksum of all this.
 
-What is read is what was written: the digest is verified once per machine and state of the files.
+The digest is verified once per machine and state of the files.
 """
 
 from __future__ import annotations
@@ -50,16 +50,17 @@ __all__ = [
 ]
 
 FORMAT = 2
-_WITHOUT_CHECKSUM = 1  # the format before
-LOGITS = "logits"  # feature type of a model's output
+_WITHOUT_CHECKSUM = 1  # the previous format
+LOGITS = "logits"  # feature type of partitions that hold logits
 _FILES = ("partition.json", "index.npz", "features.npy")
+# Sizes of the pieces in which large arrays are read and written.
 _FRAMES_AT_ONCE = 1 << 16
 _ROWS_AT_ONCE = 1 << 16
 _BYTES_AT_ONCE = 1 << 20
 
 Verify = Literal["once", "always", "never"]
 
-# What readers of JSON, zip archives and arrays raise when bytes in them have changed; the warnings are numpy's.
+# Errors that readers of JSON, zip archives and arrays raise for damaged files; the warnings are numpy's.
 _DAMAGE = (
     ValueError,
     KeyError,
@@ -81,13 +82,13 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class PartitionDescription:
-    """What `partition.json` holds.
+    """Content of `partition.json`.
 
     Args:
-        num_coefficients: columns of the features.
-        frame_shift_ms: from a frame to the next; None where nobody said.
+        num_coefficients: number of coefficients per frame.
+        frame_shift_ms: milliseconds between frames; None if unknown.
         feature_type: name of the feature configuration.
-        source: what the features were computed from (configuration, corpus), for fingerprints.
+        source: origin of the features (configuration, digest of the corpus), by which changes are recognised.
     """
 
     num_coefficients: int
@@ -101,15 +102,15 @@ class Partition:
     """Features and references of a partition.
 
     Args:
-        path: the folder.
-        description: what the features are.
-        digest: fingerprint of all ids, features and references.
-        utterance_ids: U names.
-        features: (frames, coefficients), all utterances end to end.
-        frame_offsets: (U + 1,), rows of `features` at which each utterance begins, and the end.
-        references: (R, 3) of class, first frame, end frame (or -1 where not known), all utterances end to end.
-        reference_offsets: (U + 1,), rows of `references`.
-        verified: the files were found to hold what was written, and all features to be finite.
+        path: folder of the partition.
+        description: description of the features.
+        digest: digest of all ids, features and references.
+        utterance_ids: ids of the U utterances.
+        features: (frames, coefficients), all utterances concatenated.
+        frame_offsets: (U + 1,), first row of each utterance in `features`, and the total number of rows.
+        references: (R, 3), class, first frame and end frame (-1 if unknown) of each symbol of all utterances.
+        reference_offsets: (U + 1,), first row of each utterance in `references`, and the total number of rows.
+        verified: True if the files were verified, and all features are finite.
     """
 
     path: Path
@@ -120,21 +121,21 @@ class Partition:
     frame_offsets: NDArray[np.int64]
     references: NDArray[np.int64]
     reference_offsets: NDArray[np.int64]
-    verified: bool = field(default=False, init=False)  # so that no copy with other content has it
+    verified: bool = field(default=False, init=False)  # not copied by `replace`, which may change the content
 
     @property
     def num_coefficients(self) -> int:
-        """Coefficients of a frame."""
+        """Number of coefficients per frame."""
         return self.description.num_coefficients
 
     @property
     def num_frames(self) -> NDArray[np.int64]:
-        """Frames of each utterance, (U,)."""
+        """Number of frames of each utterance, (U,)."""
         return np.diff(self.frame_offsets)
 
     @property
     def reference_lengths(self) -> NDArray[np.int64]:
-        """Symbols of each reference, (U,)."""
+        """Number of symbols of each reference, (U,)."""
         return np.diff(self.reference_offsets)
 
     def __len__(self) -> int:
@@ -145,7 +146,7 @@ class Partition:
         return self.features[self.frame_offsets[i] : self.frame_offsets[i + 1]]
 
     def reference_of(self, i: int) -> NDArray[np.int64]:
-        """Reference of utterance i, (R, 3): class, first frame, end frame (or -1 where not known)."""
+        """Reference of utterance i, (R, 3): class, first frame, end frame (-1 if unknown)."""
         return self.references[self.reference_offsets[i] : self.reference_offsets[i + 1]]
 
     def check_finite(self) -> None:
@@ -167,15 +168,15 @@ class Partition:
 
 
 def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
-    """A packed partition, its features memory-mapped.
+    """Read a packed partition, its features memory-mapped.
 
     Args:
-        path: the folder.
-        verify: whether features are read to see that they are what was written: "once" per machine and state of the
-            files (size, times, inode, device), "always", or "never". Index and description are always verified.
+        path: folder of the partition.
+        verify: how often to read all features and compare their digest: "once" per machine and state of the files
+            (size, times, inode, device), "always", or "never". Index and description are always verified.
 
     Raises:
-        DataError: a file is missing, damaged, or disagrees with another.
+        DataError: a file is missing, is damaged, or disagrees with another.
     """
     path = Path(path)
     try:
@@ -185,7 +186,7 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
             if path.is_dir():
                 why = f"{missing[0]} is missing"
             expected = "name the folder of a partition, such as data/fbank-81-10ms/train"
-            raise DataError(f"{path}: is no data directory ({why}); {expected}")
+            raise DataError(f"{path}: is not a data directory ({why}); {expected}")
         state = files_state(path, _FILES)
         partition = _read(path)
         if verify == "never":
@@ -201,7 +202,7 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
 
 
 def verify_content(partition: Partition) -> None:
-    """Read all features of a packed partition, in pieces, and compare the digest of its content with what was written.
+    """Read a packed partition in pieces, and compare the digest of its content with the one stored when it was written.
 
     Raises:
         DataError: a file has changed since, or cannot be read.
@@ -216,7 +217,7 @@ def verify_content(partition: Partition) -> None:
             if not piece or len(piece) % width:
                 raise DataError(f"{partition.path}: is damaged (features.npy is cut short); {remedy}")
             finite = np.isfinite(np.frombuffer(piece, "<f4").reshape(-1, partition.num_coefficients))
-            if not finite.all():  # none was written
+            if not finite.all():  # only finite features are ever written
                 name, number = _place_of_frame(partition, frame + int(np.argmin(finite.all(axis=1))))
                 why = "a feature is NaN or infinite, which is damage"
                 raise DataError(f"{partition.path}: utterance {name}, frame {number}: {why}; {remedy}")
@@ -236,17 +237,17 @@ def verify_content(partition: Partition) -> None:
 
 
 def _place_of_frame(partition: Partition, frame: int) -> tuple[str, int]:
-    """Utterance of a row of `features`, and which of its frames it is."""
+    """Utterance id and number of the frame within the utterance, for a row of `features`."""
     i = int(np.searchsorted(partition.frame_offsets, frame, side="right")) - 1
     return partition.utterance_ids[i], int(frame - partition.frame_offsets[i])
 
 
 def _read(path: Path) -> Partition:
-    """The partition that the files hold, as far as that shows without reading features."""
+    """Read the files of a partition, and check them as far as possible without reading features."""
     description = None
     try:
         description, digest = _read_description(path)
-        # numpy mends some headers, and warns of it.
+        # numpy repairs some damaged headers, with a warning
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
@@ -278,20 +279,20 @@ def _read_description(path: Path) -> tuple[PartitionDescription, str]:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """The checksum of what `partition.json` holds besides."""
+    """Checksum of the rest of `partition.json`."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read_array_header(file: IO[bytes]) -> None:
-    """Leave a file where its array begins."""
+    """Read the header of an array, so that the next read starts at its data."""
     np.lib.format.read_magic(file)
     np.lib.format.read_array_header_1_0(file)
 
 
 def _remedy(description: PartitionDescription | None) -> str:
     if description is None:
-        return "make it again as it was made (cnn-mellin prep, speed, logits or data import)"
-    if description.feature_type == "logits":
+        return "write it again with the command that wrote it (cnn-mellin prep, speed, logits or data import)"
+    if description.feature_type == LOGITS:
         return "write it again with cnn-mellin logits"
     if "rates" in description.source:
         return "prepare it again with cnn-mellin speed"
@@ -300,11 +301,12 @@ def _remedy(description: PartitionDescription | None) -> str:
 
 @dataclass(frozen=True)
 class PartitionCounts:
-    """How much of what a partition holds.
+    """Counts of a partition.
 
     Args:
-        num_utterances, num_frames, num_coefficients: in it, and of a frame.
-        of_class: (classes,), how often each is in the references.
+        num_utterances, num_frames: number of utterances and frames.
+        num_coefficients: number of coefficients per frame.
+        of_class: (classes,), number of times that each class occurs in the references.
     """
 
     num_utterances: int
@@ -314,7 +316,7 @@ class PartitionCounts:
 
 
 def count_partition(path: str | Path) -> PartitionCounts:
-    """Count a packed partition that is whole, in memory that does not grow with its references."""
+    """Count a valid packed partition, in memory that does not grow with the number of its symbols."""
     path = Path(path)
     features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
     of_class = np.zeros(0, np.int64)
@@ -331,11 +333,11 @@ def count_partition(path: str | Path) -> PartitionCounts:
 
 
 def _check_shapes(partition: Partition) -> None:
-    """Raise a ValueError where index, description and features disagree."""
+    """Raise a ValueError if index, description and features disagree."""
     count = len(partition)
     for name, offsets in (("frame", partition.frame_offsets), ("reference", partition.reference_offsets)):
         if offsets.shape != (count + 1,):
-            raise ValueError(f"index.npz has {count} utterances but other offsets")
+            raise ValueError(f"index.npz has {count} utterances but another number of offsets")
         if offsets.dtype != np.int64 or offsets[0] or (np.diff(offsets) < 0).any():
             raise ValueError(f"{name}_offsets of index.npz do not rise from 0")
     expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
@@ -350,14 +352,14 @@ def _check_shapes(partition: Partition) -> None:
 
 
 class PartitionWriter:
-    """Packs utterances, one after the other, into a folder; use it through `write_partition`."""
+    """Writes utterances to a folder one after another; created by `write_partition`."""
 
     def __init__(self, directory: Path, description: PartitionDescription) -> None:
         self.description = description
         self._directory = directory
         self._ids: dict[str, None] = {}
         self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
-        # A small array an utterance would take several times the memory, and 64 bits twice.
+        # One small array per utterance would take several times the memory, and 64-bit integers twice.
         self._references = array("i")
         self._digest = ContentDigest(description.num_coefficients)
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
@@ -367,12 +369,13 @@ class PartitionWriter:
         """Append an utterance.
 
         Args:
-            utterance_id: not yet in the partition.
+            utterance_id: id that is not in the partition yet.
             features: (T, F).
-            reference: (R,) classes, or (R, 3) of class, first frame, end frame (-1 where not known).
+            reference: (R,), classes, or (R, 3), class, first frame and end frame (-1 if unknown) of each symbol.
 
         Raises:
-            DataError: the id is there already or breaks the rule, the shapes are wrong, or a feature is not finite.
+            DataError: the id is a duplicate or breaks the rule for identifiers, a shape is wrong, or a feature is not
+                finite.
         """
         require_identifier(utterance_id, "utterance")
         frames = np.ascontiguousarray(features, dtype=np.float32)
@@ -383,11 +386,11 @@ class PartitionWriter:
             raise DataError(f"utterance {utterance_id}: duplicate utterance id")
         if frames.ndim != 2 or frames.shape[1] != self.description.num_coefficients:
             raise DataError(
-                f"utterance {utterance_id}: features of shape {frames.shape}, but the partition has "
+                f"utterance {utterance_id}: features have shape {frames.shape}, but the partition has "
                 f"{self.description.num_coefficients} coefficients"
             )
         if rows.ndim != 2 or rows.shape[1] != 3:
-            raise DataError(f"utterance {utterance_id}: reference of shape {rows.shape}, not (R,) or (R, 3)")
+            raise DataError(f"utterance {utterance_id}: reference has shape {rows.shape}; it must be (R,) or (R, 3)")
         if not np.isfinite(frames).all():
             raise DataError(f"utterance {utterance_id}: a feature is NaN or infinite; mend its audio")
         self._features.write(frames.data)
@@ -398,7 +401,7 @@ class PartitionWriter:
         self._references.frombytes(rows.astype(np.intc).tobytes())
 
     def close(self) -> None:
-        """Write the index and the description; the partition is whole after this."""
+        """Write the index and the description, which completes the partition."""
         self._features.seek(0)
         self._write_header()
         self._features.close()
@@ -422,29 +425,29 @@ class PartitionWriter:
         (self._directory / "partition.json").write_text(text, encoding="utf-8")
 
     def abandon(self) -> None:
-        """Close the file without an index."""
+        """Close the features without writing the index."""
         self._features.close()
 
     def _write_header(self) -> None:
-        # numpy leaves room for the first axis to grow, so that the header keeps its length when it is written again.
+        # numpy leaves room for the first axis to grow, so that the header keeps its length when it is rewritten
         shape = (self._frame_offsets[-1], self.description.num_coefficients)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._features, header)
 
 
 def require_partition_replaceable(path: str | Path, description: PartitionDescription) -> None:
-    """Raise a DataError if `write_partition` could not write there, before anything is computed."""
+    """Raise a DataError if `write_partition` would refuse `path`; call it before features are computed."""
     require_replaceable(path, **_replaceable(description))
 
 
 def _replaceable(description: PartitionDescription) -> dict[str, Any]:
-    """How to know the partitions that one of this description may replace."""
+    """Arguments of `require_replaceable`: the kind of partition that may be replaced, and a test for it."""
     origin = _origin(description.feature_type, description.source)
     return {"what": origin, "is_own": lambda path: _stored_origin(path) == origin}
 
 
 def _origin(feature_type: str, source: dict[str, Any]) -> str:
-    """How a partition was made, as its description tells."""
+    """Kind of a partition, by the way it was made."""
     if feature_type == LOGITS:
         return "folder of a model's logits"
     if "rates" in source:
@@ -453,7 +456,7 @@ def _origin(feature_type: str, source: dict[str, Any]) -> str:
 
 
 def _stored_origin(path: Path) -> str | None:
-    """How the partition in a folder was made, or None where it holds anything that is no part of a partition."""
+    """Kind of the partition in a folder; None if the folder holds other files."""
     names = {entry.name for entry in path.iterdir()}
     if not names <= set(_FILES):
         return None
@@ -461,22 +464,22 @@ def _stored_origin(path: Path) -> str | None:
         content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
         return _origin(content["feature_type"], dict(content["source"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        # Damaged; preparing it again is the remedy for that.
+        # damaged, for which the remedy is to prepare it again
         return "prepared partition" if len(names) > 1 else None
 
 
 @contextmanager
 def write_partition(path: str | Path, description: PartitionDescription) -> Iterator[PartitionWriter]:
-    """A writer whose partition takes its name once the block has ended well.
+    """Context manager for writing a partition, which appears at `path` only if the block ends without an error.
 
-    An older partition is replaced if it was made in the same way: prepared, imported, logits of a model, and so on.
+    An existing partition is replaced if it was made in the same way: prepared, imported, logits of a model, and so on.
 
     Args:
-        path: the folder.
-        description: what the features are; its source tells how they were made.
+        path: folder to write.
+        description: description of the features and their origin.
 
     Raises:
-        DataError: the name is taken by anything else.
+        DataError: `path` exists and holds something else.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

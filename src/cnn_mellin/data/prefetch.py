@@ -1,4 +1,4 @@
-"""Work done ahead of the one who waits for it."""
+"""Computation ahead of its consumer, in threads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ R = TypeVar("R")
 
 
 def prefetch(function: Callable[[T], R], arguments: Iterable[T], num_threads: int = 1) -> Iterator[R]:
-    """Results of `function` for each argument in turn, made up to `num_threads` + 1 ahead.
+    """Yield the results of `function` for each argument in order, computing up to `num_threads` + 1 of them ahead.
 
-    An error in the function is raised here, in its place; the threads end when the iterator is closed.
+    An error in `function` is raised in place of its result. The threads end when the iterator is closed.
 
     Args:
-        function: whose results do not depend on the order of its calls.
-        arguments: of the calls.
-        num_threads: that call it; with 0 it is called when its result is wanted.
+        function: function whose results do not depend on the order of its calls.
+        arguments: one argument per call.
+        num_threads: number of threads that call it; with 0, it is called when its result is requested.
 
     >>> list(prefetch(lambda x: x + 1, [1, 2, 3]))
     [2, 3, 4]

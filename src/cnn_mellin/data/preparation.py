@@ -1,4 +1,4 @@
-"""From the utterances of a corpus to data directories."""
+"""Preparation of data directories from the utterances of a corpus."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import delete_leftovers
@@ -37,20 +38,20 @@ __all__ = ["PreparedPartition", "prepare", "prepare_timit"]
 
 T = TypeVar("T")
 
-# Where a label ends past its audio by up to this much it is cut there; by more, label and audio are not of one pair.
+# A label that ends up to this far beyond its audio is cut at the end; beyond that, the two do not belong together.
 _TOLERATED_SAMPLES = 1600
 
 
 @dataclass(frozen=True)
 class PreparedPartition:
-    """What became of a partition.
+    """Partition that `prepare` wrote or found up to date.
 
     Args:
-        path: the folder.
-        num_utterances, num_frames: in it.
-        computed: false where it was there already, from the same corpus and settings.
-        perplexity: of its references under the language model of the training part; None for a model of so many
-            symbols that it cannot be unrolled.
+        path: folder of the partition.
+        num_utterances, num_frames: number of utterances and frames.
+        computed: False if it existed already, from the same corpus and settings.
+        perplexity: perplexity of its references under the language model of the training partition; None if the model
+            has too many symbols to be unrolled.
     """
 
     path: Path
@@ -69,7 +70,7 @@ def prepare_timit(
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
-    """`prepare`, of utterances with TIMIT's labels, folded to a phone set: 61, 60, 48 or 39."""
+    """Call `prepare` for utterances with TIMIT's labels, folded to a set of 61, 60, 48 or 39 phones."""
     return prepare(parts, data, feature_types, timit_labelling(num_phones), jobs=jobs, quiet=quiet)
 
 
@@ -82,44 +83,44 @@ def prepare(
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
-    """Write a data directory for each feature type and part, whole or not at all.
+    """Write a partition for each feature type and each partition of a corpus, as a whole or not at all.
 
-    A partition that is there already, of the same samples, labels, settings and version, is left alone.
+    An existing partition with the same samples, labels, settings and version is kept unchanged.
 
     Args:
-        parts: name -> utterances; `train` among them.
-        data: folder; partitions are `data/FEATURE_TYPE/PART`.
-        feature_types: such as fbank-81-10ms or raw, or files NAME.json.
-        labelling: what the labels become.
-        jobs: utterances computed at once; by default one a core.
+        parts: partition name -> utterances; one of them must be `train`.
+        data: folder for the data directories; partitions are written to `data/FEATURE_TYPE/PARTITION`.
+        feature_types: feature types, such as fbank-81-10ms or raw, or files NAME.json.
+        labelling: mapping from labels to symbols.
+        jobs: number of utterances to compute in parallel; by default one per core.
         quiet: show no progress bar.
 
     Raises:
-        SettingsError: a feature type is not known, or they are of different sample rates.
-        DataError: a part is empty, its name is no identifier, or the name of a partition is taken by what `prepare` did
-            not write.
-        CorpusError: audio is damaged, of another sample rate, or too short for its labels.
+        SettingsError: a feature type is unknown, or the sample rates of feature types differ.
+        DataError: a partition is empty, its name breaks the rule for identifiers, or its folder exists and holds
+            something that `prepare` did not write.
+        CorpusError: audio is damaged, has another sample rate, or is too short for its labels.
     """
     extractors = _extractors(feature_types)
-    for part, utterances in parts.items():
-        require_identifier(part, "partition")
+    for partition, utterances in parts.items():
+        require_identifier(partition, "partition")
         if not utterances:
-            raise DataError(f"part {part} has no utterance; a corpus needs some for each part")
+            raise DataError(f"partition {partition} has no utterance; each partition needs at least one")
     preparations = {
-        part: _PartPreparation(part, utterances, labelling, extractors, jobs or _num_cores(), quiet)
-        for part, utterances in parts.items()
+        partition: _PartitionPreparation(partition, utterances, labelling, extractors, jobs or _num_cores(), quiet)
+        for partition, utterances in parts.items()
     }
     for preparation in preparations.values():
         preparation.require_replaceable(Path(data))
     for name in extractors:
         if (Path(data) / name / "ext" / "utt2rate").exists():
-            raise DataError(f"{Path(data) / name}: holds what cnn-mellin speed wrote; name another folder")
+            raise DataError(f"{Path(data) / name}: holds partitions that cnn-mellin speed wrote; name another folder")
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
-        for part in parts:
-            computed = preparations[part].run(Path(data))
+        for partition, preparation in preparations.items():
+            computed = preparation.run(Path(data))
             for name in extractors:
-                path = Path(data) / name / part
+                path = Path(data) / name / partition
                 counts = count_partition(path)
                 prepared.append(PreparedPartition(path, counts.num_utterances, counts.num_frames, name in computed))
         ngrams = estimate_language_model(parts["train"], labelling)
@@ -129,25 +130,25 @@ def prepare(
                 write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
             for folder in (Path(data) / name, Path(data) / name / "ext"):
                 delete_leftovers(folder)
-    return [replace(partition, perplexity=perplexities.get(partition.path.name)) for partition in prepared]
+    return [replace(result, perplexity=perplexities.get(result.path.name)) for result in prepared]
 
 
 def frame_references(
     utterance: Utterance, num_samples: int, num_frames: int, labelling: Labelling
 ) -> NDArray[np.int64]:
-    """Class, first and end frame of each label.
+    """Class, first frame and end frame of each symbol of an utterance.
 
     Args:
-        utterance: its labels.
+        utterance: utterance with labels.
         num_samples, num_frames: length of its audio and of its features.
-        labelling: what the labels become.
+        labelling: mapping from labels to symbols.
 
     Returns:
-        (R, 3), with 0 <= first < end <= num_frames: a phone shorter than a frame still has one. Both are -1 where the
-        utterance has no times.
+        (R, 3), with 0 <= first < end <= num_frames: a phone shorter than a frame still gets one frame. First and end
+        are -1 if the utterance has no times.
 
     Raises:
-        CorpusError: a label ends past the audio.
+        CorpusError: a label ends beyond the end of the audio.
     """
     if not utterance.phones:
         rows = [(labelling.classes[symbol], -1, -1) for symbol in labelling.trained_symbols(utterance.transcript)]
@@ -165,10 +166,10 @@ def frame_references(
 
 
 @dataclass(frozen=True)
-class _PartPreparation:
-    """One pass over the audio of a part, for all feature types that are not there already."""
+class _PartitionPreparation:
+    """Preparation of one partition for all feature types that are not up to date, in one pass over the audio."""
 
-    part: str
+    partition: str
     utterances: Sequence[Utterance]
     labelling: Labelling
     extractors: Mapping[str, FeatureExtractor]
@@ -176,17 +177,17 @@ class _PartPreparation:
     quiet: bool
 
     def require_replaceable(self, data: Path) -> None:
-        """Raise a DataError where the name of a partition is taken by anything but an older preparation of it."""
+        """Raise a DataError if a folder to write exists and does not hold a prepared partition."""
         for name in self.extractors:
-            require_partition_replaceable(data / name / self.part, self._description(name))
+            require_partition_replaceable(data / name / self.partition, self._description(name))
 
     def run(self, data: Path) -> set[str]:
         """Write the partitions; returns the feature types that were computed."""
         descriptions = {name: self._description(name) for name in self.extractors}
-        there = {name: _stored_corpus(data / name / self.part, d) for name, d in descriptions.items()}
-        if any(there.values()):
+        stored = {name: _stored_corpus(data / name / self.partition, d) for name, d in descriptions.items()}
+        if any(stored.values()):
             corpus = self._corpus(result for result in self._map("check", self._sample_digest))
-            descriptions = {name: d for name, d in descriptions.items() if there[name] != corpus}
+            descriptions = {name: d for name, d in descriptions.items() if stored[name] != corpus}
         if descriptions:
             self._compute(data, descriptions)
         return set(descriptions)
@@ -198,7 +199,7 @@ class _PartPreparation:
 
         with contextlib.ExitStack() as stack:
             writers = {
-                name: stack.enter_context(write_partition(data / name / self.part, description))
+                name: stack.enter_context(write_partition(data / name / self.partition, description))
                 for name, description in descriptions.items()
             }
 
@@ -223,8 +224,8 @@ class _PartPreparation:
         return PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
 
     def _samples(self, utterance: Utterance) -> NDArray[np.float32]:
-        rate = next(iter(self.extractors.values())).sample_rate_hz
-        return read_audio(utterance.audio_path, sample_rate_hz=rate, start_s=utterance.start_s, end_s=utterance.end_s)
+        hz = next(iter(self.extractors.values())).sample_rate_hz
+        return read_audio(utterance.audio_path, sample_rate_hz=hz, start_s=utterance.start_s, end_s=utterance.end_s)
 
     def _sample_digest(self, utterance: Utterance) -> bytes:
         return _digest(self._samples(utterance))
@@ -235,25 +236,24 @@ class _PartPreparation:
         with torch.inference_mode():
             features = self.extractors[name](torch.from_numpy(samples)).numpy()
         if not len(features):
-            raise AudioError(utterance.audio_path, f"{len(samples)} samples are too short for a frame of {name}")
+            raise AudioError(utterance.audio_path, f"{len(samples)} samples are too few for a frame of {name}")
         return features, frame_references(utterance, len(samples), len(features), self.labelling)
 
-    def _map(self, what: str, function: Callable[[Utterance], T]) -> Iterator[T]:
-        """Results in order, utterances side by side, each on one thread."""
-        from tqdm import tqdm
-
+    def _map(self, verb: str, function: Callable[[Utterance], T]) -> Iterator[T]:
+        """Results of a function in the order of the utterances, computed in parallel, each on one thread."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(self.workers) as pool:
                 results = bounded_map(pool, function, self.utterances, ahead=4 * self.workers)
-                label = f"{what} {self.part}"
-                yield from tqdm(results, label, len(self.utterances), unit="utt", disable=self.quiet or None)
+                yield from tqdm(
+                    results, f"{verb} {self.partition}", len(self.utterances), unit="utt", disable=self.quiet or None
+                )
         finally:
             torch.set_num_threads(threads)
 
     def _corpus(self, sample_digests: Iterator[bytes]) -> str:
-        """Fingerprint of names, labels and samples, wherever the files are and however they are encoded."""
+        """Digest of ids, labels and samples, independent of the place and encoding of the audio files."""
         digest = hashlib.sha256()
         for utterance, of_samples in zip(self.utterances, sample_digests, strict=True):
             phones = [(phone.symbol, phone.first_sample, phone.end_sample) for phone in utterance.phones]
@@ -262,7 +262,7 @@ class _PartPreparation:
 
 
 def _num_cores() -> int:
-    """Cores that this process may use: on a shared machine, fewer than there are."""
+    """Number of cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -273,9 +273,11 @@ def _extractors(feature_types: Sequence[str]) -> dict[str, FeatureExtractor]:
         extractors[Path(name).stem if own else name] = (
             FeatureExtractor.from_json(name) if own else FeatureExtractor.named(name)
         )
-    rates = {extractor.sample_rate_hz for extractor in extractors.values()}
-    if len(rates) > 1:
-        raise SettingsError(f"features {', '.join(feature_types)}: are of {sorted(rates)} Hz; prepare each on its own")
+    sample_rates = sorted({extractor.sample_rate_hz for extractor in extractors.values()})
+    if len(sample_rates) > 1:
+        raise SettingsError(
+            f"features {', '.join(feature_types)}: have sample rates of {sample_rates} Hz; prepare them one by one"
+        )
     return extractors
 
 
@@ -284,9 +286,9 @@ def _digest(samples: NDArray[np.float32]) -> bytes:
 
 
 def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
-    """Fingerprint of the corpus that a partition was computed from, or None unless it is whole and of this description.
+    """Digest of the corpus that a partition was computed from; None if it is damaged or has another description.
 
-    Its files are read, whatever is remembered of them: a disk that has gone bad does not change their times.
+    The files are always read in full, as a failing disk can damage them without changing their times.
     """
     try:
         stored = read_partition(path, verify="always").description
@@ -299,7 +301,7 @@ def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
 
 @contextlib.contextmanager
 def _no_empty_folders(folders: Sequence[Path]) -> Iterator[None]:
-    """Delete the folders, and those above them, that a failure leaves empty and that were not there before."""
+    """After a failure, delete the folders and their parents that are empty and did not exist before."""
     new = {above for folder in folders for above in (folder, *folder.parents) if not above.exists()}
     try:
         yield
@@ -312,7 +314,7 @@ def _no_empty_folders(folders: Sequence[Path]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unchanged_files_keep_their_time(folder: Path) -> Iterator[None]:
-    """Let files that are written again with the same content keep their time, by which a recipe knows large ones."""
+    """Keep the modification time of rewritten files with equal content, by which the recipe recognises large files."""
     before = {path: (_file_digest(path), path.stat().st_mtime_ns) for path in folder.glob("*") if path.is_file()}
     yield
     for path, (digest, time_ns) in before.items():

@@ -1,4 +1,4 @@
-"""A partition in two parts that share no speaker."""
+"""Split of a partition into two that share no speaker."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["SpeakerSplit", "split_by_speaker"]
 
 @dataclass(frozen=True)
 class SpeakerSplit:
-    """What `split_by_speaker` returns.
+    """Result of `split_by_speaker`.
 
     Args:
-        train, dev: the two parts.
-        dev_speakers: those of the second.
+        train, dev: the two partitions.
+        dev_speakers: speakers of `dev`.
     """
 
     train: UtteranceData
@@ -28,24 +28,24 @@ class SpeakerSplit:
 
 
 def split_by_speaker(partition: UtteranceData, speaker_of: Mapping[str, str], dev_proportion: float) -> SpeakerSplit:
-    """Part a partition so that no speaker is in both parts; always in the same way.
+    """Split a partition into two without a common speaker; the result is deterministic.
 
-    Speakers are taken in the order of a hash of their names, until the second part has as many utterances as is
-    nearest to what is asked for (one speaker at least, and one is left).
+    Speakers are assigned to `dev` in the order of a hash of their names, until its size is as close as possible to the
+    requested proportion; each of the two gets at least one speaker.
 
     Args:
-        partition: to be parted.
-        speaker_of: utterance -> speaker; utterances that it does not have are each a speaker of their own.
-        dev_proportion: of the utterances that go into the second part, between 0 and 1.
+        partition: partition to split.
+        speaker_of: utterance -> speaker; every utterance that is missing here counts as a separate speaker.
+        dev_proportion: proportion of the utterances for `dev`, between 0 and 1.
 
     Raises:
-        DataError: there is one speaker alone.
+        DataError: the partition has only one speaker.
     """
     of_speaker: dict[str, list[str]] = {}
     for utterance_id in partition.utterance_ids:
         of_speaker.setdefault(speaker_of.get(utterance_id, utterance_id), []).append(utterance_id)
     if len(of_speaker) < 2:
-        raise DataError(f"{partition.path}: has one speaker alone; two parts without a common speaker take at least 2")
+        raise DataError(f"{partition.path}: has only one speaker; a split without a common speaker needs at least 2")
     order = sorted(of_speaker, key=lambda speaker: hashlib.sha256(speaker.encode()).hexdigest())
     wanted, taken = dev_proportion * len(partition), len(of_speaker[order[0]])
     number = 1

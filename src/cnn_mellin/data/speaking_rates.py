@@ -1,4 +1,4 @@
-"""The test part of a corpus at other speaking rates, as one partition."""
+"""Test partition of a corpus at several speaking rates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
@@ -37,36 +38,34 @@ def prepare_speaking_rates(
     jobs: int = 1,
     quiet: bool = True,
 ) -> int:
-    """Write `OUT/PART`, every utterance at every rate, and `OUT/ext` with references and the rate of each.
+    """Write a partition with every utterance at every speaking rate, and `ext` with references and speaking rates.
 
-    An utterance `NAME` at the rate 0.8 is named `NAME_rate0.8`; `utt2rate` has lines `NAME_rate0.8 0.8`, so that
-    `cnn-mellin score --per-speaker --utt2spk OUT/ext/utt2rate` gives the phone error rate at each.
+    Utterance `NAME` at speaking rate 0.8 is named `NAME_rate0.8`. `ext/utt2rate` has lines `NAME_rate0.8 0.8`: given as
+    the speakers of `cnn-mellin score --per-speaker`, it gives the phone error rate at each speaking rate.
 
     Args:
-        parts: of the corpus.
-        out: folder.
-        features: a feature type, or a file NAME.json.
-        labelling: what labels become.
-        rates: in 0.3..3.
-        part: that is changed.
-        jobs: utterances at once.
-        quiet: show no progress.
+        parts: partition name -> utterances of the corpus.
+        out: folder for the partition and `ext`.
+        features: feature type, or a file NAME.json.
+        labelling: mapping from labels to symbols.
+        rates: speaking rates in 0.3..3; 2 is twice as fast.
+        part: name of the partition to use.
+        jobs: number of utterances to compute in parallel.
+        quiet: show no progress bar.
 
     Returns:
-        The number of utterances, all rates together.
+        Number of utterances at all speaking rates together.
 
     Raises:
-        DataError: the corpus has no such part, or the name of its partition is taken.
-        SettingsError: a rate lies outside its range or is there twice, or `OUT/ext` belongs to other partitions.
+        DataError: the corpus has no such partition, or the folder of the partition exists and holds something else.
+        SettingsError: a speaking rate is out of range or a duplicate, or `ext` belongs to other partitions.
         AudioError: audio is damaged, or too short for a frame.
     """
-    from tqdm import tqdm
-
     names = [f"{rate:g}" for rate in rates]
     if any(not 0.3 <= rate <= 3 for rate in rates) or len(set(names)) < len(names):
         raise SettingsError(f"--rates {' '.join(names)}: must lie in 0.3..3, each once")
     if not parts.get(part):
-        raise DataError(f"the corpus has no part {part}; its parts are {', '.join(parts)}")
+        raise DataError(f"the corpus has no partition {part}; its partitions are {', '.join(parts)}")
     extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
     source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
     name = Path(features).stem if features.endswith(".json") else features
@@ -75,7 +74,7 @@ def prepare_speaking_rates(
     ext = Path(out) / "ext"
     ours = (ext / "utt2rate").exists() or (Path(out) / part / "partition.json").exists()
     if not ours and ext.exists() and any(ext.iterdir()):
-        raise SettingsError(f"{ext}: is of other partitions, whose symbols would be replaced; name another folder")
+        raise SettingsError(f"{ext}: belongs to other partitions, whose symbols would change; name another folder")
     folder, wanted = Path(out), [(utterance, name) for utterance in parts[part] for name in names]
 
     def compute(job: tuple[Utterance, str]) -> NDArray[np.float32]:
@@ -86,12 +85,12 @@ def prepare_speaking_rates(
         with torch.inference_mode():
             frames: NDArray[np.float32] = extractor(torch.from_numpy(changed)).numpy()
         if not len(frames):
-            raise AudioError(utterance.audio_path, f"is too short for a frame at {rate} times its rate")
+            raise AudioError(utterance.audio_path, f"is too short for a frame at {rate} times its speaking rate")
         return frames
 
     with write_partition(folder / part, description) as writer, ThreadPoolExecutor(jobs) as pool:
         computed: Iterator[NDArray[np.float32]] = bounded_map(pool, compute, wanted, ahead=4 * jobs)
-        shown = tqdm(computed, "change rates", len(wanted), unit="utt", disable=quiet or None)
+        shown = tqdm(computed, "change speaking rates", len(wanted), unit="utt", disable=quiet or None)
         for (utterance, rate), frames in zip(wanted, shown, strict=True):
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Some utterances of a partition."""
+"""Subset of a partition."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["PartitionSubset", "select_utterances"]
 
 @dataclass(frozen=True)
 class PartitionSubset:
-    """Some utterances of a partition, whose features stay where they are; all that it tells is of these only.
+    """Some utterances of a partition, without a copy of their features; all members describe only these utterances.
 
     Args:
-        whole: the partition, or a subset of one.
-        rows: (U,), which utterances of `whole`.
+        whole: partition, or subset of one.
+        rows: (U,), indices of the utterances in `whole`.
     """
 
     whole: UtteranceData = field(repr=False)
@@ -43,27 +43,27 @@ class PartitionSubset:
 
     @cached_property
     def utterance_ids(self) -> list[str]:
-        """Names of the U utterances."""
+        """Ids of the U utterances."""
         return [self.whole.utterance_ids[i] for i in self.rows.tolist()]
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of the whole partition and the names of these utterances."""
+        """Digest of the digest of the whole partition and the ids of these utterances."""
         return hashlib.sha256(repr((self.whole.digest, self.utterance_ids)).encode()).hexdigest()
 
     @property
     def num_coefficients(self) -> int:
-        """Coefficients of a frame."""
+        """Number of coefficients per frame."""
         return self.whole.num_coefficients
 
     @property
     def num_frames(self) -> NDArray[np.int64]:
-        """Frames of each utterance, (U,)."""
+        """Number of frames of each utterance, (U,)."""
         return self.whole.num_frames[self.rows]
 
     @property
     def reference_lengths(self) -> NDArray[np.int64]:
-        """Symbols of each reference, (U,)."""
+        """Number of symbols of each reference, (U,)."""
         return self.whole.reference_lengths[self.rows]
 
     def __len__(self) -> int:
@@ -96,19 +96,21 @@ class PartitionSubset:
 
     @property
     def verified(self) -> bool:
-        """The whole was found to hold what was written, and all features to be finite."""
+        """True if the files of the partition are verified, and all its features finite."""
         return self.whole.verified
 
 
 def select_utterances(partition: UtteranceData, utterance_ids: Sequence[str]) -> PartitionSubset:
-    """These utterances of a partition, in their old order; features are not copied.
+    """Select utterances of a partition by id; their order is that of the partition, and features are not copied.
 
     Raises:
         DataError: an utterance is not in the partition.
     """
     missing = sorted(set(utterance_ids) - set(partition.utterance_ids))
     if missing:
-        raise DataError(f"{partition.path}: [data] subset_ids names what is not there: {name_utterances(missing)}")
+        raise DataError(
+            f"{partition.path}: [data] subset_ids names utterances that do not exist: {name_utterances(missing)}"
+        )
     wanted = set(utterance_ids)
     kept = [i for i, utterance_id in enumerate(partition.utterance_ids) if utterance_id in wanted]
     return PartitionSubset(partition, np.array(kept, np.int64))

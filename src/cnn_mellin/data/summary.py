@@ -1,4 +1,4 @@
-"""What a data directory holds, in figures."""
+"""Summary statistics of a partition."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["PartitionSummary", "summarise_partition"]
 
 @dataclass(frozen=True)
 class PartitionSummary:
-    """Figures of a partition.
+    """Summary statistics of a partition.
 
     Args:
-        path: the folder.
-        num_utterances: in it.
-        hours: of audio; None where the frame shift is not known.
-        num_frames: of all utterances.
-        frame_lengths: least, median and most frames of an utterance.
-        num_symbols: of all references.
-        symbol_lengths: least, median and most symbols of an utterance.
-        num_classes: different symbols in the references.
-        feature_type: name of the feature configuration, empty where nobody said.
-        num_coefficients: of a frame.
-        frame_shift_ms: from a frame to the next; None where nobody said.
-        size_bytes: on disk.
-        digest: fingerprint of ids, features and references.
+        path: folder of the partition.
+        num_utterances: number of utterances.
+        hours: duration of the audio in hours; None if the frame shift is unknown.
+        num_frames: number of frames of all utterances.
+        frame_lengths: minimum, median and maximum number of frames per utterance.
+        num_symbols: number of symbols in all references.
+        symbol_lengths: minimum, median and maximum number of symbols per utterance.
+        num_classes: number of distinct symbols in the references.
+        feature_type: name of the feature configuration; empty if unknown.
+        num_coefficients: number of coefficients per frame.
+        frame_shift_ms: milliseconds between frames; None if unknown.
+        size_bytes: size on disk.
+        digest: digest of ids, features and references.
     """
 
     path: str
@@ -49,12 +49,12 @@ class PartitionSummary:
 
 
 def summarise_partition(path: str | Path) -> PartitionSummary:
-    """Figures of a partition in either form.
+    """Summarise a partition, packed or as tensor files.
 
     Raises:
-        DataError: it is no partition, or is damaged.
+        DataError: the folder is not a partition, or is damaged.
     """
-    partition = open_partition(path, verify="never")  # features are not among the figures
+    partition = open_partition(path, verify="never")  # the summary does not depend on feature values
     description = partition.description
     num_frames, shift = int(partition.frame_offsets[-1]), description.frame_shift_ms
     return PartitionSummary(
@@ -62,9 +62,9 @@ def summarise_partition(path: str | Path) -> PartitionSummary:
         num_utterances=len(partition),
         hours=None if shift is None else num_frames * shift / 3_600_000,
         num_frames=num_frames,
-        frame_lengths=_spread(partition.num_frames),
+        frame_lengths=_range(partition.num_frames),
         num_symbols=len(partition.references),
-        symbol_lengths=_spread(np.diff(partition.reference_offsets)),
+        symbol_lengths=_range(np.diff(partition.reference_offsets)),
         num_classes=len(np.unique(partition.references[:, 0])),
         feature_type=description.feature_type,
         num_coefficients=partition.num_coefficients,
@@ -74,7 +74,7 @@ def summarise_partition(path: str | Path) -> PartitionSummary:
     )
 
 
-def _spread(lengths: NDArray[np.int64]) -> tuple[int, float, int]:
+def _range(lengths: NDArray[np.int64]) -> tuple[int, float, int]:
     if not len(lengths):
         return 0, 0.0, 0
     return int(lengths.min()), float(np.median(lengths)), int(lengths.max())

@@ -1,4 +1,4 @@
-"""The predecessor's form of a partition: a `feat/UTT.pt` and a `ref/UTT.pt` an utterance."""
+"""The predecessor's format of a partition: files `feat/UTT.pt` and `ref/UTT.pt` for each utterance."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ _EXPORT = "folder that cnn-mellin data export wrote"
 
 
 def open_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
-    """A partition in either form: packed (memory-mapped) or tensor files (read into memory).
+    """Open a partition in either format: packed (memory-mapped) or tensor files (read into memory).
 
     Args:
-        path: the folder.
-        verify: whether a packed partition is read to see that it is what was written, as in `read_partition`.
+        path: folder of the partition.
+        verify: how often to verify the features of a packed partition, as in `read_partition`.
 
     Raises:
-        DataError: it is neither, or is damaged.
+        DataError: the folder is not a partition, or is damaged.
     """
     path = Path(path)
     return read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path, verify=verify)
 
 
 def write_tensor_files(partition: Partition, path: str | Path) -> None:
-    """Export: `feat/UTT.pt` (T, F) float32 and `ref/UTT.pt` (R, 3) int64 of class, first frame, end frame or -1.
+    """Export a partition as `feat/UTT.pt`, float32 (T, F), and `ref/UTT.pt`, int64 (R, 3).
+
+    Each row of a reference is class, first frame and end frame (-1 if unknown).
 
     Args:
-        partition: packed.
-        path: folder; an older export is replaced.
+        partition: packed partition.
+        path: folder to write; an older export is replaced.
 
     Raises:
-        DataError: an utterance's id cannot be the name of a file, or the folder's name is taken by anything else.
+        DataError: an utterance id cannot be a file name, or `path` exists and is not an export.
     """
     for utterance_id in partition.utterance_ids:
         require_identifier(utterance_id, "utterance", str(partition.path))
@@ -58,14 +60,14 @@ def write_tensor_files(partition: Partition, path: str | Path) -> None:
 
 
 def _save(tensor: torch.Tensor, path: Path) -> None:
-    """Write a tensor; unlike `torch.save` to a path, a full disk is an error of the system that says so."""
+    """Write a tensor; unlike with `torch.save` to a path, a full disk raises an OSError that says so."""
     content = io.BytesIO()
     torch.save(tensor, content)
     path.write_bytes(content.getbuffer())
 
 
 def _is_export(path: Path) -> bool:
-    """Tell whether a folder holds what an export writes, and nothing else."""
+    """Return True if a folder holds an export and nothing else."""
     if set(os.listdir(path)) != {"feat", "ref"}:
         return False
     names = [sorted(os.listdir(path / kind)) if (path / kind).is_dir() else None for kind in ("feat", "ref")]
@@ -84,18 +86,20 @@ def _is_export(path: Path) -> bool:
 
 
 def read_tensor_files(path: str | Path) -> Partition:
-    """The tensor files of a folder, read into memory.
+    """Read the tensor files of a folder into memory.
 
     Raises:
-        DataError: an utterance lacks either file, its name is no identifier, or a file is not the tensor it should be.
+        DataError: an utterance lacks a file, an id breaks the rule for identifiers, or a file holds no valid tensor.
     """
     path = Path(path)
-    ids = {part: {file.stem for file in (path / part).glob("*.pt")} for part in ("feat", "ref")}
+    ids = {kind: {file.stem for file in (path / kind).glob("*.pt")} for kind in ("feat", "ref")}
     if not ids["feat"]:
         raise DataError(f"{path}: feat/ holds no .pt file; expected one for each utterance")
     lacking = sorted(ids["feat"] ^ ids["ref"])
     if lacking:
-        raise DataError(f"{path}: in feat/ or ref/ alone: {name_utterances(lacking)}; each utterance needs both files")
+        raise DataError(
+            f"{path}: only in feat/ or only in ref/: {name_utterances(lacking)}; each utterance needs both files"
+        )
     utterance_ids = sorted(ids["feat"])
     for name in utterance_ids:
         require_identifier(name, "utterance", f"{path}/feat")
@@ -105,8 +109,8 @@ def read_tensor_files(path: str | Path) -> Partition:
     references = [_timed(load_tensor_file(path / "ref" / f"{name}.pt", (1, 2)), path, name) for name in utterance_ids]
     for name, frames in zip(utterance_ids, features, strict=True):
         if frames.shape[1] != features[0].shape[1]:
-            expected = f"{features[0].shape[1]} of feat/{utterance_ids[0]}.pt"
-            raise DataError(f"{path}/feat/{name}.pt: has {frames.shape[1]} coefficients, not the {expected}")
+            expected = f"{features[0].shape[1]} as in feat/{utterance_ids[0]}.pt"
+            raise DataError(f"{path}/feat/{name}.pt: has {frames.shape[1]} coefficients, not {expected}")
     digest = hashlib.sha256(repr([frames.shape for frames in features]).encode())
     for name, *arrays in zip(utterance_ids, features, references, strict=True):
         digest.update(b"".join([name.encode(), *(array.tobytes() for array in arrays)]))
@@ -132,10 +136,14 @@ def _timed(reference: torch.Tensor, path: Path, name: str) -> NDArray[np.int64]:
 
 
 def load_tensor_file(path: Path, dims: tuple[int, ...]) -> torch.Tensor:
-    """The tensor that a file holds; nothing in the file is executed.
+    """Load the tensor in a file without executing any code in it.
+
+    Args:
+        path: file that `torch.save` wrote.
+        dims: allowed numbers of axes.
 
     Raises:
-        DataError: it holds no tensor, or one with another number of axes than `dims` names.
+        DataError: the file holds no tensor, or one with another number of axes.
     """
     try:
         tensor = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Features and references of some utterances, wherever they lie."""
+"""Interface to the features and references of utterances, implemented by partitions and their subsets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from cnn_mellin.data.partition import PartitionDescription
 
-__all__ = ["UtteranceData", "complain_of_class", "complain_of_feature"]
+__all__ = ["UtteranceData", "complain_of_class", "complain_of_feature", "require_num_coefficients"]
 
 
 class UtteranceData(Protocol):
-    """What training, evaluation and decoding read: of a partition, or of some of its utterances, and of no others."""
+    """Features and references of the utterances of a partition, or of a subset of one."""
 
     @property
     def path(self) -> Path:
@@ -29,35 +29,36 @@ class UtteranceData(Protocol):
 
     @property
     def digest(self) -> str:
-        """Fingerprint of all ids, features and references."""
+        """Digest of all ids, features and references."""
 
     @property
     def utterance_ids(self) -> list[str]:
-        """Names of the U utterances."""
+        """Ids of the U utterances."""
 
     @property
     def num_coefficients(self) -> int:
-        """Coefficients of a frame, F."""
+        """Number of coefficients per frame, F."""
 
     @property
     def num_frames(self) -> NDArray[np.int64]:
-        """Frames of each utterance, (U,)."""
+        """Number of frames of each utterance, (U,)."""
 
     @property
     def reference_lengths(self) -> NDArray[np.int64]:
-        """Symbols of each reference, (U,)."""
+        """Number of symbols of each reference, (U,)."""
 
     @property
     def verified(self) -> bool:
-        """Its files were found to hold what was written, and all features to be finite."""
+        """True if the files of the partition are verified, and all its features finite."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of utterances, U."""
 
     def features_of(self, i: int) -> NDArray[np.float32]:
         """Features of utterance i, (T, F)."""
 
     def reference_of(self, i: int) -> NDArray[np.int64]:
-        """Reference of utterance i, (R, 3): class, first frame, end frame (or -1 where not known)."""
+        """Reference of utterance i, (R, 3): class, first frame, end frame (-1 if unknown)."""
 
     def check_finite(self) -> None:
         """Raise a DataError that names the first utterance with a NaN or infinite feature."""
@@ -67,7 +68,7 @@ class UtteranceData(Protocol):
 
 
 def complain_of_feature(path: Path, utterance_id: str, frame: int) -> NoReturn:
-    """Raise a DataError about a frame of an utterance that is not finite."""
+    """Raise a DataError about a frame with a NaN or infinite feature."""
     raise DataError(
         f"{path}: utterance {utterance_id}, frame {frame}: a feature is NaN or infinite; mend its audio and "
         "prepare it again"
@@ -75,7 +76,19 @@ def complain_of_feature(path: Path, utterance_id: str, frame: int) -> NoReturn:
 
 
 def complain_of_class(path: Path, utterance_id: str, found: int, num_symbols: int) -> NoReturn:
-    """Raise a DataError about a class of an utterance that no symbol has."""
+    """Raise a DataError about a class without a symbol."""
     raise DataError(
         f"{path}: utterance {utterance_id}: class {found} is not in 0..{num_symbols - 1}, the symbols of token2id.txt"
     )
+
+
+def require_num_coefficients(partition: UtteranceData, expected: int, why: str) -> None:
+    """Raise a DataError if the frames of a partition have another number of coefficients.
+
+    Args:
+        partition: features to check.
+        expected: number of coefficients per frame.
+        why: where the expectation comes from, such as "MODEL was trained on 81".
+    """
+    if partition.num_coefficients != expected:
+        raise DataError(f"{partition.path}: has {partition.num_coefficients} coefficients per frame, but {why}")

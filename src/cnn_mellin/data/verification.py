@@ -1,4 +1,4 @@
-"""Strict verification of data directories: every fault is found and named, not only the first."""
+"""Strict verification of data directories, which reports every fault, not only the first."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["find_faults", "partitions_in"]
 
 
 def partitions_in(path: str | Path) -> list[Path]:
-    """A partition itself, or the partitions in a folder or one folder below it, sorted; either form.
+    """Find partitions in either format: the folder itself, or those in it or one level below, sorted.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no partition.
     """
     path = Path(path)
     for pattern in ("", "*", "*/*"):
@@ -41,12 +41,12 @@ def partitions_in(path: str | Path) -> list[Path]:
 
 
 def find_faults(path: str | Path) -> Iterator[str]:
-    """Every fault of a partition, a line each, in either form.
+    """Find all faults of a partition in either format; yields one line per fault.
 
-    Checked are: every utterance has features (T, F), T > 0, floating point and finite, F everywhere the same, and a
-    reference (R,) or (R, 3) of whole numbers; 0 <= first < end <= T where times are given; classes below the number of
-    symbols; in the packed form, that all agrees with its index and digest. Of the folder `ext` beside it: that its
-    files are there and agree with the partition. Where there is no `ext`, classes have no upper bound.
+    Each utterance must have finite floating-point features (T, F), with T > 0 and the same F for all utterances, and a
+    reference (R,) or (R, 3) of integers with 0 <= first < end <= T, if it has times, and classes below the number of
+    symbols. A packed partition must agree with its index and digest. The files in the folder `ext` beside the partition
+    must exist and agree with it; without `ext`, classes have no upper bound.
     """
     path = Path(path)
     ext = path.parent / "ext"
@@ -79,12 +79,12 @@ def _packed_faults(partition: Partition, num_symbols: int | None) -> Iterator[st
     path = partition.path
     for name, count in Counter(partition.utterance_ids).items():
         if count > 1:
-            yield f"{path}: utterance {name} is there {count} times; prepare it again"
+            yield f"{path}: duplicate utterance id {name} ({count} times); prepare it again"
     for i, name in enumerate(partition.utterance_ids):
         frames, reference = partition.features_of(i), partition.reference_of(i)
         yield from (f"{path}: utterance {name}: {fault}" for fault in _utterance_faults(frames, reference, num_symbols))
     try:
-        read_partition(path, verify="always")  # also forgets that it was whole, if it no longer is
+        read_partition(path, verify="always")  # also deletes the record of its verification, if it is damaged
     except UserError as error:
         yield str(error)
 
@@ -92,10 +92,10 @@ def _packed_faults(partition: Partition, num_symbols: int | None) -> Iterator[st
 def _utterance_faults(
     frames: NDArray[np.floating], reference: NDArray[np.int64], num_symbols: int | None
 ) -> Iterator[str]:
-    """What is wrong with features (T, F) and a reference (R,) or (R, 3), the first of each kind."""
+    """Faults of features (T, F) and a reference (R,) or (R, 3); the first of each kind."""
     num_frames = len(frames)
     if not num_frames:
-        yield "has no frame"
+        yield "has no frames"
     finite = np.isfinite(frames).all(axis=1)
     if not finite.all():
         yield f"feature of frame {int(np.argmin(finite))} is NaN or infinite"
@@ -141,33 +141,33 @@ def _file_faults(path: Path, num_symbols: int | None) -> Iterator[str]:
             yield f"{reference_path}: is {reference.dtype} {tuple(reference.shape)}; must be int64 (R,) or (R, 3)"
         width = features.shape[1] if width is None else width
         if features.shape[1] != width:
-            yield f"{feature_path}: has {features.shape[1]} coefficients; those before it have {width}"
+            yield f"{feature_path}: has {features.shape[1]} coefficients; the files before it have {width}"
         if whole:
             faults = _utterance_faults(features.float().numpy(), reference.numpy(), num_symbols)
             yield from (f"{path}: utterance {name}: {fault}" for fault in faults)
 
 
 def _ext_faults(ext: Path, partition: Partition) -> Iterator[str]:
-    """What in `ext` lacks or disagrees with the symbols and the partition."""
-    part, symbols = partition.path.name, read_symbols(ext)
+    """Files in `ext` that are missing, or disagree with the symbols or the partition."""
+    name, symbols = partition.path.name, read_symbols(ext)
     checks: dict[str, Callable[[Path], str | None]] = {
         "id2token.txt": lambda path: None if _second_column(path) == symbols else "does not agree with token2id.txt",
         "lm.arpa.gz": lambda path: _lm_fault(path, symbols),
-        "utt2spk": lambda path: _lacking(read_speakers(path), partition.utterance_ids),
-        f"{part}.ref.trn": lambda path: _lacking(read_trn(path), partition.utterance_ids),
-        f"{part}.info.ark": lambda path: _info_fault(path, partition),
+        "utt2spk": lambda path: _missing(read_speakers(path), partition.utterance_ids),
+        f"{name}.ref.trn": lambda path: _missing(read_trn(path), partition.utterance_ids),
+        f"{name}.info.ark": lambda path: _info_fault(path, partition),
     }
-    for name, check in checks.items():
-        if not (ext / name).exists():
-            yield f"{ext / name}: is missing; prepare the corpus again"
+    for file, check in checks.items():
+        if not (ext / file).exists():
+            yield f"{ext / file}: is missing; prepare the corpus again"
             continue
         try:
-            fault = check(ext / name)
+            fault = check(ext / file)
         except (UserError, OSError, UnicodeDecodeError) as error:
             yield str(error)
         else:
             if fault:
-                yield f"{ext / name}: {fault}"
+                yield f"{ext / file}: {fault}"
 
 
 def _second_column(path: Path) -> list[str]:
@@ -176,12 +176,12 @@ def _second_column(path: Path) -> list[str]:
 
 def _lm_fault(path: Path, symbols: Collection[str]) -> str | None:
     same = set(arpa_tokens(read_arpa(path))) == set(symbols)
-    return None if same else "is a model of other symbols than token2id.txt has"
+    return None if same else "is a model of other symbols than those in token2id.txt"
 
 
-def _lacking(there: Collection[str], utterance_ids: Collection[str]) -> str | None:
-    lacking = [name for name in utterance_ids if name not in there]
-    return f"lacks {len(lacking)} utterances: {name_utterances(lacking)}" if lacking else None
+def _missing(found: Collection[str], utterance_ids: Collection[str]) -> str | None:
+    missing = [name for name in utterance_ids if name not in found]
+    return f"lacks {len(missing)} utterances: {name_utterances(missing)}" if missing else None
 
 
 def _info_fault(path: Path, partition: Partition) -> str | None:

@@ -1,7 +1,7 @@
-"""Files that were once found to be whole, remembered by their state, so that they need not be read again to know it.
+"""Record of files that have been verified, by their state, so that they are not read again for that.
 
-The record is of this machine and lies in the user's cache folder: `$XDG_CACHE_HOME/cnn-mellin/verified`, or
-`~/.cache/cnn-mellin/verified`. Where it cannot be written, nothing is remembered.
+Records are kept per machine in the user's cache folder: `$XDG_CACHE_HOME/cnn-mellin/verified`, or
+`~/.cache/cnn-mellin/verified`. If it cannot be written, files are verified each time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ State = list[list[int]]
 
 _MOST_RECORDS = 4096
 _NANOSECONDS = 1_000_000_000
-# Within one tick of its file system's clock a file can change and keep its time: Linux ticks at 100 Hz or faster,
-# and file systems that count whole seconds, or pairs of them, are known by times without a fraction.
+# A file can change without a change of its time within one tick of the file system's clock. Linux ticks at 100 Hz or
+# faster; file systems that count in steps of one or two seconds are recognised by times without a fraction.
 _TICK_NS, _COARSE_TICK_NS = 20_000_000, 2 * _NANOSECONDS
 
 
 def files_state(folder: Path, names: Sequence[str]) -> State:
-    """Size, times of change, inode and device of each file, which differ once a file is written or replaced.
+    """State of each file (size, times of change, inode, device), which changes if it is written or replaced.
 
     Raises:
         OSError: a file is missing.
@@ -39,7 +39,7 @@ def files_state(folder: Path, names: Sequence[str]) -> State:
 
 
 def is_verified(folder: Path, state: State) -> bool:
-    """Whether the files of a folder were found to be whole in this state, on this machine."""
+    """Return True if the files of a folder were verified in this state on this machine."""
     try:
         return bool(json.loads(_record(folder).read_text(encoding="utf-8"))["state"] == state)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
@@ -47,17 +47,17 @@ def is_verified(folder: Path, state: State) -> bool:
 
 
 def remember_verified(folder: Path, state: State) -> None:
-    """Remember that the files of a folder were found to be whole.
+    """Record that the files of a folder have been verified.
 
     Args:
-        folder: that holds them.
-        state: of the files before they were read, from `files_state`; one so young that the next change might leave
-            it as it is is not remembered.
+        folder: folder of the files.
+        state: state of the files before they were read, from `files_state`. A state so recent that the next change
+            might not alter it is not recorded.
     """
     now = time.time_ns()
     if any(now - changed < _tick_ns(changed) for _, *times, _, _ in state for changed in times):
         return
-    with contextlib.suppress(OSError, RuntimeError):  # no cache, or no home: verified each time
+    with contextlib.suppress(OSError, RuntimeError):  # no cache or home folder: verify each time
         record = _record(folder)
         record.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(record) as file:
@@ -66,13 +66,13 @@ def remember_verified(folder: Path, state: State) -> None:
 
 
 def forget_verified(folder: Path) -> None:
-    """Forget that the files of a folder were found to be whole."""
+    """Delete the record that the files of a folder have been verified."""
     with contextlib.suppress(OSError, RuntimeError):
         _record(folder).unlink(missing_ok=True)
 
 
 def _record(folder: Path) -> Path:
-    """File of the record; its name says machine and folder, as machines may share a home but not their disks."""
+    """File of the record, named by machine and folder, as machines may share a home folder but not their disks."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
     name = hashlib.sha256(repr((platform.node(), os.path.realpath(folder))).encode()).hexdigest()
@@ -84,7 +84,7 @@ def _tick_ns(changed_ns: int) -> int:
 
 
 def _delete_oldest(records: Path) -> None:
-    """Keep the records from growing without end, as folders come and go."""
+    """Delete old records if there are too many."""
     found = list(records.glob("*.json"))
     if len(found) > _MOST_RECORDS:
         for record in sorted(found, key=lambda path: path.stat().st_mtime_ns)[: len(found) // 2]:

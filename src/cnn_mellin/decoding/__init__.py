@@ -1,8 +1,30 @@
-"""From logits to phones."""
+"""Decoding: from logits to phones."""
 
+from cnn_mellin.decoding.decoded_files import DecodedFile, decode_to_files
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_search, greedy_segments
+from cnn_mellin.decoding.logit_source import LogitSource, partition_logits
 from cnn_mellin.decoding.n_best import write_n_best
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
+from cnn_mellin.decoding.recognition import DecoderSetting, Recognition, recognise
+from cnn_mellin.decoding.transcribed_files import TranscribedFile, transcribe_files
+from cnn_mellin.decoding.transcriber import Transcriber, Transcription
 
-__all__ = ["forced_alignment", "greedy_search", "greedy_segments", "prefix_beam_search", "write_n_best"]
+__all__ = [
+    "DecodedFile",
+    "DecoderSetting",
+    "LogitSource",
+    "Recognition",
+    "TranscribedFile",
+    "Transcriber",
+    "Transcription",
+    "decode_to_files",
+    "forced_alignment",
+    "greedy_search",
+    "greedy_segments",
+    "partition_logits",
+    "prefix_beam_search",
+    "recognise",
+    "transcribe_files",
+    "write_n_best",
+]

@@ -1,4 +1,4 @@
-"""Decoding by going through everything there is: what the searches are tested against."""
+"""Reference decoders for tests: exhaustive enumeration of alignments, and a simple prefix search."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _Scores = dict[tuple[int, ...], float]
 def all_sequences(
     logits: torch.Tensor, *, language_model: NgramModel | None = None, lm_weight: float = 0.0
 ) -> list[tuple[list[int], float]]:
-    """Every sequence of classes with its score, the sum over each of the V^T alignments: for a handful of frames.
+    """All sequences of classes with their scores, summed over all V^T alignments; feasible for a few frames only.
 
     Args:
-        logits: (T, V) of one utterance, the blank the last class.
-        language_model, lm_weight: as for `prefix_beam_search`.
+        logits: (T, V), logits of one utterance; the blank is the last class.
+        language_model, lm_weight: as in `prefix_beam_search`.
 
     >>> logits = torch.log(torch.tensor([[0.4, 0.6], [0.4, 0.6]]))
     >>> [(classes, round(math.exp(score), 4)) for classes, score in all_sequences(logits)]
@@ -39,7 +39,7 @@ def all_sequences(
         classes = tuple(v for v, _ in itertools.groupby(alignment) if v != num_classes - 1)
         score = sum(frame[v] for frame, v in zip(log_probs, alignment, strict=True))
         scores[classes] = _log_add(scores[classes], score)
-    weighted = _Lm(language_model, lm_weight)
+    weighted = _WeightedLanguageModel(language_model, lm_weight)
     for classes in scores:
         scores[classes] += weighted(classes)
     return _ranked(scores)
@@ -48,12 +48,12 @@ def all_sequences(
 def simple_prefix_search(
     logits: torch.Tensor, beam_width: int, *, language_model: NgramModel | None = None, lm_weight: float = 0.0
 ) -> list[tuple[list[int], float]]:
-    """CTC prefix search, one prefix and class at a time, prefixes kept as they are in dictionaries.
+    """CTC prefix beam search in its simplest form: one prefix and one class at a time, scores in dictionaries.
 
     Args:
-        logits: (T, V) of one utterance, the blank the last class.
-        beam_width: prefixes kept after each frame.
-        language_model, lm_weight: as for `prefix_beam_search`.
+        logits: (T, V), logits of one utterance; the blank is the last class.
+        beam_width: number of prefixes kept after each frame.
+        language_model, lm_weight: as in `prefix_beam_search`.
 
     >>> logits = torch.log(torch.tensor([[0.4, 0.6], [0.4, 0.6]]))
     >>> [(classes, round(math.exp(score), 4)) for classes, score in simple_prefix_search(logits, 2)]
@@ -62,7 +62,7 @@ def simple_prefix_search(
     check_logits(logits)
     size_of("beam_width", beam_width)
     blank_class = logits.size(1) - 1
-    weighted = _Lm(language_model, lm_weight)
+    weighted = _WeightedLanguageModel(language_model, lm_weight)
     in_blank: _Scores = {(): 0.0}
     in_class: _Scores = {(): -math.inf}
     for frame in logits.double().log_softmax(1).tolist():
@@ -87,8 +87,8 @@ def simple_prefix_search(
     return _ranked({prefix: _log_add(in_blank[prefix], in_class[prefix]) for prefix in in_blank})
 
 
-class _Lm:
-    """Weighted log p_lm of classes in turn, renormalised over all classes, without the sentence's end."""
+class _WeightedLanguageModel:
+    """lm_weight * log p_lm of a sequence of classes, renormalised over the classes, without the end of the sentence."""
 
     def __init__(self, model: NgramModel | None, weight: float) -> None:
         self.model = model if weight else None

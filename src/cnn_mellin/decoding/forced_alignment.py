@@ -1,4 +1,4 @@
-"""When each class of a known sequence was emitted: the best CTC alignment (Viterbi)."""
+"""Forced alignment: the most likely CTC alignment of a known sequence (Viterbi)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["forced_alignment"]
 def forced_alignment(
     logits: torch.Tensor, lengths: torch.Tensor, sequences: Sequence[Sequence[int]]
 ) -> list[list[tuple[int, int, int]]]:
-    """The frames of each class in the likeliest alignment of a sequence, such as a prefix search found.
+    """Frames of each class in the most likely alignment of a given sequence, such as the result of a prefix search.
 
     Args:
-        logits: (N, T, V), the blank the last class.
-        lengths: (N,), frames of each utterance, in 0..T.
-        sequences: classes of each utterance, without blanks.
+        logits: (N, T, V), logits of each utterance; the blank is the last class.
+        lengths: (N,), number of frames of each utterance, in 0..T.
+        sequences: sequence of classes of each utterance, without blanks.
 
     Returns:
-        For each utterance (class, first frame, end frame) in order; the end frame is the first one after the segment.
+        One list per utterance of (class, first frame, end frame); the end frame is the first frame after the segment.
 
     Raises:
-        ValueError: dtypes or shapes do not fit, a class is none or the blank, or an utterance has too few frames for
-            its sequence (each class needs one, and one more between equal ones), or the sequence is impossible.
+        ValueError: dtypes or shapes do not fit, a class is out of range or the blank, an utterance has too few frames
+            for its sequence (one per class, and one more between equal classes), or the sequence has probability 0.
 
     >>> logits = 9 * torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> forced_alignment(logits, torch.tensor([6]), [[0, 0, 1]])
@@ -59,12 +59,12 @@ def forced_alignment(
 def _best_segments(
     log_probs: npt.NDArray[np.float64], classes: list[int], blank: int, i: int
 ) -> list[tuple[int, int, int]]:
-    """States are the classes with blanks before, between and after them: state 2 k + 1 is class k."""
+    """Viterbi search over the classes with blanks before, between and after them: state 2 k + 1 is class k."""
     if not classes:
         return []
     states = np.full(2 * len(classes) + 1, blank)
     states[1::2] = classes
-    # a blank may be skipped between classes that differ
+    # the blank between two different classes may be skipped
     skips = np.zeros(len(states), dtype=bool)
     skips[3::2] = states[3::2] != states[1:-2:2]
     emitted = log_probs[:, states]

@@ -1,4 +1,4 @@
-"""A function of several items, shared with processes that are forked from this one and kept."""
+"""Maps a function over items in a persistent pool of forked worker processes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Result = TypeVar("Result")
 
 
 def forked_map(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """The results of a function, in the order of the items.
+    """Apply a function to each item in parallel; returns the results in the order of the items.
 
-    The first call forks a process for each item but the last, which is computed here. They are kept for later calls,
-    since a fork takes longer than many a search, and end with this process. An item whose process fails is computed
-    here, so that errors are raised here. Where forks are not safe (anywhere but on Linux), and for a second thread at
-    the same time, all are computed here, one after another.
+    The first call forks one worker process per item, except for the last item, which the calling process computes. The
+    workers are reused by later calls, since a fork can take longer than a search, and end with the calling process. If
+    a worker fails, the calling process computes its item, so that errors are raised in the caller. On systems other
+    than Linux, where forks are not safe, and for a second thread that calls at the same time, the calling process
+    computes all items one after another.
 
     Args:
-        function: of one item, found by its name in its module; in the processes it may use neither torch's threads nor
-            a GPU.
-        items: one a process; they and the results are pickled, but arrays in the items are shared, read-only.
+        function: function of one item, at the top level of its module; it must use neither torch's threads nor a GPU.
+        items: items, one per process. Items and results are pickled; arrays in the items are shared, read-only.
 
     >>> forked_map(len, ["one", "seven", "two"])
     [3, 5, 3]
@@ -52,15 +52,15 @@ def forked_map(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
 
 @dataclass(frozen=True)
 class _Process:
-    """A process that waits for items.
+    """Worker process, as its parent sees it.
 
     Args:
-        number: of the process.
-        connection: to it.
-        area: a file in memory that arrays are written to, since the connection takes several times as long.
+        pid: id of the process.
+        connection: pipe to the process.
+        area: descriptor of a file in memory for arrays, which is several times faster than the pipe.
     """
 
-    number: int
+    pid: int
     connection: Connection
     area: int
 
@@ -77,13 +77,13 @@ class _Process:
         self.connection.close()
         os.close(self.area)
         with suppress(ProcessLookupError):
-            os.kill(self.number, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
         with suppress(ChildProcessError):
-            os.waitpid(self.number, 0)
+            os.waitpid(self.pid, 0)
 
 
 class _Pool:
-    """Processes, and the one that forked them."""
+    """Worker processes, and the id of the process that forked them."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
@@ -91,8 +91,8 @@ class _Pool:
         self._kept: list[_Process] = []
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """As `forked_map`."""
-        with suppress(OSError):  # too many processes or files: those there are do what they can
+        """Apply a function to each item, as `forked_map` does."""
+        with suppress(OSError):  # too many processes or files: use the workers that could be forked
             while len(self._kept) < len(items) - 1:
                 self._kept.append(_fork())
         asked = self._kept[: len(items) - 1]
@@ -100,7 +100,7 @@ class _Pool:
         answers: list[tuple[Result] | None] = []
         try:
             for process, item in zip(asked, items, strict=False):
-                with suppress(BrokenPipeError, ConnectionResetError):  # it died: no answer will come
+                with suppress(BrokenPipeError, ConnectionResetError):  # the worker has died and will not answer
                     process.send((function, item))
             here = [function(item) for item in items[len(asked) :]]
             for process in asked:
@@ -109,7 +109,7 @@ class _Pool:
                 except (EOFError, ConnectionResetError):
                     failed.append(process)
                     answers.append(None)
-        except BaseException:  # answers that nobody waits for may still come
+        except BaseException:  # a worker may still send an answer, which a later call must not take for its own
             failed = list(self._kept)
             raise
         finally:
@@ -124,7 +124,7 @@ _pool: _Pool | None = None
 
 
 def _own_pool() -> _Pool:
-    """The pool of this process; one that forked away from its owner begins with none."""
+    """Pool of this process; a process forked from the owner of the pool gets a new one."""
     global _pool
     if _pool is None or _pool.owner != os.getpid():
         _pool = _Pool()
@@ -136,15 +136,15 @@ def _fork() -> _Process:
     ours, theirs = Pipe()
     try:
         with warnings.catch_warnings():
-            # threads of this process do not live on in the new one, which needs none of them
+            # forking stops all other threads in the new process, which needs none of them
             warnings.simplefilter("ignore", DeprecationWarning)
-            number = os.fork()
+            pid = os.fork()
     except OSError:
         os.close(area)
         raise
-    if number:
+    if pid:
         theirs.close()
-        return _Process(number, ours, area)
+        return _Process(pid, ours, area)
     try:
         _serve(theirs, area)
     finally:
@@ -152,10 +152,10 @@ def _fork() -> _Process:
 
 
 def _serve(connection: Connection, area: int) -> None:
-    """Compute what comes, until the other side is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the process that waits for us
+    """Compute items in a worker process until the parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # files, locks and other processes' connections stay open as long as anyone has them
+    # close inherited files, locks and other workers' connections, which would otherwise stay open
     first, second = sorted((connection.fileno(), area))
     for start, stop in ((3, first), (first + 1, second), (second + 1, os.sysconf("SC_OPEN_MAX"))):
         os.closerange(start, stop)
@@ -169,7 +169,7 @@ def _serve(connection: Connection, area: int) -> None:
 
 
 def _buffers(area: int, sizes: Sequence[int]) -> list[memoryview]:
-    """What lies one after another in a file."""
+    """Views of consecutive pieces of a file, given their sizes in bytes."""
     if not any(sizes):
         return [memoryview(b"") for _ in sizes]
     content = memoryview(mmap.mmap(area, 0, access=mmap.ACCESS_READ))

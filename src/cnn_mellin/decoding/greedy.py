@@ -10,17 +10,17 @@ __all__ = ["greedy_search", "greedy_segments"]
 
 
 def greedy_search(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[int]]:
-    """The best class of every frame, repeats merged, blanks left out.
+    """Take the best class of every frame, merge repeats and remove blanks.
 
     Args:
-        logits: (N, T, V), the blank the last class; any increasing function of the probabilities will do.
-        lengths: (N,), frames of each utterance, in 0..T.
+        logits: (N, T, V), logits or any increasing function of the probabilities; the blank is the last class.
+        lengths: (N,), number of frames of each utterance, in 0..T.
 
     Returns:
-        A list of classes for each utterance.
+        One list of classes per utterance.
 
     Raises:
-        ValueError: dtypes, shapes or lengths do not fit, or a logit within a length is NaN.
+        ValueError: dtypes, shapes or lengths do not fit, or a logit within the length is NaN.
 
     >>> logits = torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> greedy_search(logits, torch.tensor([6])), greedy_search(logits, torch.tensor([4]))
@@ -32,10 +32,10 @@ def greedy_search(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[int]
 
 
 def greedy_segments(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[tuple[int, int, int]]]:
-    """As `greedy_search`, with the frames in which each class was the best.
+    """Decode as `greedy_search` does, and return the frames in which each class was the best.
 
     Returns:
-        For each utterance (class, first frame, end frame) in order; the end frame is the first one after the segment.
+        One list per utterance of (class, first frame, end frame); the end frame is the first frame after the segment.
 
     >>> logits = torch.eye(3)[torch.tensor([[0, 0, 2, 0, 1, 1]])]
     >>> greedy_segments(logits, torch.tensor([5]))
@@ -52,7 +52,7 @@ def greedy_segments(logits: torch.Tensor, lengths: torch.Tensor) -> list[list[tu
 
 
 def _best_and_starts(logits: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The best class of each frame, (N, T), and whether a run of it begins there within the length, (N, T)."""
+    """Best class of each frame, (N, T), and True where a run of equal classes starts within the length, (N, T)."""
     check_logit_batch(logits, lengths)
     best_logits, classes = logits.max(2)
     inside = torch.arange(logits.size(1)) < lengths.cpu().unsqueeze(1)
@@ -60,7 +60,7 @@ def _best_and_starts(logits: torch.Tensor, lengths: torch.Tensor) -> tuple[torch
     broken = (best_logits.cpu().isnan() & inside).any(1).nonzero().flatten().tolist()
     if broken:
         raise ValueError(
-            f"logits[{broken[0]}] hold NaN ({len(broken)} of {len(lengths)} utterances); a diverged model?"
+            f"logits[{broken[0]}] hold NaN ({len(broken)} of {len(lengths)} utterances); has the model diverged?"
         )
     best = classes.cpu()
     starts = inside.clone()

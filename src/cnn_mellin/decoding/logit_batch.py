@@ -1,4 +1,4 @@
-"""The arguments that all decoders share."""
+"""Checks of logits that all decoders share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["check_logit_batch", "check_logits"]
 
 
 def check_logit_batch(logits: torch.Tensor, lengths: torch.Tensor) -> None:
-    """Raise a ValueError where logits (N, T, V) or lengths (N,), in 0..T, are of another kind, shape or range.
+    """Raise a ValueError if logits (N, T, V) or lengths (N,) have a wrong dtype or shape, or a length is not in 0..T.
 
     >>> check_logit_batch(torch.zeros(2, 5, 3), torch.tensor([5, 0]))
     """
@@ -26,7 +26,7 @@ def check_logit_batch(logits: torch.Tensor, lengths: torch.Tensor) -> None:
 
 
 def check_logits(logits: torch.Tensor) -> None:
-    """Raise a ValueError where logits (T, V) of one utterance are of another kind or shape, or hold NaN.
+    """Raise a ValueError if logits (T, V) of one utterance have a wrong dtype or shape, or hold NaN.
 
     >>> check_logits(torch.zeros(5, 3))
     """
@@ -34,4 +34,4 @@ def check_logits(logits: torch.Tensor) -> None:
     if logits.dim() != 2 or logits.size(1) < 1:
         raise ValueError(f"logits has shape {tuple(logits.shape)}; it must be (T, V), with at least the blank")
     if logits.isnan().any():
-        raise ValueError("logits hold NaN; a diverged model?")
+        raise ValueError("logits hold NaN; has the model diverged?")

@@ -1,4 +1,4 @@
-"""N-best lists as JSON lines: an utterance a line."""
+"""N-best lists as JSON lines, one line per utterance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ __all__ = ["write_n_best"]
 
 
 def write_n_best(path: str | Path, found: Mapping[str, Sequence[tuple[Sequence[str], float]]]) -> None:
-    """Write `{"utterance": ..., "n_best": [{"score": ..., "phones": [...]}, ...]}` lines, whole or not at all.
+    """Write `{"utterance": ..., "n_best": [{"score": ..., "phones": [...]}, ...]}` lines, sorted by utterance.
+
+    The file is written as a whole or not at all.
 
     Args:
-        path: of the file.
-        found: utterance -> (symbols, score in natural logarithms), best first.
+        path: file to write.
+        found: utterance -> list of (symbols, score as a natural logarithm), best first.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""CTC prefix beam search with n-gram fusion, in log space, many utterances at a time."""
+"""CTC prefix beam search with n-gram fusion, in log space, for batches of utterances."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Hashes = npt.NDArray[np.uint64]
 
-# Candidates (prefixes times classes) that one step weighs at once: what the caches hold.
+# Candidates (prefixes times classes) that one step processes together, so that they fit the caches.
 _MOST_CANDIDATES = 131072
 
-# Candidates of a whole search from which on it is shared among processes: it then takes some 40 ms alone. Below that,
-# half of it takes hardly less than all, and the first search also waits 15 ms for the fork.
+# Candidates of a whole search above which it is shared among processes: one process then takes about 40 ms. Below that,
+# half a search takes hardly less time than a whole one, and the first search also waits 15 ms for the fork.
 _WORTH_SHARING = 5e6
 
-# Candidates for each slot from which on it pays to choose among them first.
+# Number of candidates per slot above which preselecting the best ones pays.
 _MANY_BETTER = 2
 
-# Hashes: of what is no prefix, such as the parent of the empty one; of the empty one; and of a dead slot.
+# Hashes of: no prefix, such as the parent of the empty prefix; the empty prefix; a dead slot.
 _NO_PREFIX = np.uint64(0)
 _EMPTY_PREFIX = np.uint64(1)
 _DEAD = np.uint64(2)
@@ -47,26 +47,26 @@ def prefix_beam_search(
     num_best: int = 1,
     num_workers: int | None = None,
 ) -> list[list[tuple[list[int], float]]]:
-    """The best sequences of classes, each scored by all of its alignments that the beam holds.
+    """Find the best sequences of classes, each scored by the sum over all of its alignments within the beam.
 
     Args:
-        logits: (N, T, V), the blank the last class; each frame is normalised here.
-        lengths: (N,), frames of each utterance, in 0..T.
-        beam_width: prefixes kept after each frame.
-        language_model: of the V - 1 classes other than the blank, in their order.
-        lm_weight: of the language model's logarithm; 0 leaves it out.
-        num_best: sequences wanted an utterance, at most `beam_width`; fewer are given where fewer are possible.
-        num_workers: utterances are shared among so many processes, where the system has fork; they are kept for the
-            next search. None takes as many as torch has threads, or one where the search is so short that sharing
-            does not pay. The result does not depend on it.
+        logits: (N, T, V), logits of each utterance, normalised by this function; the blank is the last class.
+        lengths: (N,), number of frames of each utterance, in 0..T.
+        beam_width: number of prefixes kept after each frame.
+        language_model: language model of the V - 1 classes other than the blank, in the same order.
+        lm_weight: weight of the language model's log-probability; 0 to search without a language model.
+        num_best: maximum number of sequences per utterance, at most `beam_width`.
+        num_workers: number of processes to share the utterances among, on Linux; they are kept for the next search.
+            None uses as many as torch has threads, or one if the search is too short for sharing to pay. The result
+            does not depend on it.
 
     Returns:
-        For each utterance a list, best first, of (classes, score); the score is log p_ctc + lm_weight * log p_lm, in
-        natural logarithms, p_lm renormalised over the classes after each prefix and without the sentence's end.
+        One list per utterance of (classes, score), best first. The score is log p_ctc + lm_weight * log p_lm, in
+        natural logarithms; p_lm is renormalised over the classes after each prefix, without the end of the sentence.
 
     Raises:
-        ValueError: an argument is out of bounds, dtypes or shapes do not fit, or a frame within a length has no
-            distribution (NaN, or all its logits are minus infinity).
+        ValueError: an argument is out of bounds, dtypes or shapes do not fit, or a frame within the length has no
+            distribution (a logit is NaN, or all are minus infinity).
 
     >>> logits = torch.log(torch.tensor([[[0.4, 0.6], [0.4, 0.6]]]))  # one class, and the blank
     >>> (found,) = prefix_beam_search(logits, torch.tensor([2]), 2, num_best=2)
@@ -82,8 +82,8 @@ def prefix_beam_search(
         pays = frames.sum() * beam_width * logits.size(2) >= _WORTH_SHARING
         num_workers = torch.get_num_threads() if pays else 1
     num_workers = min(num_workers, max(len(frames), 1))
-    fusion = _Fusion.of(language_model, lm_weight, logits.size(2))
-    # utterances of similar length together, the longest first; every share has some of each length
+    fusion = _Fusion.of(language_model, lm_weight)
+    # sort by length, longest first; each share gets utterances of all lengths
     order = np.argsort(-frames, kind="stable")
     shares = [
         _Share(rows.numpy()[order[i::num_workers]], frames[order[i::num_workers]], beam_width, num_best, fusion)
@@ -98,11 +98,11 @@ def prefix_beam_search(
 
 @dataclass(frozen=True)
 class _Fusion:
-    """What extending a prefix adds, and which context follows.
+    """Language model scores of extending a prefix, and the contexts that follow.
 
     Args:
         scores: (S, V), lm_weight * log p_lm of each class after each context; 0 for the blank.
-        next_contexts: (S, V), the same context for the blank.
+        next_contexts: (S, V), context after each class; a blank keeps the context.
         start: context of the empty prefix.
     """
 
@@ -111,10 +111,10 @@ class _Fusion:
     start: int
 
     @classmethod
-    def of(cls, model: NgramModel | None, weight: float, num_classes: int) -> _Fusion | None:
-        if model is None or weight == 0:
+    def of(cls, model: NgramModel | None, lm_weight: float) -> _Fusion | None:
+        if model is None or lm_weight == 0:
             return None
-        weighted = weight * model.class_log_probs()
+        weighted = lm_weight * model.class_log_probs()
         contexts = np.arange(len(weighted))[:, None]
         return cls(
             np.concatenate([weighted, np.zeros((len(weighted), 1))], axis=1),
@@ -129,24 +129,24 @@ class _Share:
 
     Args:
         logits: (N, T, V), float32 or float64.
-        num_frames: (N,), falling.
-        width: of the beam.
-        num_best: sequences wanted an utterance.
-        fusion: with a language model.
+        num_frames: (N,), number of frames of each utterance, in descending order.
+        beam_width: number of prefixes kept after each frame.
+        num_best: maximum number of sequences per utterance.
+        fusion: scores of the language model, if there is one.
     """
 
     logits: npt.NDArray[Any]
     num_frames: _Ints
-    width: int
+    beam_width: int
     num_best: int
     fusion: _Fusion | None
 
 
 def _search_share(share: _Share) -> list[list[tuple[list[int], float]]]:
-    """Search all utterances of a share, as many at once as the caches hold."""
-    most = max(_MOST_CANDIDATES // (share.width * share.logits.shape[2]), 1)
+    """Search all utterances of a share, together as many as fit the caches."""
+    most = max(_MOST_CANDIDATES // (share.beam_width * share.logits.shape[2]), 1)
     number = -(-len(share.logits) // most)
-    # pieces alike in size, as a frame of a small one takes hardly less time than one of a large one
+    # pieces of equal size, since a frame of a small piece takes hardly less time than a frame of a large one
     ends = [len(share.logits) * i // max(number, 1) for i in range(number + 1)]
     return [best for i, j in pairwise(ends) for best in _search(share, slice(i, j))]
 
@@ -154,16 +154,16 @@ def _search_share(share: _Share) -> list[list[tuple[list[int], float]]]:
 def _search(share: _Share, chosen: slice) -> list[list[tuple[list[int], float]]]:
     """Search the chosen utterances frame by frame.
 
-    A slot of the beam is one prefix, or dead. A prefix that stays keeps its slot; those that enter take the slots of
-    those that leave. What holds as long as no prefix enters or leaves is worked out again only then.
+    A slot of the beam holds one prefix, or is dead. A prefix that stays keeps its slot; new prefixes take the slots of
+    those that leave. Values that depend only on the set of prefixes are recomputed only when that set changes.
     """
     num_frames = share.num_frames[chosen]
-    # frames first, so that the utterances still running are one piece
+    # frames first, so that the utterances still running are contiguous
     logits = share.logits[chosen, : num_frames.max(initial=0)].transpose(1, 0, 2)
     frames = _log_softmax(logits.astype(np.float64, order="C"))
     blank_frames = frames[:, :, -1:].copy()
     frames[:, :, -1] = -np.inf  # the blank extends no prefix
-    beam = _Beam(len(num_frames), share.width, frames.shape[2], share.fusion)
+    beam = _Beam(len(num_frames), share.beam_width, frames.shape[2], share.fusion)
     running = np.searchsorted(-num_frames, -np.arange(len(frames)), side="left").tolist()
     for t, num_running in enumerate(running):
         if num_running != beam.num_running:
@@ -175,10 +175,10 @@ def _search(share: _Share, chosen: slice) -> list[list[tuple[list[int], float]]]
 class _Beam:
     """The prefixes of N utterances, W slots each, of which the first n are still running; V classes with the blank.
 
-    `blank` and `nonblank` are scores over the alignments that end in a blank or in the last class, `total` is their
-    sum. Slots are counted through all utterances: slot w of utterance i is i * W + w, and N * W is no slot.
-    `last_at` is where a slot's last class lies in a frame (N, V), `own_at` where it lies among the candidates
-    (N, W, V), which are extensions of each slot by each class. The empty prefix's last class is the blank.
+    `blank` and `nonblank` are log-scores over the alignments that end in a blank or in the last class; `total` is their
+    log-sum. Slots are numbered across utterances: slot w of utterance i is i * W + w, and N * W means no slot.
+    `last_at` is the index of a slot's last class in a frame (N, V); `own_at` is its index among the candidates
+    (N, W, V), the extensions of each slot by each class. The last class of the empty prefix is the blank.
     """
 
     def __init__(self, num_utterances: int, width: int, num_classes: int, fusion: _Fusion | None) -> None:
@@ -205,7 +205,7 @@ class _Beam:
         self._num_nodes = 1
 
     def keep(self, num_running: int) -> None:
-        """Let only the first utterances run on."""
+        """Continue with only the first `num_running` utterances."""
         self.num_running = num_running
         stop = num_running * self._width
         self._places = np.s_[:num_running], np.s_[:stop]
@@ -213,7 +213,7 @@ class _Beam:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Work out again what depends on the prefixes of the running utterances."""
+        """Recompute the values that depend on the prefixes of the running utterances."""
         utterances, slots = self._places
         shape = (self.num_running, self._width)
         parents = self._parents[slots]
@@ -228,32 +228,32 @@ class _Beam:
         self._flat_candidates = self._running_candidates.reshape(-1)
 
     def step(self, frame: _Floats, blank_frame: _Floats) -> None:
-        """Go on by a frame.
+        """Advance by one frame.
 
         Args:
-            frame: (N, V), minus infinity for the blank.
-            blank_frame: (n, 1), of the blank.
+            frame: (N, V), log-probabilities, with minus infinity for the blank.
+            blank_frame: (n, 1), log-probabilities of the blank.
         """
         blank, nonblank, total = self._running
         candidates, flat = self._running_candidates, self._flat_candidates
         last_scores = frame.reshape(-1).take(self._running_last_at)
         np.add(total[:, :, None], frame[: self.num_running, None], out=candidates)
-        # a class follows itself only across a blank
+        # a repeated class needs a blank in between
         flat[self._running_own_at] = blank + last_scores
         if self._fusion:
             candidates += self._fused
         nonblank += last_scores
         np.add(total, blank_frame, out=blank)
-        # a prefix that is in the beam, reached by extending its parent, which is there too
+        # merge a prefix in the beam with the extension of its parent that gives the same prefix
         if len(self._children):
             reached = nonblank.reshape(-1)
             reached[self._children] = np.logaddexp(reached[self._children], flat[self._reached_at])
             flat[self._reached_at] = -np.inf
         np.logaddexp(blank, nonblank, out=total)
-        # what is no better than all that stays does not enter
+        # a candidate enters only if it is better than some prefix in the beam
         better = candidates > total.min(1)[:, None, None]
         count = np.count_nonzero(better)
-        if count > _MANY_BETTER * total.size:  # nor what is not among the best candidates
+        if count > _MANY_BETTER * total.size:  # and only if it is among the best candidates
             place = (self._num_classes - 1) * self._width
             least = np.partition(candidates.reshape(self.num_running, -1), place, axis=1)[:, place]
             better &= candidates >= least[:, None, None]
@@ -264,7 +264,7 @@ class _Beam:
         """Let the best candidates take the slots of worse prefixes.
 
         Args:
-            better: places of candidates, rising.
+            better: indices of candidates, in ascending order.
         """
         _, _, total = self._running
         flat = self._flat_candidates
@@ -278,7 +278,7 @@ class _Beam:
         pool[:, width:][present] = flat[better]
         least = np.partition(pool, most, axis=1)[:, most, None]
         kept = pool >= least
-        if np.count_nonzero(kept) != n * width:  # of equal ones the first: what stays, then by slot and class
+        if np.count_nonzero(kept) != n * width:  # break ties: first the prefixes that stay, then by slot and class
             above, equal = pool > least, pool == least
             kept = above | (equal & (equal.cumsum(1) <= width - above.sum(1, keepdims=True)))
         entering = better[kept[:, width:][present]]
@@ -293,7 +293,7 @@ class _Beam:
         self._refresh()
 
     def _replace(self, slots: _Ints, sources: _Ints, classes: _Ints) -> None:
-        """Put the extensions of prefixes by classes into slots; all are read before any is written."""
+        """Put extensions of prefixes by classes into slots; all sources are read before any slot is written."""
         old_hashes, old_nodes = self._hashes[sources], self._nodes[sources]
         new_hashes = _extended_hash(old_hashes, classes)
         if self._fusion:
@@ -306,7 +306,7 @@ class _Beam:
         self._node_classes.append(classes)
         self._nodes[slots] = np.arange(self._num_nodes, self._num_nodes + len(slots))
         self._num_nodes += len(slots)
-        # who lost a parent, who has one, and who is found again by a parent that comes back
+        # prefixes that lost their parent, that have one, and whose parent has come back
         left = np.zeros(self._size + 1, dtype=bool)
         left[slots] = True
         self._parents[left[self._parents]] = self._size
@@ -316,7 +316,7 @@ class _Beam:
         self._parents[utterances[found] * self._width + slot] = slots[found]
 
     def best(self, num_best: int) -> list[list[tuple[list[int], float]]]:
-        """Follow the best slots of each utterance back to the empty prefix, which is node 0."""
+        """Trace the best slots of each utterance back to the empty prefix, which is node 0."""
         node_parents, node_classes = np.concatenate(self._node_parents), np.concatenate(self._node_classes)
         found = []
         for scores, ends in zip(self._total, self._nodes.reshape(self._total.shape), strict=True):
@@ -334,7 +334,7 @@ class _Beam:
 
 
 def _extended_hash(hashes: _Hashes, symbol: _Ints) -> _Hashes:
-    """Hash of a prefix made longer by a class (the multiplications and shifts are those of splitmix64)."""
+    """Hash of a prefix extended by a class (with the multiplications and shifts of splitmix64)."""
     mixed = hashes * np.uint64(0x9E3779B97F4A7C15) + symbol.astype(np.uint64) + np.uint64(1)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -342,8 +342,8 @@ def _extended_hash(hashes: _Hashes, symbol: _Ints) -> _Hashes:
 
 
 def _log_softmax(logits: _Floats) -> _Floats:
-    """Logits made the logarithms of a distribution, in place; torch's would need its threads, which no fork has."""
-    with np.errstate(invalid="ignore", divide="ignore"):  # frames past a length may hold anything
+    """Log-softmax in place; torch's needs its threads, which a forked process does not have."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # frames past the length may hold any values
         logits -= logits.max(axis=2, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=2, keepdims=True))
     return logits
@@ -353,7 +353,7 @@ def _check_distributions(logits: torch.Tensor, frames: _Ints) -> None:
     highest = logits.amax(2)
     wrong = ~highest.isfinite() & (torch.arange(logits.size(1)) < torch.from_numpy(frames)[:, None])
     for i in wrong.any(1).nonzero().flatten().tolist():
-        raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; a diverged model?")
+        raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; has the model diverged?")
 
 
 def _check(
@@ -370,11 +370,11 @@ def _check(
     if not 1 <= whole_number("num_best", num_best) <= beam_width:
         raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
     if num_workers is not None and whole_number("num_workers", num_workers) < 1:
-        raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None for as many as pay")
+        raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None to choose it automatically")
     if isinstance(lm_weight, bool) or not isinstance(lm_weight, SupportsFloat) or not 0 <= lm_weight < float("inf"):
         raise ValueError(f"lm_weight is {lm_weight}; it must be finite and 0 or more")
     if lm_weight and language_model is None:
         raise ValueError(f"lm_weight is {lm_weight}, but there is no language_model; give one, or a weight of 0")
     if language_model is not None and len(language_model.tokens) != logits.size(2) - 1:
         tokens = f"language_model has {len(language_model.tokens)} tokens"
-        raise ValueError(f"{tokens}, but logits have {logits.size(2) - 1} classes beside the blank")
+        raise ValueError(f"{tokens}, but logits have {logits.size(2) - 1} classes besides the blank")

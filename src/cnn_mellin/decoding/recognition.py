@@ -1,4 +1,4 @@
-"""Recognising many utterances with one setting of the decoder."""
+"""Recognition of many utterances with the same decoding options."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from cnn_mellin.data.logits_folder import LogitBatch
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_segments
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
@@ -17,20 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["DecoderSetting", "Recognition", "recognise"]
 
-LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
-
-# Frames, padding counted, of utterances that a prefix search sees together: it is faster with many of them, and 200,000
-# frames of 49 classes are 80 MB in its double precision.
+# Frames, including padding, of the utterances in one call of the prefix search, which is faster for many utterances;
+# 200,000 frames of 49 classes take 80 MB in its double precision.
 _MOST_FRAMES = 200_000
 
 
 @dataclass(frozen=True)
 class DecoderSetting:
-    """How to decode.
+    """Decoding options.
 
     Args:
-        beam_width: prefixes kept after each frame; None is a greedy search.
-        lm_weight: of the language model's logarithm; 0 leaves it out.
+        beam_width: number of prefixes kept after each frame; None for a greedy search.
+        lm_weight: weight of the language model's log-probability; 0 to decode without a language model.
 
     >>> [DecoderSetting().name, DecoderSetting(8).name, DecoderSetting(8, 0.4).name]
     ['greedy', 'beam8', 'beam8-lm0.4']
@@ -41,7 +40,7 @@ class DecoderSetting:
 
     @property
     def name(self) -> str:
-        """A name for files."""
+        """Name of the decoding options, used in file names."""
         if self.beam_width is None:
             return "greedy"
         return f"beam{self.beam_width}" + (f"-lm{self.lm_weight:g}" if self.lm_weight else "")
@@ -49,11 +48,11 @@ class DecoderSetting:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was recognised in an utterance.
+    """Result of decoding one utterance.
 
     Args:
-        n_best: (classes, score), best first; a greedy search has one, and scores it with 0.
-        segments: (class, first, end) of the best, in output frames; empty where they were not asked for.
+        n_best: list of (classes, score), best first; a greedy search gives one sequence with score 0.
+        segments: (class, first frame, end frame) of the best sequence, in output frames; empty if not requested.
     """
 
     n_best: list[tuple[list[int], float]]
@@ -61,7 +60,7 @@ class Recognition:
 
     @property
     def classes(self) -> list[int]:
-        """The best sequence."""
+        """Best sequence of classes."""
         return self.n_best[0][0]
 
 
@@ -73,18 +72,18 @@ def recognise(
     num_best: int = 1,
     with_segments: bool = True,
 ) -> dict[str, Recognition]:
-    """Utterance -> what was recognised.
+    """Decode utterances; returns a mapping from utterance id to result.
 
     Args:
-        batches: utterance ids, logits (N, T, V) and lengths (N,).
-        setting: of the decoder.
-        language_model: of the V - 1 classes; needed where its weight is not 0.
-        num_best: sequences wanted an utterance; a greedy search gives one.
-        with_segments: whether to align the best with the frames, which takes longer than a narrow search; otherwise
-            segments are empty.
+        batches: utterance ids, logits (N, T, V) and lengths (N,) of each batch.
+        setting: decoding options.
+        language_model: language model of the V - 1 classes; required if its weight is not 0.
+        num_best: maximum number of sequences per utterance; a greedy search gives one.
+        with_segments: align the best sequence with the frames, which takes longer than a narrow search; otherwise the
+            segments of a prefix search are empty.
 
     Raises:
-        ValueError: as the searches raise it.
+        ValueError: the logits or options are invalid for the search.
 
     >>> logits = 9 * torch.eye(3)[torch.tensor([[0, 0, 2, 1]])]
     >>> found = recognise([(["u"], logits, torch.tensor([4]))], DecoderSetting(4))
@@ -95,7 +94,7 @@ def recognise(
     for utterance_ids, logits, lengths in batches if setting.beam_width is None else _joined(batches):
         if setting.beam_width is None:
             segments = greedy_segments(logits, lengths)
-            lists = [[([symbol for symbol, _, _ in row], 0.0)] for row in segments]
+            lists = [[([v for v, _, _ in row], 0.0)] for row in segments]
         else:
             model = language_model if setting.lm_weight else None
             lists = prefix_beam_search(
@@ -115,7 +114,7 @@ def recognise(
 
 
 def _joined(batches: Iterable[LogitBatch]) -> Iterator[LogitBatch]:
-    """Fewer, larger batches, on the CPU."""
+    """Join batches into fewer, larger ones on the CPU."""
     waiting: list[LogitBatch] = []
     for batch in batches:
         together = [*waiting, batch]
@@ -128,7 +127,7 @@ def _joined(batches: Iterable[LogitBatch]) -> Iterator[LogitBatch]:
 
 
 def _join(batches: Sequence[LogitBatch]) -> LogitBatch:
-    """One batch of several, padded with zeros."""
+    """Join batches into one, padded with zeros."""
     if len(batches) == 1:
         return batches[0]
     longest = max(logits.size(1) for _, logits, _ in batches)

@@ -1,10 +1,10 @@
-"""From a recording to phones with their times."""
+"""Transcription of recordings: phones with their times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,16 +20,16 @@ __all__ = ["Transcriber", "Transcription"]
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was recognised in a recording, and all that led to it.
+    """Result of transcribing a recording, with its intermediate results.
 
     Args:
-        phones: (symbol, start, end) in seconds, in order.
-        n_best: (symbols, score in natural logarithms), best first; a greedy search has one, and scores it with 0.
-        duration_s: of the recording.
+        phones: (symbol, start, end) of each phone in order, in seconds.
+        n_best: list of (symbols, score as a natural logarithm), best first; a greedy search gives one with score 0.
+        duration_s: duration of the recording.
         samples: (samples,), full scale 32768.
-        features: (T, F).
-        log_probs: (T', V), natural logarithms, the blank last.
-        output_shift_s: from an output frame to the next.
+        features: (T, F), features of the recording.
+        log_probs: (T', V), natural logarithms of the model's posteriors; the blank is the last class.
+        output_shift_s: time between consecutive output frames.
     """
 
     phones: list[tuple[str, float, float]]
@@ -40,17 +40,31 @@ class Transcription:
     log_probs: torch.Tensor
     output_shift_s: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """Content for JSON: `duration_s`, `phones` and `n_best`.
+
+        `phones` has `phone`, `start_s` and `end_s` of each phone; `n_best` has `score` and `phones` of each sequence.
+        """
+        return {
+            "duration_s": self.duration_s,
+            "phones": [
+                {"phone": symbol, "start_s": round(start, 4), "end_s": round(end, 4)}
+                for symbol, start, end in self.phones
+            ],
+            "n_best": [{"score": score, "phones": symbols} for symbols, score in self.n_best],
+        }
+
 
 class Transcriber:
-    """An acoustic model with its features and a decoder.
+    """Acoustic model with its feature extractor and decoder.
 
     Args:
-        model: in evaluation mode.
-        symbols: of its classes, the blank left out.
-        extractor: of the features that it was trained on.
-        setting: of the decoder.
-        language_model: of the symbols; needed where the setting gives it a weight.
-        num_best: sequences wanted, at most the beam's width.
+        model: acoustic model in evaluation mode.
+        symbols: symbols of its classes, without the blank.
+        extractor: extractor of the features that the model was trained on.
+        setting: decoding options; by default a greedy search.
+        language_model: language model of the symbols; required if its weight is not 0.
+        num_best: maximum number of sequences, at most the beam width.
 
     >>> from cnn_mellin.config.model import AcousticModelConfig
     >>> from cnn_mellin.features import FeatureExtractor
@@ -78,7 +92,7 @@ class Transcriber:
 
     @property
     def sample_rate_hz(self) -> int:
-        """That recordings must have."""
+        """Sample rate that recordings must have."""
         return self._extractor.sample_rate_hz
 
     @torch.inference_mode()
@@ -86,20 +100,21 @@ class Transcriber:
         """Transcribe a recording.
 
         Args:
-            samples: (samples,), float32, full scale 32768, of the rate `sample_rate_hz`.
+            samples: (samples,), float32, full scale 32768, with sample rate `sample_rate_hz`.
 
         Raises:
-            ValueError: samples have another shape, are too few for a frame, or the model's output holds NaN.
+            ValueError: `samples` has a wrong shape or is too short for a frame, or the model's output holds NaN.
         """
         features = self._extractor(samples)
         if not len(features):
-            raise ValueError(f"samples are {len(samples)}, too few for a frame of features; record more")
+            raise ValueError(
+                f"samples has length {len(samples)}, too short for a frame of features; use a longer recording"
+            )
         device = next(self._model.parameters()).device
         logits, lengths = self._model(features[None].to(device), torch.tensor([len(features)]))
         logits = logits[:, : int(lengths[0])]
-        recognised = recognise([([""], logits, lengths)], self._setting, self._language_model, num_best=self._num_best)[
-            ""
-        ]
+        batches = [([""], logits, lengths)]
+        (recognised,) = recognise(batches, self._setting, self._language_model, num_best=self._num_best).values()
         duration_s = len(samples) / self._extractor.sample_rate_hz
         shift_s = self._model.config.window_stride * self._extractor.frame_shift_ms / 1000
         phones = [

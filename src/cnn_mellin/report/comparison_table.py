@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Literal
 
 from cnn_mellin.formats.text_table import format_line, format_table
@@ -21,17 +20,7 @@ def comparison_text(
         result: result of `compare_folders`.
         text_format: text, csv, json, latex or markdown.
     """
-    return _json(result) if text_format == "json" else _tables(result, text_format)
-
-
-def _json(result: FolderComparison) -> str:
-    choices = {name: {"setting": chosen.setting, "percent": chosen.percent} for name, chosen in result.choices.items()}
-    about = {"part": result.part, "choose_on": result.choose_on, "choices": choices}
-    content = about | asdict(result.comparison)
-    for pair in content["pairs"]:
-        if abs(pair["matched_pairs"]["z"]) == float("inf"):  # JSON has no such number
-            pair["matched_pairs"]["z"] = None
-    return json.dumps(content, indent=1)
+    return json.dumps(result.as_dict(), indent=1) if text_format == "json" else _tables(result, text_format)
 
 
 def _tables(result: FolderComparison, text_format: Literal["text", "csv", "latex", "markdown"]) -> str:

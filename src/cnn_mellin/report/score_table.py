@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from cnn_mellin.formats.text_table import format_line, format_table
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate
+from cnn_mellin.scoring.scored_file import ScoredFile
 
 __all__ = ["ScoredFile", "score_text"]
 
 _RATES = ("group", "name", "percent", "phones", "substitutions", "deletions", "insertions")
-
-
-@dataclass(frozen=True)
-class ScoredFile:
-    """A file of hypotheses under one convention.
-
-    Args:
-        path: path of the file.
-        result: result of scoring the file.
-        rows: (group, name, error counts) of the total, and of each speaker, phone or utterance to list.
-    """
-
-    path: str
-    result: PhoneErrorRate
-    rows: Sequence[tuple[str, str, ErrorCounts]]
 
 
 def score_text(
@@ -66,7 +51,7 @@ def score_text(
     worst: d > t 1
     """
     if text_format == "json":
-        return json.dumps([_json(file, worst, with_matrix) for file in scored], indent=1)
+        return json.dumps([file.as_dict(worst=worst, with_matrix=with_matrix) for file in scored], indent=1)
     if text_format == "csv":
         return _csv(scored, with_matrix)
     if text_format == "text":
@@ -126,27 +111,3 @@ def _csv(scored: Sequence[ScoredFile], with_matrix: bool) -> str:
         ]
         tables.append(format_table(["hypothesis", "convention", "reference", "recognised", "count"], pairs, "csv"))
     return "\n\n".join(tables)
-
-
-def _json(file: ScoredFile, worst: int, with_matrix: bool) -> dict[str, Any]:
-    result = file.result
-    content = {
-        "hypothesis": file.path,
-        "convention": result.convention,
-        "num_utterances": len(result.utterances),
-        "rates": [
-            {
-                key: None if value == float("inf") else value  # JSON has no such number
-                for key, value in zip(_RATES, (group, name, *_numbers(counts)), strict=True)
-            }
-            for group, name, counts in file.rows
-        ],
-        "worst_confusions": [list(confusion) for confusion in result.worst_confusions(worst)],
-        "empty_hypotheses": result.empty_hypotheses,
-        "empty_references": result.empty_references,
-        "unseen_symbols": result.unseen_symbols,
-    }
-    if with_matrix:
-        phones, counts = result.confusion_matrix()
-        content["confusion_matrix"] = {"phones": phones, "counts": counts}
-    return content

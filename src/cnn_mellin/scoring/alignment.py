@@ -1,4 +1,4 @@
-"""Alignment of a hypothesis with its reference, step for step as NIST's sclite aligns them."""
+"""Alignment of a hypothesis with its reference, identical to that of NIST's sclite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 __all__ = ["align"]
 
-# sclite's weights. They make one substitution cheaper than an insertion and a deletion, but two of each kind cheaper
-# than three substitutions, so that its total can lie above the edit distance where little is right.
+# sclite's weights. One substitution costs less than an insertion plus a deletion, but two insertions and two deletions
+# cost no more than three substitutions, so that the number of errors can exceed the edit distance.
 _SUBSTITUTION = 4
 _INSERTION = 3
 _DELETION = 3
@@ -19,16 +19,16 @@ _OPTIONAL_DELETION = 2
 def align(
     reference: Sequence[str], hypothesis: Sequence[str], *, optional: str | None = None
 ) -> list[tuple[str | None, str | None]]:
-    """Pairs of reference and hypothesis symbols.
+    """Align two sequences; returns pairs of reference and hypothesis symbols.
 
-    A pair with None on the left is an insertion, on the right a deletion. Among alignments of equal weight the one is
-    taken that, from the end, pairs two symbols rather than inserting, and inserts rather than deleting: sclite's.
+    A pair with None on the left is an insertion, with None on the right a deletion. Among alignments of equal weight,
+    this returns sclite's: read from the end, it prefers pairing two symbols to inserting, and inserting to deleting.
 
     Args:
         reference: R symbols.
         hypothesis: H symbols.
-        optional: a symbol whose deletion weighs less (sclite's `-D`); that such a deletion is no error is for the
-            caller to know.
+        optional: symbol whose deletion costs less (sclite's `-D`); the pairs still hold the deletion, and the caller
+            decides that it is not an error.
 
     >>> align(["a", "b", "c"], ["a", "c", "d"])
     [('a', 'a'), ('b', None), ('c', 'c'), (None, 'd')]
@@ -50,7 +50,7 @@ def align(
 
 
 def _weights(reference: Sequence[str], hypothesis: Sequence[str], optional: str | None) -> list[list[int]]:
-    """Lowest weight of aligning the first i symbols of the reference with the first j of the hypothesis, [i][j]."""
+    """Lowest weight [i][j] of aligning the first i reference symbols with the first j hypothesis symbols."""
     number_of = {symbol: number for number, symbol in enumerate({*reference, *hypothesis})}
     recognised = np.array([number_of[symbol] for symbol in hypothesis], dtype=np.int64)
     inserted = _INSERTION * np.arange(len(hypothesis) + 1)

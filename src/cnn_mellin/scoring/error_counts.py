@@ -1,7 +1,8 @@
-"""Counts of errors, which add up over utterances."""
+"""Error counts, which add up over utterances."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["ErrorCounts"]
@@ -9,11 +10,11 @@ __all__ = ["ErrorCounts"]
 
 @dataclass
 class ErrorCounts:
-    """Errors of some utterances.
+    """Numbers of phones and errors in one or more utterances.
 
     Args:
-        num_phones: in the reference.
-        substitutions, deletions, insertions: of the hypothesis.
+        num_phones: number of phones in the references.
+        substitutions, deletions, insertions: number of errors of each kind in the hypotheses.
 
     >>> total = ErrorCounts(4, substitutions=1) + ErrorCounts(6, deletions=1, insertions=2)
     >>> total.errors, total.percent
@@ -27,15 +28,29 @@ class ErrorCounts:
 
     @property
     def errors(self) -> int:
-        """All three kinds together."""
+        """Number of errors of all three kinds."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def percent(self) -> float:
-        """Errors for every 100 phones of the reference; infinite where errors meet an empty reference."""
+        """Phone error rate in percent; infinite if there are errors but no reference phones."""
         if not self.num_phones:
             return float("inf") if self.errors else 0.0
         return 100.0 * self.errors / self.num_phones
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Counts for JSON: `percent` (None instead of infinity), `phones`, and the number of errors of each kind.
+
+        >>> ErrorCounts(4, deletions=1).as_dict()
+        {'percent': 25.0, 'phones': 4, 'substitutions': 0, 'deletions': 1, 'insertions': 0}
+        """
+        return {
+            "percent": self.percent if math.isfinite(self.percent) else None,
+            "phones": self.num_phones,
+            "substitutions": self.substitutions,
+            "deletions": self.deletions,
+            "insertions": self.insertions,
+        }
 
     def __add__(self, other: ErrorCounts) -> ErrorCounts:
         return ErrorCounts(

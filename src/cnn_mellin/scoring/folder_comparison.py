@@ -1,4 +1,4 @@
-"""Comparison of systems whose transcripts lie in folders, the decoder's setting of each chosen on another part."""
+"""Comparison of systems from folders of transcripts, with decoding options chosen on another partition."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.formats.speakers import speakers_of
@@ -21,11 +22,12 @@ __all__ = ["ChosenSetting", "FolderComparison", "compare_folders"]
 
 @dataclass(frozen=True)
 class ChosenSetting:
-    """The decoder's setting that a system is reported with.
+    """Decoding options chosen for a system.
 
     Args:
-        setting: its name, empty where the system has one alone.
-        percent: setting -> mean phone error rate on the part that it was chosen on; empty without a choice.
+        setting: name of the decoding options; empty if the transcripts are named without it.
+        percent: name of the decoding options -> mean phone error rate in percent on the partition that they were chosen
+            on; empty if there was no choice.
     """
 
     setting: str
@@ -34,19 +36,29 @@ class ChosenSetting:
 
 @dataclass(frozen=True)
 class FolderComparison:
-    """The result.
+    """Result of `compare_folders`.
 
     Args:
-        part: that is reported.
-        choose_on: part that settings were chosen on.
-        choices: system -> its setting.
-        comparison: of the systems with these settings.
+        part: name of the partition that is reported.
+        choose_on: name of the partition that decoding options were chosen on.
+        choices: system -> its decoding options.
+        comparison: comparison of the systems with these decoding options.
     """
 
     part: str
     choose_on: str
     choices: dict[str, ChosenSetting]
     comparison: Comparison
+
+    def as_dict(self) -> dict[str, Any]:
+        """Content for JSON: `part`, `choose_on`, `choices` and all of `Comparison.as_dict`.
+
+        `choices` maps each system to its `setting`, and to `percent` as in `ChosenSetting`.
+        """
+        choices = {
+            name: {"setting": choice.setting, "percent": choice.percent} for name, choice in self.choices.items()
+        }
+        return {"part": self.part, "choose_on": self.choose_on, "choices": choices, **self.comparison.as_dict()}
 
 
 def compare_folders(
@@ -61,22 +73,23 @@ def compare_folders(
     replications: int = 10000,
     seed: int = 0,
 ) -> FolderComparison:
-    """Compare systems as `cnn-mellin compare` does.
+    """Compare systems whose transcripts are in folders.
 
     Args:
-        systems: folders of transcripts SEED/PART.trn or SEED/PART.SETTING.trn; systems are named as their folders.
+        systems: one folder per system, with transcripts SEED/PART.trn or SEED/PART.SETTING.trn; each system is named
+            after its folder.
         references: folder with PART.ref.trn.
-        part: to report.
-        choose_on: part to choose settings on.
-        convention: of scoring silence.
-        fold: fold TIMIT's phones to 39 first.
-        utt2spk: file of lines 'utterance speaker'; by default as `speakers_of` finds them.
-        replications: draws of the bootstrap.
-        seed: of the draws.
+        part: name of the partition to report.
+        choose_on: name of the partition to choose decoding options on.
+        convention: convention for scoring silence.
+        fold: fold TIMIT's phones to the 39 set before scoring.
+        utt2spk: file with one line 'utterance speaker' per utterance; by default `speakers_of` looks for it.
+        replications: number of bootstrap replications.
+        seed: seed of the bootstrap and of the permutation tests.
 
     Raises:
         UserError: a system is named twice.
-        DataError: a file is missing or damaged, or transcripts are of other utterances than the references.
+        DataError: a file is missing or damaged, or the transcripts and the references hold different utterances.
     """
     read = partial(read_phones, fold=fold)
     reported = read(references / f"{part}.ref.trn")
@@ -111,12 +124,12 @@ def compare_folders(
 
 
 def _names(systems: Sequence[Path]) -> list[str]:
-    """The folders' own names, or their paths where two are the same."""
+    """Names of the folders, or their paths if two names are equal."""
     names = [path.resolve().name for path in systems]
     if len(set(names)) < len(names):
         names = [str(path) for path in systems]
     if len(set(names)) < len(names):
-        raise UserError(f"{', '.join(names)}: a system is named twice; name each once")
+        raise UserError(f"{', '.join(names)}: a system is named twice; name each system once")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Phone error rate, under the conventions that published results use."""
+"""Phone error rate, under the conventions of published results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.look_alikes import look_alike_warning, look_alikes
-from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_convention, is_right
+from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_convention, is_right, require_convention
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.utterance_names import name_utterances
 
@@ -17,17 +17,17 @@ __all__ = ["CONVENTIONS", "Convention", "PhoneErrorRate", "phone_error_rate"]
 
 @dataclass
 class PhoneErrorRate:
-    """The result of scoring.
+    """Result of scoring.
 
     Args:
-        convention: how silence was scored.
-        total: errors of all utterances.
-        utterances: errors of each.
-        pairs: how often a reference phone (None: insertion) was aligned with a recognised one (None: deletion), the
-            right ones with themselves; deletions of optional silence are not among them.
-        empty_hypotheses: utterances for which nothing was recognised; all their phones are deletions.
-        empty_references: utterances without a reference phone; all that was recognised is insertions.
-        unseen_symbols: how often a symbol was recognised that is in no reference at all; each is an error.
+        convention: convention for scoring silence.
+        total: error counts of all utterances together.
+        utterances: utterance -> its error counts.
+        pairs: number of times each reference phone (None: insertion) was aligned with each recognised phone (None:
+            deletion), including correct pairs and excluding deletions of optional silence.
+        empty_hypotheses: utterances in which nothing was recognised; all their phones are deletions.
+        empty_references: utterances without a reference phone; all their recognised phones are insertions.
+        unseen_symbols: recognised symbol that occurs in no reference -> number of times; each is an error.
     """
 
     convention: Convention
@@ -45,12 +45,12 @@ class PhoneErrorRate:
 
     @property
     def confusions(self) -> Counter[tuple[str | None, str | None]]:
-        """How often a reference phone (None: insertion) met another phone (None: deletion)."""
+        """Number of times each reference phone (None: insertion) was taken for another (None: deletion)."""
         return Counter({pair: count for pair, count in self.pairs.items() if pair[0] != pair[1]})
 
     @property
     def remarks(self) -> list[str]:
-        """Lines on what is empty, or was recognised but is never spoken; for anyone who reads the rate.
+        """Warnings about empty transcripts, and about recognised symbols that occur in no reference.
 
         >>> phone_error_rate({"a": ["t"], "b": ["d"]}, {"a": ["t"], "b": []}).remarks
         ['nothing recognised in 1 utterances: b']
@@ -71,12 +71,12 @@ class PhoneErrorRate:
         return lines
 
     def worst_confusions(self, most: int = 10) -> list[tuple[str | None, str | None, int]]:
-        """Reference phone, recognised phone, how often: the most frequent first, ties by name."""
+        """Most frequent confusions (reference phone, recognised phone, count), equal counts sorted by name."""
         ranked = sorted(self.confusions.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))
         return [(reference, recognised, count) for (reference, recognised), count in ranked[:most]]
 
     def by_phone(self) -> dict[str, ErrorCounts]:
-        """Errors of each phone, sorted by name: its own substitutions and deletions, and insertions of it."""
+        """Error counts of each phone, sorted by name: its substitutions and deletions, and insertions of it."""
         phones: dict[str, ErrorCounts] = {}
         for (reference, recognised), count in self.pairs.items():
             if reference is None:
@@ -90,7 +90,7 @@ class PhoneErrorRate:
         return dict(sorted(phones.items()))
 
     def by_speaker(self, speaker_of: Mapping[str, str]) -> dict[str, ErrorCounts]:
-        """Errors of each speaker, sorted by name.
+        """Error counts of each speaker, sorted by name.
 
         Args:
             speaker_of: utterance -> speaker.
@@ -108,11 +108,11 @@ class PhoneErrorRate:
         return dict(sorted(speakers.items()))
 
     def confusion_matrix(self) -> tuple[list[str | None], list[list[int]]]:
-        """All pairs as a table.
+        """Table of all pairs.
 
         Returns:
-            The phones, sorted, with None last; and for each of them as the reference (None: insertions) how often it
-            was recognised as each (None: deletions).
+            The phones, sorted, with None last; and one row per reference phone (None: insertions), with the number of
+            times that it was recognised as each phone (None: deletions).
         """
         phones: list[str | None] = [
             *sorted({phone for pair in self.pairs for phone in pair if phone is not None}),
@@ -131,22 +131,20 @@ def phone_error_rate(
     """Score hypotheses against references.
 
     Args:
-        references: utterance -> phones, of the 39 set.
-        hypotheses: the same utterances -> phones.
-        convention: `kaldi` scores every silence; `merge-sil` merges neighbouring silences of either side into one,
-            then scores it; `optional-sil` lets silence of the reference be missing.
-        phones: all symbols that may occur; None lets any occur.
+        references: utterance -> phones (for TIMIT, of the 39 set).
+        hypotheses: utterance -> recognised phones, for the same utterances.
+        convention: convention for scoring silence, as in `align_by_convention`.
+        phones: symbols that may occur; None allows any symbol.
 
     Raises:
-        ValueError: the convention is not known.
-        DataError: an utterance is in one of the two alone, there is none, or a symbol is not among `phones`.
+        ValueError: the convention is unknown.
+        DataError: references and hypotheses hold different utterances or none, or a symbol is not among `phones`.
 
     >>> result = phone_error_rate({"a": ["sil", "ah", "b"]}, {"a": ["ah", "b", "b"]})
     >>> round(result.percent, 1), result.total
     (66.7, ErrorCounts(num_phones=3, substitutions=0, deletions=1, insertions=1))
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(CONVENTIONS)}")
+    require_convention(convention)
     _check_same_utterances(references, hypotheses)
     if phones is not None:
         _check_phones(references, set(phones), "references")
@@ -175,13 +173,13 @@ def phone_error_rate(
 
 def _check_same_utterances(references: Mapping[str, object], hypotheses: Mapping[str, object]) -> None:
     if not references:
-        raise DataError("there is no reference to score against")
+        raise DataError("there is no reference to score against; give at least one utterance")
     for name, here, there in (("hypotheses", references, hypotheses), ("references", hypotheses, references)):
         missing = sorted(set(here) - set(there))
         if missing:
             raise DataError(
                 f"{len(missing)} utterances are missing from the {name}: {name_utterances(missing)}; "
-                "both must hold the same ones"
+                "both must hold the same utterances"
             )
 
 

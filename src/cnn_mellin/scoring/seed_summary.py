@@ -1,4 +1,4 @@
-"""Phone error rates of one system over its seeds."""
+"""Summary of one system's phone error rates over its seeds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["SeedSummary"]
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """Summary of values, one a seed.
+    """Phone error rates in percent, one per seed, and their summary statistics.
 
     Args:
-        values: all of them, in percent, in the order of the seeds.
-        mean: of them.
-        sd: standard deviation with n - 1, or None where there is one seed.
-        median, minimum, maximum: of them, sorted.
+        values: phone error rates in the order of the seeds.
+        mean: mean over the seeds.
+        sd: standard deviation (with n - 1), or None for a single seed.
+        median, minimum, maximum: median, lowest and highest value.
 
     >>> summary = SeedSummary.of([20.0, 18.0, 19.0, 23.0])
     >>> summary.mean, summary.median, summary.minimum
@@ -37,9 +37,9 @@ class SeedSummary:
         """Summarise values.
 
         Raises:
-            ValueError: there is none.
+            ValueError: `values` is empty.
         """
         if not values:
-            raise ValueError("values are empty; a summary needs one seed or more")
+            raise ValueError("values are empty; a summary needs at least one seed")
         sd = statistics.stdev(values) if len(values) > 1 else None
         return cls(tuple(values), statistics.fmean(values), sd, statistics.median(values), min(values), max(values))

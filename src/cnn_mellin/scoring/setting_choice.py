@@ -1,4 +1,4 @@
-"""Choice of a system's decoder settings, on a part that is not reported."""
+"""Choice of a system's decoding options on a partition that is not reported."""
 
 from __future__ import annotations
 
@@ -18,48 +18,50 @@ _Transcripts = Mapping[str, Sequence[str]]
 
 def choose_setting(
     system: SystemFolder,
-    part: str,
+    reported: str,
     choose_on: str,
     references: Callable[[], _Transcripts],
     read: Callable[[Path], _Transcripts],
     convention: Convention = "kaldi",
 ) -> tuple[str, dict[str, float]]:
-    """The setting with the lowest mean phone error rate over the seeds on another part than the one reported.
+    """Choose the decoding options with the lowest mean phone error rate over the seeds on partition `choose_on`.
 
     Args:
-        system: where its transcripts are.
-        part: that is reported.
-        choose_on: part to choose on.
-        references: gives the references of `choose_on`; called where there is a choice.
-        read: gives the transcripts of a file.
-        convention: of scoring silence.
+        system: transcripts of the system.
+        reported: name of the partition that is reported.
+        choose_on: name of the partition to choose on.
+        references: function that returns the references of `choose_on`; called only if there is a choice.
+        read: function that returns the transcripts in a file.
+        convention: convention for scoring silence.
 
     Returns:
-        The setting, of equal ones the first by name; and the mean rate of each on `choose_on`, in percent (nothing
-        where the system has one setting alone).
+        Name of the decoding options (the first by name, if several are equally good), and for each candidate its mean
+        phone error rate on `choose_on` in percent (empty if the system has only one candidate).
 
     Raises:
-        DataError: the parts are one, the settings of one were not tried on the other, or seeds differ.
+        DataError: `choose_on` is the reported partition, or the two were not decoded with the same decoding options
+            and seeds.
     """
-    candidates = system.settings(part)
+    candidates = system.settings(reported)
     if len(candidates) == 1:
         return next(iter(candidates)), {}
-    if choose_on == part:
+    if choose_on == reported:
         raise DataError(
-            f"{system.path}: has {len(candidates)} settings, and choosing among them on {part!r}, which is reported, "
-            "is refused: its rate would be too good; choose on a development part"
+            f"{system.path}: has {len(candidates)} decoding options, which cannot be chosen on {reported!r}, the "
+            "partition that is reported: its phone error rate would be biased; choose on a development partition"
         )
     tried = system.settings(choose_on)
     untried = sorted(set(candidates) ^ set(tried))
     if untried:
         raise DataError(
-            f"{system.path}: settings {', '.join(untried)} were tried on one of {part} and {choose_on} alone"
+            f"{system.path}: decoding options {', '.join(untried)} were used on only one of {reported} and "
+            f"{choose_on}; decode the other partition with them too"
         )
     spoken = references()
     means: dict[str, float] = {}
     for setting, files in tried.items():
         if set(files) != set(candidates[setting]):
-            raise DataError(f"{system.path}: {choose_on} and {part} were decoded with other seeds")
+            raise DataError(f"{system.path}: {choose_on} and {reported} were decoded with different seeds")
         rates = []
         for file in files.values():
             try:

@@ -1,4 +1,4 @@
-"""The transcripts of one system: its seeds, and for each part of the corpus the decoder's settings that were tried."""
+"""Transcript files of one system, by partition, decoding options and seed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cnn_mellin.errors import DataError
 
 __all__ = ["SystemFolder"]
 
-_NAME = re.compile(r"(?P<part>[^.]+)(\.(?P<setting>.+))?\.trn")
+_NAME = re.compile(r"(?P<partition>[^.]+)(\.(?P<setting>.+))?\.trn")
 
 
 @dataclass(frozen=True)
 class SystemFolder:
-    """Where the transcripts of a system are.
+    """Transcript files of one system.
 
-    A file is `SEED/PART.trn`, or `SEED/PART.SETTING.trn` where several settings of the decoder (beam width, weight of
-    the language model) were tried, with any number of folders for SEED, or none for a single seed.
+    PART.trn holds the transcripts of partition PART; PART.SETTING.trn those decoded with the decoding options (beam
+    width, language model weight) named SETTING. Each seed has a folder, at any depth; a single seed needs none.
 
     Args:
-        path: the folder.
-        files: part -> setting (`""` where the name has none) -> seed -> file; all sorted.
+        path: folder of the system.
+        files: partition -> name of the decoding options (`""` for PART.trn) -> seed -> file, each sorted.
     """
 
     path: Path
@@ -32,38 +32,39 @@ class SystemFolder:
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Find the files.
+        """List the transcripts in a folder.
 
         Raises:
-            DataError: the folder does not exist or has no transcripts, or seeds differ between settings or parts.
+            DataError: the folder does not exist or holds no transcripts, or a file is missing for some of the seeds.
         """
         path = Path(path)
         if not path.is_dir():
-            raise DataError(f"{path}: is no folder; expected transcripts SEED/PART.trn or SEED/PART.SETTING.trn in it")
+            raise DataError(f"{path}: is not a folder; expected a folder with SEED/PART.trn or SEED/PART.SETTING.trn")
         files: dict[str, dict[str, dict[str, Path]]] = {}
         for file in sorted(path.rglob("*.trn")):
             match = _NAME.fullmatch(file.name)
             if match is None:
                 raise DataError(f"{file}: is not named PART.trn or PART.SETTING.trn")
             seed = file.parent.relative_to(path).as_posix()
-            files.setdefault(match["part"], {}).setdefault(match["setting"] or "", {})[seed] = file
+            files.setdefault(match["partition"], {}).setdefault(match["setting"] or "", {})[seed] = file
         if not files:
             raise DataError(f"{path}: holds no transcripts; expected SEED/PART.trn or SEED/PART.SETTING.trn")
-        for part, settings in files.items():
+        for partition, settings in files.items():
             all_seeds = {seed for seeds in settings.values() for seed in seeds}
             for setting, seeds in settings.items():
                 missing = sorted(all_seeds - set(seeds))
                 if missing:
-                    name = f"{part}.{setting}.trn" if setting else f"{part}.trn"
+                    name = f"{partition}.{setting}.trn" if setting else f"{partition}.trn"
                     raise DataError(f"{path}: {name} is missing for the seeds {', '.join(missing)}; decode them too")
         return cls(path, files)
 
-    def settings(self, part: str) -> Mapping[str, Mapping[str, Path]]:
-        """Setting -> seed -> file, for one part.
+    def settings(self, partition: str) -> Mapping[str, Mapping[str, Path]]:
+        """Files of one partition: name of the decoding options -> seed -> file.
 
         Raises:
-            DataError: there is no transcript of it.
+            DataError: the folder holds no transcript of the partition.
         """
-        if part not in self.files:
-            raise DataError(f"{self.path}: has no transcript of {part!r}; its parts are {', '.join(self.files)}")
-        return self.files[part]
+        if partition not in self.files:
+            known = ", ".join(self.files)
+            raise DataError(f"{self.path}: has no transcript of {partition!r}; its partitions are {known}")
+        return self.files[partition]

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import torch
-
-from cnn_mellin.data.batch import batch_indices, load_batch
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.decoding.greedy import greedy_search
+from cnn_mellin.decoding.logit_source import partition_logits
 from cnn_mellin.formats.phone_sets import fold_phones, folding_to
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 
 __all__ = ["decode_partition", "fold_if_timit", "partition_error_rate", "partition_logits"]
-
-# Large, as the model does not compute padding; memory limits it.
-_BATCH_SIZE = 32
-
-
-@torch.inference_mode()
-def partition_logits(
-    model: AcousticModel, partition: UtteranceData
-) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
-    """Yield utterance ids, logits (N, T', V) and lengths (N,) of each batch of utterances of similar length."""
-    device = next(model.parameters()).device
-    model.eval()
-    for indices in batch_indices(partition.num_frames, _BATCH_SIZE, bucket_by_length=True):
-        batch = load_batch(partition, indices)
-        logits, lengths = model(batch.features.to(device), batch.lengths)
-        yield batch.utterance_ids, logits, lengths
 
 
 def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Bootstrap: against kaldialign's where both apply, against theory, and laws."""
+"""Bootstrap: compared with kaldialign where both apply, with theory, and checked by laws."""
 
 import random
 
@@ -15,7 +15,7 @@ def corrupted(reference: list[str], rate: float, rng: random.Random) -> list[str
     return [rng.choice("abcdef") if rng.random() < rate else phone for phone in reference if rng.random() > rate / 3]
 
 
-def test_one_seed_and_a_speaker_an_utterance_agree_with_kaldialign() -> None:
+def test_one_seed_and_one_speaker_per_utterance_agree_with_kaldialign() -> None:
     rng = random.Random(1)
     references = {f"u{i:03}": rng.choices("abcdef", k=rng.randint(10, 40)) for i in range(150)}
     first, second = (
@@ -38,7 +38,7 @@ def test_one_seed_and_a_speaker_an_utterance_agree_with_kaldialign() -> None:
     assert alone.high == pytest.approx(100 * theirs["system1"]["ci95max"], abs=0.15)
 
 
-def test_both_speakers_and_seeds_spread_the_difference() -> None:
+def test_speakers_and_seeds_both_add_to_the_standard_error() -> None:
     generator = np.random.default_rng(0)
     num_phones = np.full(24, 300)
     alike = np.full((8, 24), 60)
@@ -50,14 +50,14 @@ def test_both_speakers_and_seeds_spread_the_difference() -> None:
         assert result.standard_error == pytest.approx(100 / 300 * values.std() / count**0.5, rel=0.03)
 
 
-def test_the_same_errors_do_not_differ() -> None:
+def test_equal_errors_have_no_difference() -> None:
     errors = SpeakerErrors(("a", "b", "c"), np.array([10, 20, 30]), np.array([[3, 1, 4]]))
     result = bootstrap_difference(errors, errors)
     assert (result.difference, result.low, result.high, result.standard_error) == (0, 0, 0, 0)
     assert result.probability_of_improvement == 0.5
 
 
-def test_exchange_turns_the_sign_and_the_seed_decides_the_draws() -> None:
+def test_swapping_the_systems_changes_the_sign_and_the_seed_determines_the_result() -> None:
     generator = np.random.default_rng(2)
     num_phones = generator.integers(50, 100, size=10)
     first, second = (
@@ -80,7 +80,7 @@ def test_one_speaker_gives_no_interval() -> None:
     assert (result.low, result.high, result.standard_error, result.probability_of_improvement) == (None,) * 4
 
 
-def test_paired_seeds_take_away_what_trainings_share() -> None:
+def test_paired_seeds_remove_the_variation_that_trainings_share() -> None:
     generator = np.random.default_rng(0)
     names, num_phones = tuple(f"s{i:02}" for i in range(20)), np.full(20, 100)
     shared = generator.integers(20, 60, size=(8, 1))
@@ -94,7 +94,7 @@ def test_paired_seeds_take_away_what_trainings_share() -> None:
     assert paired.difference == unpaired.difference
     assert paired.standard_error < unpaired.standard_error / 5
     fewer = SpeakerErrors(names, num_phones, second.errors[:7])
-    with pytest.raises(ValueError, match="have 8 and 7 seeds; paired systems need the same number"):
+    with pytest.raises(ValueError, match="have 8 and 7 seeds; paired systems need the same number of seeds"):
         bootstrap_difference(first, fewer, paired_seeds=True)
 
 

@@ -43,7 +43,7 @@ def test_all_seeds_and_all_pairs_are_compared() -> None:
     assert bad_good.matched_pairs == mapsswe(references, systems["bad"][middle], systems["good"][lower])
 
 
-def test_seeds_of_the_same_names_are_drawn_together() -> None:
+def test_seeds_with_the_same_names_are_resampled_together() -> None:
     references = {f"s{i}-u": ["a"] * 20 for i in range(8)}
     speakers = {name: name.partition("-")[0] for name in references}
 

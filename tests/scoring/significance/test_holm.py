@@ -17,7 +17,7 @@ def test_rejections_are_those_of_the_step_down_procedure() -> None:
     assert [p <= 0.05 for p in holm([0.01, 0.2, 0.012, 0.04, 0.3])] == [True, False, True, False, False]
 
 
-def test_values_that_are_no_probability_are_named() -> None:
+def test_values_outside_0_to_1_are_named() -> None:
     with pytest.raises(ValueError, match=r"p_values\[1\] is 1.5; it must lie in 0..1"):
         holm([0.1, 1.5])
     with pytest.raises(ValueError, match=r"p_values\[0\] is nan"):

@@ -1,4 +1,4 @@
-"""Matched pairs test: against NIST's sc_stats, and segments by hand."""
+"""Matched pairs test: compared with NIST's sc_stats, and segments by hand."""
 
 import math
 import random
@@ -43,7 +43,7 @@ def test_result_is_that_of_sc_stats(sclite: list[str], sc_stats: list[str], tmp_
     report = (tmp_path / "out.stats.mapsswe").read_text(errors="replace")
     found = re.search(r"# segs: (\d+)\).*\(mean: (\S+)\) \(std dev: (\S+)\) \(Z Stat: (\S+)\)", report)
     assert found
-    # theirs is the first's errors less the second's
+    # sc_stats subtracts the second's errors from the first's
     ours = mapsswe(references, second, first)
     assert ours.num_segments == int(found[1])
     assert [ours.mean, ours.sd, ours.z] == pytest.approx([float(found[i]) for i in (2, 3, 4)], abs=6e-4)
@@ -53,7 +53,7 @@ def test_segments_by_hand() -> None:
     references = {"u": list("abcdefgh"), "v": list("ab")}
     first = {"u": list("xbcdefg"), "v": list("ab")}  # a wrong, h missed
     second = {"u": list("abcxxefgh"), "v": []}  # d wrong and one more, a and b missed
-    # a | d x | h | a b: b c, and e f g, part the first three
+    # a | d x | h | a b: b c and e f g separate the first three
     result = mapsswe(references, first, second)
     differences = [-1, 2, -1, 2]
     assert result.num_segments == 4
@@ -63,7 +63,7 @@ def test_segments_by_hand() -> None:
     assert result.p_value == pytest.approx(math.erfc(result.z / math.sqrt(2)))
 
 
-def test_one_right_phone_does_not_part_segments() -> None:
+def test_one_right_phone_does_not_separate_segments() -> None:
     assert mapsswe({"u": list("abc")}, {"u": list("xbx")}, {"u": list("abc")}).num_segments == 1
     assert mapsswe({"u": list("abbc")}, {"u": list("xbbx")}, {"u": list("abbc")}).num_segments == 2
 

@@ -18,7 +18,7 @@ def systems(num_speakers: int, shift: float, seed: int) -> tuple[SpeakerErrors, 
 
 
 @pytest.mark.parametrize("num_speakers", [1, 2, 9])
-def test_few_speakers_equal_going_through_all_exchanges(num_speakers: int) -> None:
+def test_few_speakers_equal_an_enumeration_of_all_exchanges(num_speakers: int) -> None:
     first, second = systems(num_speakers, 5.0, num_speakers)
     differences = second.errors.mean(0) - first.errors.mean(0)
     sums = [abs(sum(signs * differences)) for signs in itertools.product((1, -1), repeat=num_speakers)]

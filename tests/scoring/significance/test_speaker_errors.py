@@ -18,7 +18,7 @@ def test_errors_are_collected_by_seed_and_speaker() -> None:
     assert errors.percent == pytest.approx((first.percent + second.percent) / 2)
 
 
-def test_other_references_are_refused() -> None:
+def test_different_references_are_refused() -> None:
     first = phone_error_rate(REFERENCES, REFERENCES)
     longer = {**REFERENCES, "a-1": ["t", "t"]}
     other = phone_error_rate(longer, longer)

@@ -1,4 +1,4 @@
-"""Bootstrap of the difference between two systems (Bisani and Ney, 2004), over speakers and seeds together."""
+"""Bootstrap of the difference between two systems over speakers and seeds (Bisani and Ney, 2004)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ __all__ = ["BootstrapDifference", "bootstrap_difference"]
 
 @dataclass(frozen=True)
 class BootstrapDifference:
-    """How sure a difference is.
+    """Difference of two phone error rates with its uncertainty.
 
     Args:
-        difference: rate of the second less that of the first, in points of percent; negative: the second is better.
-        low, high: 95 % interval of it, from the percentiles of the replications; None with one speaker, whose
-            errors say nothing about another's.
+        difference: phone error rate of the second system minus that of the first, in percentage points; negative if the
+            second is better.
+        low, high: 95 % interval of the difference, from the percentiles of the replications; None with one speaker,
+            whose errors say nothing about other speakers.
         standard_error: standard deviation of the replications; None with one speaker.
-        probability_of_improvement: share of replications in which the second is better, equal ones counted half; None
-            with one speaker.
+        probability_of_improvement: proportion of replications in which the second system is better, ties counted half;
+            None with one speaker.
     """
 
     difference: float
@@ -40,19 +41,20 @@ def bootstrap_difference(
     seed: int = 0,
     paired_seeds: bool = False,
 ) -> BootstrapDifference:
-    """Draw speakers (the same for both systems) and seeds with replacement, many times.
+    """Resample speakers (the same for both systems) and seeds with replacement.
 
-    Speakers are drawn whole, since the errors of one speaker are alike (Peng and Liu, 2019).
+    All utterances of a speaker are resampled together, since errors within a speaker are correlated (Peng and Liu,
+    2019).
 
     Args:
-        first, second: errors on the same references.
-        replications: number of draws.
-        seed: seed of the draws; the same one gives the same numbers.
-        paired_seeds: draw the same seeds for both systems, whose trainings with one seed share what is random (order of
-            the data, augmentation); otherwise each system has draws of its own.
+        first, second: errors of both systems on the same references.
+        replications: number of bootstrap replications.
+        seed: seed of the random draws; equal seeds give equal results.
+        paired_seeds: resample the same seeds for both systems, as trainings with the same seed share their randomness
+            (order of the data, augmentation); otherwise seeds are resampled for each system separately.
 
     Raises:
-        ValueError: the references differ, there are no replications, or paired systems differ in their number of seeds.
+        ValueError: the references differ, `replications` is below 1, or paired systems have different numbers of seeds.
 
     >>> first = SpeakerErrors(("a", "b"), np.array([10, 10]), np.array([[5, 4], [5, 6]]))
     >>> second = SpeakerErrors(("a", "b"), np.array([10, 10]), np.array([[1, 2]]))
@@ -66,12 +68,12 @@ def bootstrap_difference(
     num_speakers = len(first.speakers)
     if num_speakers < 2:
         return BootstrapDifference(second.percent - first.percent, None, None, None, None)
-    # how often each speaker is drawn, (replications, S)
+    # number of times each speaker is drawn, (replications, S)
     speakers = generator.multinomial(num_speakers, np.full(num_speakers, 1 / num_speakers), size=replications)
     num_phones = speakers @ first.num_phones
     if paired_seeds and len(first.errors) != len(second.errors):
         counts = f"{len(first.errors)} and {len(second.errors)}"
-        raise ValueError(f"first and second have {counts} seeds; paired systems need the same number")
+        raise ValueError(f"first and second have {counts} seeds; paired systems need the same number of seeds")
     rates: list[NDArray[np.float64]] = []
     for system in (first, second):
         num_seeds = len(system.errors)
@@ -80,7 +82,7 @@ def bootstrap_difference(
         rates.append(100.0 * (seeds @ system.errors * speakers).sum(axis=1) / np.maximum(num_phones, 1))
     differences = rates[1] - rates[0]
     low, high = np.percentile(differences, [2.5, 97.5])
-    # sums of the same errors in another order differ in their last bits
+    # ties: sums of the same errors in another order differ in their last bits
     better = np.where(np.abs(differences) < 1e-9, 0.5, differences < 0)
     return BootstrapDifference(
         difference=second.percent - first.percent,

@@ -1,10 +1,11 @@
-"""Comparison of systems, each trained with several seeds."""
+"""Comparison of systems that were each trained with several seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any, TypedDict
 
 from cnn_mellin.scoring.convention import Convention
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
@@ -20,23 +21,23 @@ __all__ = ["Comparison", "PairComparison", "compare_systems"]
 
 # utterance -> phones
 _Transcripts = Mapping[str, Sequence[str]]
-# Significance, as it is usually asked for.
+# The usual significance level.
 _LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two systems, and how sure their difference is.
+    """Difference of two systems, with its tests of significance.
 
     Args:
-        first, second: names.
-        bootstrap: over speakers and seeds, of the second's rate less the first's.
-        permutation_p: paired permutation over speakers, two-sided.
-        permutation_p_holm: the same, corrected for all pairs compared.
-        training_p: permutation over trainings, two-sided.
-        training_p_holm: the same, corrected for all pairs compared.
-        matched_pairs: MAPSSWE between the median seeds of both (the lower of two middle ones).
-        matched_pairs_p_holm: its p-value, corrected for all pairs compared.
+        first, second: names of the systems.
+        bootstrap: difference of the phone error rates (second minus first), bootstrapped over speakers and seeds.
+        permutation_p: two-sided p-value of the paired permutation test over speakers.
+        permutation_p_holm: the same with Holm's correction for all pairs.
+        training_p: two-sided p-value of the permutation test over trainings.
+        training_p_holm: the same with Holm's correction for all pairs.
+        matched_pairs: MAPSSWE between the median seeds of both systems (the lower of two middle seeds).
+        matched_pairs_p_holm: its p-value with Holm's correction for all pairs.
     """
 
     first: str
@@ -49,19 +50,23 @@ class PairComparison:
     matched_pairs: MatchedPairs
     matched_pairs_p_holm: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, for JSON; `matched_pairs` as `MatchedPairs.as_dict` gives it."""
+        return {**asdict(self), "matched_pairs": self.matched_pairs.as_dict()}
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result.
+    """Result of `compare_systems`.
 
     Args:
-        convention: how silence was scored.
-        num_utterances, num_speakers, num_phones: of the references.
-        systems: phone error rates in percent over the seeds of each.
-        pairs: every system with every later one.
-        remarks: lines on what is empty or never spoken, of the systems that have such; all seeds share a line, or a
-            line begins with the number of its seed in the list.
-        caveats: lines on what the intervals and p-values of the pairs do not cover; none without pairs.
+        convention: convention for scoring silence.
+        num_utterances, num_speakers, num_phones: size of the references.
+        systems: system -> summary of its phone error rates in percent.
+        pairs: comparison of every system with every later one.
+        remarks: system -> its warnings, as in `PhoneErrorRate.remarks`; a warning that does not concern all seeds
+            begins with the number of its seed, counted from 1. Systems without warnings are left out.
+        caveats: sentences on what intervals and p-values do not cover; empty without pairs.
     """
 
     convention: Convention
@@ -72,6 +77,17 @@ class Comparison:
     pairs: list[PairComparison]
     remarks: dict[str, list[str]]
     caveats: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, for JSON; each pair as `PairComparison.as_dict` gives it."""
+        return {**asdict(self), "pairs": [pair.as_dict() for pair in self.pairs]}
+
+
+class _RandomDraws(TypedDict):
+    """Arguments that both permutation tests share."""
+
+    permutations: int
+    seed: int
 
 
 def compare_systems(
@@ -84,20 +100,21 @@ def compare_systems(
     replications: int = 10000,
     seed: int = 0,
 ) -> Comparison:
-    """Score all seeds of all systems, and test each pair of systems.
+    """Score all seeds of all systems, and test the difference of each pair of systems.
 
     Args:
-        references: utterance -> phones, of the 39 set.
-        systems: name -> hypotheses of each of its seeds.
+        references: utterance -> phones (for TIMIT, of the 39 set).
+        systems: system -> one mapping from utterance to recognised phones per seed.
         speaker_of: utterance -> speaker.
-        convention: of scoring silence.
-        seed_names: name -> names of its seeds; the bootstrap draws the same seeds for two systems that have the same.
-        replications: of the bootstrap; ten times as many permutations are drawn.
-        seed: of the draws.
+        convention: convention for scoring silence.
+        seed_names: system -> names of its seeds; if two systems have the same names, the bootstrap resamples the same
+            seeds for both.
+        replications: number of bootstrap replications; the permutation tests use ten times as many permutations.
+        seed: seed of the bootstrap and of the permutation tests.
 
     Raises:
-        ValueError: a system has no seed, or the references have no phone.
-        DataError: hypotheses are of other utterances, or an utterance has no speaker.
+        ValueError: a system has no seed, or the references hold no phones.
+        DataError: hypotheses and references hold different utterances, or an utterance has no speaker.
 
     >>> references = {"a-1": ["t", "d"], "b-1": ["t", "k"]}
     >>> better, worse = {"a-1": ["t", "d"], "b-1": ["t"]}, {"a-1": ["d"], "b-1": ["k"]}
@@ -118,7 +135,7 @@ def compare_systems(
         ranked = sorted(range(len(results)), key=lambda i: results[i].percent)
         median_run[name] = seeds[ranked[(len(ranked) - 1) // 2]]
     pairs = list(combinations(systems, 2))
-    draws = {"permutations": 10 * replications, "seed": seed}
+    draws = _RandomDraws(permutations=10 * replications, seed=seed)
     over_speakers = [paired_permutation(errors[a], errors[b], **draws) for a, b in pairs]
     over_trainings = [training_permutation(errors[a], errors[b], **draws) for a, b in pairs]
     matched = [mapsswe(references, median_run[a], median_run[b], convention) for a, b in pairs]

@@ -1,4 +1,4 @@
-"""Holm's correction for testing several hypotheses."""
+"""Holm's correction for multiple tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["holm"]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values that may each be held against one level for the whole family (Holm, 1979), in their own order.
+    """Adjust p-values for the family-wise error rate (Holm, 1979); the order is kept.
 
     Raises:
-        ValueError: a value lies outside 0..1.
+        ValueError: a p-value lies outside 0..1.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

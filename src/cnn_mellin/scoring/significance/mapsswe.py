@@ -1,28 +1,28 @@
-"""Matched pairs test on sentence segments (Gillick and Cox, 1989), as NIST's sc_stats makes it."""
+"""Matched pairs sentence-segment test (MAPSSWE; Gillick and Cox, 1989), as in NIST's sc_stats."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cnn_mellin.scoring.convention import Convention, align_by_convention, is_right
 
 __all__ = ["MatchedPairs", "mapsswe"]
 
-# Phones that both have right, in a row, which part two segments.
-_PARTING = 2
+# Consecutive phones that both systems must have right to separate two segments.
+_SEPARATING_PHONES = 2
 
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """The result of the test.
+    """Result of the test.
 
     Args:
-        num_segments: stretches with errors of either system.
-        mean, sd: of the second's errors less the first's, a segment.
-        z: the mean in units of its standard error; 0 where no segment differs.
-        p_value: two-sided.
+        num_segments: number of segments with an error of either system.
+        mean, sd: mean and standard deviation of the second system's errors minus the first's, per segment.
+        z: mean divided by its standard error; 0 if no segment differs.
+        p_value: two-sided p-value.
     """
 
     num_segments: int
@@ -31,6 +31,10 @@ class MatchedPairs:
     z: float
     p_value: float
 
+    def as_dict(self) -> dict[str, float | int | None]:
+        """All fields by name, for JSON, with None instead of an infinite `z`."""
+        return {**asdict(self), "z": self.z if math.isfinite(self.z) else None}
+
 
 def mapsswe(
     references: Mapping[str, Sequence[str]],
@@ -38,12 +42,12 @@ def mapsswe(
     second: Mapping[str, Sequence[str]],
     convention: Convention = "kaldi",
 ) -> MatchedPairs:
-    """Test whether two recognisers make equally many errors.
+    """Test the null hypothesis that two systems make equally many errors per segment.
 
     Args:
         references: utterance -> phones.
-        first, second: of the same utterances.
-        convention: of scoring silence.
+        first, second: hypotheses of both systems for the same utterances.
+        convention: convention for scoring silence.
 
     >>> mapsswe({"u": ["a", "b", "c", "d", "e"]}, {"u": ["x", "b", "c", "d"]}, {"u": ["a", "b", "c", "d"]}).num_segments
     2
@@ -66,7 +70,7 @@ def mapsswe(
 def _errors_by_place(
     reference: Sequence[str], hypothesis: Sequence[str], convention: Convention
 ) -> tuple[list[int], list[int]]:
-    """Insertions before each phone of the reference and at its end, and whether each phone is wrong."""
+    """Number of insertions before each reference phone and at the end, and 1 for each phone that is wrong, else 0."""
     insertions, wrong = [0], []
     for pair in align_by_convention(reference, hypothesis, convention):
         if pair[0] is None:
@@ -78,7 +82,7 @@ def _errors_by_place(
 
 
 def _segment_differences(first: tuple[list[int], list[int]], second: tuple[list[int], list[int]]) -> list[int]:
-    """The second's errors less the first's in each stretch between phones that both have right."""
+    """The second system's errors minus the first's in each segment between phones that both have right."""
     differences: list[int] = []
     difference, inside, right_in_a_row = 0, False, 0
     places: list[tuple[int, int, bool]] = []
@@ -92,7 +96,7 @@ def _segment_differences(first: tuple[list[int], list[int]], second: tuple[list[
             inside, right_in_a_row = True, 0
         elif is_phone:
             right_in_a_row += 1
-            if inside and right_in_a_row == _PARTING:
+            if inside and right_in_a_row == _SEPARATING_PHONES:
                 differences.append(difference)
                 difference, inside = 0, False
     return [*differences, difference] if inside else differences

@@ -8,27 +8,28 @@ from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors, check_
 
 __all__ = ["paired_permutation"]
 
-# All exchanges are gone through up to this many speakers: 2^16 of them.
+# Up to this many speakers, all 2^16 exchanges are enumerated.
 _MOST_SPEAKERS_EXACT = 16
 
 
 def paired_permutation(
     first: SpeakerErrors, second: SpeakerErrors, *, permutations: int = 100_000, seed: int = 0
 ) -> float:
-    """Two-sided p-value of the null hypothesis that the systems could be exchanged for any speaker.
+    """Two-sided p-value of the null hypothesis that the two systems are exchangeable for every speaker.
 
-    The statistic is the difference of the error totals, each the mean over a system's seeds.
+    The statistic is the difference of the error totals, each averaged over a system's seeds.
 
     Args:
-        first, second: errors on the same references.
-        permutations: drawn where there are more than 16 speakers; with fewer, all are gone through.
-        seed: of the draws.
+        first, second: errors of both systems on the same references.
+        permutations: number of random permutations for more than 16 speakers; for up to 16, all are enumerated.
+        seed: seed of the random permutations.
 
     Returns:
-        The share of exchanges that differ at least as much as what was seen, which is counted among them.
+        The proportion of permutations, the observed one included, whose difference is at least as large as the observed
+        difference.
 
     Raises:
-        ValueError: the references differ, or there are no permutations.
+        ValueError: the references differ, or `permutations` is below 1.
 
     >>> first = SpeakerErrors(("a", "b", "c"), np.array([9, 9, 9]), np.array([[5, 6, 7]]))
     >>> second = SpeakerErrors(("a", "b", "c"), np.array([9, 9, 9]), np.array([[1, 2, 3]]))

@@ -16,12 +16,12 @@ __all__ = ["SpeakerErrors", "check_comparable"]
 
 @dataclass(frozen=True)
 class SpeakerErrors:
-    """Errors of a system.
+    """Number of errors of a system for each seed and speaker.
 
     Args:
-        speakers: S names, sorted.
-        num_phones: (S,), in the references of each speaker.
-        errors: (R, S), of each of R seeds.
+        speakers: names of the S speakers, sorted.
+        num_phones: (S,), number of phones in the references of each speaker.
+        errors: (R, S), number of errors of each of R seeds for each speaker.
     """
 
     speakers: tuple[str, ...]
@@ -30,10 +30,10 @@ class SpeakerErrors:
 
     @classmethod
     def of(cls, results: Sequence[PhoneErrorRate], speaker_of: Mapping[str, str]) -> Self:
-        """Collect the results of a system's seeds.
+        """Collect the results of all seeds of a system.
 
         Raises:
-            ValueError: there is no result, results are of different references, or these have no phones.
+            ValueError: there is no result, the references differ between results, or they hold no phones.
             DataError: an utterance has no speaker.
 
         >>> from cnn_mellin.scoring.phone_error_rate import phone_error_rate
@@ -42,25 +42,25 @@ class SpeakerErrors:
         [[1, 0]]
         """
         if not results:
-            raise ValueError("results are empty; a system needs one seed or more")
+            raise ValueError("results are empty; a system needs at least one seed")
         by_speaker = [result.by_speaker(speaker_of) for result in results]
         speakers = tuple(by_speaker[0])
         num_phones = [[counts.num_phones for counts in seed.values()] for seed in by_speaker]
         if any(tuple(seed) != speakers for seed in by_speaker) or any(n != num_phones[0] for n in num_phones):
             raise ValueError("results are of different references; all seeds must be scored on the same utterances")
         if not sum(num_phones[0]):
-            raise ValueError("the references have no phone; there is no rate to compare")
+            raise ValueError("the references have no phone; there is no phone error rate to compare")
         errors = [[counts.errors for counts in seed.values()] for seed in by_speaker]
         return cls(speakers, np.array(num_phones[0], dtype=np.int64), np.array(errors, dtype=np.int64))
 
     @property
     def percent(self) -> float:
-        """Phone error rate in percent, mean over the seeds."""
+        """Mean phone error rate over the seeds, in percent."""
         return 100.0 * float(self.errors.sum(axis=1).mean() / self.num_phones.sum())
 
 
 def check_comparable(first: SpeakerErrors, second: SpeakerErrors) -> None:
-    """Refuse systems that were scored on different references.
+    """Check that two systems were scored on the same references.
 
     Raises:
         ValueError: their speakers or numbers of phones differ.

@@ -1,4 +1,4 @@
-"""Permutation test over trainings: whether a difference is larger than what another seed may give."""
+"""Permutation test over trainings: can the choice of seeds explain a difference?"""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors, check_
 
 __all__ = ["training_permutation"]
 
-# All ways of sharing out the trainings are gone through up to this many, as for ten trainings of each system.
+# Up to this many assignments of trainings to systems are enumerated: enough for ten trainings of each system.
 _MOST_EXACT = 200_000
 
 
 def training_permutation(
     first: SpeakerErrors, second: SpeakerErrors, *, permutations: int = 100_000, seed: int = 0
 ) -> float:
-    """Two-sided p-value of the null hypothesis that every training could be of either system.
+    """Two-sided p-value of the null hypothesis that trainings are exchangeable between the two systems.
 
-    A test over speakers averages over the seeds and so takes these trainings for the systems themselves; this one keeps
-    how much trainings vary, and takes these speakers for all there are. A difference is shown where both p-values are
-    low. With R trainings of each system no p is below 2 / C(2 R, R): 1 with one each, 0.33 with two, 0.008 with five.
+    A test over speakers averages over the seeds, and thus ignores how much trainings vary; this test accounts for it,
+    but treats the speakers as fixed. A difference is significant only if both p-values are low. With R trainings of
+    each system, no p-value is below 2 / C(2 R, R): 1 for one training each, 0.33 for two, 0.008 for five.
 
     Args:
-        first, second: errors on the same references.
-        permutations: number of draws where there are more than 200,000 ways of sharing out the trainings.
-        seed: seed of the draws.
+        first, second: errors of both systems on the same references.
+        permutations: number of random assignments of trainings to systems, used if more than 200,000 are possible;
+            otherwise all are enumerated.
+        seed: seed of the random assignments.
 
     Returns:
-        The share of the ways that differ at least as much as what was seen, which is counted among them.
+        The proportion of assignments, the observed one included, whose difference is at least as large as the observed
+        difference.
 
     Raises:
-        ValueError: the references differ, or there are no permutations.
+        ValueError: the references differ, or `permutations` is below 1.
 
     >>> first = SpeakerErrors(("a",), np.array([99]), np.array([[9], [8], [7]]))
     >>> second = SpeakerErrors(("a",), np.array([99]), np.array([[6], [5], [4]]))
-    >>> training_permutation(first, second)  # 2 of 20 ways
+    >>> training_permutation(first, second)  # 2 of 20 assignments
     0.1
     """
     check_comparable(first, second)
@@ -57,6 +59,6 @@ def training_permutation(
 
 
 def _difference(sums: np.ndarray, total: float, num_first: int, num_all: int) -> np.ndarray:
-    """Mean errors of one share of the trainings less those of the rest."""
+    """Mean errors of the trainings assigned to the first system minus those of the rest."""
     difference: np.ndarray = sums / num_first - (total - sums) / (num_all - num_first)
     return difference
