@@ -3,9 +3,9 @@
     python benchmarks/memory_guard.py [--models 10] [--seed 1] [--frames 250] [--seconds 3] [--most-gib 4]
 
 Settings are sampled at random from the whole space, in turn for filter banks of 81 and 41 coefficients and for raw
-audio, and in turn for linear and Mellin models. The guard measures all of them in one process, as a worker does. The true
-peak is that of a separate process, in which `cnn_mellin.training.train` trains on three batches of utterances
-as long as the longest can become: its VmHWM minus its memory after a training of the smallest model. Models that need
+audio, and in turn for linear and Mellin models. The guard measures all of them in one process, as a worker does. The
+true peak is that of a separate process, in which `cnn_mellin.training.train` trains on three batches of utterances as
+long as the longest can become: its VmHWM minus its memory after a training of the smallest model. Models that need
 more than `--most-gib` are left out and counted.
 """
 

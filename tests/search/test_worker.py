@@ -56,7 +56,7 @@ def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 @contextmanager
-def begun(url: str, num_trials: int) -> Iterator[StudyDatabase]:
+def new_study(url: str, num_trials: int) -> Iterator[StudyDatabase]:
     with StudyDatabase(resolve_database_url(url), create=True) as opened:
         create_study(opened, "cheap", plan_of(num_trials))
         yield opened
@@ -86,7 +86,7 @@ def wait_for(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_eight_workers_finish_each_trial_once(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         printed = wait_for([start(url, 0.01) for _ in range(8)])
         assert states(database) == ["COMPLETE"] * 200
     assert sum(int(text.split("num_completed=")[1].split(",")[0]) for text in printed) == 200
@@ -97,7 +97,7 @@ def test_eight_workers_finish_each_trial_once(kind, request, tmp_path):
 def test_killing_a_worker_every_second_neither_loses_nor_doubles_a_trial(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     chance, killed = random.Random(1), 0
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         workers = [start(url, 0.2) for _ in range(8)]
         while sum(state == "COMPLETE" for state in states(database)) < 150:
             time.sleep(1.0)
@@ -116,7 +116,7 @@ def test_killing_a_worker_every_second_neither_loses_nor_doubles_a_trial(kind, r
 def test_restarting_the_database_neither_loses_nor_doubles_a_trial(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         workers = [start(url, 0.1) for _ in range(8)]
         for kill in (False, True):
             before = done = states(database).count("COMPLETE")
@@ -454,7 +454,7 @@ def test_a_worker_leaves_when_its_database_or_table_is_dropped(kind, what, reque
     url = url_of(kind, request, tmp_path)
     server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
     postgres = kind != "mariadb"
-    with begun(url, 4) as database:
+    with new_study(url, 4) as database:
 
         def objective(trial: RunningTrial) -> float:
             if trial.number == 1 and what == "database":

@@ -86,7 +86,7 @@ def option_fault(text: str, url: URL) -> str | None:
 
 
 def holds_secret(url: URL) -> bool:
-    """Whether a URL contains a password, in any place."""
+    """Check whether a URL contains a password, in any place."""
     return bool(url.password) or any(name in _SECRET for name in url.query)
 
 

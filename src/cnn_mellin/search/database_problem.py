@@ -69,7 +69,7 @@ def database_problem(error: BaseException) -> BaseException | None:
 
 
 def passes(problem: BaseException) -> bool:
-    """Whether retrying may help."""
+    """Check whether retrying may help."""
     original: Any = getattr(problem, "orig", None) or problem
     first = original.args[0] if original.args else None
     state = getattr(original, "sqlstate", None) or (first.get("C") if isinstance(first, dict) else None)
@@ -84,12 +84,12 @@ def passes(problem: BaseException) -> bool:
 
 
 def server_is_there(problem: BaseException) -> bool:
-    """Whether a server has answered that it cannot serve now, so that waiting may help."""
+    """Check whether a server has answered that it cannot serve now, so that waiting may help."""
     return _THERE.search(str(getattr(problem, "orig", None) or problem)) is not None
 
 
 def unknown_host(problem: BaseException) -> bool:
-    """Whether the server's host name cannot be resolved."""
+    """Check whether the server's host name cannot be resolved."""
     return _UNKNOWN_HOST.search(str(getattr(problem, "orig", None) or problem)) is not None
 
 

@@ -27,7 +27,7 @@ _RAW = 1  # coefficients; frequency does not matter here, and raw audio has no s
 
 
 def has_live_kernels(config: AcousticModelConfig) -> bool:
-    """Whether the model has no dead kernel rows.
+    """Check whether the model has no dead kernel rows.
 
     >>> config = AcousticModelConfig(convolutional_mellin=True, convolutional_layers=1, window_size=5)
     >>> config.convolutional_kernel_time = 6

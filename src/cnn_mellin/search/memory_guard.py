@@ -69,7 +69,7 @@ def memory_size(num_bytes: int) -> str:
 
 
 def can_measure_memory(device: torch.device) -> bool:
-    """Whether the memory of a step can be measured on this device and system."""
+    """Check whether the memory of a step can be measured on this device and system."""
     return device.type == "cuda" or (device.type == "cpu" and _RESET.exists())
 
 

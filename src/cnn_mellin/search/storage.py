@@ -109,7 +109,7 @@ class StudyDatabase:
 
     @staticmethod
     def is_trouble(error: BaseException) -> bool:
-        """Whether an error comes from the database."""
+        """Check whether an error comes from the database."""
         return isinstance(error, DatabaseError) or database_problem(error) is not None
 
     def patiently(self, work: Callable[[], T]) -> T:
@@ -207,7 +207,7 @@ class StudyDatabase:
         return storage
 
     def _has_tables(self) -> bool:
-        """Whether the database has Optuna's tables; this is the first attempt to reach it."""
+        """Check whether the database has Optuna's tables; this is the first attempt to reach it."""
         engine = None
         try:
             engine = sqlalchemy.create_engine(self.url, **_engine_options(self.url, _FIRST_ATTEMPT_S))

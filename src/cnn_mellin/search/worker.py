@@ -28,7 +28,7 @@ from cnn_mellin.search.trial_queue import TrialQueue, worker_name
 __all__ = ["HandBack", "Pruned", "RunSummary", "RunningTrial", "run_study"]
 
 _logger = logging.getLogger(__name__)
-# Seconds for which a worker that has begun waits for a database that is down.
+# Seconds for which a running worker waits for a database that is down.
 _PATIENCE_S = 900.0
 # If this many different trials fail one after another, the machine is at fault rather than the trials.
 _MAX_FAILURES_IN_A_ROW = 5
@@ -73,7 +73,7 @@ class RunningTrial:
         self._should_stop = should_stop
 
     def should_stop(self) -> bool:
-        """Whether the objective should save its progress and raise HandBack."""
+        """Check whether the objective should save its progress and raise HandBack."""
         return self._should_stop()
 
     def report(self, step: int, value: float, *, may_prune: bool = True) -> None:
