@@ -1,12 +1,12 @@
-"""The memory guard of searches against the true peak of a training, for models drawn from the search space.
+"""The memory guard of searches against the true peak of a training, for models sampled from the search space.
 
     python benchmarks/memory_guard.py [--models 10] [--seed 1] [--frames 250] [--seconds 3] [--most-gib 4]
 
-Settings are drawn at random from the whole space, for filter banks of 81 and 41 coefficients and for raw audio in turn,
-linear and Mellin in turn. The guard measures all of them in one process, as a worker of a search does. For the truth, a
-process of its own trains on three batches of utterances that are all as long as the longest can become, through
-`cnn_mellin.training.train`; its peak is VmHWM, beyond what it holds after a training of the smallest model. Draws that
-need more than `--most-gib` are left out, and counted.
+Settings are sampled at random from the whole space, in turn for filter banks of 81 and 41 coefficients and for raw
+audio, and in turn for linear and Mellin models. The guard measures all of them in one process, as a worker does. The
+true peak is that of a separate process, in which `cnn_mellin.training.train` trains on three batches of utterances as
+long as the longest can become: its VmHWM minus its memory after a training of the smallest model. Models that need
+more than `--most-gib` are left out and counted.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.memory_guard import MemoryNeed, measure_memory_need
-from cnn_mellin.search.space import choose_dimensions, draw, settings_of_draw
+from cnn_mellin.search.space import choose_dimensions, sample_values, settings_with
 from cnn_mellin.training import train
 from report import write_section
 
 COEFFICIENTS = (81, 41, 1)
 SYMBOLS = 48
-LABELS_A_SECOND = 13
+PHONES_PER_SECOND = 13
 
 
-def synthesise(path: Path, num_utterances: int, num_frames: int, num_coefficients: int, num_labels: int) -> Partition:
+def synthesise(path: Path, num_utterances: int, num_frames: int, num_coefficients: int, num_phones: int) -> Partition:
     """A partition of utterances of the same length."""
     write_symbols(path.parent / "ext", [f"p{i:02d}" for i in range(SYMBOLS)])
     stream = np.random.default_rng(1)
@@ -49,25 +49,25 @@ def synthesise(path: Path, num_utterances: int, num_frames: int, num_coefficient
     with write_partition(path, description) as writer:
         for i in range(num_utterances):
             features = stream.uniform(-1, 1, (num_frames, num_coefficients))
-            writer.add(f"u{i:02d}", features, stream.integers(0, SYMBOLS, num_labels))
+            writer.add(f"u{i:02d}", features, stream.integers(0, SYMBOLS, num_phones))
     return read_partition(path)
 
 
-def draw_settings(seed: int, raw: bool, mellin: bool) -> Settings:
-    """One draw of the whole space."""
+def sample_settings(seed: int, raw: bool, mellin: bool) -> Settings:
+    """Settings sampled from the whole space."""
     start = Settings().updated({"model": {"convolutional_mellin": mellin}})
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     dimensions = choose_dimensions(start, raw=raw)
-    drawn = settings_of_draw(start, draw(study.ask(), dimensions, start))
-    return drawn.updated({"model": {"seed": 1}, "training": {"seed": 1}})
+    sampled = settings_with(start, sample_values(study.ask(), dimensions, start))
+    return sampled.updated({"model": {"seed": 1}, "training": {"seed": 1}})
 
 
-def true_peak(settings: Settings, need: MemoryNeed, num_coefficients: int, num_labels: int) -> int:
-    """Peak bytes of a training on three batches of the longest utterance, in a process of its own."""
+def true_peak(settings: Settings, need: MemoryNeed, num_coefficients: int, num_phones: int) -> int:
+    """Peak bytes of a training on three batches of the longest utterance, in a separate process."""
     sections = settings.as_dict()
     sections["training"] |= {"num_epochs": 1, "max_shift_proportion": 0.0, "early_stopping_threshold": 0.0}
     with tempfile.TemporaryDirectory() as folder:
-        synthesise(Path(folder) / "train", 3 * need.num_utterances, need.num_frames, num_coefficients, num_labels)
+        synthesise(Path(folder) / "train", 3 * need.num_utterances, need.num_frames, num_coefficients, num_phones)
         command = [sys.executable, __file__, "--train", folder, json.dumps(sections)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -75,8 +75,8 @@ def true_peak(settings: Settings, need: MemoryNeed, num_coefficients: int, num_l
     return int(done.stdout.split()[-1])
 
 
-def train_and_tell(folder: str, sections: str) -> None:
-    """Train as the settings say, and print the peak bytes beyond those at rest."""
+def print_peak(folder: str, sections: str) -> None:
+    """Train with these settings, and print the peak bytes beyond those at rest."""
     torch.set_num_threads(1)
     settings = Settings().updated(json.loads(sections))
     small: dict[str, Any] = {
@@ -88,7 +88,7 @@ def train_and_tell(folder: str, sections: str) -> None:
     }
     train(f"{folder}/train", None, f"{folder}/small", settings.updated({"model": small, "data": {"batch_size": 1}}))
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free goes back to the system
+    ctypes.CDLL(None).malloc_trim(0)  # gives freed memory back to the system
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     train(f"{folder}/train", None, f"{folder}/model", settings)
@@ -101,7 +101,7 @@ def _status(name: str) -> int:
 
 
 def described(settings: Settings, num_coefficients: int) -> str:
-    """What makes the model large, in a few words."""
+    """Short description of the sizes of a model."""
     model = asdict(settings.model)
     kind = "Mellin" if model["convolutional_mellin"] else "linear"
     kernel = f"{model['convolutional_kernel_time']}"
@@ -119,15 +119,15 @@ def described(settings: Settings, num_coefficients: int) -> str:
 def main() -> None:
     """Measure and write the section."""
     if sys.argv[1:2] == ["--train"]:
-        train_and_tell(*sys.argv[2:])
+        print_peak(*sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1, help="of the first draw; the next has the next")
-    parser.add_argument("--frames", type=int, default=250, help="of the longest utterance, with filter banks")
-    parser.add_argument("--seconds", type=float, default=2.5, help="of the longest utterance, as raw audio")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first model; each further model has the next")
+    parser.add_argument("--frames", type=int, default=250, help="frames of the longest utterance, with filter banks")
+    parser.add_argument("--seconds", type=float, default=2.5, help="length of the longest utterance, as raw audio")
     parser.add_argument("--most-gib", type=float, default=4)
-    parser.add_argument("--dry", action="store_true", help="write no section")
+    parser.add_argument("--dry", action="store_true", help="print the section instead of writing it")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -138,19 +138,19 @@ def main() -> None:
         place = len(rows)
         num_coefficients, mellin = COEFFICIENTS[place % 3], place % 2 == 1
         num_frames = arguments.frames if num_coefficients > 1 else int(arguments.seconds * 16000)
-        num_labels = int(arguments.seconds * LABELS_A_SECOND)
-        settings = draw_settings(seed, num_coefficients == 1, mellin)
+        num_phones = int(arguments.seconds * PHONES_PER_SECOND)
+        settings = sample_settings(seed, num_coefficients == 1, mellin)
         seed += 1
         with tempfile.TemporaryDirectory() as folder:
-            partition = synthesise(Path(folder) / "train", 10, num_frames, num_coefficients, num_labels)
+            partition = synthesise(Path(folder) / "train", 10, num_frames, num_coefficients, num_phones)
             began = time.process_time()
             need = measure_memory_need(settings, partition, SYMBOLS, limit_bytes=limit)
             seconds = time.process_time() - began
         if need.num_bytes > limit:
             over += 1
-            print(f"draw {seed - 1} is left out: {need}, {seconds:.1f} s", flush=True)
+            print(f"model of seed {seed - 1} is left out: {need}, {seconds:.1f} s", flush=True)
             continue
-        true = true_peak(settings, need, num_coefficients, num_labels)
+        true = true_peak(settings, need, num_coefficients, num_phones)
         ratios.append(need.num_bytes / true)
         sizes = f"{need.num_bytes / 2**20:,.0f} | {true / 2**20:,.0f} | {ratios[-1]:.2f}"
         batch = f"{need.num_utterances} x {need.num_frames}"
@@ -162,8 +162,8 @@ def main() -> None:
         f"`python benchmarks/memory_guard.py --models {arguments.models} --seed {arguments.seed} --frames "
         f"{arguments.frames} --seconds {arguments.seconds:g} --most-gib {arguments.most_gib:g}`; torch "
         f"{torch.__version__}, {platform.machine()}, one thread.",
-        f"Peak memory (MiB) that the guard of a search tells before a training, and that of the training in a process "
-        f"of its own, beyond what the process holds at rest; models drawn at random from the search space, as many as "
+        f"Peak memory (MiB) that the guard of a search measures before a training, and that of the training in a "
+        f"separate process, beyond what the process holds at rest; models sampled at random from the search space that "
         f"need at most {arguments.most_gib:g} GiB ({over} others needed more). Furthest off: {worst:.2f}.",
         "| coefficients | convolutions | recurrence, optimizer | batch | guard | true | guard / true |\n"
         "|--:|---|---|--:|--:|--:|--:|\n" + "\n".join(rows),

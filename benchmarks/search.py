@@ -1,10 +1,10 @@
-"""What a search costs beside its trainings, and how long a worker takes to start.
+"""The cost of a search beyond its trainings, and the time that a worker takes to start.
 
     python benchmarks/search.py [--finished 200] [--trials 20] [--url NAME=URL ...]
 
-Each trial claims, draws, reports 30 epochs, asks the pruner after each, and ends; the training itself takes no time.
-The study has `--finished` trials that have ended. PostgreSQL and MariaDB are started for the purpose where they are
-installed, on loopback, as the tests start them. Others are given by URL, and must be empty.
+Each trial is claimed, samples its hyperparameters, reports 30 epochs, asks the pruner after each, and is finished; the
+training itself takes no time. The study has `--finished` finished trials. PostgreSQL and MariaDB, if installed, are
+started on loopback as in the tests. Other databases are given by URL, and must be empty.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SAMPLERS = ("random", "tpe")
 
 
 def trial_costs(url: str, sampler: str, finished: int, trials: int) -> list[float]:
-    """Seconds of each trial, the search's part alone, after so many have ended."""
+    """Seconds per trial without its training, in a study with this number of finished trials."""
     dimensions = tuple(choose_dimensions(Settings(), blacklist=["data.*"]))
     plan = StudyPlan(Settings().as_dict(), dimensions, finished + trials, "hyperband")
     with StudyDatabase(resolve_database_url(url), create=True) as database:
@@ -51,16 +51,16 @@ def trial_costs(url: str, sampler: str, finished: int, trials: int) -> list[floa
             try:
                 for epoch in range(1, EPOCHS + 1):
                     trial.report(epoch, 90.0 / epoch + trial.number % 7)
-            except Pruned:  # all trials are to pay for all epochs
+            except Pruned:  # every trial is to report all epochs
                 for later in range(epoch + 1, EPOCHS + 1):
                     trial.report(later, 90.0 / later, may_prune=False)
             return float(trial.number % 7)
 
-        def say(_line: str) -> None:  # called once a trial has ended
+        def on_end(_number: int) -> None:
             ends.append(time.perf_counter())
 
         began = time.perf_counter()
-        run_study(database, sampler, objective, sampler=sampler, say=say)
+        run_study(database, sampler, objective, sampler=sampler, on_end=on_end)
     return [later - earlier for earlier, later in zip([began, *ends], ends, strict=False)]
 
 
@@ -69,14 +69,14 @@ def quick(trial: RunningTrial) -> float:
 
 
 def counted(number: int) -> Callable[[], bool]:
-    """Says stop after so many calls that begin a trial."""
+    """Function that returns True after this number of calls."""
     asked = iter(range(number))
     return lambda: next(asked, None) is None
 
 
 @contextmanager
 def own_servers() -> Iterator[list[str]]:
-    """NAME=URL of a new database of each server that is installed."""
+    """NAME=URL of a new database for each installed server."""
     sys.path.append(str(Path(__file__).parents[1]))
     from tests.database_servers import MariaDB, PostgreSQL, program
 
@@ -90,7 +90,7 @@ def own_servers() -> Iterator[list[str]]:
 
 
 def start_seconds(repeats: int) -> tuple[float, float]:
-    """Median seconds of a worker whose study has no trial left, and of one more `--version`."""
+    """Median seconds of a worker whose study has no trial left, and of `--version`."""
     with tempfile.TemporaryDirectory() as name:
         folder, stream = Path(name), np.random.default_rng(1)
         write_symbols(folder / "ext", [f"p{i}" for i in range(48)])
@@ -137,12 +137,12 @@ def main() -> None:
             [
                 "## Searches",
                 "",
-                f"What a trial costs beside its training, in a study of {arguments.finished} trials that have ended: "
-                f"claim, draw all settings, report {EPOCHS} epochs and ask the hyperband pruner after each, end. "
+                f"Cost of a trial beyond its training, in a study with {arguments.finished} finished trials: claim it, "
+                f"sample all hyperparameters, report {EPOCHS} epochs, ask the hyperband pruner after each, finish it. "
                 f"Medians of {arguments.trials} trials; {platform.machine()}, Python {platform.python_version()}, "
                 f"Optuna {optuna.__version__}; servers on the same machine.",
                 "",
-                "| database | sampler | seconds a trial | of a trial of 60 s |",
+                "| database | sampler | seconds per trial | share of a trial of 60 s |",
                 "|---|---|---:|---:|",
                 *rows,
                 "",

@@ -183,8 +183,8 @@ def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):
     [
         (["--dev-proportion", "1"], "--dev-proportion 1.0: must lie between 0 and 1"),
         (["--num-trials", "0"], "--num-trials 0: must be at least 1"),
-        (["--whitelist", "model.windw_size"], "fits no setting"),
-        (["--blacklist", "("], "is no regular expression"),
+        (["--whitelist", "model.windw_size"], "matches no setting"),
+        (["--blacklist", "("], "is not a regular expression"),
         (["--blacklist", ".*"], "leaves no setting to search"),
         (["--whitelist", "@nowhere"], "--whitelist @nowhere: cannot be read"),
         (["--mem-limit-bytes", "0"], "--mem-limit-bytes 0: must be at least 1"),
@@ -207,7 +207,7 @@ def test_a_training_without_end_is_refused(data, capsys, tmp_path):
 
 def test_a_device_that_is_none_is_refused(data, capsys, tmp_path):
     assert main(["--device", "cudo", "optim", f"sqlite:///{tmp_path}/new.db", "init", str(data / "train")]) == 2
-    assert "--device cudo: is none" in capsys.readouterr().err
+    assert "--device cudo: is not a device" in capsys.readouterr().err
 
 
 def test_a_study_that_is_not_there(data, capsys):

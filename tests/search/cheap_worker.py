@@ -1,5 +1,6 @@
-"""A worker process for tests: trials that cost nothing. python cheap_worker.py URL STUDY SECONDS"""
+"""A worker process for tests, whose trials only wait. python cheap_worker.py URL STUDY SECONDS"""
 
+import logging
 import sys
 import time
 
@@ -14,13 +15,11 @@ def objective(trial: RunningTrial) -> float:
     return float(trial.number)
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
-
-
 if __name__ == "__main__":
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("cnn_mellin").setLevel(logging.INFO)
     try:
-        with StudyDatabase(resolve_database_url(sys.argv[1]), say=say) as database:
-            print(run_study(database, sys.argv[2], objective, sampler="random", max_failed_retries=1000, say=say))
+        with StudyDatabase(resolve_database_url(sys.argv[1])) as database:
+            print(run_study(database, sys.argv[2], objective, sampler="random", max_failed_retries=1000))
     except UserError as error:
         sys.exit(f"cheap worker: {error}")

@@ -19,19 +19,19 @@ def plan() -> StudyPlan:
     return StudyPlan(Settings().as_dict(), tuple(choose_dimensions(Settings(), whitelist=NAMES)))
 
 
-def trial(plan: StudyPlan, number: int, value: float | None, *drawn: object, state: str = "COMPLETE"):
+def trial(plan: StudyPlan, number: int, value: float | None, *values: object, state: str = "COMPLETE"):
     spaces = {dimension.name: dimension.distribution() for dimension in plan.dimensions}
     made = optuna.create_trial(
         state=optuna.trial.TrialState[state],
         value=value,
-        params=dict(zip(NAMES, drawn, strict=True)),
+        params=dict(zip(NAMES, values, strict=True)),
         distributions=spaces,
     )
     made.number = number
     return made
 
 
-def test_the_best_is_the_lowest_completed_and_of_equals_the_first(plan):
+def test_the_best_trial_is_the_first_with_the_lowest_value(plan):
     trials = [
         trial(plan, 0, 30.0, 5, "LSTM", 2, 1, 0.1),
         trial(plan, 1, 20.0, 7, "GRU", 3, 2, 0.05),
@@ -62,7 +62,7 @@ def test_each_setting_has_its_own_lowest_median(plan):
     assert best_settings("s", plan, trials).model.window_size == 8
 
 
-def test_a_group_of_few_trials_counts_only_where_there_is_no_larger(plan):
+def test_a_group_of_few_trials_counts_only_if_there_is_no_larger(plan):
     trials = [trial(plan, i, 30.0 + i / 10, 5, "GRU", 4, 2, 0.1) for i in range(6)]
     trials.append(trial(plan, 6, 10.0, 5, "LSTM", 4, 2, 0.1))
     assert independent_best_settings("s", plan, trials).model.recurrent_type == "GRU"
@@ -70,35 +70,33 @@ def test_a_group_of_few_trials_counts_only_where_there_is_no_larger(plan):
 
 
 @pytest.mark.parametrize("name", ["model.recurrent_type", "training.dropout_prob"])
-def test_five_trials_overrule_a_lower_median_of_two_for_choices_and_numbers_alike_and_that_is_said(plan, name):
+def test_five_trials_overrule_a_lower_median_of_two_for_choices_and_numbers_with_a_warning(plan, name, caplog):
     values = {"model.recurrent_type": ("GRU", "LSTM"), "training.dropout_prob": (0.1, 0.15)}[name]
-    drawn = {"model.window_size": 5, "model.recurrent_type": "RNN", "training.dropout_prob": 0.1}
+    fixed = {"model.window_size": 5, "model.recurrent_type": "RNN", "training.dropout_prob": 0.1}
 
     def made(number: int, value: float, setting: object) -> optuna.trial.FrozenTrial:
-        chosen = drawn | {name: setting}
+        chosen = fixed | {name: setting}
         cell, dropout = chosen["model.recurrent_type"], chosen["training.dropout_prob"]
         return trial(plan, number, value, 5, cell, 4, 2, dropout)
 
-    # Nine equal values are never parted, so that the two others are a group of their own for numbers too.
+    # Nine equal values stay together, so that the two others are a group of their own for numbers too.
     trials = [made(i, 30.0 + i, values[0]) for i in range(9)] + [made(9 + i, 10.0 + i, values[1]) for i in range(2)]
     one = StudyPlan(plan.settings, tuple(d for d in plan.dimensions if d.name == name))
-    said: list[str] = []
-    found = independent_best_settings("s", one, trials, said.append)
+    found = independent_best_settings("s", one, trials)
     section, _, setting = name.partition(".")
     assert getattr(getattr(found, section), setting) == values[0]
     groups = f"{values[1]} has a lower median (10.50 %) than {values[0]} (34.00 %)"
-    assert said == [f"{name}: {groups}, but only 2 completed trials; 5 are needed"]
+    assert caplog.messages == [f"{name}: {groups}, but only 2 completed trials; 5 are needed"]
 
 
-def test_where_no_group_has_five_trials_all_count(plan):
+def test_if_no_group_has_five_trials_all_count(plan, caplog):
     trials = [trial(plan, i, 30.0, 5, "GRU", 4, 2, 0.1) for i in range(4)]
     trials.append(trial(plan, 4, 10.0, 5, "LSTM", 4, 2, 0.1))
-    said: list[str] = []
-    assert independent_best_settings("s", plan, trials, said.append).model.recurrent_type == "LSTM"
-    assert said == []
+    assert independent_best_settings("s", plan, trials).model.recurrent_type == "LSTM"
+    assert caplog.messages == []
 
 
-def test_a_trial_without_a_value_that_the_study_searches_is_named(plan):
+def test_a_trial_that_lacks_a_hyperparameter_is_named(plan):
     bare = optuna.create_trial(state=optuna.trial.TrialState.COMPLETE, value=1.0)
     bare.number = 4
     for found in (best_settings, independent_best_settings):
@@ -106,7 +104,7 @@ def test_a_trial_without_a_value_that_the_study_searches_is_named(plan):
             found("s", plan, [bare])
 
 
-def test_what_another_setting_bounds_stays_within(plan):
+def test_a_hyperparameter_bounded_by_another_stays_within_its_bound(plan):
     trials = [trial(plan, i, 20.0, 5, "GRU", 1, 2, 0.1) for i in range(5)]
     trials += [trial(plan, 5 + i, 19.0 if i < 2 else 40.0, 5, "GRU", 6, 7, 0.1) for i in range(5)]
     trials += [trial(plan, 10 + i, 18.0, 5, "GRU", 6, 7, 0.1) for i in range(4)]

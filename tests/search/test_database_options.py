@@ -29,7 +29,7 @@ POSTGRES, PG8000, MYSQL = "postgresql+psycopg://u@h/d", "postgresql+pg8000://u@h
         (f"{MYSQL}?connect_timeout=0", "connect_timeout is '0'"),
         (f"{MYSQL}?ssl_ca=/no/ca.pem", "ssl_ca: the file /no/ca.pem does not exist; mend the path"),
         (f"{MYSQL}?ssl_capath=/no/cas", "ssl_capath: the folder /no/cas does not exist"),
-        (f"{MYSQL}?ssl_key=/", "ssl_key: / is no file"),
+        (f"{MYSQL}?ssl_key=/", "ssl_key: / is not a file"),
         (f"{MYSQL}?unix_socket=/no/s", "unix_socket: the socket /no/s does not exist; start the server"),
         (f"{MYSQL}?read_default_file=/nope.cnf", "read_default_file: the file /nope.cnf does not exist"),
         (f"{POSTGRES}?sslrootcert=/no/ca.pem", "sslrootcert: the file /no/ca.pem does not exist"),
@@ -40,11 +40,11 @@ POSTGRES, PG8000, MYSQL = "postgresql+psycopg://u@h/d", "postgresql+pg8000://u@h
         ("sqlite:///q?mode=ro", "an SQLite file has no options"),
         ("sqlite:///q?", "an SQLite file has no options"),
         ("sqlite://q.db", "names a host; use sqlite:///FILE, with three slashes"),
-        ("sqlite:////", "is no file"),
-        ("sqlite:///a\x1b[31m.db", "has characters that do not belong in a URL"),
+        ("sqlite:////", "is not a file"),
+        ("sqlite:///a\x1b[31m.db", "has characters that a URL must not have"),
     ],
 )
-def test_a_wrong_option_is_one_line_with_a_remedy_before_any_connection(given, message):
+def test_a_wrong_option_is_reported_in_one_line_before_any_connection(given, message):
     with pytest.raises(DatabaseError, match=message) as error:
         resolve_database_url(given)
     assert str(error.value).isprintable()
@@ -65,7 +65,7 @@ def test_a_wrong_option_is_one_line_with_a_remedy_before_any_connection(given, m
         f"{MYSQL}?ssl_key_password=geheim&ssl_key=/no/key",
     ],
 )
-def test_no_message_shows_what_may_be_secret(given, monkeypatch):
+def test_no_message_shows_a_possible_secret(given, monkeypatch):
     monkeypatch.setenv("STUDIES", given)
     for form in (given, "env:STUDIES"):
         try:
@@ -75,7 +75,7 @@ def test_no_message_shows_what_may_be_secret(given, monkeypatch):
         assert "geheim" not in shown
 
 
-def test_values_of_options_are_masked_unless_they_are_known_to_be_harmless():
+def test_option_values_are_masked_unless_known_to_be_harmless():
     url = make_url(f"{MYSQL}?ssl_key=/k.pem&ssl_key_password=geheim&init_command=SET x&charset=a%0Ab")
     assert shown_options(url) == "?ssl_key=/k.pem&ssl_key_password=***&init_command=***&charset=a%0Ab"
     assert secrets_of(url) == ["geheim", "SET x"]
@@ -89,11 +89,11 @@ def defaults(folder: Path, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"has no group \[client\], so that none of its options counts"),
+        ("", r"has no group \[client\], so its options are ignored"),
         ("[mysqld]\nport=1\n", r"has no group \[client\]"),
-        ("password=geheim\n", r"my.cnf:1: is no line of an options file; expected \[client\]"),
-        ("[client]\nuser=a\n= geheim\n", "my.cnf:3: is no line of an options file"),
-        ("[client]\npassword=a\npassword=geheim\n", "my.cnf:3: is no line of an options file"),
+        ("password=geheim\n", r"my.cnf:1: is not a line of an option file; expected \[client\]"),
+        ("[client]\nuser=a\n= geheim\n", "my.cnf:3: is not a line of an option file"),
+        ("[client]\npassword=a\npassword=geheim\n", "my.cnf:3: is not a line of an option file"),
         ("[client]\nport=geheim\n", "port must be a whole number from 1 to 65535"),
         ("[client]\nssl-ca=/no/ca.pem\n", "ssl-ca: the file /no/ca.pem does not exist"),
         ("[client]\nssl_ca=/no/ca.pem\n", "ssl-ca: the file /no/ca.pem does not exist"),
@@ -101,7 +101,7 @@ def defaults(folder: Path, text: str) -> str:
         ("[client]\nuser=me\nskip-ssl\n", None),
     ],
 )
-def test_a_file_of_defaults_is_checked_and_its_lines_are_not_shown(tmp_path, text, message):
+def test_an_option_file_is_checked_and_its_lines_are_not_shown(tmp_path, text, message):
     given = defaults(tmp_path, text)
     if message is None:
         assert resolve_database_url(given).database == "db"
@@ -111,6 +111,6 @@ def test_a_file_of_defaults_is_checked_and_its_lines_are_not_shown(tmp_path, tex
     assert "geheim" not in str(error.value)
 
 
-def test_another_group_of_a_file_of_defaults_counts_where_it_is_named(tmp_path):
+def test_another_group_of_an_option_file_is_used_if_the_url_names_it(tmp_path):
     given = defaults(tmp_path, "[searches]\nhost=h\n")
     assert resolve_database_url(f"{given}&read_default_group=searches").database == "db"

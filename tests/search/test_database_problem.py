@@ -1,4 +1,4 @@
-"""Servers that refuse: each refusal is one line in the server's words, with a remedy, within seconds."""
+"""Servers that refuse a connection: one line with the server's message and a remedy, within seconds."""
 
 import re
 import time
@@ -17,7 +17,7 @@ from cnn_mellin.search.storage import StudyDatabase
 
 
 def refusal(url: str, create: bool = False) -> str:
-    """What is said about a database that cannot be used; it may not take long."""
+    """The error for a database that cannot be used, which must come within seconds."""
     began = time.monotonic()
     with pytest.raises(DatabaseError, match="; ") as error, StudyDatabase(resolve_database_url(url), create=create):
         pass
@@ -36,14 +36,14 @@ def refusal(url: str, create: bool = False) -> str:
         ("mysql+pymysql", r"Can't connect to MySQL server on '127\.0\.0\.1' .*\(error 2003\)"),
     ],
 )
-def test_where_no_server_listens(driver, words):
+def test_no_server_listens(driver, words):
     said = refusal(f"{driver}://me@127.0.0.1:1/db")
 
     assert re.search(words, said), said
     assert said.endswith("check the URL's host and port, and that the server is running and lets this machine in")
 
 
-def test_a_host_that_is_not_known():
+def test_an_unknown_host():
     assert "check the URL's host and port" in refusal("postgresql+psycopg://me@no-such-host.invalid/db")
     assert "check the URL's host and port" in refusal("mysql+pymysql://me@no-such-host.invalid/db")
 
@@ -56,12 +56,12 @@ def with_role(server: Any) -> None:
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
-def test_what_postgresql_refuses(postgresql_server, driver):
+def test_postgresql_refuses(postgresql_server, driver):
     server = postgresql_server
     said = refusal(server.url("absent", driver))
     assert 'database "absent" does not exist' in said
     assert said.endswith(
-        "make the database (CREATE DATABASE NAME), mend its name in the URL, or begin a study with `optim ... init`"
+        "create the database (CREATE DATABASE NAME), mend its name in the URL, or create a study with `optim ... init`"
     )
     said = refusal(server.url("postgres", driver, "nobody"))
     assert 'role "nobody" does not exist' in said
@@ -76,13 +76,13 @@ def test_what_postgresql_refuses(postgresql_server, driver):
     assert "grant the user all rights on the database" in said
 
 
-def test_tls_that_postgresql_does_not_have(postgresql_server):
+def test_postgresql_without_tls(postgresql_server):
     said = refusal(f"{postgresql_server.url('postgres')}?sslmode=require")
     assert "server does not support SSL, but SSL was required" in said
     assert "ask the server's administrator about TLS" in said
 
 
-def test_what_mariadb_refuses(mariadb_server, tmp_path):
+def test_mariadb_refuses(mariadb_server, tmp_path):
     assert "Unknown database 'absent'" in refusal(mariadb_server.url("absent"))
     mariadb_server.new_database("closed")
     mariadb_server.query("CREATE USER IF NOT EXISTS stranger@'127.0.0.1', stranger@localhost")
@@ -94,7 +94,7 @@ def test_what_mariadb_refuses(mariadb_server, tmp_path):
     assert "mend the URL's options that begin with ssl" in said
 
 
-def test_a_driver_that_takes_no_such_value_is_one_line(postgresql_server):
+def test_an_option_value_that_the_driver_refuses_is_reported_in_one_line(postgresql_server):
     said = refusal(f"{postgresql_server.url('postgres')}?sslmode=geheimnis")
     assert 'invalid sslmode value: "geheimnis"' in said
     said = refusal(f"{postgresql_server.url('postgres')}?options=geheim")
@@ -113,7 +113,7 @@ def caught(work: Callable[[], object]) -> BaseException:
     raise AssertionError("nothing was raised")
 
 
-def test_a_session_that_goes_on_after_its_connection_was_lost_has_the_databases_problem():
+def test_a_session_used_after_its_connection_was_lost_has_the_problem_of_the_database():
     def work() -> None:
         try:
             raise lost()
@@ -128,7 +128,7 @@ def test_a_session_that_goes_on_after_its_connection_was_lost_has_the_databases_
     assert problem_words(problem) == "Lost connection (error 2013)"
 
 
-def test_other_errors_are_none_of_the_databases():
+def test_other_errors_are_not_problems_of_the_database():
     assert database_problem(ValueError("x")) is None
     assert database_problem(sqlalchemy.exc.IntegrityError("", {}, Exception("duplicate"))) is None
 

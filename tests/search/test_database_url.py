@@ -14,7 +14,7 @@ from cnn_mellin.search.database_url import (
 from cnn_mellin.search.storage import StudyDatabase
 
 
-def test_the_forms_of_the_recipe_are_taken(tmp_path):
+def test_urls_of_the_recipe_are_accepted(tmp_path):
     assert resolve_database_url("postgresql+pg8000://optuna@localhost/optim").drivername == "postgresql+pg8000"
     (tmp_path / ".my.cnf").write_text("[client]\nhost=localhost\n")
     url = resolve_database_url(f"mysql+pymysql:///db1?read_default_file={tmp_path}/.my.cnf")
@@ -28,7 +28,7 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(url):
     assert "secret" not in str(error.value)
 
 
-def test_a_variable_or_a_file_may_hold_one(monkeypatch, tmp_path):
+def test_a_variable_or_a_file_may_hold_a_password(monkeypatch, tmp_path):
     monkeypatch.setenv("STUDIES", "postgresql://me:secret@host/name")
     (tmp_path / "url").write_text("postgresql://me:secret@host/name\n")
     for given in ("env:STUDIES", f"file:{tmp_path}/url"):
@@ -40,7 +40,7 @@ def test_a_variable_or_a_file_may_hold_one(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nonsense", "is no database URL"),
+        ("nonsense", "is not a database URL"),
         ("oracle://host/name", "'oracle' are not known"),
         ("sqlite://", "names no file"),
         ("sqlite:////no/such/folder/a.db", "the folder /no/such/folder does not exist"),
@@ -49,7 +49,7 @@ def test_a_variable_or_a_file_may_hold_one(monkeypatch, tmp_path):
         ("file:/no/such/file", "/no/such/file: does not exist; expected a database URL"),
     ],
 )
-def test_what_cannot_be_used_is_one_line_with_a_remedy(given, message):
+def test_a_url_that_cannot_be_used_is_reported_with_a_remedy(given, message):
     with pytest.raises(DatabaseError, match=message):
         resolve_database_url(given)
 
@@ -62,7 +62,7 @@ def test_sqlite_on_a_network_file_system_is_refused(monkeypatch, tmp_path):
         resolve_database_url(f"sqlite:///{tmp_path}/a.db")
 
 
-def test_a_password_file_is_read_only_if_nobody_else_can(monkeypatch, tmp_path):
+def test_a_password_file_is_read_only_if_no_other_user_can_read_it(monkeypatch, tmp_path):
     path = tmp_path / "pgpass"
     path.write_text("# mine\nother:*:*:*:wrong\nhost:5432:*:me:se\\:cret\n")
     monkeypatch.setenv("PGPASSFILE", str(path))

@@ -21,29 +21,29 @@ def plan() -> StudyPlan:
 
 
 def trials_of(plan: StudyPlan, count: int) -> list[optuna.trial.FrozenTrial]:
-    """The schedule decides nearly all; its range depends on the number of layers."""
+    """Trials whose value depends mostly on the schedule, whose range depends on the number of layers."""
     stream, found = random.Random(0), []
     for number in range(count):
         layers = stream.randint(1, 6)
-        drawn = dict(zip(NAMES, (stream.randint(2, 10), layers, stream.randint(1, layers + 1)), strict=True))
+        params = dict(zip(NAMES, (stream.randint(2, 10), layers, stream.randint(1, layers + 1)), strict=True))
         spaces = {d.name: d.distribution(layers + 1 if d.most else None) for d in plan.dimensions}
-        value = 10.0 * drawn[NAMES[2]] + 0.1 * drawn[NAMES[0]]
-        made = optuna.create_trial(params=drawn, distributions=spaces, value=value)
+        value = 10.0 * params[NAMES[2]] + 0.1 * params[NAMES[0]]
+        made = optuna.create_trial(params=params, distributions=spaces, value=value)
         made.number = number
         found.append(made)
     return found
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_the_setting_that_decides_is_first_also_where_its_range_varies(plan, evaluator):
+def test_the_most_important_hyperparameter_is_first_even_if_its_range_varies(plan, evaluator):
     found = setting_importances("s", plan, trials_of(plan, 60), evaluator)
-    if evaluator != "ped-anova":  # it asks what the best tenth have in common, which here is more than the schedule
+    if evaluator != "ped-anova":  # asks what the best tenth have in common, which here is not only the schedule
         assert found[0][0] == NAMES[2]
     assert {name for name, _ in found} == set(NAMES)
     assert found == setting_importances("s", plan, trials_of(plan, 60), evaluator)
 
 
-def test_where_all_results_are_equal_nothing_matters(plan):
+def test_if_all_results_are_equal_no_hyperparameter_matters(plan):
     trials = [trial for trial in trials_of(plan, 3)[:1] for _ in range(2)]
     assert setting_importances("s", plan, trials) == [(name, 0.0) for name in sorted(NAMES)]
 

@@ -12,10 +12,10 @@ from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.search.early_end import Pruned
 from cnn_mellin.search.memory_guard import MemoryNeed, can_measure_memory, measure_memory_need
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.trial_training import TrialTraining
-from cnn_mellin.search.worker import Pruned
 
 DEVICES = [
     pytest.param(
@@ -34,8 +34,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 SMALL = {**SECTIONS, "model": {**SECTIONS["model"], "convolutional_initial_channels": 16}}
 
-# One epoch of two batches, all of whose utterances are as long as the longest, in a process of its own: at the second,
-# gradients and the optimizer's state are there.
+# One epoch of two batches of equally long utterances, in a separate process; at the second batch, gradients and the
+# optimizer's state exist.
 _TRUE_PEAK = """
 import json, sys
 import torch
@@ -45,7 +45,7 @@ torch.set_num_threads(1)
 folder, settings = sys.argv[1], Settings().updated(json.loads(sys.argv[2]))
 small = settings.updated({"model": {"convolutional_initial_channels": 1, "recurrent_size": 1}})
 train(f"{folder}/short", None, f"{folder}/m0", small)
-def status(name):  # VmHWM is of this process alone; what getrusage tells begins with its parent's
+def status(name):  # VmHWM is of this process only; getrusage starts from its parent's peak
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(name))
 before = status("VmRSS")
 train(f"{folder}/train", None, f"{folder}/m1", settings)
@@ -65,7 +65,7 @@ def write(path: Path, num_utterances: int, num_frames: int, num_coefficients: in
 @pytest.mark.soak
 @pytest.mark.parametrize("mellin", [False, True])
 @pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
-def test_the_figure_is_that_of_a_training_in_a_process_of_its_own(tmp_path, mellin):
+def test_the_need_is_that_of_a_training_in_a_separate_process(tmp_path, mellin):
     model = {"convolutional_mellin": mellin, "recurrent_size": 700, "convolutional_initial_channels": 32}
     sections = {**SECTIONS, "model": {**SECTIONS["model"], **model}}
     sections["training"] = {"num_epochs": 1, "max_shift_proportion": 0.0}
@@ -76,14 +76,14 @@ def test_the_figure_is_that_of_a_training_in_a_process_of_its_own(tmp_path, mell
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     true = int(done.stdout.split()[-1])
-    assert true > 300 * 2**20  # large enough for what the libraries take not to matter
+    assert true > 300 * 2**20  # large enough that memory of libraries does not matter
     assert 0.85 < need.num_bytes / true < 1.15, (need, true / 2**20)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_need_is_of_the_longest_utterance_with_all_its_shifts_and_a_full_batch(tmp_path, device):
+def test_the_need_is_that_of_a_full_batch_of_the_longest_utterance_with_its_largest_shift(tmp_path, device):
     partition = write(tmp_path / "train", 12, 100)
-    # Blocks above 32 MiB, which are never taken from what other tests left in the heap.
+    # Blocks above 32 MiB, which never come from memory that other tests have freed.
     model = {"recurrent_size": 16, "recurrent_layers": 1, "convolutional_layers": 1, "window_stride": 1}
     settings = Settings().updated({**SECTIONS, "model": model})
     small = measure_memory_need(settings, partition, 2, device)
@@ -93,7 +93,7 @@ def test_the_need_is_of_the_longest_utterance_with_all_its_shifts_and_a_full_bat
 
 
 @pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
-def test_only_the_utterances_that_train_are_asked(tmp_path, monkeypatch):
+def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     write_symbols(tmp_path / "ext", ["aa", "sil"])
     with write_partition(tmp_path / "train", PartitionDescription(40, 10.0, "toy")) as writer:
         for name, num_frames, num_symbols in (("a", 50, 7), ("b", 400, 9), ("c", 40, 300), ("d", 60, 5)):
@@ -111,7 +111,7 @@ def test_only_the_utterances_that_train_are_asked(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_far_over_the_limit_the_full_batch_is_not_tried(tmp_path, device):
+def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     partition = write(tmp_path / "train", 8, 400)
     settings = Settings().updated(SMALL)
     exact = measure_memory_need(settings, partition, 2, device).num_bytes
@@ -125,7 +125,7 @@ def test_far_over_the_limit_the_full_batch_is_not_tried(tmp_path, device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_gradients_and_the_state_of_the_optimizer_count(tmp_path, device):
+def test_gradients_and_optimizer_state_count(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     model = {"recurrent_size": 1024, "recurrent_layers": 2, "convolutional_layers": 0}
     needs = {}
@@ -139,7 +139,7 @@ def test_gradients_and_the_state_of_the_optimizer_count(tmp_path, device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_random_streams_are_left_as_they_were(tmp_path, device):
+def test_random_number_generators_do_not_change(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     torch.manual_seed(3)
     expected = torch.rand(3)
@@ -149,7 +149,7 @@ def test_random_streams_are_left_as_they_were(tmp_path, device):
 
 
 @pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
-def test_what_no_machine_has_is_over_the_limit_and_the_process_goes_on(tmp_path):
+def test_more_memory_than_any_machine_has_is_over_the_limit_and_the_process_survives(tmp_path):
     partition = write(tmp_path / "train", 8, 400)
     huge = Settings().updated({**SECTIONS, "model": {**SECTIONS["model"], "convolutional_initial_channels": 60000}})
     need = measure_memory_need(huge, partition, 2, limit_bytes=2**30)
@@ -158,7 +158,7 @@ def test_what_no_machine_has_is_over_the_limit_and_the_process_goes_on(tmp_path)
 
 
 @pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
-def test_a_trial_over_the_limit_is_pruned_before_training_with_the_figure(tmp_path):
+def test_a_trial_over_the_limit_is_pruned_before_training_and_the_reason_has_its_need(tmp_path):
     write(tmp_path / "train", 12, 300)
     settings = Settings().updated(SECTIONS)
     plan, data = plan_study(
@@ -175,10 +175,10 @@ def test_a_trial_over_the_limit_is_pruned_before_training_with_the_figure(tmp_pa
     assert not (tmp_path / "m").exists()
 
 
-def test_a_device_that_tells_nothing_is_refused(tmp_path):
+def test_a_device_without_a_measure_of_memory_is_refused(tmp_path):
     with pytest.raises(ValueError, match="device is meta; memory can be measured on CUDA, and on a CPU under Linux"):
         measure_memory_need(Settings(), write(tmp_path / "train", 2, 20), 2, "meta")
 
 
-def test_texts():
+def test_a_need_is_shown_with_its_batch():
     assert str(MemoryNeed(300 * 2**20, 8, 50, "about ")) == "about 300 MiB for a batch of 8 utterances of 50 frames"

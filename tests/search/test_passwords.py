@@ -1,4 +1,4 @@
-"""Databases with passwords: they let the right ones in, and no password is shown or kept anywhere."""
+"""Databases with passwords: the right password gives access, and no password is shown or kept anywhere."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def data(tmp_path) -> Path:
 
 @pytest.fixture
 def guarded(postgresql_server) -> Any:
-    """PostgreSQL with a database `kept` of the role `guarded`, who needs a password."""
+    """PostgreSQL with a database `kept` of the role `guarded`, which needs a password."""
     for statement in (
         "DROP DATABASE IF EXISTS kept",
         "DROP ROLE IF EXISTS guarded",
@@ -44,7 +44,7 @@ def guarded(postgresql_server) -> Any:
 
 
 def search(data: Path, url: str, **variables: str) -> list[subprocess.CompletedProcess[str]]:
-    """Begin a study, run it, and ask for its status."""
+    """Create a study and run it."""
     program = [sys.executable, "-m", "cnn_mellin.cli.main"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(data), "OMP_NUM_THREADS": "1", **variables}
     init = ["init", str(data / "train"), "--whitelist", "model.window_size", "--num-trials", "1"]
@@ -71,7 +71,7 @@ def ended(done: list[subprocess.CompletedProcess[str]]) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
-def test_a_password_file_lets_in(guarded, data, driver):
+def test_a_password_file_gives_access(guarded, data, driver):
     path = data / "passwords"
     path.write_text(f"127.0.0.1:{guarded.port}:*:guarded:{SECRET}\n")
     path.chmod(0o600)
@@ -91,7 +91,7 @@ def test_a_url_with_a_password_comes_from_the_environment_or_a_file(guarded, dat
 
 
 @pytest.mark.slow
-def test_a_defaults_file_lets_into_mariadb(mariadb_server, data):
+def test_an_option_file_gives_access_to_mariadb(mariadb_server, data):
     mariadb_server.new_database("kept")
     for statement in (
         "DROP USER IF EXISTS guarded@localhost, guarded@'127.0.0.1'",
@@ -118,7 +118,7 @@ def refused(data: Path, done: list[subprocess.CompletedProcess[str]], reason: st
     assert SECRET not in done[0].stderr
 
 
-def test_a_wrong_password_is_one_line_without_it(guarded, data):
+def test_a_wrong_password_is_reported_in_one_line_without_it(guarded, data):
     url = guarded.url("kept", "psycopg", f"guarded:{SECRET}-wrong")
     refused(data, search(data, "env:STUDIES", STUDIES=url), "password authentication failed")
     url = guarded.url("kept", "pg8000", f"guarded:{SECRET}-wrong")
@@ -140,6 +140,6 @@ def test_a_password_on_the_command_line_is_refused(guarded, data):
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_a_database_that_is_not_there_is_one_line(kind, request, data):
+def test_a_database_that_does_not_exist_is_reported_in_one_line(kind, request, data):
     server = request.getfixturevalue(f"{kind}_server")
     refused(data, search(data, server.url("absent")), "absent")

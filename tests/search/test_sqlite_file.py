@@ -11,7 +11,7 @@ from cnn_mellin.search.sqlite_file import SqliteFile
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    """A database in WAL mode with pages in the file itself and in `-wal`; the connection that has it open stays so."""
+    """A database in WAL mode whose pages are all in the file itself."""
     made = tmp_path / "data" / "a.db"
     made.parent.mkdir()
     connection = sqlite3.connect(made)
@@ -42,7 +42,7 @@ def replace(path: Path) -> None:
     ],
     ids=["deleted", "replaced", "emptied", "cut", "wal", "shm", "folder moved"],
 )
-def test_what_happens_to_an_open_file_is_seen(path, change, fault):
+def test_a_change_behind_an_open_file_is_noticed(path, change, fault):
     watched = SqliteFile(path)
     assert watched.fault() is None
     change(path)
@@ -52,7 +52,7 @@ def test_what_happens_to_an_open_file_is_seen(path, change, fault):
     watched.close()
 
 
-def test_what_sqlite_does_itself_is_no_fault(path):
+def test_changes_by_sqlite_itself_are_no_fault(path):
     watched = SqliteFile(path)
     with sqlite3.connect(path) as other:
         other.execute("DELETE FROM t WHERE rowid > 3")

@@ -36,7 +36,7 @@ def beats(*ages_s: float) -> dict[int, tuple[datetime, float, str]]:
     return {number: (BEGAN, age_s, f"host:{number}") for number, age_s in enumerate(ages_s)}
 
 
-def test_counts_dead_workers_rate_and_time_left(plan):
+def test_counts_dead_workers_speed_and_time_left(plan):
     found = study_status("s", plan, trials(), beats(3, 12, 90))
     assert (found.num_completed, found.num_pruned, found.num_waiting) == (3, 1, 5)
     assert (found.num_running, found.num_dead) == (2, 1)
@@ -48,7 +48,7 @@ def test_counts_dead_workers_rate_and_time_left(plan):
     assert line.split() == "s 12 3 1 2 1 5 28.00 (trial 2) 48.0 10 min".split()
 
 
-def test_trials_that_were_pruned_at_once_are_not_taken_for_all(plan):
+def test_trials_pruned_before_training_do_not_decide_the_speed(plan):
     ended = trials()[:4]
     for trial in ended[:3]:
         trial.datetime_complete = BEGAN + timedelta(seconds=2)
@@ -57,12 +57,12 @@ def test_trials_that_were_pruned_at_once_are_not_taken_for_all(plan):
     assert found.left_s == 8 * found.trial_s / 2
 
 
-def test_without_workers_nobody_knows_when_it_ends(plan):
+def test_without_workers_the_time_left_is_unknown(plan):
     found = study_status("s", plan, trials()[:4], {})
     assert found.left_s is None
     assert found.num_dead == 0
 
 
-def test_a_study_that_has_ended_is_done(plan):
+def test_a_finished_study_is_done(plan):
     ended = StudyPlan(Settings().as_dict(), (), num_trials=4)
     assert status_table([study_status("s", ended, trials()[:4], {})]).endswith("done")

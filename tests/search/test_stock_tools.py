@@ -47,7 +47,7 @@ def program(name: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "postgresql+pg8000", "mariadb"])
-def test_the_optuna_command_lists_trials_as_the_recipe_counts_them(kind, request, tmp_path):
+def test_the_optuna_command_lists_trials_in_the_form_that_the_recipe_counts(kind, request, tmp_path):
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path}/study.db"
     else:

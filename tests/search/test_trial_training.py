@@ -8,11 +8,11 @@ import pytest
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.search.early_end import HandBack, Pruned
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.search.trial_training import TrialTraining
-from cnn_mellin.search.worker import HandBack, Pruned
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "model": {"recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 0},
@@ -22,7 +22,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 
 class Trial:
-    """What a worker gives to an objective, without a database."""
+    """A trial as an objective sees it, without a database."""
 
     def __init__(self, settings: Settings, *, stop_after: int = 99, prune_at: int = 99) -> None:
         self.number, self.settings, self.reported = 3, settings, list[tuple[int, float, bool]]()
@@ -51,16 +51,21 @@ def training(study: tuple[StudyPlan, StudyData], folder: Path | None) -> TrialTr
     return TrialTraining("a study", study[0], study[1], model_dir=folder)
 
 
-def test_the_value_is_the_lowest_dev_rate_and_each_epoch_is_reported(study, tmp_path):
+def test_the_value_is_the_lowest_dev_per_and_each_epoch_is_reported(study, tmp_path):
     trial: Any = Trial(study[0].start())
     value = training(study, tmp_path / "m")(trial)
     assert [step for step, _, _ in trial.reported] == [1, 2, 3, 4]
-    assert value == min(rate for _, rate, _ in trial.reported)
-    assert [may for _, _, may in trial.reported] == [True, True, True, False]  # nothing is gained by pruning the last
+    assert value == min(per for _, per, _ in trial.reported)
+    assert [may for _, _, may in trial.reported] == [
+        True,
+        True,
+        True,
+        False,
+    ]  # pruning after the last epoch would save nothing
     assert (tmp_path / "m" / "a_study" / "trial_0003" / "history.csv").exists()
 
 
-def test_another_worker_goes_on_from_the_last_checkpoint_and_reports_what_was_before(study, tmp_path):
+def test_another_worker_resumes_from_the_last_checkpoint_and_reports_earlier_epochs_again(study, tmp_path):
     whole: Any = Trial(study[0].start())
     value = training(study, tmp_path / "whole")(whole)
     first: Any = Trial(study[0].start(), stop_after=2)
@@ -68,11 +73,11 @@ def test_another_worker_goes_on_from_the_last_checkpoint_and_reports_what_was_be
         training(study, tmp_path / "m")(first)
     second: Any = Trial(study[0].start())
     assert training(study, tmp_path / "m")(second) == value
-    assert [(step, rate) for step, rate, _ in second.reported] == [(step, rate) for step, rate, _ in whole.reported]
+    assert [(step, per) for step, per, _ in second.reported] == [(step, per) for step, per, _ in whole.reported]
     assert [may for _, _, may in second.reported] == [False, False, True, False]
 
 
-def test_a_training_that_has_ended_is_reported_whole(study, tmp_path):
+def test_all_epochs_of_a_finished_training_are_reported(study, tmp_path):
     first: Any = Trial(study[0].start())
     second: Any = Trial(study[0].start())
     assert training(study, tmp_path / "m")(first) == training(study, tmp_path / "m")(second)
@@ -86,18 +91,17 @@ def test_a_pruned_training_ends(study, tmp_path):
     assert len(trial.reported) == 2
 
 
-def test_a_folder_with_other_settings_is_trained_anew(study, tmp_path):
+def test_a_training_with_other_settings_restarts(study, tmp_path, caplog):
     training(study, tmp_path / "m")(_trial(study[0].start()))
-    lines: list[str] = []
     other = study[0].start().updated({"model": {"window_size": 7}})
-    objective = TrialTraining("a study", study[0], study[1], model_dir=tmp_path / "m", say=lines.append)
+    objective = TrialTraining("a study", study[0], study[1], model_dir=tmp_path / "m")
     trial = _trial(other)
     objective(trial)
     assert [step for step, _, _ in trial.reported] == [1, 2, 3, 4]
-    assert any("begins anew" in line and "window_size" in line for line in lines)
+    assert any("trial 3: restarts, as" in line and "window_size" in line for line in caplog.messages)
 
 
-def test_studies_with_names_that_are_alike_have_folders_of_their_own_and_one_trial_is_discarded(study, tmp_path):
+def test_studies_with_similar_names_have_separate_folders_and_one_trial_is_discarded(study, tmp_path):
     for name in ("a+b", "a_b"):
         objective = TrialTraining(name, study[0], study[1], model_dir=tmp_path / "m")
         objective(_trial(study[0].start()))
@@ -107,25 +111,25 @@ def test_studies_with_names_that_are_alike_have_folders_of_their_own_and_one_tri
     assert [path.name for path in (tmp_path / "m" / "a+b").iterdir()] == ["trial_0003"]
 
 
-def test_without_a_folder_nothing_stays(study, tmp_path, monkeypatch):
+def test_without_a_model_folder_no_file_is_left(study, tmp_path, monkeypatch):
     (tmp_path / "t").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
     training(study, None)(_trial(study[0].start()))
     assert list((tmp_path / "t").iterdir()) == []
 
 
-def test_seeds_are_of_the_study_or_of_the_trial(study):
+def test_seeds_come_from_the_study_or_else_from_the_trial(study):
     plan, data = study
     objective = TrialTraining("a study", plan, data)
-    drawn = [objective.settings_of(_trial(plan.start())).training.seed for _ in range(2)]
-    assert drawn[0] == drawn[1] is not None
+    seeds = [objective.settings_of(_trial(plan.start())).training.seed for _ in range(2)]
+    assert seeds[0] == seeds[1] is not None
     other = TrialTraining("another", plan, data).settings_of(_trial(plan.start())).model.seed
-    assert other != drawn[0]
+    assert other != seeds[0]
     fixed = objective.settings_of(_trial(plan.start().updated({"model": {"seed": 5}})))
-    assert (fixed.model.seed, fixed.training.seed) == (5, drawn[0])
+    assert (fixed.model.seed, fixed.training.seed) == (5, seeds[0])
 
 
-def test_a_subset_is_parted_once(study, tmp_path):
+def test_a_subset_is_split_once(study, tmp_path):
     settings = Settings().updated(
         {**SECTIONS, "data": {"batch_size": 2, "subset_ids": [f"u{i:02d}" for i in range(6)]}}
     )

@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import random
 import shutil
@@ -46,7 +47,7 @@ def database(tmp_path) -> Iterator[StudyDatabase]:
 
 
 def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
-    """URL of a new database."""
+    """URL of a new database of this kind."""
     if kind == "sqlite":
         return f"sqlite:///{folder}/study.db"
     server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
@@ -55,7 +56,7 @@ def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 @contextmanager
-def begun(url: str, num_trials: int) -> Iterator[StudyDatabase]:
+def new_study(url: str, num_trials: int) -> Iterator[StudyDatabase]:
     with StudyDatabase(resolve_database_url(url), create=True) as opened:
         create_study(opened, "cheap", plan_of(num_trials))
         yield opened
@@ -75,7 +76,7 @@ def start(url: str, seconds: float) -> subprocess.Popen[str]:
 
 
 def wait_for(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
-    """What each printed; none may have failed."""
+    """Output of each worker; none may have failed."""
     printed = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * len(workers), printed
     return printed
@@ -83,9 +84,9 @@ def wait_for(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_eight_workers_end_each_trial_once(kind, request, tmp_path):
+def test_eight_workers_finish_each_trial_once(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         printed = wait_for([start(url, 0.01) for _ in range(8)])
         assert states(database) == ["COMPLETE"] * 200
     assert sum(int(text.split("num_completed=")[1].split(",")[0]) for text in printed) == 200
@@ -93,10 +94,10 @@ def test_eight_workers_end_each_trial_once(kind, request, tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
-def test_a_worker_killed_every_second_loses_no_trial_and_doubles_none(kind, request, tmp_path):
+def test_killing_a_worker_every_second_neither_loses_nor_doubles_a_trial(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     chance, killed = random.Random(1), 0
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         workers = [start(url, 0.2) for _ in range(8)]
         while sum(state == "COMPLETE" for state in states(database)) < 150:
             time.sleep(1.0)
@@ -112,10 +113,10 @@ def test_a_worker_killed_every_second_loses_no_trial_and_doubles_none(kind, requ
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "sqlite"])
-def test_a_database_that_restarts_in_the_middle_loses_no_trial_and_doubles_none(kind, request, tmp_path):
+def test_restarting_the_database_neither_loses_nor_doubles_a_trial(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
-    with begun(url, 200) as database:
+    with new_study(url, 200) as database:
         workers = [start(url, 0.1) for _ in range(8)]
         for kill in (False, True):
             before = done = states(database).count("COMPLETE")
@@ -133,11 +134,21 @@ def test_a_database_that_restarts_in_the_middle_loses_no_trial_and_doubles_none(
         assert database.patiently(partial(states, database)) == ["COMPLETE"] * 200
 
 
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cnn_mellin")
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the worker has logged."""
+    return [record.getMessage() for record in caplog.records if record.name == "cnn_mellin.search.worker"]
+
+
 def run(database: StudyDatabase, objective: Callable[[RunningTrial], float], **keywords: object) -> RunSummary:
     return run_study(database, "cheap", objective, sampler="random", **keywords)  # type: ignore[arg-type]
 
 
-def test_the_same_study_is_made_once_and_another_is_refused(database):
+def test_the_same_study_is_created_once_and_another_is_refused(database):
     assert create_study(database, "cheap", plan_of(3))
     assert not create_study(database, "cheap", plan_of(3))
     with pytest.raises(OtherStudyError, match="num_trials: 3, not 4"):
@@ -145,14 +156,14 @@ def test_the_same_study_is_made_once_and_another_is_refused(database):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a\udc80", "a\0", "é" * 101])
-def test_names_of_studies_keep_the_rule_of_identifiers(database, name):
-    with pytest.raises(DatabaseError, match=r"--study-name: study '.*' .*; an identifier has 1 to 200 bytes"):
+def test_names_of_studies_must_be_identifiers(database, name):
+    with pytest.raises(DatabaseError, match=r"^study '.*' .*; an identifier has 1 to 200 bytes"):
         create_study(database, name, plan_of(3))
-    with pytest.raises(DatabaseError, match=r"--study-name.* (is no study of|which cannot be printed)"):
+    with pytest.raises(DatabaseError, match=r"^study .* (does not exist in|which cannot be printed)"):
         load_study(database, name)
 
 
-def test_a_study_that_was_made_under_another_name_is_found(database):
+def test_an_existing_study_whose_name_is_not_an_identifier_is_found(database):
     create_study(database, "old", plan_of(3))
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE studies SET study_name = 'an old study'")
@@ -160,21 +171,21 @@ def test_a_study_that_was_made_under_another_name_is_found(database):
     assert load_study(database, "an old study")[2] == plan_of(3)
 
 
-def test_the_first_trial_draws_what_it_is_told(database):
+def test_the_first_trial_has_the_given_values(database):
     create_study(database, "cheap", plan_of(2), {"model.window_size": 3})
-    drawn: list[int] = []
+    sizes: list[int] = []
 
     def objective(trial: RunningTrial) -> float:
-        drawn.append(trial.settings.model.window_size)
+        sizes.append(trial.settings.model.window_size)
         return float(trial.number)
 
     run(database, objective)
-    assert drawn[0] == 3
+    assert sizes[0] == 3
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_draws_the_same_for_studies_of_the_same_name(tmp_path, sampler):
-    drawn: list[list[object]] = []
+def test_every_sampler_gives_the_same_values_to_studies_of_the_same_name(tmp_path, sampler):
+    sampled: list[list[object]] = []
     for number in range(2):
         with StudyDatabase(resolve_database_url(f"sqlite:///{tmp_path}/{number}.db"), create=True) as database:
             create_study(database, "cheap", plan_of(4))
@@ -185,12 +196,12 @@ def test_every_sampler_draws_the_same_for_studies_of_the_same_name(tmp_path, sam
                 return float(trial.number)
 
             run_study(database, "cheap", objective, sampler=sampler)
-            drawn.append(params)
-    assert drawn[0] == drawn[1]
-    assert len({repr(params) for params in drawn[0]}) > 1
+            sampled.append(params)
+    assert sampled[0] == sampled[1]
+    assert len({repr(params) for params in sampled[0]}) > 1
 
 
-def test_a_pruned_trial_counts_and_says_why(database):
+def test_a_pruned_trial_counts_and_keeps_its_reason(database):
     create_study(database, "cheap", plan_of(2))
 
     def objective(trial: RunningTrial) -> float:
@@ -205,7 +216,7 @@ def test_a_pruned_trial_counts_and_says_why(database):
     assert study.trials[0].user_attrs["reason"] == "it needs 7 GB, the limit is 6"
 
 
-def test_a_training_that_runs_out_of_memory_is_pruned_and_the_worker_goes_on(database):
+def test_a_training_that_runs_out_of_memory_is_pruned_and_the_worker_continues(database):
     create_study(database, "cheap", plan_of(2))
 
     def objective(trial: RunningTrial) -> float:
@@ -220,7 +231,7 @@ def test_a_training_that_runs_out_of_memory_is_pruned_and_the_worker_goes_on(dat
     assert "epoch 1: out of memory" in study.trials[0].user_attrs["reason"]
 
 
-def test_when_the_time_is_over_the_trial_is_handed_back(database):
+def test_after_the_timeout_the_trial_is_handed_back(database):
     create_study(database, "cheap", plan_of(1))
 
     def objective(trial: RunningTrial) -> float:
@@ -232,32 +243,32 @@ def test_when_the_time_is_over_the_trial_is_handed_back(database):
     assert states(database) == ["WAITING"]
 
 
-def test_a_failing_trial_is_tried_again_with_the_same_draw_and_then_given_up(database):
+def test_a_failing_trial_is_retried_with_the_same_values_and_then_given_up(database):
     create_study(database, "cheap", plan_of(1))
-    drawn = []
+    sampled = []
 
     def objective(trial: RunningTrial) -> float:
-        drawn.append(trial.params)
+        sampled.append(trial.params)
         raise RuntimeError("broken")
 
     summary = run(database, objective, max_failed_retries=2)
     assert summary.num_failed == 3
-    assert drawn[0] == drawn[1] == drawn[2]
+    assert sampled[0] == sampled[1] == sampled[2]
     assert states(database) == ["PRUNED"]
 
 
-def test_the_reason_of_a_failure_is_said_and_kept_with_the_trial(database):
+def test_the_reason_of_a_failure_is_logged_and_kept_with_the_trial(database, caplog):
     create_study(database, "cheap", plan_of(2))
-    said: list[str] = []
     ended: list[int] = []
 
     def objective(trial: RunningTrial) -> float:
-        if trial.number == 0 and len(said) < 1:
+        if trial.number == 0 and not lines(caplog):
             raise RuntimeError("the GPU has\nfallen off the bus")
         return float(trial.number)
 
-    run(database, objective, say=said.append, on_end=ended.append)
-    assert said[0].startswith("trial 0: failed (RuntimeError: the GPU has fallen off the bus)\nTraceback")
+    run(database, objective, on_end=ended.append)
+    assert lines(caplog)[0] == "trial 0: failed (RuntimeError: the GPU has fallen off the bus)"
+    assert "Traceback" in caplog.text
     study, study_id, plan = load_study(database, "cheap")
     assert study.trials[0].user_attrs["last_failure"] == "RuntimeError: the GPU has fallen off the bus"
     assert states(database) == ["COMPLETE"] * 2
@@ -282,11 +293,11 @@ def test_status_names_the_trials_that_failed(database):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a\x00", "\x1b[31m", ".a", "(a)", "a" * 201, "\udcff"])
-def test_the_name_of_a_new_study_is_an_identifier(database, name):
-    with pytest.raises(DatabaseError, match="--study-name: study .*an identifier has 1 to 200 bytes") as error:
+def test_the_name_of_a_new_study_must_be_an_identifier(database, name):
+    with pytest.raises(DatabaseError, match="^study .*an identifier has 1 to 200 bytes") as error:
         create_study(database, name, plan_of(1))
     assert str(error.value).isprintable()
-    with pytest.raises(DatabaseError, match="--study-name"):
+    with pytest.raises(DatabaseError, match="^study "):
         load_study(database, name)
 
 
@@ -307,7 +318,7 @@ DAMAGED_PLANS = [
 
 
 @pytest.mark.parametrize("content", DAMAGED_PLANS, ids=range(len(DAMAGED_PLANS)))
-def test_a_damaged_plan_is_one_line(database, content):
+def test_a_damaged_plan_is_reported_in_one_line(database, content):
     create_study(database, "cheap", plan_of(1))
     with database.begin() as connection:
         connection.execute(text("UPDATE study_user_attributes SET value_json = :content"), {"content": content})
@@ -318,7 +329,7 @@ def test_a_damaged_plan_is_one_line(database, content):
     assert str(error.value).isprintable()
 
 
-def test_plans_that_were_written_before_are_read(database):
+def test_plans_of_older_and_newer_versions_are_read(database):
     create_study(database, "cheap", plan_of(1))
     with database.begin() as connection:
         content = connection.execute(text("SELECT value_json FROM study_user_attributes")).scalar_one()
@@ -331,13 +342,13 @@ def test_plans_that_were_written_before_are_read(database):
 @pytest.mark.parametrize(
     ("table", "column", "content", "message"),
     [
-        ("trial_user_attributes", "value_json", "{", "the attribute 'worker' of the trial with the id 1 is no JSON"),
+        ("trial_user_attributes", "value_json", "{", "attribute 'worker' of the trial with id 1 is not JSON"),
         ("trial_params", "distribution_json", "{", "a trial of the study cheap is damaged"),
         ("trial_params", "distribution_json", "[]", "a trial of the study cheap is damaged"),
         ("trial_system_attributes", "value_json", "nonsense", "a trial of the study cheap is damaged"),
     ],
 )
-def test_damage_of_a_trial_is_one_line(database, table, column, content, message):
+def test_a_damaged_trial_is_reported_in_one_line(database, table, column, content, message):
     create_study(database, "cheap", plan_of(3), {"model.window_size": 3})
 
     def objective(trial: RunningTrial) -> float:
@@ -354,7 +365,7 @@ def test_damage_of_a_trial_is_one_line(database, table, column, content, message
     assert str(error.value).isprintable()
 
 
-def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(database):
+def test_a_worker_on_a_broken_machine_leaves_before_it_uses_up_the_retries(database):
     create_study(database, "cheap", plan_of(8))
     tried = []
 
@@ -365,7 +376,7 @@ def test_a_worker_on_a_broken_machine_leaves_before_it_has_used_up_the_retries(d
         raise RuntimeError("the GPU has fallen off the bus")
 
     summary = run(database, on_a_broken_machine)
-    assert tried == [0, 1, 0, 2, 3, 4, 5], "five different trials, counted anew after one that ended well"
+    assert tried == [0, 1, 0, 2, 3, 4, 5], "five different trials since the last success"
     assert summary.gave_up
     assert states(database) == ["WAITING", "COMPLETE"] + ["WAITING"] * 6
 
@@ -389,21 +400,20 @@ def replace_file(path: Path) -> None:
     ],
     ids=["deleted", "replaced", "emptied", "wal"],
 )
-def test_a_worker_whose_file_is_gone_leaves_and_claims_nothing_more(database, tmp_path, change, fault):
+def test_a_worker_leaves_when_its_file_is_deleted_or_replaced(database, tmp_path, change, fault, caplog):
     create_study(database, "cheap", plan_of(4))
-    said: list[str] = []
 
     def objective(trial: RunningTrial) -> float:
         if trial.number == 1:
             change(tmp_path / "study.db")
         return float(trial.number)
 
-    with pytest.raises(DatabaseError, match=f"{fault}.*put the file back, or begin the study anew"):
-        run(database, objective, say=said.append)
-    assert said == ["trial 0: 0"]
+    with pytest.raises(DatabaseError, match=f"{fault}.*put the file back, or create the study again"):
+        run(database, objective)
+    assert lines(caplog) == ["trial 0: 0"]
 
 
-def test_a_long_trial_ends_soon_after_its_file_is_gone(database, tmp_path):
+def test_a_long_trial_ends_soon_after_its_file_is_deleted(database, tmp_path):
     create_study(database, "cheap", plan_of(1, heartbeat_s=0.05))
     told: list[bool] = []
 
@@ -421,7 +431,7 @@ def test_a_long_trial_ends_soon_after_its_file_is_gone(database, tmp_path):
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_a_worker_whose_study_is_deleted_or_replaced_leaves(database, again):
+def test_a_worker_leaves_when_its_study_is_deleted_or_replaced(database, again):
     import optuna
 
     create_study(database, "cheap", plan_of(3))
@@ -440,11 +450,11 @@ def test_a_worker_whose_study_is_deleted_or_replaced_leaves(database, again):
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["postgresql", "postgresql+pg8000", "mariadb"])
 @pytest.mark.parametrize("what", ["database", "table"])
-def test_a_worker_whose_database_or_table_is_dropped_leaves_with_one_line(kind, what, request, tmp_path):
+def test_a_worker_leaves_when_its_database_or_table_is_dropped(kind, what, request, tmp_path, caplog):
     url = url_of(kind, request, tmp_path)
     server = request.getfixturevalue(f"{kind.partition('+')[0]}_server")
     postgres = kind != "mariadb"
-    with begun(url, 4) as database:
+    with new_study(url, 4) as database:
 
         def objective(trial: RunningTrial) -> float:
             if trial.number == 1 and what == "database":
@@ -456,15 +466,14 @@ def test_a_worker_whose_database_or_table_is_dropped_leaves_with_one_line(kind, 
                         connection.exec_driver_sql(statement)
             return float(trial.number)
 
-        said: list[str] = []
         with pytest.raises(DatabaseError, match="(does not|doesn't) exist|Unknown database") as error:
-            run(database, objective, say=said.append)
-        assert said == ["trial 0: 0"]
-        assert "begin a study with `optim ... init`" in str(error.value)
+            run(database, objective)
+        assert lines(caplog) == ["trial 0: 0"]
+        assert "create a study with `optim ... init`" in str(error.value)
         assert "{'S'" not in str(error.value)
 
 
-def test_who_is_told_to_stop_hands_its_trial_back(database):
+def test_a_worker_that_is_asked_to_stop_hands_its_trial_back(database):
     create_study(database, "cheap", plan_of(2))
 
     def objective(trial: RunningTrial) -> float:

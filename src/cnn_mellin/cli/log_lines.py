@@ -10,11 +10,13 @@ __all__ = ["show_log"]
 
 
 class _Lines(logging.Handler):
-    """Prints each record as a line, above a progress bar where there is one."""
+    """Prints each record as a line, above a progress bar where there is one; a traceback follows on its own lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record; the streams are looked up each time, as callers may have replaced them."""
         line = " ".join(record.getMessage().splitlines())
+        if record.exc_info:
+            line += f"\n{logging.Formatter().formatException(record.exc_info)}"
         problem = record.levelno >= logging.WARNING
         stream: TextIO = sys.stderr if problem else sys.stdout
         try:

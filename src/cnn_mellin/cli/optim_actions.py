@@ -34,7 +34,7 @@ _SUFFIXES = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 def init(arguments: argparse.Namespace) -> int:
     """Begin a study."""
     from cnn_mellin.config import Settings
-    from cnn_mellin.search.new_study import plan_study, start_draw
+    from cnn_mellin.search.new_study import plan_study, start_values
 
     name = require_identifier(arguments.study_name or _DEFAULT_NAME, "study", "--study-name", DatabaseError)
     url = resolve_database_url(arguments.db_url)
@@ -49,10 +49,9 @@ def init(arguments: argparse.Namespace) -> int:
         num_data_workers=arguments.num_data_workers,
         mem_limit_bytes=arguments.mem_limit_bytes,
         device=arguments.device or "cpu",
-        warn=_warn,
     )
-    with StudyDatabase(url, create=True, say=_warn) as database:
-        made = create_study(database, name, plan, start_draw(plan))
+    with StudyDatabase(url, create=True) as database:
+        made = create_study(database, name, plan, start_values(plan))
     if not made:
         print(f"{name}: is in {shown_url(url)} already, with the same arguments; nothing has changed")
         return 0
@@ -84,13 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
-    def progress(line: str) -> None:
-        if not arguments.quiet:
-            say(line)
-
     with StopSignals() as signals, _database(arguments) as (database, name):
         _, _, plan = load_study(database, name)
         device = compute_device(arguments, plan.device)
@@ -101,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{place}: is not the partition that the study {name} was begun with; prepare it as it was, or begin "
                 "another study"
             )
-        say(f"{name}: {data.described}")
-        objective = TrialTraining(name, plan, data, device, arguments.model_dir, progress)
+        print(f"{name}: {data.described}", flush=True)
+        objective = TrialTraining(name, plan, data, device, arguments.model_dir)
         summary = run_study(
             database,
             name,
@@ -111,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
             max_failed_retries=arguments.max_failed_retries,
             timeout_s=arguments.timeout,
             stop=lambda: signals.received is not None,
-            say=say,
             on_end=objective.discard if arguments.discard_ended else lambda _number: None,
         )
         left = " and handed back what it had begun" if summary.stopped else ""
@@ -147,7 +138,7 @@ def best(arguments: argparse.Namespace) -> int:
     name, plan, trials = _read(arguments)
     found = best_trial(name, trials)
     if arguments.independent:
-        settings = independent_best_settings(name, plan, trials, _warn)
+        settings = independent_best_settings(name, plan, trials)
         said = "each setting by itself at its lowest median"
     else:
         settings = best_settings(name, plan, trials)
@@ -194,7 +185,7 @@ def status(arguments: argparse.Namespace) -> int:
 
     if arguments.watch is not None and arguments.watch <= 0:
         raise SettingsError(f"--watch {arguments.watch:g}: must be above 0 seconds")
-    with StudyDatabase(resolve_database_url(arguments.db_url), say=_warn) as database:
+    with StudyDatabase(resolve_database_url(arguments.db_url)) as database:
         while True:
             studies = _statuses(database, arguments.study_name)
             print(status_table(studies), flush=True)
@@ -233,7 +224,7 @@ def export(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _database(arguments: argparse.Namespace) -> Iterator[tuple[StudyDatabase, str]]:
     """The database, and the name of the study that is meant."""
-    with StudyDatabase(resolve_database_url(arguments.db_url), say=_warn) as database:
+    with StudyDatabase(resolve_database_url(arguments.db_url)) as database:
         yield database, arguments.study_name or _only_study(database)
 
 

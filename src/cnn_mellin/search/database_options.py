@@ -1,4 +1,4 @@
-"""The options of a database URL, `?NAME=VALUE&...`: which there are, which name files, and which may be shown."""
+"""The options of a database URL, `?NAME=VALUE&...`: which exist, which name files, and which may be shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["holds_secret", "option_fault", "secrets_of", "shown_options"]
 
-# Values of all other options are masked wherever a URL is shown.
+# When a URL is shown, the values of all other options are masked.
 _HARMLESS = frozenset(
     (
         *("host", "hostaddr", "port", "user", "dbname", "service", "connect_timeout", "client_encoding"),
@@ -36,7 +36,7 @@ _SECRET = frozenset(
     ("password", "passwd", "sslpassword", "ssl_key_password", "oauth_client_secret")
     + ("scram_client_key", "scram_server_key")
 )
-# Those whose values mean something as text; the driver's others take Python objects.
+# Options whose values are text; the driver's other options take Python objects.
 _OF_PG8000 = ("application_name", "password", "unix_sock")
 _OF_PYMYSQL = (
     *("bind_address", "charset", "collation", "connect_timeout", "init_command", "password", "passwd", "program_name"),
@@ -60,14 +60,14 @@ _FOLDERS = ("sslcrldir", "ssl_capath")
 
 
 def option_fault(text: str, url: URL) -> str | None:
-    """What is wrong with the options of a URL, with a remedy but without a value that may be secret, or None.
+    """Describe the first wrong option of a URL and its remedy, without secret values; None if all are right.
 
     Args:
-        text: the URL as it was given.
-        url: the same, parsed, with a known driver.
+        text: the URL as given.
+        url: the parsed URL, with a known driver.
     """
     for name, given in parse_qsl(text.partition("?")[2], keep_blank_values=True):
-        if not given:  # SQLAlchemy drops these without a word
+        if not given:  # SQLAlchemy ignores these silently
             return f"the option {name[:40]!r} has no value; write {name[:40]}=VALUE, or leave it out"
     known = _known(url.drivername)
     driver = url.drivername.rpartition("+")[2]
@@ -86,19 +86,19 @@ def option_fault(text: str, url: URL) -> str | None:
 
 
 def holds_secret(url: URL) -> bool:
-    """Whether a URL has a password in it, in whatever place."""
+    """Check whether a URL contains a password, in any place."""
     return bool(url.password) or any(name in _SECRET for name in url.query)
 
 
 def secrets_of(url: URL) -> list[str]:
-    """Values in a URL that must not be shown: the password, and those of options that are not known to be harmless."""
+    """Values in a URL that must not be shown: the password, and values of options not known to be harmless."""
     values = [value for name, value in url.query.items() if name not in _HARMLESS]
     plain = [text for value in values for text in ([value] if isinstance(value, str) else value)]
     return [text for text in [str(url.password or ""), *plain] if text]
 
 
 def shown_options(url: URL) -> str:
-    """Options as they may be shown, with their question mark; empty where there are none.
+    """Options with secret values masked, after a question mark; empty if the URL has no options.
 
     >>> from sqlalchemy.engine import make_url
     >>> shown_options(make_url("mysql+pymysql:///db?ssl_key=/k.pem&ssl_key_password=x"))
@@ -139,9 +139,9 @@ def _value_fault(name: str, value: str, url: URL) -> str | None:
 
 def _file_fault(path: str) -> str | None:
     if not Path(path).exists():
-        return f"the file {path} does not exist; mend the path, or make the file"
+        return f"the file {path} does not exist; mend the path, or create the file"
     if not Path(path).is_file():
-        return f"{path} is no file; mend the path"
+        return f"{path} is not a file; mend the path"
     try:
         with open(path, "rb"):
             return None
@@ -150,7 +150,7 @@ def _file_fault(path: str) -> str | None:
 
 
 def _defaults_fault(path: str, group: str) -> str | None:
-    """What is wrong with a file of defaults for MySQL's clients; its lines are not shown, as they hold passwords."""
+    """Describe what is wrong with an option file of MySQL's clients, without its lines, which may hold passwords."""
     parser = configparser.RawConfigParser(allow_no_value=True)
     try:
         parser.read_string(read_text(path, max_bytes=1 << 20))
@@ -161,11 +161,11 @@ def _defaults_fault(path: str, group: str) -> str | None:
         errors = getattr(error, "errors", None)
         line = errors[0][0] if errors else getattr(error, "lineno", None)
         place = path if line is None else f"{path}:{line}"
-        return f"read_default_file: {place}: is no line of an options file; expected [{group}], host=..., user=..."
+        return f"read_default_file: {place}: is not a line of an option file; expected [{group}], host=..., user=..."
     except UserError as error:
         return f"read_default_file: {error}"
     if not parser.has_section(group):
-        return f"read_default_file: {path} has no group [{group}], so that none of its options counts; begin it so"
+        return f"read_default_file: {path} has no group [{group}], so its options are ignored; begin it with that line"
     options = {name.replace("_", "-"): (value or "").strip("'\"") for name, value in parser.items(group)}
     port = options.get("port", "3306")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):

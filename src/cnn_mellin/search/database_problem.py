@@ -1,15 +1,18 @@
-"""Errors of databases: which they are, whether waiting helps, and the one line that a user reads."""
+"""Errors of databases: how to recognise them, whether waiting helps, and the one line that a user reads."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import optuna
+import sqlalchemy.exc
+
 __all__ = ["database_problem", "passes", "problem_words", "remedy_of", "server_is_there", "unknown_host"]
 
-# PostgreSQL's classes of what passes: connection lost, too many connections, deadlock, locked, shut down, restarting.
+# PostgreSQL's classes of errors that pass: connection lost, too many connections, deadlock, lock, shutdown, restart.
 _PASSING_STATES = ("08", "53", "40001", "40P01", "55P03", "57P")
-# What no patience mends, by MySQL's numbers and by words: wrong password or name, no permission, no TLS, no disk.
+# Errors that do not pass, by MySQL's numbers and by words: wrong password or name, no permission, no TLS, no disk.
 _FINAL_NUMBERS = (1044, 1045, 1049, 1130, 1142, 1146, 1227, 1698, 2026, 2054, 2059)
 _FINAL_WORDS = (
     *("authentication failed", "no password supplied", "does not exist", "Access denied", "Unknown database"),
@@ -21,7 +24,7 @@ _FINAL_WORDS = (
 )
 _UNKNOWN_HOST = re.compile(r"resolve host|Name or service not known|translate host name|getaddrinfo", re.I)
 _THERE = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots|locked|deadlock", re.I)
-# The first that fits; without one it is whether the server can be reached.
+# Pattern -> remedy; the first match counts. Without a match the remedy is _REACH.
 _REMEDIES = (
     (r"pg_hba\.conf", "let the server's administrator add a line for this machine and user to pg_hba.conf"),
     (r"SSL|TLS|certificate", "ask the server's administrator about TLS, or mend the URL's options that begin with ssl"),
@@ -34,14 +37,14 @@ _REMEDIES = (
     (r"permission denied|denied", "let the server's administrator grant the user all rights on the database"),
     (
         r"(database|table|relation) .*(does not exist|doesn't exist)|Unknown database|No database selected",
-        "make the database (CREATE DATABASE NAME), mend its name in the URL, or begin a study with `optim ... init`",
+        "create the database (CREATE DATABASE NAME), mend its name in the URL, or create a study with `optim ... init`",
     ),
     (r"too many|connection slots", "run fewer workers at once, or raise the server's max_connections"),
     (r"disk is full|no space|disk full", "free some space and run the same command again"),
-    (r"not a database|malformed|no such table", "name another file, and begin a study there with `optim ... init`"),
+    (r"not a database|malformed|no such table", "name another file, and create a study there with `optim ... init`"),
     (
         r"invalid (connection|port|sslmode|integer|value|command)|option |argument",
-        "mend the URL's options (docs/search.md has its forms)",
+        "mend the URL's options (docs/search.md lists them)",
     ),
     (r"locked", "wait for the program that holds the lock, and run the same command again"),
 )
@@ -49,14 +52,11 @@ _REACH = "check the URL's host and port, and that the server is running and lets
 
 
 def database_problem(error: BaseException) -> BaseException | None:
-    """The database's own error behind one of Optuna's or SQLAlchemy's, or None where it is of another kind."""
-    import optuna
-    import sqlalchemy.exc
-
+    """The database's error behind an error of Optuna or SQLAlchemy; None for an error of another kind."""
     if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, sqlalchemy.exc.PendingRollbackError | sqlalchemy.exc.ResourceClosedError):
-        # a session that goes on after its connection was lost: what went wrong is the error before
+        # the session was used after its connection was lost: the cause is the error before
         before = error.__cause__ or error.__context__
         return error if before is None else database_problem(before) or error
     if isinstance(error, sqlalchemy.exc.IntegrityError):
@@ -69,9 +69,7 @@ def database_problem(error: BaseException) -> BaseException | None:
 
 
 def passes(problem: BaseException) -> bool:
-    """Whether trying again may help."""
-    import sqlalchemy.exc
-
+    """Check whether retrying may help."""
     original: Any = getattr(problem, "orig", None) or problem
     first = original.args[0] if original.args else None
     state = getattr(original, "sqlstate", None) or (first.get("C") if isinstance(first, dict) else None)
@@ -86,17 +84,17 @@ def passes(problem: BaseException) -> bool:
 
 
 def server_is_there(problem: BaseException) -> bool:
-    """Whether a server has answered that it cannot serve now, so that it is worth waiting for."""
+    """Check whether a server has answered that it cannot serve now, so that waiting may help."""
     return _THERE.search(str(getattr(problem, "orig", None) or problem)) is not None
 
 
 def unknown_host(problem: BaseException) -> bool:
-    """Whether nobody knows the server's name."""
+    """Check whether the server's host name cannot be resolved."""
     return _UNKNOWN_HOST.search(str(getattr(problem, "orig", None) or problem)) is not None
 
 
 def problem_words(problem: BaseException) -> str:
-    """The database's own words on one line.
+    """The database's message on one line.
 
     >>> problem_words(ValueError({"S": "FATAL", "C": "28P01", "M": "password authentication failed"}))
     'password authentication failed'
@@ -116,9 +114,9 @@ def problem_words(problem: BaseException) -> str:
 
 
 def remedy_of(words: str) -> str:
-    """What a user can do about a database's error.
+    """The remedy for an error of a database, from its message.
 
     >>> remedy_of('FATAL: database "optim" does not exist')[:43]
-    'make the database (CREATE DATABASE NAME), m'
+    'create the database (CREATE DATABASE NAME),'
     """
     return next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, words, re.I)), _REACH)

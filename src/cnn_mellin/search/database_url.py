@@ -1,17 +1,16 @@
-"""The address of a study's database: its forms, its checks, and how it is shown without a password."""
+"""The URL of a study's database: its forms, its checks, and how to show it without a password."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from cnn_mellin.errors import UserError
 from cnn_mellin.formats.text_file import read_lines, read_text
 from cnn_mellin.search.database_options import holds_secret, option_fault, shown_options
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
 
 __all__ = ["DatabaseError", "network_file_system", "read_password_file", "resolve_database_url", "shown_url"]
 
@@ -20,7 +19,7 @@ _FORMS = (
     "mysql+pymysql:///NAME?read_default_file=FILE, env:VARIABLE or file:PATH"
 )
 _REMEDY = "put the URL into a variable (env:NAME) or a file (file:PATH), or use PGPASSFILE or ?read_default_file=FILE"
-# What SQLAlchemy takes where the driver is left open is not installed with this package.
+# SQLAlchemy's default drivers are not installed with this package.
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -37,33 +36,30 @@ _NETWORK = {
 
 
 class DatabaseError(UserError):
-    """A database cannot be used, or holds no such study."""
+    """A database cannot be used, or does not have the study that is asked for."""
 
 
 def resolve_database_url(given: str) -> URL:
-    """The URL that an argument stands for, checked as far as that needs no connection.
+    """Find and check the URL of a database, without connecting to it.
 
     Args:
-        given: a URL, `env:VARIABLE` or `file:PATH` (whose first line is the URL).
+        given: a URL, `env:VARIABLE` or `file:PATH` (a file whose first line is the URL).
 
     Raises:
-        DatabaseError: the form is not known, a password stands on the command line, or it is an SQLite file in
-            memory, in no folder, or on a network file system.
+        DatabaseError: the URL has an unknown form, contains a password although it was given directly, or names an
+            SQLite database in memory, in a folder that does not exist, or on a network file system.
 
     >>> resolve_database_url("postgresql://me@host/name").drivername
     'postgresql+psycopg'
     """
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
     text, place, secret = _text_of(given)
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError):  # its words may hold the password
-        raise DatabaseError(f"{place}: is no database URL; expected {_FORMS}") from None
+    except (ArgumentError, ValueError):  # its message may contain the password
+        raise DatabaseError(f"{place}: is not a database URL; expected {_FORMS}") from None
     if not text.isprintable() or "@" in (url.host or ""):
         escape = "write %40 for an @ in a password"
-        raise DatabaseError(f"{place}: has characters that do not belong in a URL; {escape}; expected {_FORMS}")
+        raise DatabaseError(f"{place}: has characters that a URL must not have; {escape}; expected {_FORMS}")
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     if url.drivername not in _KNOWN:
         raise DatabaseError(f"{place}: databases of kind {url.drivername!r} are not known; expected {_FORMS}")
@@ -85,7 +81,7 @@ def resolve_database_url(given: str) -> URL:
 
 
 def shown_url(url: URL) -> str:
-    """A URL as it may be shown: without its password, and with the values of options masked that may be secret.
+    """A URL for messages: without its password, and with option values masked that may be secret.
 
     >>> from sqlalchemy.engine import make_url
     >>> shown_url(make_url("postgresql://me:secret@host/name?sslmode=require&sslpassword=x"))
@@ -96,11 +92,11 @@ def shown_url(url: URL) -> str:
 
 
 def network_file_system(path: Path, mounts: str | None = None) -> str | None:
-    """The type of the network file system that a path lies on, or None where it is a local one or not known.
+    """The type of the network file system that holds a path; None if it is local or not known.
 
     Args:
-        path: a file or folder.
-        mounts: text of `/proc/mounts`; by default that of this machine.
+        path: file or folder.
+        mounts: content of `/proc/mounts`; by default this machine's.
 
     >>> network_file_system(Path("/home/me/a.db"), "server:/home /home nfs4 rw 0 0")
     'nfs4'
@@ -124,10 +120,10 @@ def network_file_system(path: Path, mounts: str | None = None) -> str | None:
 
 
 def read_password_file(url: URL) -> str | None:
-    """The password for a PostgreSQL URL in `PGPASSFILE` (by default `~/.pgpass`), for drivers that do not look there.
+    """Password for a PostgreSQL URL from `PGPASSFILE` (by default `~/.pgpass`), for drivers that do not read it.
 
-    Lines are `host:port:database:user:password`; `*` stands for anything, a backslash takes the meaning from a colon,
-    and the first line that fits counts. A file that others may read is not read, as libpq does.
+    Lines are `host:port:database:user:password`. `*` matches anything, a backslash escapes a colon, and the first
+    matching line counts. As in libpq, a file that other users may access is ignored.
     """
     path = Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
     wanted = (url.host or "localhost", str(url.port or 5432), url.database or "", url.username or "")
@@ -163,7 +159,7 @@ def _split_escaped(line: str) -> list[str]:
 
 
 def _text_of(given: str) -> tuple[str, str, bool]:
-    """The URL, how messages name it, and whether it may hold a password."""
+    """The URL, its name in messages, and whether it may contain a password."""
     if given.startswith("env:"):
         name = given.removeprefix("env:")
         if not os.environ.get(name):
@@ -180,7 +176,7 @@ def _text_of(given: str) -> tuple[str, str, bool]:
 
 
 def _check_file(url: URL, text: str) -> None:
-    if "?" in text:  # what follows is not shown: it may be an option of another database, such as a password
+    if "?" in text:  # the rest is not shown: it may be a password for another database
         raise DatabaseError(
             f"{shown_url(url.set(query={}))}?...: an SQLite file has no options, and its name no question mark; "
             "choose another name"
@@ -191,12 +187,12 @@ def _check_file(url: URL, text: str) -> None:
         raise DatabaseError(f"{shown_url(url)}: names no file, so that the study would be lost; use sqlite:///FILE")
     path = Path(str(url.database))
     if not path.absolute().parent.is_dir():
-        raise DatabaseError(f"{shown_url(url)}: the folder {path.parent} does not exist; make it first")
+        raise DatabaseError(f"{shown_url(url)}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
-        raise DatabaseError(f"{shown_url(url)}: is no file; name one in a folder, such as sqlite:///search.db")
+        raise DatabaseError(f"{shown_url(url)}: is not a file; name one in a folder, such as sqlite:///search.db")
     kind = network_file_system(path)
     if kind is not None:
         raise DatabaseError(
             f"{shown_url(url)}: the file is on a network file system ({kind}), where SQLite's locks do not hold and "
-            "studies are damaged; use a local disk of one machine, or PostgreSQL or MySQL for several"
+            "studies are damaged; use a local disk of one machine, or PostgreSQL or MySQL for several machines"
         )

@@ -1,10 +1,11 @@
-"""A worker's sign of life, and its watch over the others."""
+"""A worker's heartbeat, and its watch over the other workers."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
 
@@ -13,17 +14,18 @@ from cnn_mellin.search.trial_queue import TrialQueue
 
 __all__ = ["GRACE", "BeatWatch", "Heartbeat"]
 
-# A last beat is old after so many intervals, and waited for in vain during so many.
+_logger = logging.getLogger(__name__)
+# Intervals after which a last heartbeat is old, and for which this process waits for the next one before it gives up.
 GRACE, _WATCHED = 4, 2
 
 
 class BeatWatch:
-    """Which workers are dead: their last beat is old, and this process has waited in vain for the next one.
+    """Finds dead workers: their last heartbeat is old, and this process has waited in vain for the next one.
 
-    The second condition keeps the workers of a database that was away for a while from taking each other for dead.
+    Without the second condition, workers would take each other for dead after the database was down.
 
     Args:
-        interval_s: from a beat to the next.
+        interval_s: interval between heartbeats, in seconds.
 
     >>> watch = BeatWatch(10.0)
     >>> beats = {7: (datetime(2026, 1, 1), 50.0, "host:1:ab")}
@@ -36,15 +38,15 @@ class BeatWatch:
         self._first_seen: dict[int, tuple[datetime, float]] = {}
 
     def forget(self) -> None:
-        """The database did not answer: all waiting starts anew."""
+        """Restart all waiting, as the database did not answer."""
         self._first_seen.clear()
 
     def dead(self, beats: Mapping[int, tuple[datetime, float, str]], now: float | None = None) -> dict[int, datetime]:
-        """Trials of dead workers -> their last beat.
+        """Trials of dead workers -> time of their last heartbeat.
 
         Args:
-            beats: of `TrialQueue.beats`, just read.
-            now: seconds of a clock that only goes forward.
+            beats: result of `TrialQueue.beats`, just read.
+            now: seconds of a monotonic clock; by default the time of this call.
         """
         now = time.monotonic() if now is None else now
         seen = {}
@@ -60,28 +62,20 @@ class BeatWatch:
 
 
 class Heartbeat:
-    """Beats for a worker within a block, and gives back the trials of workers that are dead.
+    """Sends heartbeats of a worker from a thread within a `with` block, and hands back the trials of dead workers.
 
     Args:
-        database: the study's.
-        queue: this worker's.
-        interval_s: from a beat to the next.
-        max_retries: deaths of a trial's workers beyond which it is pruned.
-        say: called with a line on each dead worker.
+        database: database of the study.
+        queue: queue of this worker.
+        interval_s: interval between heartbeats, in seconds.
+        max_retries: number of failures of a trial beyond which it is pruned.
 
     Attributes:
-        lost: the trial that this worker beats for was taken from it, or its result could not be kept.
+        lost: the running trial was taken from this worker, or its result could not be kept.
     """
 
-    def __init__(
-        self,
-        database: StudyDatabase,
-        queue: TrialQueue,
-        interval_s: float,
-        max_retries: int,
-        say: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-        self._database, self._queue, self._say = database, queue, say
+    def __init__(self, database: StudyDatabase, queue: TrialQueue, interval_s: float, max_retries: int) -> None:
+        self._database, self._queue = database, queue
         self._interval_s, self._max_retries = interval_s, max_retries
         self._watch = BeatWatch(interval_s)
         self._trial_id: int | None = None
@@ -101,21 +95,21 @@ class Heartbeat:
         self._thread.join(timeout=self._interval_s)
 
     def beat_for(self, trial_id: int | None) -> None:
-        """Beat for this trial from now on; None for no trial. Its first beat came with the claim."""
+        """Send heartbeats for this trial from now on, or for none. The claim itself was its first heartbeat."""
         self.lost = False
         self._trial_id = trial_id
 
     def living(self) -> dict[int, tuple[datetime, float, str]]:
-        """Running trials as in `TrialQueue.beats`, after those of dead workers have been given back."""
+        """Hand back the trials of dead workers; the other running trials, as in `TrialQueue.beats`."""
         beats = self._queue.beats()
         for trial_id, last_beat in self._watch.dead(beats).items():
             if self._queue.take_from_dead(trial_id, last_beat, self._max_retries):
-                self._say(f"the worker {beats[trial_id][2]} is dead; its trial is to be done by another")
+                _logger.warning("the worker %s is dead; another worker will run its trial", beats[trial_id][2])
                 del beats[trial_id]
         return beats
 
     def require_beating(self) -> None:
-        """That no error has ended the beats.
+        """Check that no error has ended the heartbeats.
 
         Raises:
             DatabaseError: the database cannot be used any more.
@@ -134,7 +128,7 @@ class Heartbeat:
                     self._watch.forget()
                     try:
                         self._database.require_passing(error)
-                    except Exception as final:  # the worker leaves its trial, and meets the error after it
+                    except Exception as final:  # the worker leaves its trial, and require_beating raises this error
                         self._error, self.lost = final, True
                         return
                     self._ended.wait(wait)

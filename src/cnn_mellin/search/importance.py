@@ -1,4 +1,4 @@
-"""How much each setting of a study matters for its results."""
+"""Importances: how much each hyperparameter of a study matters for its results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import optuna
+from optuna.importance import get_param_importances
+
 from cnn_mellin.search.best_settings import completed_trials
 from cnn_mellin.search.database_url import DatabaseError
 from cnn_mellin.search.plan import StudyPlan
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
 __all__ = ["EVALUATORS", "setting_importances"]
@@ -23,31 +25,28 @@ _SEED = 0
 def setting_importances(
     study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], evaluator: str = "fanova"
 ) -> list[tuple[str, float]]:
-    """Searched settings with their parts of the results' variance, the largest first; always the same ones.
+    """Hyperparameters and their shares of the results' variance, the largest first.
 
-    Where all results are equal nothing matters: all parts are zero, and the settings are in the order of their names.
+    The result is reproducible. If all results are equal, all shares are zero, and the order is that of the names.
 
     Args:
-        study_name: of the study.
-        plan: of the study.
-        trials: of the study; the completed ones count.
-        evaluator: one of EVALUATORS; what is random in it has a fixed seed.
+        study_name: name of the study.
+        plan: plan of the study.
+        trials: trials of the study, of which the completed ones are used.
+        evaluator: one of EVALUATORS; its random numbers have a fixed seed.
 
     Raises:
         DatabaseError: fewer than two trials are completed.
     """
-    import optuna
-    from optuna.importance import get_param_importances
-
     done = completed_trials(trials)
     if len(done) < 2:
         raise DatabaseError(
-            f"--study-name {study_name}: has {len(done)} completed trials of {len(trials)}; importances take at least "
-            "2, and many to be believed"
+            f"study {study_name}: has {len(done)} completed trials of {len(trials)}; importances need at least 2, and "
+            "many to be reliable"
         )
     if len({trial.value for trial in done}) == 1:
         return sorted((dimension.name, 0.0) for dimension in plan.dimensions)
-    # Ranges that other settings bound differ between trials, and Optuna would leave them out: all get the whole range.
+    # Optuna leaves out hyperparameters whose range differs between trials, so each gets its whole range.
     spaces = {dimension.name: dimension.distribution() for dimension in plan.dimensions}
     alike = optuna.create_study(direction="minimize")
     for trial in done:
@@ -60,10 +59,8 @@ def setting_importances(
 
 
 def _evaluator(kind: str) -> optuna.importance.BaseImportanceEvaluator:
-    from optuna import importance
-
     if kind == "fanova":
-        return importance.FanovaImportanceEvaluator(seed=_SEED)
+        return optuna.importance.FanovaImportanceEvaluator(seed=_SEED)
     if kind == "mdi":
-        return importance.MeanDecreaseImpurityImportanceEvaluator(seed=_SEED)
-    return importance.PedAnovaImportanceEvaluator()
+        return optuna.importance.MeanDecreaseImpurityImportanceEvaluator(seed=_SEED)
+    return optuna.importance.PedAnovaImportanceEvaluator()

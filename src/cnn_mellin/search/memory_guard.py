@@ -1,8 +1,8 @@
-"""The memory that a training needs, found by one step at its longest batch before the training begins.
+"""The peak memory of a training, measured before it begins by one step on its longest batch.
 
-On CUDA the figure is torch's own. On a CPU it is the process's: the peak of its resident memory during the step, which
-Linux counts anew when asked to, beyond what is resident before (after all that was freed is given back). Both are of
-tensors as they lie in memory, with what the libraries take besides. docs/decisions/0006-memory-guard.md says why so.
+On CUDA the measure is torch's peak of allocated memory. On a CPU it is the process's peak of resident memory during
+the step, which Linux resets on request, minus the resident memory before it (after freed memory is given back to the
+system). Both include memory that libraries take for themselves. docs/decisions/0006-memory-guard.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from cnn_mellin.training.optimizer import make_optimizer
 __all__ = ["MemoryNeed", "can_measure_memory", "measure_memory_need", "memory_size"]
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-# Steps that would surely take so much of the limit are not tried; the first has such a part of the longest utterance.
+# A step predicted to need more than this multiple of the limit is not run; the first step has this proportion of the
+# longest utterance.
 _SURELY_OVER, _SHORT = 1.3, 0.125
 _LARGEST_IN_HEAP = 2**25 - 2**13  # glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what it adds to a block
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """What a training needs.
+    """Peak memory of a training.
 
     Args:
-        num_bytes: at the peak of its largest step.
-        num_utterances, num_frames: of that step's batch, and of each utterance in it.
-        exactness: "" where it was measured, "about " where it was drawn from smaller batches, "more than " where the
-            step did not come to its end.
+        num_bytes: peak memory of its largest step, in bytes.
+        num_utterances: number of utterances in that step's batch.
+        num_frames: number of frames per utterance.
+        exactness: "" if measured, "about " if extrapolated from smaller batches, "more than " if the step failed.
     """
 
     num_bytes: int
@@ -49,7 +50,7 @@ class MemoryNeed:
     exactness: str = ""
 
     def __str__(self) -> str:
-        """As a user reads it.
+        """The memory and the batch as a user reads them.
 
         >>> str(MemoryNeed(3 * 2**30, 16, 778))
         '3.00 GiB for a batch of 16 utterances of 778 frames'
@@ -59,7 +60,7 @@ class MemoryNeed:
 
 
 def memory_size(num_bytes: int) -> str:
-    """Bytes as a user reads them.
+    """A number of bytes as a user reads it.
 
     >>> memory_size(6 * 2**30), memory_size(50 * 2**20)
     ('6.00 GiB', '50 MiB')
@@ -68,7 +69,7 @@ def memory_size(num_bytes: int) -> str:
 
 
 def can_measure_memory(device: torch.device) -> bool:
-    """Whether the memory of a step can be measured on a device of this system."""
+    """Check whether the memory of a step can be measured on this device and system."""
     return device.type == "cuda" or (device.type == "cpu" and _RESET.exists())
 
 
@@ -80,19 +81,19 @@ def measure_memory_need(
     *,
     limit_bytes: int | None = None,
 ) -> MemoryNeed:
-    """The peak memory of a forward pass, a backward pass and an update, with a full batch of the longest utterance.
+    """Peak memory of a forward pass, a backward pass and an update on a full batch of the longest utterance.
 
-    It is that of a later step of a training, when gradients and the optimizer's state are there. With a limit, weights
-    are counted before any are made, and a part of an utterance, one and two utterances come before the full batch: what
-    would need far more than the limit is not tried, so that no worker is killed by its system. The states of torch's
-    random streams are left as they were.
+    The step is like the second of a training, when gradients and the optimizer's state exist. With a limit, weights
+    are counted before any are allocated, and steps on part of an utterance, one utterance and two utterances precede
+    the full batch: a step that would need far more than the limit is not run, so that the system does not kill the
+    worker. The states of torch's random number generators do not change.
 
     Args:
-        settings: of the training.
-        partition: utterances that it trains on; only their lengths are read.
-        num_symbols: of the corpus.
-        device: where it computes.
-        limit_bytes: that the need is to be compared with.
+        settings: settings of the training.
+        partition: utterances that the training uses; only their lengths are read.
+        num_symbols: number of symbols of the corpus.
+        device: device of the training.
+        limit_bytes: limit with which the result will be compared, in bytes.
 
     Raises:
         ValueError: memory cannot be measured on this device; ask `can_measure_memory`.
@@ -100,7 +101,7 @@ def measure_memory_need(
     device = torch.device(device)
     if not can_measure_memory(device):
         raise ValueError(f"device is {device}; memory can be measured on CUDA, and on a CPU under Linux")
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # whoever trains draws as without us
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         return _measure(_Step(settings, partition, num_symbols, device), limit_bytes)
 
 
@@ -108,7 +109,7 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
     full = step.full
     if limit_bytes is not None and step.lasting_bytes > limit_bytes:
         return step.need(step.lasting_bytes, "more than ")
-    step.warm_up()  # what the libraries load at first use is not the training's
+    step.warm_up()  # so that what libraries load at first use does not count
     memory = _Memory(step.device)
     try:
         with naming_memory_shortage("a step"):
@@ -116,7 +117,7 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
             if limit_bytes is None:
                 return step.need(memory.peak_of(lambda: step.run(full)))
             over = _SURELY_OVER * limit_bytes
-            # Steps grow as long as the next one will not be far over the limit.
+            # Larger and larger steps, as long as the next is not predicted to be far over the limit.
             short = memory.peak_of(lambda: step.run(1, _SHORT))
             if fixed + (short - fixed) / _SHORT > over:
                 return step.need(int(fixed + full * (short - fixed) / _SHORT), "about ")
@@ -128,7 +129,7 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
                     return step.need(about, "about ")
             return step.need(memory.peak_of(lambda: step.run(full)))
     except TrainingMemoryError:
-        # No less than the limit: what could not be had would have gone beyond it, by how much is not known.
+        # The step failed above the limit, by an unknown amount.
         return step.need(max(memory.highest, (limit_bytes or 0) + 1), "more than ")
     finally:
         step.clear()
@@ -136,7 +137,7 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
 
 
 class _Step:
-    """A step of a training, of any number of its longest utterances."""
+    """A training step on any number of utterances that are as long as the longest."""
 
     def __init__(self, settings: Settings, partition: UtteranceData, num_symbols: int, device: torch.device) -> None:
         self.device = device
@@ -154,8 +155,8 @@ class _Step:
         return MemoryNeed(num_bytes, self.full, self.num_frames, exactness)
 
     def warm_up(self) -> None:
-        """Make a step of a model of the same kind and the least size."""
-        # Once it was freed, glibc keeps blocks up to 32 MiB in its heap, as it does from a training's second step on.
+        """Run a step of a model of the same kind and the smallest size."""
+        # Freeing this block makes glibc keep blocks of up to 32 MiB in its heap, as after a training's first step.
         torch.empty(_LARGEST_IN_HEAP, dtype=torch.uint8)
         model = self._settings.model
         least = {
@@ -168,25 +169,25 @@ class _Step:
         stepper(self._batch(2, min(self.num_frames, 2 * model.window_size)))
 
     def build(self) -> None:
-        """Make the model, and its gradients and the optimizer's state: from its second step on, a training has both."""
+        """Create the model, and by one small step its gradients and the optimizer's state."""
         self._stepper = self._new_stepper(self._settings)
         self._stepper(self._batch(1, 1))
 
     @property
     def lasting_bytes(self) -> int:
-        """Weights, their gradients and the optimizer's state, which a training has from its second step on."""
-        with torch.device("meta"):  # no memory is taken
+        """Size of the weights, their gradients and the optimizer's state, which exist from the second step on."""
+        with torch.device("meta"):  # allocates no memory
             model = self._new_model(self._settings)
         weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
         return weights * (2 + {"adam": 2, "rms": 1, "sgd": 0}[self._settings.training.optimizer])
 
-    def run(self, num_utterances: int, part: float = 1.0) -> None:
-        """Make a step, of utterances that are so large a part of the longest."""
+    def run(self, num_utterances: int, proportion: float = 1.0) -> None:
+        """Run a step on utterances with this proportion of the longest utterance's frames."""
         assert self._stepper is not None
-        self._stepper(self._batch(num_utterances, max(1, round(part * self.num_frames))))
+        self._stepper(self._batch(num_utterances, max(1, round(proportion * self.num_frames))))
 
     def clear(self) -> None:
-        """Let go of the model."""
+        """Free the model."""
         self._stepper = None
 
     def _new_stepper(self, settings: Settings) -> Stepper:
@@ -209,10 +210,10 @@ class _Step:
 
 
 class _Memory:
-    """The memory of a device that is taken beyond what was taken when this was made.
+    """The memory of a device that is in use beyond what was in use when this object was created.
 
     Args:
-        device: whose.
+        device: device to measure.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -221,12 +222,12 @@ class _Memory:
         self._before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
 
     def peak_of(self, call: Callable[[], None]) -> int:
-        """The most bytes that are taken at any time of a call."""
+        """Peak number of bytes in use during a call."""
         self.settle()
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         else:
-            _RESET.write_text("5")  # the peak of resident memory is counted from now on
+            _RESET.write_text("5")  # resets the peak of resident memory
         try:
             call()
         finally:
@@ -235,7 +236,7 @@ class _Memory:
         return peak
 
     def settle(self) -> None:
-        """Give back what is free."""
+        """Give freed memory back to the system."""
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -252,7 +253,7 @@ class _Memory:
 
 
 def _resident(name: str) -> int:
-    """Bytes, by the name of a line of /proc/self/status."""
+    """Number of bytes in the line of this name in /proc/self/status."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

@@ -1,21 +1,23 @@
-"""The plan of a new study, made from what the user asks for and checked before anything is written."""
+"""The plan of a new study, made from the user's arguments and checked before anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.symbols import class_of_end
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, PRUNERS, StudyPlan
-from cnn_mellin.search.space import choose_dimensions, nearest_draw
+from cnn_mellin.search.space import choose_dimensions, nearest_values
 from cnn_mellin.search.study_data import StudyData, open_study_data
 from cnn_mellin.training.loop import NO_END
 from cnn_mellin.training.model_folder import current_versions
 
-__all__ = ["plan_study", "start_draw"]
+__all__ = ["plan_study", "start_values"]
 
 
 def plan_study(
@@ -30,21 +32,21 @@ def plan_study(
     num_data_workers: int = 0,
     mem_limit_bytes: int | None = None,
     device: str = "cpu",
-    warn: Callable[[str], None] = lambda _line: None,
 ) -> tuple[StudyPlan, StudyData]:
-    """The plan of a study on a partition, and what its trials train on.
+    """The plan of a study on a partition, and the utterances of its trials.
+
+    A warning is logged for each setting that is left out because it cannot matter.
 
     Args:
-        settings: where the search starts; what is not searched keeps its value.
-        train_dir: the partition.
+        settings: settings at which the search starts; settings that are not searched keep their values.
+        train_dir: folder of the partition.
         whitelist, blacklist: as in `choose_dimensions`.
-        dev_proportion: of the utterances that decide on results; speakers are in one part alone.
-        num_trials: that are to be completed or pruned.
+        dev_proportion: proportion of the utterances that trials are evaluated on; no speaker is on both sides.
+        num_trials: number of trials to be finished (completed or pruned).
         pruner: one of `plan.PRUNERS`.
-        num_data_workers: threads that prepare a training's batches.
-        mem_limit_bytes: trials whose training takes more memory are pruned before it; None is no limit.
-        device: where workers compute, unless they are told otherwise; it need not be there now.
-        warn: called with a line for every setting that leaves the search because it cannot matter.
+        num_data_workers: number of threads that prepare the batches of a training.
+        mem_limit_bytes: memory beyond which a training is pruned before it begins; None is no limit.
+        device: device on which workers compute by default; this machine need not have it.
 
     Raises:
         SettingsError, DataError: an argument, a setting or the partition breaks a rule.
@@ -57,7 +59,7 @@ def plan_study(
     for symbol in (settings.data.sos, settings.data.eos):
         class_of_end(symbol, data.symbols)
     raw = data.train.num_coefficients == 1
-    dimensions = choose_dimensions(settings, raw=raw, whitelist=whitelist, blacklist=blacklist, warn=warn)
+    dimensions = choose_dimensions(settings, raw=raw, whitelist=whitelist, blacklist=blacklist)
     training, searched = settings.training, {dimension.name for dimension in dimensions}
     ends = training.num_epochs is not None or training.early_stopping_threshold
     if not ends and not searched & {"training.num_epochs", "training.early_stopping_threshold"}:
@@ -78,9 +80,9 @@ def plan_study(
     return plan, data
 
 
-def start_draw(plan: StudyPlan) -> dict[str, Any]:
-    """What the first trial draws: the settings where the search starts, as far as they lie in its ranges."""
-    return nearest_draw(plan.start(), plan.dimensions)
+def start_values(plan: StudyPlan) -> dict[str, Any]:
+    """Hyperparameters of the first trial: the settings at which the search starts, moved into its ranges."""
+    return nearest_values(plan.start(), plan.dimensions)
 
 
 def _check_numbers(dev_proportion: float, num_trials: int, num_data_workers: int, mem_limit_bytes: int | None) -> None:
@@ -95,10 +97,8 @@ def _check_numbers(dev_proportion: float, num_trials: int, num_data_workers: int
 
 
 def _check_device(device: str) -> None:
-    import torch
-
     try:
         torch.device(device)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
-        raise SettingsError(f"--device {device}: is none ({reason}); try cpu or cuda") from None
+        raise SettingsError(f"--device {device}: is not a device ({reason}); try cpu or cuda") from None

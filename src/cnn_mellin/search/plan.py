@@ -1,4 +1,4 @@
-"""What a study is: all that its workers need besides the database and the study's name."""
+"""The plan of a study: all that its workers need besides the database and the study's name."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ PRUNERS = ("hyperband", "median", "none")
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What `init` keeps with a study.
+    """The plan of a study, which its database holds as JSON.
 
     Args:
-        settings: section -> setting -> value, where the search starts.
-        dimensions: what is searched, each after what bounds it.
-        num_trials: that are to be completed or pruned.
-        pruner: which ends trials early.
+        settings: section -> setting -> value; settings at which the search starts.
+        dimensions: hyperparameters, each after those that bound it.
+        num_trials: number of trials to be finished (completed or pruned).
+        pruner: rule that ends unpromising trials early; one of PRUNERS.
         train_dir: absolute path of the partition.
-        train_digest: of its content.
-        dev_proportion: of its utterances that decide on the results.
-        num_data_workers: as given.
-        mem_limit_bytes: of a training, or None.
-        device: where workers compute.
-        heartbeat_s: how often a worker says that it is alive.
+        train_digest: digest of the partition's content.
+        dev_proportion: proportion of the partition's utterances that trials are evaluated on.
+        num_data_workers: number of threads that prepare the batches of a training.
+        mem_limit_bytes: memory beyond which a training is pruned before it begins; None is no limit.
+        device: device on which workers compute by default.
+        heartbeat_s: interval between a worker's heartbeats, in seconds.
+        versions: versions of the packages that created the study.
     """
 
     settings: dict[str, dict[str, Any]]
@@ -51,25 +52,25 @@ class StudyPlan:
     versions: dict[str, str] = field(default_factory=dict, compare=False)
 
     def start(self) -> Settings:
-        """The settings where the search starts."""
+        """The settings at which the search starts."""
         return Settings().updated(self.settings, "study")
 
     @property
     def digest(self) -> str:
-        """A name for what the utterances are split by."""
-        said = (self.train_digest, self.dev_proportion, self.settings.get("data", {}).get("subset_ids"))
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+        """Digest of all that determines the split of the utterances."""
+        inputs = (self.train_digest, self.dev_proportion, self.settings.get("data", {}).get("subset_ids"))
+        return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """Values that JSON keeps."""
+        """Values for JSON."""
         return asdict(self) | {"dimensions": [dimension.as_dict() for dimension in self.dimensions]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudyPlan:
-        """What `as_dict` gave; what it holds besides is left out.
+        """The plan whose `as_dict` is given; unknown entries are ignored.
 
         Raises:
-            ValueError: it is not what `as_dict` gives; the text is one line.
+            ValueError: the content is not from `as_dict`; the message is one line.
         """
         known = {entry.name for entry in fields(cls)}
         try:
@@ -87,7 +88,7 @@ class StudyPlan:
         return plan
 
     def differences(self, other: StudyPlan) -> list[str]:
-        """What another plan has otherwise, `name: theirs, not ours` each."""
+        """Differences of another plan from this one, each as `name: theirs, not ours`."""
         mine, theirs = _flat(self), _flat(other)
         return [
             f"{name}: {_shown(theirs.get(name))}, not {_shown(mine.get(name))}"
@@ -101,6 +102,8 @@ def _flat(plan: StudyPlan) -> dict[str, Any]:
     content.pop("versions")
     sections = content.pop("settings")
     searched = {dimension["name"]: dimension for dimension in content.pop("dimensions")}
+    for dimension in searched.values():  # studies created before this entry existed can be created again, too
+        dimension.pop("live")
     flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
     return content | flat | {f"search of {name}": value for name, value in searched.items()}
 

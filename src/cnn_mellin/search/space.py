@@ -1,34 +1,42 @@
-"""What a study searches: the settings it draws, their ranges, and the settings that a draw makes."""
+"""The search space of a study: its hyperparameters, their ranges, and the settings that sampled values make."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.config.search_range import SearchChoices, SearchRange, SearchSpace
 from cnn_mellin.config.settings import SECTIONS, Settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.nearest import nearest
+from cnn_mellin.search.live_kernels import FAVOURABLE, live_range
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Dimension", "choose_dimensions", "draw", "nearest_draw", "settings_of_draw"]
+__all__ = ["Dimension", "choose_dimensions", "nearest_values", "range_of", "sample_values", "settings_with"]
+
+_logger = logging.getLogger(__name__)
+_MELLIN, _OFFSET = "model.convolutional_mellin", "model.convolutional_kernel_offset"
+_LIVE = [f"model.{name}" for name in FAVOURABLE]
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting of a study's search space.
+    """One hyperparameter of a study.
 
     Args:
         name: `section.setting`.
         choices: values to choose among; empty for a range.
-        low, high: ends of a range, both included.
-        whole: of whole numbers.
-        log: drawn uniformly in the logarithm.
-        most: as in `SearchRange`.
+        low, high: ends of the range, both included.
+        whole: values are whole numbers.
+        log: values are sampled uniformly in the logarithm.
+        most: upper bound that depends on other settings, as in `SearchRange`.
+        live: in Mellin models, only values with which no kernel row is dead (`live_kernels`). Studies created before
+            this existed do not have it; it is no difference between plans.
     """
 
     name: str
@@ -38,9 +46,10 @@ class Dimension:
     whole: bool = False
     log: bool = False
     most: str | None = None
+    live: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        """As a user reads it.
+        """Name and values as a user reads them.
 
         >>> str(Dimension("model.window_size", (), 2, 10, whole=True))
         'model.window_size: from 2 to 10'
@@ -48,19 +57,20 @@ class Dimension:
         if self.choices:
             return f"{self.name}: {', '.join(map(str, self.choices))}"
         most = "" if self.most is None else f", at most {self.most}"
-        return f"{self.name}: from {self.low:g} to {self.high:g}{' (log)' if self.log else ''}{most}"
+        live = ", as far as no Mellin kernel row is dead" if self.live else ""
+        return f"{self.name}: from {self.low:g} to {self.high:g}{' (log)' if self.log else ''}{most}{live}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Values that JSON keeps."""
+        """Values for JSON."""
         return asdict(self) | {"choices": list(self.choices)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Dimension:
-        """What `as_dict` gave."""
+        """The dimension whose `as_dict` is given."""
         return cls(**{**content, "choices": tuple(content["choices"])})
 
     def high_of(self, settings: Settings) -> float:
-        """The upper end, given the settings that bound it."""
+        """The upper end, given the settings on which `most` depends."""
         if self.most is None:
             return self.high
         total, sign = 0, 1
@@ -75,8 +85,8 @@ class Dimension:
         return max(self.low, min(self.high, total))
 
     def distribution(self, high: float | None = None) -> optuna.distributions.BaseDistribution:
-        """Optuna's form of it, by default of the whole range."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        """Optuna's distribution, by default of the whole range."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # an extra
 
         if self.choices:
             return CategoricalDistribution(self.choices)
@@ -92,18 +102,18 @@ def choose_dimensions(
     raw: bool = False,
     whitelist: Sequence[str] | None = None,
     blacklist: Sequence[str] | None = None,
-    warn: Callable[[str], None] = lambda _line: None,
 ) -> list[Dimension]:
-    """The settings that a study searches.
+    """The hyperparameters of a study, in the order in which they are sampled.
+
+    A warning is logged for each setting that is left out because it cannot matter.
 
     Args:
-        settings: where the search starts; what is not searched keeps its value.
+        settings: settings at which the search starts; settings that are not searched keep their values.
         raw: features are raw audio.
-        whitelist, blacklist: regular expressions of whole `section.setting` names; at most one of the lists.
-        warn: called with a line for every setting that leaves the search because it cannot matter.
+        whitelist, blacklist: regular expressions that match whole `section.setting` names; at most one of the lists.
 
     Raises:
-        SettingsError: an expression is none or fits no setting, or nothing is left.
+        SettingsError: an expression is not valid or matches no setting, or no setting is left.
 
     >>> [d.name for d in choose_dimensions(Settings(), whitelist=["model.window_.*"])]
     ['model.window_size', 'model.window_stride']
@@ -111,60 +121,63 @@ def choose_dimensions(
     spaces = _all_spaces()
     everything = [f"{section}.{name}" for section, kind in SECTIONS.items() for name in _fields(kind)]
     option = "--blacklist" if blacklist else "--whitelist"
-    fits = _fitting(whitelist or blacklist or [], everything, option)
+    matches = _matching(whitelist or blacklist or [], everything, option)
     if whitelist:
-        _warn_of_never_searched(whitelist, fits, spaces, warn)
-        chosen = [name for name in spaces if name in fits]
+        _warn_of_never_searched(whitelist, matches, spaces)
+        chosen = [name for name in spaces if name in matches]
     else:
-        chosen = [name for name in spaces if name not in fits]
+        chosen = [name for name in spaces if name not in matches]
     asked = {pattern.replace("\\", "") for pattern in whitelist or []}
     kept: list[str] = []
     for name in chosen:
         space = spaces[name]
         if space.by_name_only and name not in asked:
             value = _value(settings, name)
-            warn(f"{name}: stays {value}; it is searched only where --whitelist has its whole name")
+            _logger.warning("%s: stays %s; it is searched only if --whitelist has its whole name", name, value)
             continue
         kept.append(name)
-    while True:  # what needs a setting that has just left may now be useless itself
+    while True:  # a setting that needs one that was just left out may now be useless itself
         reasons = {name: _why_useless(name, spaces[name], settings, set(kept), raw) for name in kept}
         if not any(reasons.values()):
             break
         for name, reason in reasons.items():
             if reason:
-                warn(f"{name}: leaves the search, as {reason}")
+                _logger.warning("%s: leaves the search, as %s", name, reason)
         kept = [name for name in kept if not reasons[name]]
-    dimensions = [_dimension(name, spaces[name], raw) for name in kept]
+    live = _OFFSET not in kept and _value(settings, _OFFSET) is None
+    live = live and (_MELLIN in kept or _value(settings, _MELLIN))
+    dimensions = [_dimension(name, spaces[name], raw, live) for name in kept]
     if not dimensions:
         raise SettingsError(f"{option}: leaves no setting to search; searchable are {', '.join(spaces)}")
     return _after_what_bounds_them(dimensions)
 
 
-def draw(trial: optuna.Trial, dimensions: Sequence[Dimension], settings: Settings) -> dict[str, Any]:
-    """Name -> value, each drawn once by a trial; one that was drawn for this trial before is the same.
+def sample_values(trial: optuna.Trial, dimensions: Sequence[Dimension], settings: Settings) -> dict[str, Any]:
+    """Name -> value of each hyperparameter; values that the trial already has stay the same.
 
     Args:
-        trial: Optuna's.
-        dimensions: in an order in which each comes after those that bound it.
-        settings: where the search starts.
+        trial: Optuna's trial.
+        dimensions: hyperparameters, each after those that bound it.
+        settings: settings at which the search starts.
     """
     values: dict[str, Any] = {}
     for dimension in dimensions:
-        now = settings_of_draw(settings, values) if dimension.most else settings
         name, choices = dimension.name, dimension.choices
         if choices:
             values[name] = trial.suggest_categorical(name, choices)
-        elif dimension.whole:
-            values[name] = trial.suggest_int(name, int(dimension.low), int(dimension.high_of(now)), log=dimension.log)
+            continue
+        low, high = range_of(dimension, dimensions, settings, values)
+        if dimension.whole:
+            values[name] = trial.suggest_int(name, int(low), int(high), log=dimension.log)
         else:
-            values[name] = trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+            values[name] = trial.suggest_float(name, low, high, log=dimension.log)
     return values
 
 
-def settings_of_draw(settings: Settings, values: Mapping[str, Any], source: str = "trial") -> Settings:
-    """The settings in which drawn values take the place of others.
+def settings_with(settings: Settings, values: Mapping[str, Any], source: str = "trial") -> Settings:
+    """The settings in which values of hyperparameters replace others.
 
-    >>> settings_of_draw(Settings(), {"model.window_size": 7}).model.window_size
+    >>> settings_with(Settings(), {"model.window_size": 7}).model.window_size
     7
     """
     sections: dict[str, dict[str, Any]] = {}
@@ -174,10 +187,10 @@ def settings_of_draw(settings: Settings, values: Mapping[str, Any], source: str 
     return settings.updated(sections, source)
 
 
-def nearest_draw(settings: Settings, dimensions: Sequence[Dimension]) -> dict[str, Any]:
-    """The draw that is nearest to some settings: their own values, moved into the ranges where they lie outside.
+def nearest_values(settings: Settings, dimensions: Sequence[Dimension]) -> dict[str, Any]:
+    """The values of hyperparameters nearest to some settings: values outside a range are moved to its end.
 
-    A value that is not set is left to the draw.
+    A hyperparameter whose setting is unset is left out.
     """
     values: dict[str, Any] = {}
     for dimension in dimensions:
@@ -185,10 +198,37 @@ def nearest_draw(settings: Settings, dimensions: Sequence[Dimension]) -> dict[st
         if value is None:
             continue
         if not dimension.choices:
-            value = min(max(value, dimension.low), dimension.high_of(settings_of_draw(settings, values)))
+            low, high = range_of(dimension, dimensions, settings, values)
+            value = min(max(value, low), high)
             value = int(value) if dimension.whole else float(value)
         values[dimension.name] = value
     return values
+
+
+def range_of(
+    dimension: Dimension, dimensions: Sequence[Dimension], settings: Settings, values: Mapping[str, Any]
+) -> tuple[float, float]:
+    """Lower and upper end of a hyperparameter, given the values of those before it.
+
+    Args:
+        dimension: one of `dimensions`, with a range.
+        dimensions: hyperparameters in the order of sampling.
+        settings: settings at which the search starts.
+        values: name -> value of the hyperparameters before this one.
+    """
+    if dimension.most is None and not dimension.live:
+        return dimension.low, dimension.high
+    now = settings_with(settings, values)
+    high = dimension.high_of(now)
+    if not dimension.live:
+        return dimension.low, high
+    after = dimensions[list(dimensions).index(dimension) + 1 :]
+    later = {_setting(other.name): (int(other.low), int(other.high)) for other in after if other.live}
+    return live_range(_setting(dimension.name), int(dimension.low), int(high), now.model, later)
+
+
+def _setting(name: str) -> str:
+    return name.partition(".")[2]
 
 
 def _fields(kind: type) -> dict[str, Any]:
@@ -196,12 +236,12 @@ def _fields(kind: type) -> dict[str, Any]:
 
 
 def _all_spaces() -> dict[str, SearchSpace]:
-    """`section.setting` -> range or choices, of all settings that can be searched."""
+    """`section.setting` -> range or choices of all settings that can be searched."""
     return {
         f"{section}.{name}": entry
         for section, kind in SECTIONS.items()
-        for name, field in _fields(kind).items()
-        for entry in field.metadata
+        for name, about in _fields(kind).items()
+        for entry in about.metadata
         if isinstance(entry, SearchRange | SearchChoices)
     }
 
@@ -211,37 +251,39 @@ def _value(settings: Settings, name: str) -> Any:
     return getattr(getattr(settings, section), setting)
 
 
-def _fitting(patterns: Sequence[str], names: Sequence[str], option: str) -> dict[str, str]:
-    """Name -> the first pattern that fits it."""
-    fits: dict[str, str] = {}
+def _matching(patterns: Sequence[str], names: Sequence[str], option: str) -> dict[str, str]:
+    """Name -> the first pattern that matches it."""
+    matches: dict[str, str] = {}
     for pattern in patterns:
         try:
             found = [name for name in names if re.fullmatch(pattern, name)]
         except re.error as error:
-            raise SettingsError(f"{option} {pattern!r}: is no regular expression ({error})") from None
+            raise SettingsError(f"{option} {pattern!r}: is not a regular expression ({error})") from None
         if not found:
             raise SettingsError(
-                f"{option} {pattern!r}: fits no setting (a whole name such as 'model.window_size', or a regular "
-                f"expression such as 'training\\..*'); {nearest(pattern.replace(chr(92), ''), names)}"
+                f"{option} {pattern!r}: matches no setting (give a whole name such as 'model.window_size', or a "
+                f"regular expression such as 'training\\..*'); {nearest(pattern.replace(chr(92), ''), names)}"
             )
         for name in found:
-            fits.setdefault(name, pattern)
-    return fits
+            matches.setdefault(name, pattern)
+    return matches
 
 
 def _warn_of_never_searched(
-    patterns: Sequence[str], fits: Mapping[str, str], spaces: Mapping[str, SearchSpace], warn: Callable[[str], None]
+    patterns: Sequence[str], matches: Mapping[str, str], spaces: Mapping[str, SearchSpace]
 ) -> None:
     for pattern in patterns:
-        names = [name for name, fitting in fits.items() if fitting == pattern]
+        names = [name for name, matching in matches.items() if matching == pattern]
         if names and not any(name in spaces for name in names):
-            warn(f"--whitelist {pattern!r}: is never searched ({', '.join(names)})")
+            _logger.warning(
+                "--whitelist %r: matches only settings that are never searched (%s)", pattern, ", ".join(names)
+            )
 
 
 def _why_useless(name: str, space: SearchSpace, settings: Settings, searched: set[str], raw: bool) -> str | None:
     """Why a setting cannot matter in any trial, or None."""
     if raw and not space.on_raw:
-        return "features are raw audio (one coefficient a frame)"
+        return "features are raw audio (one coefficient per frame)"
     if space.needs is None:
         return None
     needed = f"{name.partition('.')[0]}.{space.needs}"
@@ -250,25 +292,28 @@ def _why_useless(name: str, space: SearchSpace, settings: Settings, searched: se
     return f"{needed} is {_value(settings, needed)} and not searched"
 
 
-def _dimension(name: str, space: SearchSpace, raw: bool) -> Dimension:
+def _dimension(name: str, space: SearchSpace, raw: bool, live: bool) -> Dimension:
     if isinstance(space, SearchChoices):
         return Dimension(name, space.choices)
     low, high = space.bounds(raw=raw)
     section, _, setting = name.partition(".")
     annotation = _fields(SECTIONS[section])[setting].annotation
     whole = annotation in (int, int | None)
-    return Dimension(name, (), low, high, whole, space.log, space.most)
+    return Dimension(name, (), low, high, whole, space.log, space.most, live and name in _LIVE)
 
 
 def _after_what_bounds_them(dimensions: Sequence[Dimension]) -> list[Dimension]:
-    """The same dimensions, each after those that its `most` names."""
+    """The same dimensions, each after those on which its range depends."""
     by_name = {dimension.name: dimension for dimension in dimensions}
     ordered: dict[str, Dimension] = {}
 
     def add(dimension: Dimension) -> None:
         section = dimension.name.partition(".")[0]
-        for word in (dimension.most or "").split():
-            other = by_name.get(f"{section}.{word}")
+        bounding = [f"{section}.{word}" for word in (dimension.most or "").split()]
+        if dimension.live:
+            bounding += [_MELLIN, *_LIVE[: _LIVE.index(dimension.name)]]
+        for name in bounding:
+            other = by_name.get(name)
             if other is not None and other.name not in ordered:
                 add(other)
         ordered[dimension.name] = dimension

@@ -1,4 +1,4 @@
-"""An SQLite file in use: whether the file that is open is still the one that others find at its path."""
+"""A watch over an open SQLite file: whether it is still the one at its path."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["SqliteFile"]
 
 
 class SqliteFile:
-    """Watches over a database file, with the `-wal` and `-shm` beside it, for as long as it is open.
+    """Watches over a database file, and the `-wal` and `-shm` beside it, while it is open.
 
-    A file that is deleted or replaced stays open for those who have it, and all they write is lost without a word. A
-    connection is kept open meanwhile, as SQLite itself deletes `-wal` and `-shm` with the last connection. The file is
-    never opened in any other way: closing it would drop the locks that SQLite holds for this process.
+    A process that has a file open keeps it when it is deleted or replaced, and all that it writes is lost silently.
+    This object keeps a connection open, as SQLite itself deletes `-wal` and `-shm` with the last connection. It never
+    opens the file in any other way: closing it would drop the locks that SQLite holds for this process.
 
     Args:
-        path: the file, which SQLite has made already.
+        path: path of the file, which must exist.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ class SqliteFile:
         self._opened = {file: found for file in files if (found := _identity(file)) is not None}
 
     def fault(self) -> str | None:
-        """What has happened to the files, as a phrase, or None."""
+        """Phrase that says how the files were deleted, replaced or cut; None if they are whole."""
         for file, opened in self._opened.items():
             now = _identity(file)
             if now is None:
@@ -59,7 +59,7 @@ class SqliteFile:
         self._connection.close()
 
     def _least_size(self) -> int:
-        """Bytes of what SQLite takes the file to hold, which VACUUM makes fewer."""
+        """Size of the database in bytes according to SQLite, which VACUUM lowers."""
         try:
             with self._lock:
                 pages = self._connection.execute("PRAGMA page_count").fetchall()[0][0]

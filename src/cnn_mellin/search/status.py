@@ -1,4 +1,4 @@
-"""Where a study stands."""
+"""The progress of studies: trials by state, speed, time left and failures."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyStatus", "status_table", "study_status"]
 
-# Speed is that of the last so many trials.
-_RECENT = 20
+# Number of recent trials that speed is computed from.
+_NUM_RECENT = 20
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """What `study_status` returns.
+    """Result of `study_status`.
 
     Args:
-        study_name: of the study.
-        num_trials, num_completed, num_pruned, num_waiting: trials.
-        num_running, num_dead: trials whose workers give a sign of life, or do not.
-        lowest: of the completed trials' dev PER in percent, and which trial it is; None without any.
-        trial_s: mean time of the trials that ended last, those that were pruned before training too; None before the
-            first.
-        failures: a line for each trial whose training failed or whose worker died, unless it was completed since.
+        study_name: name of the study.
+        num_trials: number of all trials.
+        num_completed, num_pruned, num_waiting: number of trials in these states.
+        num_running, num_dead: number of running trials with and without a recent heartbeat.
+        lowest: lowest dev PER of a completed trial in percent, and the trial's number; None if there is none.
+        trial_s: mean duration of the last finished trials in seconds, including those pruned before training; None if
+            there is none.
+        failures: one line per trial whose training failed or whose worker died, unless it was completed since.
     """
 
     study_name: str
@@ -50,17 +51,17 @@ class StudyStatus:
 
     @property
     def num_left(self) -> int:
-        """Trials that have not ended."""
+        """Number of trials that are not finished."""
         return self.num_trials - self.num_completed - self.num_pruned
 
     @property
     def trials_per_hour(self) -> float | None:
-        """With the workers that are alive now."""
+        """Speed of the workers that are alive now."""
         return 3600 * self.num_running / self.trial_s if self.trial_s else None
 
     @property
     def left_s(self) -> float | None:
-        """Time to the end with the workers that are alive now; None where it cannot be told."""
+        """Seconds until all trials are finished by the workers that are alive now; None if unknown."""
         if not self.num_left:
             return 0.0
         return self.num_left * self.trial_s / self.num_running if self.trial_s and self.num_running else None
@@ -72,13 +73,13 @@ def study_status(
     trials: Sequence[FrozenTrial],
     beats: Mapping[int, tuple[datetime, float, str]],
 ) -> StudyStatus:
-    """Where a study stands.
+    """The progress of a study.
 
     Args:
-        study_name: of the study.
-        plan: of the study.
-        trials: of the study.
-        beats: of `TrialQueue.beats`.
+        study_name: name of the study.
+        plan: plan of the study.
+        trials: trials of the study.
+        beats: result of `TrialQueue.beats`.
     """
     states = [trial.state.name for trial in trials]
     dead = sum(age_s > GRACE * plan.heartbeat_s for _, age_s, _ in beats.values())
@@ -86,7 +87,7 @@ def study_status(
     lowest = min(((trial.value, trial.number) for trial in done if trial.value is not None), default=None)
     ended = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED") and trial.datetime_complete]
     ended.sort(key=lambda trial: trial.datetime_complete or datetime.min)
-    seconds = [trial.duration.total_seconds() for trial in ended[-_RECENT:] if trial.duration is not None]
+    seconds = [trial.duration.total_seconds() for trial in ended[-_NUM_RECENT:] if trial.duration is not None]
     return StudyStatus(
         study_name,
         plan.num_trials,
@@ -102,7 +103,7 @@ def study_status(
 
 
 def _failure(trial: FrozenTrial) -> str:
-    """A line on a trial whose last attempt failed; empty for one that has ended well since."""
+    """One line on a trial whose last attempt failed; empty if it has succeeded since."""
     attributes, state = trial.user_attrs, trial.state.name
     given_up = state == "PRUNED" and str(attributes.get(REASON, "")).startswith(GIVEN_UP)
     if FAILURE not in attributes or not (given_up or state in ("WAITING", "RUNNING")):
@@ -113,7 +114,7 @@ def _failure(trial: FrozenTrial) -> str:
 
 
 def status_table(studies: Sequence[StudyStatus]) -> str:
-    """A table of studies, a line each, and below it a line for each trial that failed."""
+    """A table with one line per study, and below it one line per failed trial."""
     header = ["study", "trials", "complete", "pruned", "running", "dead", "waiting", "lowest dev PER %"]
     rows = []
     for study in studies:

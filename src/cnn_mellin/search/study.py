@@ -1,22 +1,27 @@
-"""A study in its database: made whole or not at all, and opened by its workers."""
+"""A study in its database: created as a whole or not at all, and opened by its workers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna import pruners, samplers
+from sqlalchemy.exc import IntegrityError
 
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.formats.text_file import parse_json
 from cnn_mellin.nearest import nearest
+from cnn_mellin.search import optuna_tables as tables
 from cnn_mellin.search.database_url import DatabaseError, shown_url
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.storage import StudyDatabase
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
 __all__ = [
@@ -25,6 +30,7 @@ __all__ = [
     "create_study",
     "find_study",
     "load_study",
+    "make_pruner",
     "make_sampler",
     "read_trials",
     "require_study",
@@ -32,111 +38,87 @@ __all__ = [
 ]
 
 SAMPLERS = ("tpe", "random", "nsgaii", "gp", "qmc")
-_PLAN = "cnn_mellin"
-_LONGEST_ATTRIBUTE = 60_000  # Optuna's column of attributes has up to 64 kB on MySQL
+_MAX_PLAN_LENGTH = 60_000  # Optuna's column of attributes holds 64 kB on MySQL
+_ANOTHER = "create another study with `optim ... init`"
 
 
 class OtherStudyError(DatabaseError):
-    """The database has a study of that name that is another."""
+    """The database has a different study of the same name."""
 
 
 def create_study(
-    database: StudyDatabase, name: str, plan: StudyPlan, first_draw: Mapping[str, Any] | None = None
+    database: StudyDatabase, name: str, plan: StudyPlan, first_values: Mapping[str, Any] | None = None
 ) -> bool:
-    """Make a study with all its trials, in one transaction; false where the same one is there already.
+    """Create a study with all its trials in one transaction.
 
     Args:
-        database: opened with `create=True`.
-        name: of the study, an identifier.
-        plan: what it is.
-        first_draw: name -> value, what the first trial draws; the rest of it is left to the sampler.
+        database: database that was opened with `create=True`.
+        name: name of the study, an identifier.
+        plan: plan of the study.
+        first_values: hyperparameter -> value for the first trial; the sampler chooses the others.
+
+    Returns:
+        False if the database already has the same study.
 
     Raises:
-        OtherStudyError: there is a study of that name with another plan.
-        DatabaseError: the name is no identifier, or the plan is too long.
+        OtherStudyError: the database has a study of that name with another plan.
+        DatabaseError: the name is not an identifier, or the plan is too long.
     """
-    from sqlalchemy.exc import IntegrityError
-
-    if not name.isprintable():  # no database has such a name, and some cannot be asked for it
-        require_identifier(name, "study", "--study-name", DatabaseError)
+    if not name.isprintable():  # some databases cannot be asked for such a name
+        require_identifier(name, "study", error=DatabaseError)
     content = json.dumps(plan.as_dict())
-    if len(content) > _LONGEST_ATTRIBUTE:
+    if len(content) > _MAX_PLAN_LENGTH:
         raise DatabaseError(
-            f"--study-name {name}: its settings take {len(content)} characters, and a database keeps "
-            f"{_LONGEST_ATTRIBUTE}; shorten [data] subset_ids by preparing a smaller partition"
+            f"study {name}: its settings take {len(content)} characters, but a database holds at most "
+            f"{_MAX_PLAN_LENGTH}; instead of a long [data] subset_ids, prepare a smaller partition"
         )
+
+    def insert() -> None:
+        with database.begin() as connection:
+            tables.insert_study(connection, name, content, plan.num_trials, first_values or {})
+
     try:
-        if database.patiently(lambda: _same_study(database, name, plan)):
+        if database.patiently(lambda: _has_same_study(database, name, plan)):
             return False
-        require_identifier(name, "study", "--study-name", DatabaseError)
-        database.patiently(lambda: _insert(database, name, content, plan.num_trials, first_draw or {}))
-    except IntegrityError:  # another process has just made it, or this one did, and its connection was lost
-        if not database.patiently(lambda: _same_study(database, name, plan)):
+        require_identifier(name, "study", error=DatabaseError)
+        database.patiently(insert)
+    except IntegrityError:  # another process has just created it, or this one has, but its connection was lost
+        if not database.patiently(lambda: _has_same_study(database, name, plan)):
             raise
         return False
     return True
 
 
-def _same_study(database: StudyDatabase, name: str, plan: StudyPlan) -> bool:
+def _has_same_study(database: StudyDatabase, name: str, plan: StudyPlan) -> bool:
     try:
-        _, there = find_study(database, name)
+        _, found = find_study(database, name)
     except KeyError:
         return False
-    differences = plan.differences(there)
+    differences = plan.differences(found)
     if differences:
         raise OtherStudyError(
-            f"--study-name {name}: {shown_url(database.url)} has a study of that name with "
-            f"{'; '.join(differences)}; choose another name, or delete it: optuna delete-study"
+            f"study {name}: {shown_url(database.url)} has a study of that name with {'; '.join(differences)}; choose "
+            "another name, or delete it: optuna delete-study"
         )
     return True
-
-
-def _insert(database: StudyDatabase, name: str, content: str, num_trials: int, first_draw: Mapping[str, Any]) -> None:
-    from optuna.storages._rdb import models
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
-    from sqlalchemy import select
-
-    trials, attributes = models.TrialModel.__table__, models.TrialSystemAttributeModel.__table__
-    with database.begin() as connection:
-        studies = models.StudyModel.__table__
-        connection.execute(studies.insert().values(study_name=name))
-        study_id = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).scalar()
-        direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MINIMIZE}
-        connection.execute(models.StudyDirectionModel.__table__.insert().values(direction))
-        plan = {"study_id": study_id, "key": _PLAN, "value_json": content}
-        connection.execute(models.StudyUserAttributeModel.__table__.insert().values(plan))
-        waiting = {"study_id": study_id, "state": TrialState.WAITING}
-        connection.execute(trials.insert(), [waiting | {"number": number} for number in range(num_trials)])
-        if first_draw:
-            first = connection.execute(
-                select(trials.c.trial_id).where(trials.c.study_id == study_id, trials.c.number == 0)
-            ).scalar()
-            fixed = {"trial_id": first, "key": "fixed_params", "value_json": json.dumps(dict(first_draw))}
-            connection.execute(attributes.insert().values(fixed))
 
 
 def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
     """Id and plan of a study.
 
     Raises:
-        KeyError: there is none of that name.
-        OtherStudyError: it was made by something else.
+        KeyError: the database has no study of that name.
+        OtherStudyError: the study was not created by `create_study`.
         DatabaseError: its plan is damaged.
     """
-    from optuna.storages._rdb import models
-    from sqlalchemy import select
-
-    studies, attributes = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
     with database.begin() as connection:
-        study_id = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).scalar()
+        study_id = tables.study_id_of(connection, name)
         if study_id is None:
             raise KeyError(name)
-        query = select(attributes.c.value_json).where(attributes.c.study_id == study_id, attributes.c.key == _PLAN)
-        content = connection.execute(query).scalar()
+        content = tables.plan_json(connection, study_id)
     if content is None:
         raise OtherStudyError(
-            f"--study-name {name}: {shown_url(database.url)} has a study of that name that was not made by "
+            f"study {name}: {shown_url(database.url)} has a study of that name that was not created by "
             "`optim ... init`; choose another name"
         )
     place = f"{shown_url(database.url)}: the plan of the study {name}"
@@ -145,7 +127,7 @@ def find_study(database: StudyDatabase, name: str) -> tuple[int, StudyPlan]:
         plan = StudyPlan.from_dict(found if isinstance(found, dict) else {})
         plan.start()
     except (ValueError, SettingsError) as error:
-        raise DatabaseError(f"{place} is damaged ({error}); begin another study with `optim ... init`") from None
+        raise DatabaseError(f"{place} is damaged ({error}); {_ANOTHER}") from None
     return int(study_id), plan
 
 
@@ -153,46 +135,44 @@ def load_study(database: StudyDatabase, name: str) -> tuple[optuna.Study, int, S
     """Optuna's study, its id and its plan.
 
     Args:
-        database: that has it.
-        name: of the study.
+        database: database that holds the study.
+        name: name of the study.
 
     Raises:
-        DatabaseError: there is no such study.
+        DatabaseError: the database has no such study.
     """
-    import optuna
-
-    if not name.isprintable():  # no database has such a name, and some cannot be asked for it
-        require_identifier(name, "study", "--study-name", DatabaseError)
+    if not name.isprintable():  # no study has such a name, and some databases cannot be asked for it
+        require_identifier(name, "study", error=DatabaseError)
     try:
         study_id, plan = database.patiently(lambda: find_study(database, name))
     except KeyError:
-        there = study_names(database)
-        known = nearest(name, there) if there else "it has none; begin one with `optim ... init`"
-        raise DatabaseError(f"--study-name {name}: is no study of {shown_url(database.url)}; {known}") from None
+        names = study_names(database)
+        known = nearest(name, names) if names else "it has no study; create one with `optim ... init`"
+        raise DatabaseError(f"study {name}: does not exist in {shown_url(database.url)}; {known}") from None
     study = database.patiently(lambda: optuna.Study(name, database.storage, pruner=make_pruner(plan)))
     return study, study_id, plan
 
 
 def require_study(database: StudyDatabase, name: str, study_id: int, plan: StudyPlan) -> None:
-    """That a study is still the one that a worker began with.
+    """Check that a study is still the one that a worker has loaded.
 
     Args:
-        database: that had it.
-        name: of the study.
-        study_id, plan: what `load_study` gave.
+        database: database that held the study.
+        name: name of the study.
+        study_id, plan: as returned by `load_study`.
 
     Raises:
-        DatabaseError: it was deleted, or another has taken its place.
+        DatabaseError: the study was deleted, or replaced by another.
     """
     try:
-        there = database.patiently(lambda: find_study(database, name))
+        found = database.patiently(lambda: find_study(database, name))
     except KeyError:
-        there = None
-    if there != (study_id, plan):
-        what = "was deleted" if there is None else "has been replaced by another of that name"
+        found = None
+    if found != (study_id, plan):
+        what = "was deleted" if found is None else "has been replaced by another of that name"
         raise DatabaseError(
-            f"{shown_url(database.url)}: the study {name} {what} while it was in use, and the results with it; begin "
-            "it anew with `optim ... init`"
+            f"{shown_url(database.url)}: the study {name} {what} while it was in use, and its results are lost; create "
+            "it again with `optim ... init`"
         )
 
 
@@ -209,43 +189,33 @@ def read_trials(database: StudyDatabase, study: optuna.Study) -> list[FrozenTria
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DatabaseError(
                 f"{shown_url(database.url)}: a trial of the study {study.study_name} is damaged "
-                f"({type(error).__name__}: {' '.join(str(error).split())}); begin another study with `optim ... init`"
+                f"({type(error).__name__}: {' '.join(str(error).split())}); {_ANOTHER}"
             ) from None
 
     return database.patiently(read)
 
 
 def study_names(database: StudyDatabase) -> list[str]:
-    """Names of the studies of a database that `create_study` made, in the order in which they were made."""
-    from optuna.storages._rdb import models
-    from sqlalchemy import select
+    """Names of the studies in a database that `create_study` made, oldest first."""
 
     def names() -> list[str]:
-        studies, attributes = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
-        query = select(studies.c.study_name).join(attributes, attributes.c.study_id == studies.c.study_id)
-        query = query.where(attributes.c.key == _PLAN).order_by(studies.c.study_id)
         with database.begin() as connection:
-            return list(connection.execute(query).scalars())
+            return tables.planned_study_names(connection)
 
     return database.patiently(names)
 
 
-def make_sampler(kind: str, study_name: str, trial_number: int) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of a kind, for one trial.
+def make_sampler(kind: str, study_name: str, trial_number: int) -> samplers.BaseSampler:
+    """Optuna's sampler for one trial.
 
-    What is random in it has a seed from the study's name and the trial's number: the same trial of a study of that
-    name draws the same values where the sampler does not look at other trials, whichever worker it is.
+    Its seed comes from the study's name and the trial's number. So a sampler that does not look at other trials gives
+    the same values to the same trial of a study of that name, whichever worker runs it.
 
     Args:
         kind: one of SAMPLERS.
-        study_name: of the study.
-        trial_number: of the trial, from 0.
+        study_name: name of the study.
+        trial_number: number of the trial, from 0.
     """
-    import warnings
-
-    import optuna
-    from optuna import samplers
-
     seed = _seed(study_name, trial_number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -265,14 +235,13 @@ def _seed(*names: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:4], "little")
 
 
-def make_pruner(plan: StudyPlan) -> optuna.pruners.BasePruner:
+def make_pruner(plan: StudyPlan) -> pruners.BasePruner:
     """Optuna's pruner that a plan names."""
-    from optuna import pruners
-
     if plan.pruner == "none":
         return pruners.NopPruner()
     if plan.pruner == "median":
         return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     searched = {dimension.name: int(dimension.high) for dimension in plan.dimensions}
-    most = searched.get("training.num_epochs") or plan.settings.get("training", {}).get("num_epochs")
-    return pruners.HyperbandPruner(min_resource=1, max_resource=int(most) if most else "auto", reduction_factor=3)
+    max_epochs = searched.get("training.num_epochs") or plan.settings.get("training", {}).get("num_epochs")
+    max_resource = int(max_epochs) if max_epochs else "auto"
+    return pruners.HyperbandPruner(min_resource=1, max_resource=max_resource, reduction_factor=3)

@@ -1,4 +1,4 @@
-"""The utterances of a study: those that trials train on, and those that decide on their results."""
+"""The utterances of a study: those that trials train on, and those that they are evaluated on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["StudyData", "open_study_data"]
 
 @dataclass(frozen=True)
 class StudyData:
-    """What `open_study_data` returns.
+    """Result of `open_study_data`.
 
     Args:
-        train, dev: the two parts.
-        symbols: of the corpus.
-        digest: of the whole partition's content.
-        described: what was done, for the user.
+        train, dev: utterances to train on, and to evaluate on.
+        symbols: symbols of the corpus.
+        digest: digest of the whole partition's content.
+        described: description of the split for the user, one line.
     """
 
     train: UtteranceData
@@ -36,20 +36,22 @@ class StudyData:
 
 
 def open_study_data(train_dir: str | Path, dev_proportion: float, subset_ids: Sequence[str] = ()) -> StudyData:
-    """Open a partition, check it, and part it by speaker where `ext/utt2spk` beside it names them.
+    """Open and check a partition, and split it, by speaker if `ext/utt2spk` beside it names the speakers.
 
     Args:
-        train_dir: the partition.
-        dev_proportion: of its utterances that decide on results.
-        subset_ids: if there are any, only these utterances are used.
+        train_dir: folder of the partition.
+        dev_proportion: proportion of its utterances to evaluate on.
+        subset_ids: ids of the utterances to use; empty for all.
 
     Raises:
-        DataError: it is damaged, cannot be parted, or holds features or classes that cannot be trained on.
+        DataError: the partition is damaged, cannot be split, or holds features or classes that cannot be trained on.
     """
     whole = open_partition(train_dir)
     used: UtteranceData = select_utterances(whole, subset_ids) if subset_ids else whole
     if len(used) < 2:
-        raise DataError(f"{train_dir}: holds {len(used)} utterances; a search takes some to train and some to decide")
+        raise DataError(
+            f"{train_dir}: holds {len(used)} utterances; a search needs some to train on and some to evaluate on"
+        )
     ext = whole.path.parent / "ext"
     symbols = read_symbols(ext)
     used.check_finite()
@@ -63,5 +65,5 @@ def open_study_data(train_dir: str | Path, dev_proportion: float, subset_ids: Se
         split.dev,
         symbols,
         whole.digest,
-        f"{train_dir}: {len(split.train)} utterances train, {len(split.dev)} of {by} decide",
+        f"{train_dir}: {len(split.train)} utterances to train on, {len(split.dev)} of {by} to evaluate on",
     )

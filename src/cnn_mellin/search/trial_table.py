@@ -21,7 +21,7 @@ _BEFORE = ("number", "state", "dev_per_percent", "num_epochs_reported", "start_u
 
 
 def trials_as_csv(plan: StudyPlan, trials: Sequence[FrozenTrial]) -> str:
-    """A header and a line a trial: what it gave, when, why it ended, and what it drew; empty where there is nothing."""
+    """A header, and one line per trial: state, value, times, attributes and hyperparameters."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [dimension.name for dimension in plan.dimensions]
