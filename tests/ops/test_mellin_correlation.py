@@ -6,14 +6,23 @@ import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
 from cnn_mellin.ops.geometry import Geometry
-from cnn_mellin.ops.mellin_correlation import Formulation, formulation
+from cnn_mellin.ops.mellin_correlation import Formulation, choose_formulation, correlate_by_formulation
 from cnn_mellin.ops.reference import reference_correlate_1d, reference_correlate_2d
 
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups", "residues", "spread", "slices", "products", "spectra", "planes"]
+FORMULATIONS: list[Formulation] = [
+    "per_frame",
+    "gather",
+    "dynamic_gather",
+    "dense",
+    "per_tap",
+    "im2col",
+    "dft",
+    "pointwise",
+]
 NUM_CASES, NUM_BLOCKS = 3360, 24
 
 
@@ -45,17 +54,17 @@ def test_values_and_gradients_equal_the_reference(block):
     torch.manual_seed(block)
     for case in range(NUM_CASES // NUM_BLOCKS):
         shapes, keywords = draw(chance)
-        formulated_as = FORMULATIONS[case % len(FORMULATIONS)]
-        if formulated_as == "planes":  # for kernels of one coefficient
+        formulation = FORMULATIONS[case % len(FORMULATIONS)]
+        if formulation == "pointwise":  # for kernels of one coefficient
             shapes[1] = (*shapes[1][:3], 1)
             keywords |= {"stride": 1, "padding": (0, 0)}
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
         if is_too_small(expected, keywords["output_length"]):
             with pytest.raises(ValueError, match="signal has .*, too few for an output|it must have at least the"):
-                mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+                correlate_by_formulation(*inputs, **keywords, formulation=formulation)
             continue
-        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+        found = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
         if not expected.requires_grad:
@@ -84,29 +93,36 @@ def test_1d_equals_its_reference(seed):
 
 def test_choice_follows_from_the_shapes():
     geometry = Geometry(5, 3, 1, 1, 2, 5, 1, 1, (1, 1), 81)
-    assert [formulation((8, channels, 3, 2), 81, geometry) for channels in (1, 2)] == ["products", "slices"]
+    assert [choose_formulation((8, channels, 3, 2), 81, geometry) for channels in (1, 2)] == ["im2col", "per_tap"]
     longer = [geometry._replace(output_length=length) for length in (16, 17)]
-    assert [formulation((8, 1, 3, 2), 81, each) for each in longer] == ["products", "slices"]
+    assert [choose_formulation((8, 1, 3, 2), 81, each) for each in longer] == ["im2col", "per_tap"]
     longer = [geometry._replace(signal_length=length, output_length=length) for length in (16, 17)]
-    assert [formulation((27, 27, 3, 9), 81, each) for each in longer] == ["spectra", "slices"]
-    assert [formulation((27, 27, 3, width), 81, geometry) for width in (1, 2, 9)] == ["slices", "slices", "spectra"]
+    assert [choose_formulation((27, 27, 3, 9), 81, each) for each in longer] == ["dft", "per_tap"]
+    assert [choose_formulation((27, 27, 3, width), 81, geometry) for width in (1, 2, 9)] == [
+        "per_tap",
+        "per_tap",
+        "dft",
+    ]
     unpadded = geometry._replace(padding=(0, 0))
-    assert [formulation((27, channels, 3, 1), 81, unpadded) for channels in (1, 27)] == ["planes", "planes"]
-    assert formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "slices"
-    assert formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "slices"
-    assert formulation((8, 1, 3, 2), 81, geometry, "cuda") == "frames"
+    assert [choose_formulation((27, channels, 3, 1), 81, unpadded) for channels in (1, 27)] == [
+        "pointwise",
+        "pointwise",
+    ]
+    assert choose_formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "per_tap"
+    assert choose_formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "per_tap"
+    assert choose_formulation((8, 1, 3, 2), 81, geometry, "cuda") == "per_frame"
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+@pytest.mark.parametrize("formulation", FORMULATIONS)
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_outputs_may_be_changed_in_place(channels, width, formulated_as):
-    width = 1 if formulated_as == "planes" else width
+def test_outputs_may_be_changed_in_place(channels, width, formulation):
+    width = 1 if formulation == "pointwise" else width
     signal = torch.randn(2, channels, 6, 5, requires_grad=True)
     kernel = torch.randn(3, channels, 4, width, requires_grad=True)
-    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    out = correlate_by_formulation(signal, kernel, input_dilation=2, formulation=formulation)
     expected = torch.autograd.grad(out.relu().sum(), [signal, kernel])
-    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    out = correlate_by_formulation(signal, kernel, input_dilation=2, formulation=formulation)
     found = torch.autograd.grad(out.relu_().sum(), [signal, kernel])
     assert all(map(torch.equal, found, expected))
 
@@ -127,23 +143,23 @@ def test_golden_values():
     assert found.tolist() == [[[32.0, 300.0, 3020.0, 0.0]]]
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
-def test_gradcheck_and_gradgradcheck(formulated_as):
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_gradcheck_and_gradgradcheck(formulation):
     torch.manual_seed(1)
     signal = torch.randn(2, 2, 6, 5, dtype=torch.float64, requires_grad=True)
-    width, stride, padding = (1, 1, (0, 0)) if formulated_as == "planes" else (2, 2, (1, 2))
+    width, stride, padding = (1, 1, (0, 0)) if formulation == "pointwise" else (2, 2, (1, 2))
     kernel = torch.randn(3, 2, 3, width, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
 
     def correlate(*inputs: torch.Tensor) -> torch.Tensor:
-        return mellin_linear_correlate_2d(
+        return correlate_by_formulation(
             *inputs,
             kernel_offset=2,
             input_dilation=3,
             output_length=8,
             stride=stride,
             padding=padding,
-            formulated_as=formulated_as,
+            formulation=formulation,
         )
 
     assert torch.autograd.gradcheck(correlate, (signal, kernel, bias))
@@ -195,13 +211,18 @@ def test_whole_dilation_of_the_signal_becomes_a_shift_in_log_time():
         ({"stride": 0}, "stride is 0; it must be at least 1"),
         ({"dilation": 0}, "dilation is 0; it must be at least 1"),
         ({"padding": (0, -1)}, "padding is -1; it must be at least 0"),
-        ({"formulated_as": "planes"}, "formulated_as is planes, but kernel has 2 coefficients"),
     ],
 )
 def test_wrong_arguments_are_named(keywords, message):
     arguments = {"signal": torch.zeros(1, 1, 4, 4), "kernel": torch.zeros(1, 1, 2, 2), **keywords}
     with pytest.raises(ValueError, match=message):
         mellin_linear_correlate_2d(**arguments)
+
+
+def test_a_formulation_for_other_shapes_is_refused():
+    signal, kernel = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="formulation is pointwise, but kernel has 2 coefficients"):
+        correlate_by_formulation(signal, kernel, formulation="pointwise")
 
 
 DTYPES = [
@@ -243,12 +264,12 @@ def test_dtypes_are_refused_as_torchs_convolutions_refuse_them(of_signal, autoca
 
 
 @pytest.mark.parametrize("output_length", [None, 0, 3, 30])
-@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
-def test_autocast_gives_its_type_by_every_formulation(formulated_as, output_length):
+@pytest.mark.parametrize("formulation", [None, *FORMULATIONS])
+def test_autocast_gives_its_type_by_every_formulation(formulation, output_length):
     signal, kernel, bias = torch.ones(2, 2, 6, 5), torch.ones(3, 2, 3, 1), torch.ones(3)
     with torch.autocast("cpu", torch.bfloat16):
-        out = mellin_linear_correlate_2d(
-            signal, kernel, bias, input_dilation=3, output_length=output_length, formulated_as=formulated_as
+        out = correlate_by_formulation(
+            signal, kernel, bias, input_dilation=3, output_length=output_length, formulation=formulation
         )
     assert out.dtype == torch.bfloat16
 
@@ -309,11 +330,11 @@ def test_sizes_are_taken_as_torchs_layers_take_them():
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
-def test_one_signal_needs_no_batch(formulated_as):
+@pytest.mark.parametrize("formulation", [None, *FORMULATIONS])
+def test_one_signal_needs_no_batch(formulation):
     signal, kernel, bias = torch.randn(2, 9, 7), torch.randn(3, 2, 3, 1), torch.randn(3)
-    found = mellin_linear_correlate_2d(signal, kernel, bias, input_dilation=2, formulated_as=formulated_as)
-    expected = mellin_linear_correlate_2d(signal[None], kernel, bias, input_dilation=2, formulated_as=formulated_as)[0]
+    found = correlate_by_formulation(signal, kernel, bias, input_dilation=2, formulation=formulation)
+    expected = correlate_by_formulation(signal[None], kernel, bias, input_dilation=2, formulation=formulation)[0]
     assert torch.equal(found, expected)
     alone = mellin_correlate_1d(signal[..., 0], kernel[..., 0], bias)
     assert torch.equal(alone, mellin_correlate_1d(signal[None, ..., 0], kernel[..., 0], bias)[0])

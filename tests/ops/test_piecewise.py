@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from cnn_mellin.ops import mellin_linear_correlate_2d
-from cnn_mellin.ops.mellin_correlation import Formulation
+from cnn_mellin.ops.mellin_correlation import Formulation, correlate_by_formulation
 from cnn_mellin.ops.reference import reference_correlate_2d
 
 KEYWORDS: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8, "stride": 2, "padding": (1, 2)}
 POINTWISE: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8}
-FORMULATIONS: list[Formulation] = ["slices", "products", "spectra", "planes"]
+FORMULATIONS: list[Formulation] = ["per_tap", "im2col", "dft", "pointwise"]
 
 
 def drawn(width: int) -> list[torch.Tensor]:
@@ -21,7 +21,7 @@ def drawn(width: int) -> list[torch.Tensor]:
 @pytest.fixture(params=FORMULATIONS)
 def case(request):
     """A formulation, signal, kernel and bias for it, and keywords."""
-    pointwise = request.param == "planes"
+    pointwise = request.param == "pointwise"
     return request.param, drawn(1 if pointwise else 3), POINTWISE if pointwise else KEYWORDS
 
 
@@ -32,10 +32,10 @@ def inputs():
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
 def test_transformations_equal_those_of_the_reference(case):
-    formulated_as, inputs, keywords = case
+    formulation, inputs, keywords = case
 
     def correlate(*tensors):
-        return mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
+        return correlate_by_formulation(*tensors, **keywords, formulation=formulation)
 
     def reference(*tensors):
         return reference_correlate_2d(*tensors, **keywords)
@@ -65,32 +65,32 @@ def test_transformations_equal_those_of_the_reference(case):
 
 @pytest.mark.parametrize("needed", [(True, False, False), (False, True, False), (False, False, True)])
 def test_only_the_gradients_that_are_needed_are_given(case, needed):
-    formulated_as, inputs, keywords = case
+    formulation, inputs, keywords = case
     tensors = [tensor.detach().requires_grad_(needs) for tensor, needs in zip(inputs, needed, strict=True)]
-    out = mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
+    out = correlate_by_formulation(*tensors, **keywords, formulation=formulation)
     gradients = torch.autograd.grad(out.square().sum(), [tensor for tensor in tensors if tensor.requires_grad])
     expected = torch.autograd.grad(reference_correlate_2d(*inputs, **keywords).square().sum(), inputs)
     assert torch.allclose(gradients[0], expected[needed.index(True)])
 
 
 def test_a_batch_of_many_pieces_equals_one(case, monkeypatch):
-    formulated_as, inputs, keywords = case
-    whole = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+    formulation, inputs, keywords = case
+    whole = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
     wanted = torch.autograd.grad(whole.square().sum(), inputs)
-    monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_A_PIECE", 300)  # two signals, two, one
-    monkeypatch.setattr("cnn_mellin.ops.spectra._SIGNALS_A_PIECE", 2)
-    parts = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+    monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_PER_PIECE", 300)  # two signals, two, one
+    monkeypatch.setattr("cnn_mellin.ops.dft._SIGNALS_PER_PIECE", 2)
+    parts = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
     assert torch.allclose(parts, whole)
     for found, expected in zip(torch.autograd.grad(parts.square().sum(), inputs), wanted, strict=True):
         assert torch.allclose(found, expected)
 
 
 def test_channels_last_in_is_channels_last_out(case):
-    formulated_as, (signal, kernel, bias), keywords = case
-    if formulated_as == "products":  # for one channel, which has a single order
-        formulated_as = None
+    formulation, (signal, kernel, bias), keywords = case
+    if formulation == "im2col":  # for one channel, which has a single order
+        formulation = None
     stored = signal.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-    out = mellin_linear_correlate_2d(stored, kernel, bias, **keywords, formulated_as=formulated_as)
+    out = correlate_by_formulation(stored, kernel, bias, **keywords, formulation=formulation)
     expected = mellin_linear_correlate_2d(signal, kernel, bias, **keywords)
     assert out.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(out, expected)

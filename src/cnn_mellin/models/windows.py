@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
 __all__ = ["Windows", "window_lengths"]
 
 
-def window_lengths(lengths: torch.Tensor, window_stride: int) -> torch.Tensor:
-    """Windows of utterances of so many frames: (length - 1) // window_stride + 1, any shape.
-
-    >>> window_lengths(torch.tensor([1, 3, 4]), 3).tolist()
-    [1, 1, 2]
-    """
-    return torch.div(lengths - 1, window_stride, rounding_mode="floor") + 1
+# Number of windows of each utterance, from a tensor of their frames.
+window_lengths = num_windows
 
 
 class Windows:
