@@ -34,7 +34,8 @@ def num_windows(num_frames: Count, window_stride: int) -> Count:
     >>> num_windows(7, 3), num_windows(torch.tensor([0, 1, 3, 4]), 3).tolist()
     (3, [0, 1, 1, 2])
     """
-    return (num_frames - 1) // window_stride + 1
+    # No number is ever negative: ONNX rounds quotients towards zero.
+    return (num_frames + window_stride - 1) // window_stride
 
 
 def correlate_windows(
