@@ -34,13 +34,13 @@ def test_equals_the_extractor(name, num_samples):
     torch.testing.assert_close(found, expected, rtol=2e-4, atol=2e-3)
 
 
-def test_silence_is_the_floor():
+def test_silence_gives_the_log_floor():
     extractor = FeatureExtractor.named("fbank-81-10ms")
     torch.testing.assert_close(front_end(extractor)(torch.zeros(2000)), extractor(torch.zeros(2000)))
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
-def test_number_of_frames_is_the_extractors(name):
+def test_number_of_frames_equals_the_extractors(name):
     extractor = EXTRACTORS[name]()
     module: Any = front_end(extractor)
     for num_samples in range(1500):

@@ -95,7 +95,7 @@ def test_audio_too_short_for_a_frame_gives_no_posteriors(tmp_path, features, kin
         np.testing.assert_allclose(posteriors, expected, atol=1e-5)
 
 
-def test_metadata_say_what_goes_in_and_comes_out(tmp_path):
+def test_metadata_describe_input_and_output(tmp_path):
     extractor = FeatureExtractor.named("fbank-81-10ms")
     check = export_onnx(small_model(extractor), extractor, PHONES, tmp_path / "m.onnx")
     content = onnx.load(tmp_path / "m.onnx")

@@ -22,6 +22,6 @@ def test_equals_the_layer_in_one_dimension(bias):
     torch.testing.assert_close(StaticMellin(layer, 25)(signal), layer(signal))
 
 
-def test_a_layer_of_any_length_is_refused():
+def test_a_layer_without_output_length_is_refused():
     with pytest.raises(ValueError, match="layer has no output_length; give it one"):
         StaticMellin(MellinConv1d(1, 1, 3), 9)

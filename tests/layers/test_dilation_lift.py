@@ -30,7 +30,7 @@ def test_signals_of_whole_numbers_are_refused(dtype):
 def test_wrong_axes_are_named():
     with pytest.raises(ValueError, match=r"dim is 1.0; it must be a whole number"):
         DilationLift(dim=1.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="signal has 1 axes, but the axis of time is 2; it must have one"):
+    with pytest.raises(ValueError, match="signal has 1 axes, but dim, the time axis, is 2; it must be one of them"):
         DilationLift(dim=2)(torch.ones(3))
     assert DilationLift(dim=-1)(torch.ones(2, 3)).shape == (2, 3)
 

@@ -1,3 +1,4 @@
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
+from cnn_mellin.ops.tap_table import mellin_tap_table
 
 OFFSETS: dict[str, Any] = {"output_offset": 2, "kernel_offset": 3, "input_dilation": 4, "output_length": 7}
 
@@ -24,7 +26,7 @@ def test_layers_are_their_operations():
     assert torch.equal(square(signal), expected)
 
 
-def test_parameters_are_drawn_as_torchs_convolutions_draw_them():
+def test_parameters_are_initialised_as_in_torchs_convolutions():
     pairs: list[tuple[Callable[[], torch.nn.Module], Callable[[], torch.nn.Module]]] = [
         (lambda: MellinConv1d(3, 4, 5), lambda: torch.nn.Conv1d(3, 4, 5)),
         (lambda: MellinLinearConv2d(3, 4, (5, 2)), lambda: torch.nn.Conv2d(3, 4, (5, 2))),
@@ -37,14 +39,41 @@ def test_parameters_are_drawn_as_torchs_convolutions_draw_them():
         assert all(torch.equal(mellin[name], linear[name]) for name in ("weight", "bias"))
 
 
-def test_print_says_what_differs_from_the_defaults():
+def test_repr_shows_settings_that_differ_from_the_defaults():
     layer = MellinLinearConv2d(1, 8, 3, kernel_offset=4, output_length=2, padding=(1, 1), bias=False)
     assert repr(layer) == (
         "MellinLinearConv2d(1, 8, kernel_size=(3, 3), kernel_offset=4, output_length=2, padding=(1, 1), bias=False)"
     )
 
 
-FRAMES = [1, 5, 40]  # one for each formulation
+def test_tap_tables_name_the_frames_that_each_kernel_row_meets():
+    rng = random.Random(0)
+    for _ in range(100):
+        num_frames, kernel_length = rng.randint(0, 12), rng.randint(1, 8)
+        offsets: dict[str, Any] = {
+            name: rng.randint(1, 4) for name in ("output_offset", "kernel_offset", "input_dilation")
+        }
+        offsets["output_length"] = rng.choice([None, rng.randint(0, 14)])
+        expected = mellin_tap_table(num_frames, kernel_length, **offsets)
+        assert MellinConv1d(1, 2, kernel_length, **offsets).tap_table(num_frames) == expected
+        square = MellinLinearConv2d(1, 2, (kernel_length, 3), **offsets, stride=2, padding=1)
+        assert square.tap_table((num_frames,)) == expected
+
+
+def test_kernel_rows_without_a_tap_get_no_gradient():
+    layer = MellinLinearConv2d(2, 3, (6, 2), input_dilation=3, output_length=2)
+    layer(torch.randn(4, 2, 2, 5)).square().sum().backward()
+    assert layer.weight.grad is not None
+    without = [row for row in range(6) if not layer.weight.grad[:, :, row].any()]
+    assert tuple(without) == layer.tap_table(2).dead_rows == (0, 1, 3, 4)
+
+
+def test_tap_tables_of_wrong_lengths_are_refused():
+    with pytest.raises(ValueError, match="num_frames is -1; it must be at least 0"):
+        MellinConv1d(1, 1, 3).tap_table(-1)
+
+
+FRAMES = [1, 5, 40]  # each uses another formulation
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
@@ -61,7 +90,7 @@ def test_torchs_transforms_work(mode, output_length):
         assert layer.bias is not None
         expected = expected - layer.bias.view(-1, 1, 1)  # the derivative along the signal is the linear part
     elif mode == "inference first":
-        layer.output_offset = 2  # a shape that nothing has used before
+        layer.output_offset = 2  # a shape that no test has used before
         with torch.inference_mode():
             layer(signal)
         found = expected = layer(signal)
@@ -92,7 +121,7 @@ assert torch.allclose(found, layer(signal), atol=1e-6)
 @pytest.mark.slow
 @pytest.mark.parametrize("output_length", FRAMES)
 @pytest.mark.parametrize("mode", ["eager", "aot_eager", "export"])
-def test_compile_and_export_work_in_a_process_that_has_cached_nothing(mode, output_length):
+def test_compile_and_export_work_in_a_new_process(mode, output_length):
     command = [sys.executable, "-W", "error", "-c", COLD, mode, str(output_length)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -144,13 +173,13 @@ def test_arguments_of_wrong_type_or_length_are_named(arguments, message):
         MellinLinearConv2d(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3, **arguments})
 
 
-def test_kernel_size_of_one_axis_is_a_number_or_a_tuple_of_one():
+def test_a_1d_kernel_size_is_a_number_or_a_tuple_of_one():
     assert MellinConv1d(1, 2, (3,)).weight.shape == MellinConv1d(1, 2, np.int64(3)).weight.shape == (2, 1, 3)
     with pytest.raises(ValueError, match=r"kernel_size is \(3, 3\); it must be a whole number or a tuple of 1"):
         MellinConv1d(1, 2, (3, 3))
 
 
-def test_sizes_are_taken_as_torchs_layers_take_them():
+def test_sizes_are_accepted_in_the_forms_of_torchs_layers():
     layer = MellinLinearConv2d(np.int64(2), 3, [3, 2], stride=(2,), dilation=np.int32(2), padding=1)
     assert repr(layer) == "MellinLinearConv2d(2, 3, kernel_size=(3, 2), stride=2, dilation=2, padding=(1, 1))"
     assert layer(torch.zeros(1, 2, 9, 7)).shape == (1, 3, 3, 4)
@@ -184,7 +213,7 @@ def test_one_signal_needs_no_batch():
 
 
 DYNAMIC: list[dict[str, Any]] = [{}, {"output_length": 7}, {"input_dilation": 4, "output_offset": 2}]
-# Both layers, and a signal of each of so many frames.
+# Both layers, and the coefficients of their signals.
 BOTH: list[tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = [
     (lambda **offsets: MellinConv1d(2, 3, 5, **offsets), ()),
     (lambda **offsets: MellinLinearConv2d(2, 3, (5, 3), padding=1, stride=2, **offsets), (9,)),

@@ -72,7 +72,7 @@ def test_batched_equals_one_by_one_in_outputs_and_gradients(kind, num_features, 
 
 
 @pytest.mark.parametrize("mellin", [False, True])
-def test_every_length_alone_and_in_a_batch(mellin):
+def test_every_length_by_itself_and_in_a_batch(mellin):
     model = AcousticModel(5, 4, small(convolutional_mellin=mellin)).double()
     features = torch.randn(12, 12, 5, dtype=torch.float64)
     logits, _ = model(features, torch.arange(1, 13))
@@ -81,7 +81,7 @@ def test_every_length_alone_and_in_a_batch(mellin):
         assert torch.allclose(alone[0], logits[length - 1, : alone.size(1)], atol=1e-12)
 
 
-def test_state_dict_has_the_names_that_older_checkpoints_use():
+def test_state_dict_has_the_names_of_older_checkpoints():
     names = set(AcousticModel(9, 6, small(recurrent_layers=1, recurrent_bidirectional=False)).state_dict())
     assert names == {
         "log_compression.log_eps",
@@ -93,14 +93,14 @@ def test_state_dict_has_the_names_that_older_checkpoints_use():
     }
 
 
-def test_mellin_and_raw_choose_the_layers():
+def test_settings_and_raw_audio_decide_the_type_of_layers():
     assert isinstance(AcousticModel(9, 6, small(convolutional_mellin=True)).convs[0], MellinLinearConv2d)
     assert isinstance(AcousticModel(1, 6, small(convolutional_mellin=True)).convs[0], MellinConv1d)
     assert isinstance(AcousticModel(9, 6, small()).convs[0], torch.nn.Conv2d)
     assert isinstance(AcousticModel(1, 6, small()).convs[0], torch.nn.Conv1d)
 
 
-def test_weights_depend_on_the_seed_alone_and_leave_torchs_stream():
+def test_weights_depend_only_on_the_seed_and_leave_the_global_stream():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = AcousticModel(9, 6, small(seed=3))
@@ -128,7 +128,7 @@ def test_dropout_drops_channels_or_coefficients(whole):
     assert torch.equal(model._activate(torch.ones(2, 40, 4, 9)), torch.ones(2, 40, 4, 9))
 
 
-def test_feature_scale_divides_and_is_kept():
+def test_feature_scale_divides_and_is_stored():
     scale = torch.tensor([1.0, 2.0, 4.0])
     plain, scaled = AcousticModel(3, 4, small()), AcousticModel(3, 4, small(), feature_scale=scale)
     features, lengths = torch.randn(1, 6, 3), torch.tensor([6])
@@ -139,8 +139,8 @@ def test_feature_scale_divides_and_is_kept():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 3), "num_features is 0; a frame has at least 1 coefficient"),
-        ((3, 1), "num_classes is 1; there is at least one symbol, and the blank"),
+        ((0, 3), "num_features is 0; it must be at least 1"),
+        ((3, 1), "num_classes is 1; it must be at least 2: one symbol and the blank"),
     ],
 )
 def test_wrong_sizes_are_named(arguments, message):
@@ -180,13 +180,13 @@ def test_wrong_arguments_are_named(changes, message):
         (torch.ones(1, 6, 3).numpy(), "features is a ndarray; it must be a tensor"),
     ],
 )
-def test_features_of_another_kind_are_named(features, message, mellin):
+def test_features_of_wrong_dtype_or_device_are_named(features, message, mellin):
     model = AcousticModel(3, 4, small(convolutional_mellin=mellin))
     with pytest.raises(ValueError, match=message):
         model(features, torch.tensor([6]))
 
 
-def test_autocast_takes_features_of_its_type():
+def test_autocast_accepts_features_of_its_dtype():
     model = AcousticModel(3, 4, small(recurrent_layers=0, convolutional_mellin=True))
     with torch.autocast("cpu", torch.bfloat16):
         assert model(torch.ones(1, 6, 3).bfloat16(), torch.tensor([6]))[0].isfinite().all()
@@ -200,7 +200,7 @@ def test_compiled_convolutions_serve_every_number_of_windows(num_features):
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(model.convolve, dynamic=True, backend=counter)
     counts = set()
-    for number in (20, 33, 57):  # of few, torch makes programs of their own
+    for number in (20, 33, 57):  # for few windows, torch compiles separate programs
         windows = torch.randn(number, 6, num_features)
         assert torch.allclose(compiled(windows), model.convolve(windows), atol=1e-5)
         counts.add(counter.frame_count)  # the first compilation may begin twice

@@ -13,7 +13,7 @@ def packed_features(lengths, size=5):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("layers", "dropout"), [(1, 0.0), (3, 0.0), (3, 0.4)])
 @pytest.mark.parametrize("lengths", [(1,), (7,), (4, 4), (9, 6, 6, 2, 1)])
-def test_outputs_and_gradients_equal_torchs(lengths, layers, dropout, bidirectional):
+def test_outputs_and_gradients_equal_those_of_torch(lengths, layers, dropout, bidirectional):
     torch.manual_seed(1)
     gru = torch.nn.GRU(5, 4, layers, dropout=dropout, bidirectional=bidirectional).double()
     packed = packed_features(lengths)
@@ -37,7 +37,7 @@ def test_the_order_of_the_utterances_is_kept():
     assert torch.allclose(found, torch.nn.utils.rnn.pad_packed_sequence(gru(packed)[0])[0])
 
 
-def test_it_stands_in_only_where_it_can():
+def test_it_replaces_only_layers_that_it_supports():
     gru = torch.nn.GRU(5, 4)
     assert is_faster(gru)
     assert not is_faster(torch.nn.LSTM(5, 4))

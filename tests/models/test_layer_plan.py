@@ -9,7 +9,7 @@ from cnn_mellin.models.layer_plan import plan_layers
 from cnn_mellin.shipped_file import shipped_file
 
 
-def test_on_layers_shrink_time_and_frequency_and_grow_channels():
+def test_layers_on_schedule_shrink_time_and_frequency_and_grow_channels():
     config = AcousticModelConfig(
         window_size=9,
         convolutional_layers=4,
@@ -26,7 +26,7 @@ def test_on_layers_shrink_time_and_frequency_and_grow_channels():
     assert [layer.out_sizes for layer in plan_layers(81, config)] == [(9, 81), (4, 40), (4, 40), (2, 20)]
 
 
-def test_mellin_layers_have_the_offsets_of_the_design():
+def test_mellin_layers_have_the_published_offsets():
     config = AcousticModelConfig(
         convolutional_mellin=True,
         convolutional_layers=2,
@@ -39,7 +39,7 @@ def test_mellin_layers_have_the_offsets_of_the_design():
     assert (on.kernel_offset, on.input_dilation, on.padding) == (13, 3, (1, 2))
 
 
-def test_a_kernel_offset_sets_the_ratios_and_as_many_outputs_as_can_differ_from_zero():
+def test_a_kernel_offset_sets_the_ratios_and_gives_every_output_with_a_tap():
     config = AcousticModelConfig(
         window_size=12,
         convolutional_mellin=True,
@@ -58,7 +58,9 @@ def test_a_kernel_offset_sets_the_ratios_and_as_many_outputs_as_can_differ_from_
     assert [layer.out_sizes[0] for layer in plan_layers(81, config)] == [12, 12]
     config.convolutional_kernel_offset = 13
     config.convolutional_input_dilation = None
-    with pytest.raises(SettingsError, match="convolutional_kernel_offset is 13, but a layer gets 12 frames"):
+    with pytest.raises(
+        SettingsError, match="convolutional_kernel_offset is 13, but the input of a layer has 12 frames"
+    ):
         plan_layers(81, config)
 
 
@@ -75,7 +77,7 @@ def test_without_padding_linear_layers_give_the_outputs_inside_the_window():
     assert layer.num_live_weights == 64 * (1 + 7 * 9)
     assert layer.multiply_adds == 6 * 7 * 9 * 64 * 81
     config.window_size = 6
-    with pytest.raises(SettingsError, match="convolutional_kernel_time is 7, but a layer gets 6 frames"):
+    with pytest.raises(SettingsError, match="convolutional_kernel_time is 7, but the input of a layer has 6 frames"):
         plan_layers(81, config)
 
 
@@ -88,7 +90,7 @@ def test_the_published_settings_with_mellin_layers_have_four_dead_rows_of_six():
 
 
 @pytest.mark.parametrize("mellin", [False, True])
-def test_live_rows_are_those_that_get_a_gradient(mellin):
+def test_exactly_the_live_rows_get_a_gradient(mellin):
     config = AcousticModelConfig(
         window_size=4,
         window_stride=4,
@@ -120,7 +122,7 @@ def test_linear_layers_are_never_empty():
 @pytest.mark.parametrize("num_features", [1, 2, 41])
 @pytest.mark.parametrize("kernel", [1, 2, 5])
 @pytest.mark.parametrize("window", [1, 2, 7])
-def test_layers_give_what_is_planned(mellin, num_features, kernel, window):
+def test_outputs_have_the_planned_sizes(mellin, num_features, kernel, window):
     config = AcousticModelConfig(
         window_size=window,
         convolutional_mellin=mellin,

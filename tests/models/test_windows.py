@@ -19,7 +19,7 @@ def test_windows_equal_slices_of_the_padded_utterance():
             assert torch.equal(padded[i, t], whole[3 * t : 3 * t + 4])
 
 
-def test_what_lies_past_the_length_is_not_looked_at():
+def test_frames_past_the_length_are_not_read():
     features = torch.randn(1, 5, 2)
     spoilt = features.clone()
     spoilt[0, 3:] = float("nan")

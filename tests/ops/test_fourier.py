@@ -9,11 +9,11 @@ from cnn_mellin.ops.fourier import Axis, collected, num_products, spread, transf
 CPU = torch.device("cpu")
 
 
-def drawn(chance: random.Random) -> Axis:
-    """An axis that has outputs."""
+def sampled_axis(rng: random.Random) -> Axis:
+    """Sample an axis that has outputs."""
     while True:
-        signal, kernel, stride, dilation = (chance.randint(1, most) for most in (20, 9, 3, 3))
-        left, right = chance.randint(0, 12), chance.randint(0, 12)
+        signal, kernel, stride, dilation = (rng.randint(1, most) for most in (20, 9, 3, 3))
+        left, right = rng.randint(0, 12), rng.randint(0, 12)
         output = (signal + left + right - dilation * (kernel - 1) - 1) // stride + 1
         if output > 0:
             return Axis(signal, kernel, output, stride, dilation, left)
@@ -21,9 +21,9 @@ def drawn(chance: random.Random) -> Axis:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_products_of_transforms_are_the_correlation(seed):
-    axis = drawn(random.Random(seed))
-    chance = np.random.default_rng(seed)
-    signal, kernel = chance.standard_normal(axis.signal), chance.standard_normal(axis.kernel)
+    axis = sampled_axis(random.Random(seed))
+    rng = np.random.default_rng(seed)
+    signal, kernel = rng.standard_normal(axis.signal), rng.standard_normal(axis.kernel)
     expected = np.zeros(axis.output)
     for place in range(axis.output):
         for position in range(axis.kernel):
@@ -40,13 +40,13 @@ def test_products_of_transforms_are_the_correlation(seed):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_a_period_is_no_longer_than_what_is_read_needs():
+def test_the_period_is_the_shortest_without_wrapped_reads():
     assert Axis(81, 10, 81, 1, 1, 4).period == 81 + 5
     assert Axis(81, 10, 72, 1, 1, 0).period == 81
     assert Axis(5, 3, 9, 1, 1, 4).period == 5 + 4
 
 
-def test_matrices_of_inference_serve_training():
+def test_matrices_made_during_inference_serve_training():
     axis = Axis(7, 3, 5, 1, 1, 0)
     with torch.inference_mode():
         matrices = transforms(axis, torch.float32, CPU)

@@ -6,12 +6,12 @@ from cnn_mellin.ops.index_plan import frame_taps, slice_groups, tap_groups
 
 
 @pytest.mark.parametrize("joined", [False, True])
-def test_slices_are_the_taps_of_all_frames_each_once(joined):
-    chance = random.Random(1)
+def test_slices_hold_every_tap_once(joined):
+    rng = random.Random(1)
     for _ in range(500):
-        signal, kernel = chance.randint(1, 12), chance.randint(1, 7)
-        s, d, u = (chance.randint(1, 6) for _ in range(3))
-        shape = (signal, kernel, s, d, u, chance.randint(0, 15))
+        signal, kernel = rng.randint(1, 12), rng.randint(1, 7)
+        s, d, u = (rng.randint(1, 6) for _ in range(3))
+        shape = (signal, kernel, s, d, u, rng.randint(0, 15))
         expected = [
             (t, k, i)
             for t, taps in enumerate(frame_taps(*shape))
@@ -29,8 +29,8 @@ def test_slices_are_the_taps_of_all_frames_each_once(joined):
         assert [group.number for group in groups] == sorted((group.number for group in groups), reverse=True)
 
 
-def test_kernel_frames_of_the_same_outputs_are_joined_only_where_asked():
-    # u = 3: kernel frames 1, 2 and 4 (from 1) are no multiples of 3 and write to outputs 3, 6, 9.
+def test_kernel_frames_of_the_same_outputs_are_joined_only_on_request():
+    # u = 3: kernel frames 1, 2 and 4 (from 1) are not multiples of 3 and write to outputs 3, 6, 9.
     assert [len(group.slices) for group in slice_groups(9, 4, 1, 1, 3, 9, True)] == [1, 3]
     assert [len(group.slices) for group in slice_groups(9, 4, 1, 1, 3, 9, False)] == [1, 1, 1, 1]
 

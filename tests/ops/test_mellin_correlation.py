@@ -6,56 +6,65 @@ import torch
 
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
 from cnn_mellin.ops.geometry import Geometry
-from cnn_mellin.ops.mellin_correlation import Formulation, formulation
+from cnn_mellin.ops.mellin_correlation import Formulation, choose_formulation, correlate_by_formulation
 from cnn_mellin.ops.reference import reference_correlate_1d, reference_correlate_2d
 
 DEVICES = [
     "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
 ]
-FORMULATIONS: list[Formulation] = ["frames", "groups", "residues", "spread", "slices", "products", "spectra", "planes"]
+FORMULATIONS: list[Formulation] = [
+    "per_frame",
+    "gather",
+    "dynamic_gather",
+    "dense",
+    "per_tap",
+    "im2col",
+    "dft",
+    "pointwise",
+]
 NUM_CASES, NUM_BLOCKS = 3360, 24
 
 
-def draw(chance: random.Random) -> tuple[list[tuple[int, ...]], dict]:
-    """Shapes of signal, kernel and bias, and keywords, every one drawn for itself."""
-    n, c, o = chance.randint(1, 2), chance.randint(1, 3), chance.randint(1, 3)
-    t, f = chance.choice([1, 1, 2, 3, 5, 8, 12]), chance.choice([1, 2, 3, 6])
-    k, w = chance.choice([1, 2, 3, 4, 7]), chance.choice([1, 2, 3, 5])
+def sampled_case(rng: random.Random) -> tuple[list[tuple[int, ...]], dict]:
+    """Sample shapes of signal, kernel and bias, and keywords, each independently."""
+    n, c, o = rng.randint(1, 2), rng.randint(1, 3), rng.randint(1, 3)
+    t, f = rng.choice([1, 1, 2, 3, 5, 8, 12]), rng.choice([1, 2, 3, 6])
+    k, w = rng.choice([1, 2, 3, 4, 7]), rng.choice([1, 2, 3, 5])
     keywords = {
-        "output_offset": chance.randint(1, 4),
-        "kernel_offset": chance.randint(1, 5),
-        "input_dilation": chance.randint(1, 6),
-        "output_length": chance.choice([None, 0, 1, 2, 3, 5, 9, 20]),
-        "stride": chance.randint(1, 3),
-        "dilation": chance.randint(1, 3),
-        "padding": (chance.randint(0, 3), chance.randint(0, 4)),
+        "output_offset": rng.randint(1, 4),
+        "kernel_offset": rng.randint(1, 5),
+        "input_dilation": rng.randint(1, 6),
+        "output_length": rng.choice([None, 0, 1, 2, 3, 5, 9, 20]),
+        "stride": rng.randint(1, 3),
+        "dilation": rng.randint(1, 3),
+        "padding": (rng.randint(0, 3), rng.randint(0, 4)),
     }
     return [(n, c, t, f), (o, c, k, w), (o,)], keywords
 
 
 def is_too_small(expected: torch.Tensor, output_length: int | None) -> bool:
-    """Whether a signal is too short, with no output length given, or too narrow."""
+    """Whether a signal is too narrow, or too short without an output length."""
     return not expected.size(3) or (output_length is None and not expected.size(2))
 
 
 @pytest.mark.parametrize("block", range(NUM_BLOCKS))
 def test_values_and_gradients_equal_the_reference(block):
-    chance = random.Random(block)
+    rng = random.Random(block)
     torch.manual_seed(block)
     for case in range(NUM_CASES // NUM_BLOCKS):
-        shapes, keywords = draw(chance)
-        formulated_as = FORMULATIONS[case % len(FORMULATIONS)]
-        if formulated_as == "planes":  # for kernels of one coefficient
+        shapes, keywords = sampled_case(rng)
+        formulation = FORMULATIONS[case % len(FORMULATIONS)]
+        if formulation == "pointwise":  # for kernels of one coefficient
             shapes[1] = (*shapes[1][:3], 1)
             keywords |= {"stride": 1, "padding": (0, 0)}
         inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         expected = reference_correlate_2d(*inputs, **keywords)
         if is_too_small(expected, keywords["output_length"]):
             with pytest.raises(ValueError, match="signal has .*, too few for an output|it must have at least the"):
-                mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+                correlate_by_formulation(*inputs, **keywords, formulation=formulation)
             continue
-        found = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+        found = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
         assert found.shape == expected.shape, (shapes, keywords)
         assert torch.allclose(found, expected, atol=1e-10, rtol=0), (shapes, keywords)
         if not expected.requires_grad:
@@ -68,9 +77,9 @@ def test_values_and_gradients_equal_the_reference(block):
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_1d_equals_its_reference(seed):
-    chance = random.Random(seed)
-    (signal, kernel, bias), keywords = draw(chance)
+def test_1d_equals_the_reference(seed):
+    rng = random.Random(seed)
+    (signal, kernel, bias), keywords = sampled_case(rng)
     for name in ("stride", "dilation", "padding"):
         del keywords[name]
     inputs = [torch.randn(shape, dtype=torch.float64) for shape in (signal[:3], kernel[:3], bias)]
@@ -82,31 +91,38 @@ def test_1d_equals_its_reference(seed):
     assert torch.allclose(mellin_correlate_1d(*inputs, **keywords), expected)
 
 
-def test_choice_follows_from_the_shapes():
+def test_the_shape_decides_the_formulation():
     geometry = Geometry(5, 3, 1, 1, 2, 5, 1, 1, (1, 1), 81)
-    assert [formulation((8, channels, 3, 2), 81, geometry) for channels in (1, 2)] == ["products", "slices"]
+    assert [choose_formulation((8, channels, 3, 2), 81, geometry) for channels in (1, 2)] == ["im2col", "per_tap"]
     longer = [geometry._replace(output_length=length) for length in (16, 17)]
-    assert [formulation((8, 1, 3, 2), 81, each) for each in longer] == ["products", "slices"]
+    assert [choose_formulation((8, 1, 3, 2), 81, each) for each in longer] == ["im2col", "per_tap"]
     longer = [geometry._replace(signal_length=length, output_length=length) for length in (16, 17)]
-    assert [formulation((27, 27, 3, 9), 81, each) for each in longer] == ["spectra", "slices"]
-    assert [formulation((27, 27, 3, width), 81, geometry) for width in (1, 2, 9)] == ["slices", "slices", "spectra"]
+    assert [choose_formulation((27, 27, 3, 9), 81, each) for each in longer] == ["dft", "per_tap"]
+    assert [choose_formulation((27, 27, 3, width), 81, geometry) for width in (1, 2, 9)] == [
+        "per_tap",
+        "per_tap",
+        "dft",
+    ]
     unpadded = geometry._replace(padding=(0, 0))
-    assert [formulation((27, channels, 3, 1), 81, unpadded) for channels in (1, 27)] == ["planes", "planes"]
-    assert formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "slices"
-    assert formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "slices"
-    assert formulation((8, 1, 3, 2), 81, geometry, "cuda") == "frames"
+    assert [choose_formulation((27, channels, 3, 1), 81, unpadded) for channels in (1, 27)] == [
+        "pointwise",
+        "pointwise",
+    ]
+    assert choose_formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "per_tap"
+    assert choose_formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "per_tap"
+    assert choose_formulation((8, 1, 3, 2), 81, geometry, "cuda") == "per_frame"
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
+@pytest.mark.parametrize("formulation", FORMULATIONS)
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_outputs_may_be_changed_in_place(channels, width, formulated_as):
-    width = 1 if formulated_as == "planes" else width
+def test_outputs_may_be_changed_in_place(channels, width, formulation):
+    width = 1 if formulation == "pointwise" else width
     signal = torch.randn(2, channels, 6, 5, requires_grad=True)
     kernel = torch.randn(3, channels, 4, width, requires_grad=True)
-    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    out = correlate_by_formulation(signal, kernel, input_dilation=2, formulation=formulation)
     expected = torch.autograd.grad(out.relu().sum(), [signal, kernel])
-    out = mellin_linear_correlate_2d(signal, kernel, input_dilation=2, formulated_as=formulated_as)
+    out = correlate_by_formulation(signal, kernel, input_dilation=2, formulation=formulation)
     found = torch.autograd.grad(out.relu_().sum(), [signal, kernel])
     assert all(map(torch.equal, found, expected))
 
@@ -127,23 +143,23 @@ def test_golden_values():
     assert found.tolist() == [[[32.0, 300.0, 3020.0, 0.0]]]
 
 
-@pytest.mark.parametrize("formulated_as", FORMULATIONS)
-def test_gradcheck_and_gradgradcheck(formulated_as):
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_gradcheck_and_gradgradcheck(formulation):
     torch.manual_seed(1)
     signal = torch.randn(2, 2, 6, 5, dtype=torch.float64, requires_grad=True)
-    width, stride, padding = (1, 1, (0, 0)) if formulated_as == "planes" else (2, 2, (1, 2))
+    width, stride, padding = (1, 1, (0, 0)) if formulation == "pointwise" else (2, 2, (1, 2))
     kernel = torch.randn(3, 2, 3, width, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
 
     def correlate(*inputs: torch.Tensor) -> torch.Tensor:
-        return mellin_linear_correlate_2d(
+        return correlate_by_formulation(
             *inputs,
             kernel_offset=2,
             input_dilation=3,
             output_length=8,
             stride=stride,
             padding=padding,
-            formulated_as=formulated_as,
+            formulation=formulation,
         )
 
     assert torch.autograd.gradcheck(correlate, (signal, kernel, bias))
@@ -195,13 +211,18 @@ def test_whole_dilation_of_the_signal_becomes_a_shift_in_log_time():
         ({"stride": 0}, "stride is 0; it must be at least 1"),
         ({"dilation": 0}, "dilation is 0; it must be at least 1"),
         ({"padding": (0, -1)}, "padding is -1; it must be at least 0"),
-        ({"formulated_as": "planes"}, "formulated_as is planes, but kernel has 2 coefficients"),
     ],
 )
 def test_wrong_arguments_are_named(keywords, message):
     arguments = {"signal": torch.zeros(1, 1, 4, 4), "kernel": torch.zeros(1, 1, 2, 2), **keywords}
     with pytest.raises(ValueError, match=message):
         mellin_linear_correlate_2d(**arguments)
+
+
+def test_a_formulation_for_other_shapes_is_refused():
+    signal, kernel = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="formulation is pointwise, but kernel has 2 coefficients"):
+        correlate_by_formulation(signal, kernel, formulation="pointwise")
 
 
 DTYPES = [
@@ -217,7 +238,7 @@ DTYPES = [
 DTYPES += [torch.complex64, torch.float8_e4m3fn]
 
 
-def refuses(function, *tensors: torch.Tensor) -> bool:
+def is_refused(function, *tensors: torch.Tensor) -> bool:
     try:
         function(*tensors)
     except (RuntimeError, ValueError):  # NotImplementedError is a RuntimeError
@@ -226,29 +247,33 @@ def refuses(function, *tensors: torch.Tensor) -> bool:
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("of_signal", DTYPES, ids=str)
-def test_dtypes_are_refused_as_torchs_convolutions_refuse_them(of_signal, autocast):
+@pytest.mark.parametrize("signal_dtype", DTYPES, ids=str)
+def test_dtypes_are_refused_as_torchs_convolutions_refuse_them(signal_dtype, autocast):
     signal, kernel, bias = torch.ones(1, 1, 6), torch.ones(1, 1, 3), torch.ones(1)
     whole = {torch.int32, torch.int64, torch.uint8}  # a whole-number convolution is torch's, not ours
-    for of_kernel in DTYPES:
-        for of_bias in (None, of_kernel, torch.float32, torch.float64, torch.int64):
-            tensors = [signal.to(of_signal), kernel.to(of_kernel), *([] if of_bias is None else [bias.to(of_bias)])]
+    for kernel_dtype in DTYPES:
+        for bias_dtype in (None, kernel_dtype, torch.float32, torch.float64, torch.int64):
+            tensors = [
+                signal.to(signal_dtype),
+                kernel.to(kernel_dtype),
+                *([] if bias_dtype is None else [bias.to(bias_dtype)]),
+            ]
             with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                expected = of_signal in whole or refuses(torch.nn.functional.conv1d, *tensors)
-                assert refuses(mellin_correlate_1d, *tensors) == expected, (of_kernel, of_bias)
+                expected = signal_dtype in whole or is_refused(torch.nn.functional.conv1d, *tensors)
+                assert is_refused(mellin_correlate_1d, *tensors) == expected, (kernel_dtype, bias_dtype)
                 if not expected:
                     found = mellin_correlate_1d(*tensors)
                     assert found.dtype == torch.nn.functional.conv1d(*tensors).dtype  # type: ignore[call-overload]
-                    assert found.flatten().tolist() == [3 if of_bias is None else 4] * 2
+                    assert found.flatten().tolist() == [3 if bias_dtype is None else 4] * 2
 
 
 @pytest.mark.parametrize("output_length", [None, 0, 3, 30])
-@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
-def test_autocast_gives_its_type_by_every_formulation(formulated_as, output_length):
+@pytest.mark.parametrize("formulation", [None, *FORMULATIONS])
+def test_every_formulation_gives_the_dtype_of_autocast(formulation, output_length):
     signal, kernel, bias = torch.ones(2, 2, 6, 5), torch.ones(3, 2, 3, 1), torch.ones(3)
     with torch.autocast("cpu", torch.bfloat16):
-        out = mellin_linear_correlate_2d(
-            signal, kernel, bias, input_dilation=3, output_length=output_length, formulated_as=formulated_as
+        out = correlate_by_formulation(
+            signal, kernel, bias, input_dilation=3, output_length=output_length, formulation=formulation
         )
     assert out.dtype == torch.bfloat16
 
@@ -302,21 +327,21 @@ def test_shortest_signals_give_one_output():
     assert mellin_correlate_1d(torch.ones(0, 1, 3), torch.ones(2, 1, 3)).shape == (0, 2, 1)
 
 
-def test_sizes_are_taken_as_torchs_layers_take_them():
+def test_sizes_are_accepted_in_the_forms_of_torchs_layers():
     signal, kernel = torch.randn(2, 2, 9, 7), torch.randn(3, 2, 3, 2)
     expected = mellin_linear_correlate_2d(signal, kernel, stride=2, dilation=2, padding=(1, 1), output_length=4)
     found = mellin_linear_correlate_2d(signal, kernel, stride=(2,), dilation=[2], padding=1, output_length=(4,))
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("formulated_as", [None, *FORMULATIONS])
-def test_one_signal_needs_no_batch(formulated_as):
+@pytest.mark.parametrize("formulation", [None, *FORMULATIONS])
+def test_one_signal_needs_no_batch(formulation):
     signal, kernel, bias = torch.randn(2, 9, 7), torch.randn(3, 2, 3, 1), torch.randn(3)
-    found = mellin_linear_correlate_2d(signal, kernel, bias, input_dilation=2, formulated_as=formulated_as)
-    expected = mellin_linear_correlate_2d(signal[None], kernel, bias, input_dilation=2, formulated_as=formulated_as)[0]
+    found = correlate_by_formulation(signal, kernel, bias, input_dilation=2, formulation=formulation)
+    expected = correlate_by_formulation(signal[None], kernel, bias, input_dilation=2, formulation=formulation)[0]
     assert torch.equal(found, expected)
-    alone = mellin_correlate_1d(signal[..., 0], kernel[..., 0], bias)
-    assert torch.equal(alone, mellin_correlate_1d(signal[None, ..., 0], kernel[..., 0], bias)[0])
+    flat = mellin_correlate_1d(signal[..., 0], kernel[..., 0], bias)
+    assert torch.equal(flat, mellin_correlate_1d(signal[None, ..., 0], kernel[..., 0], bias)[0])
 
 
 def test_complex_numbers_give_the_reference_and_its_gradients():

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from cnn_mellin.ops import mellin_linear_correlate_2d
-from cnn_mellin.ops.mellin_correlation import Formulation
+from cnn_mellin.ops.mellin_correlation import Formulation, correlate_by_formulation
 from cnn_mellin.ops.reference import reference_correlate_2d
 
 KEYWORDS: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8, "stride": 2, "padding": (1, 2)}
 POINTWISE: dict[str, Any] = {"kernel_offset": 2, "input_dilation": 3, "output_length": 8}
-FORMULATIONS: list[Formulation] = ["slices", "products", "spectra", "planes"]
+FORMULATIONS: list[Formulation] = ["per_tap", "im2col", "dft", "pointwise"]
 
 
-def drawn(width: int) -> list[torch.Tensor]:
+def sampled(width: int) -> list[torch.Tensor]:
     torch.manual_seed(1)
     shapes = [(5, 2, 6, 7), (3, 2, 4, width), (3,)]
     return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
@@ -21,21 +21,21 @@ def drawn(width: int) -> list[torch.Tensor]:
 @pytest.fixture(params=FORMULATIONS)
 def case(request):
     """A formulation, signal, kernel and bias for it, and keywords."""
-    pointwise = request.param == "planes"
-    return request.param, drawn(1 if pointwise else 3), POINTWISE if pointwise else KEYWORDS
+    pointwise = request.param == "pointwise"
+    return request.param, sampled(1 if pointwise else 3), POINTWISE if pointwise else KEYWORDS
 
 
 @pytest.fixture
 def inputs():
-    return drawn(3)
+    return sampled(3)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, of jvp
 def test_transformations_equal_those_of_the_reference(case):
-    formulated_as, inputs, keywords = case
+    formulation, inputs, keywords = case
 
     def correlate(*tensors):
-        return mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
+        return correlate_by_formulation(*tensors, **keywords, formulation=formulation)
 
     def reference(*tensors):
         return reference_correlate_2d(*tensors, **keywords)
@@ -54,7 +54,7 @@ def test_transformations_equal_those_of_the_reference(case):
     def loss(kernel, signal):
         return correlate(signal, kernel, tensors[2]).square().sum()
 
-    each = torch.vmap(torch.func.grad(loss), (None, 0))(tensors[1], signals)  # gradients an example
+    each = torch.vmap(torch.func.grad(loss), (None, 0))(tensors[1], signals)  # gradients per example
     kernel = tensors[1].clone().requires_grad_()
     for found, signal in zip(each, signals, strict=True):
         (wanted,) = torch.autograd.grad(reference(signal, kernel, tensors[2]).square().sum(), kernel)
@@ -64,33 +64,31 @@ def test_transformations_equal_those_of_the_reference(case):
 
 
 @pytest.mark.parametrize("needed", [(True, False, False), (False, True, False), (False, False, True)])
-def test_only_the_gradients_that_are_needed_are_given(case, needed):
-    formulated_as, inputs, keywords = case
+def test_gradients_are_right_if_only_one_is_needed(case, needed):
+    formulation, inputs, keywords = case
     tensors = [tensor.detach().requires_grad_(needs) for tensor, needs in zip(inputs, needed, strict=True)]
-    out = mellin_linear_correlate_2d(*tensors, **keywords, formulated_as=formulated_as)
+    out = correlate_by_formulation(*tensors, **keywords, formulation=formulation)
     gradients = torch.autograd.grad(out.square().sum(), [tensor for tensor in tensors if tensor.requires_grad])
     expected = torch.autograd.grad(reference_correlate_2d(*inputs, **keywords).square().sum(), inputs)
     assert torch.allclose(gradients[0], expected[needed.index(True)])
 
 
-def test_a_batch_of_many_pieces_equals_one(case, monkeypatch):
-    formulated_as, inputs, keywords = case
-    whole = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
+def test_a_batch_in_many_pieces_equals_one_piece(case, monkeypatch):
+    formulation, inputs, keywords = case
+    whole = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
     wanted = torch.autograd.grad(whole.square().sum(), inputs)
-    monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_A_PIECE", 300)  # two signals, two, one
-    monkeypatch.setattr("cnn_mellin.ops.spectra._SIGNALS_A_PIECE", 2)
-    parts = mellin_linear_correlate_2d(*inputs, **keywords, formulated_as=formulated_as)
-    assert torch.allclose(parts, whole)
-    for found, expected in zip(torch.autograd.grad(parts.square().sum(), inputs), wanted, strict=True):
+    monkeypatch.setattr("cnn_mellin.ops.batch_pieces._NUMBERS_PER_PIECE", 300)  # two signals, two, one
+    monkeypatch.setattr("cnn_mellin.ops.dft._SIGNALS_PER_PIECE", 2)
+    pieced = correlate_by_formulation(*inputs, **keywords, formulation=formulation)
+    assert torch.allclose(pieced, whole)
+    for found, expected in zip(torch.autograd.grad(pieced.square().sum(), inputs), wanted, strict=True):
         assert torch.allclose(found, expected)
 
 
 def test_channels_last_in_is_channels_last_out(case):
-    formulated_as, (signal, kernel, bias), keywords = case
-    if formulated_as == "products":  # for one channel, which has a single order
-        formulated_as = None
+    formulation, (signal, kernel, bias), keywords = case
     stored = signal.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-    out = mellin_linear_correlate_2d(stored, kernel, bias, **keywords, formulated_as=formulated_as)
+    out = correlate_by_formulation(stored, kernel, bias, **keywords, formulation=formulation)
     expected = mellin_linear_correlate_2d(signal, kernel, bias, **keywords)
     assert out.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(out, expected)
@@ -101,7 +99,7 @@ def test_channels_last_in_is_channels_last_out(case):
 
 @pytest.mark.parametrize("width", [1, 3, 9])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_autocast_computes_in_its_type_and_gives_gradients_of_the_parameters_type(channels, width):
+def test_under_autocast_gradients_keep_the_dtype_of_the_parameters(channels, width):
     torch.manual_seed(1)
     signal = torch.randn(4, channels, 6, 9, requires_grad=True)
     kernel = torch.randn(5, channels, 3, width, requires_grad=True)
@@ -118,7 +116,7 @@ def test_autocast_computes_in_its_type_and_gives_gradients_of_the_parameters_typ
         assert (found - exact).norm() < 0.02 * exact.norm()
 
 
-def test_what_is_not_finite_stays_where_it_is():
+def test_infinities_stay_in_the_outputs_that_read_them():
     signal = torch.zeros(3, 2, 6, 5)
     signal[1, 0, 5, 2] = torch.inf
     kernel = torch.ones(2, 2, 3, 1)

@@ -2,7 +2,7 @@ from cnn_mellin.ops import shape_cache
 from cnn_mellin.ops.shape_cache import cached_by_shape
 
 
-def test_the_oldest_results_are_forgotten_when_there_are_very_many(monkeypatch):
+def test_the_oldest_results_are_dropped_from_a_full_cache(monkeypatch):
     monkeypatch.setattr(shape_cache, "_MOST_RESULTS", 3)
     asked = []
 

@@ -31,7 +31,7 @@ def test_whole_numbers_of_any_type_are_sizes(value):
         ((1, 2), r"stride is \(1, 2\); it must be a whole number or a tuple of 1"),
     ],
 )
-def test_what_is_no_size_is_named(value, message):
+def test_a_wrong_size_is_named(value, message):
     with pytest.raises(ValueError, match=message):
         size_of("stride", value)
 
@@ -47,6 +47,6 @@ def test_what_is_no_size_is_named(value, message):
         ("same", "padding is 'same'; it must be a whole number, at least 0"),
     ],
 )
-def test_what_are_no_sizes_is_named(value, message):
+def test_wrong_sizes_of_several_axes_are_named(value, message):
     with pytest.raises(ValueError, match=message):
         sizes_of("padding", value, ("left", "right"), 0)

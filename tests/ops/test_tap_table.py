@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from cnn_mellin.ops import mellin_correlate_1d
 from cnn_mellin.ops.reference import reference_correlate_1d
 from cnn_mellin.ops.tap_table import linear_tap_table, mellin_tap_table
 
 
 def marked(num_frames: int, kernel_length: int, **offsets: Any) -> list[dict[int, int]]:
-    """Kernel row -> frame of each output, found by correlating one kernel row with frames that carry their number."""
+    """Frame by kernel row for each output, found by correlating one kernel row at a time with numbered frames."""
     outputs: list[dict[int, int]] = []
     signal = torch.arange(1.0, num_frames + 1, dtype=torch.float64).view(1, 1, -1)
     for row in range(kernel_length):
@@ -26,7 +27,7 @@ def marked(num_frames: int, kernel_length: int, **offsets: Any) -> list[dict[int
     return outputs
 
 
-def test_taps_are_those_of_the_reference_on_random_shapes():
+def test_taps_equal_those_of_the_reference_on_random_shapes():
     rng = random.Random(0)
     for _ in range(500):
         num_frames, kernel_length = rng.randint(1, 12), rng.randint(1, 8)
@@ -41,7 +42,7 @@ def test_taps_are_those_of_the_reference_on_random_shapes():
                 assert tap.frame + 1 == (output + offsets["output_offset"]) * tap.ratio
 
 
-def test_linear_taps_are_those_of_a_convolution():
+def test_linear_taps_equal_those_of_a_convolution():
     for num_frames, kernel_length, stride, padding in itertools.product((1, 3, 7), (1, 2, 5), (1, 2), (0, 1, 3)):
         if num_frames + 2 * padding < kernel_length:
             continue
@@ -56,9 +57,7 @@ def test_linear_taps_are_those_of_a_convolution():
 
 
 @pytest.mark.parametrize(("num_frames", "kernel_length", "dilation"), [(2, 6, 3), (3, 3, 2), (9, 7, 4), (5, 1, 1)])
-def test_dead_rows_are_those_without_a_gradient(num_frames, kernel_length, dilation):
-    from cnn_mellin.ops import mellin_correlate_1d
-
+def test_dead_rows_get_no_gradient(num_frames, kernel_length, dilation):
     kernel = torch.randn(2, 3, kernel_length, dtype=torch.float64, requires_grad=True)
     signal = torch.rand(4, 3, num_frames, dtype=torch.float64) + 1
     mellin_correlate_1d(signal, kernel, input_dilation=dilation, output_length=num_frames).sum().backward()

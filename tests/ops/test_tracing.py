@@ -12,8 +12,8 @@ def test_tensors_without_numbers_are_traced():
     assert not is_symbolic(2)
 
 
-def test_what_fake_tensors_compute_is_not_kept_for_real_ones():
-    lengths = (3, 37)  # for one formulation each, of shapes that nothing else uses
+def test_results_for_fake_tensors_are_not_cached_for_real_ones():
+    lengths = (3, 37)  # each uses another formulation, with shapes that no other test uses
     with FakeTensorMode():
         for length in lengths:
             out = mellin_linear_correlate_2d(

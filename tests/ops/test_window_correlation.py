@@ -13,7 +13,7 @@ from cnn_mellin.ops.window_correlation import correlate_windows, num_windows
     ("num_frames", "window_size", "window_stride", "kernel_length", "kernel_offset", "output_length"),
     [(9, 4, 2, 3, 1, 4), (1, 5, 3, 2, 2, 2), (23, 12, 3, 7, 2, 6), (7, 3, 5, 1, 1, 3), (16, 48, 2, 12, 4, 12)],
 )
-def test_every_window_is_correlated_as_by_itself(
+def test_every_window_gives_the_output_of_mellin_correlate_1d(
     num_frames, window_size, window_stride, kernel_length, kernel_offset, output_length
 ):
     stream = torch.Generator().manual_seed(num_frames)
@@ -34,8 +34,8 @@ def test_every_window_is_correlated_as_by_itself(
     padded = torch.nn.functional.pad(signal, (0, window_size))
     for window in range(windows):
         first = window * window_stride
-        alone = padded[:, :, first : first + window_size]
-        expected = mellin_correlate_1d(alone, kernel, bias, kernel_offset=kernel_offset, output_length=output_length)
+        windowed = padded[:, :, first : first + window_size]
+        expected = mellin_correlate_1d(windowed, kernel, bias, kernel_offset=kernel_offset, output_length=output_length)
         torch.testing.assert_close(found[..., window], expected, atol=1e-12, rtol=1e-12)
 
 
@@ -53,4 +53,21 @@ def test_gradients_to_second_order():
 
 def test_number_of_windows():
     for num_frames, stride in itertools.product(range(12), range(1, 5)):
-        assert num_windows(num_frames, stride) == len(range(0, num_frames, stride))
+        expected = len(range(0, num_frames, stride))
+        assert num_windows(num_frames, stride) == num_windows(torch.tensor(num_frames), stride).item() == expected
+
+
+def test_one_signal_needs_no_batch():
+    signal, kernel, bias = torch.randn(2, 9), torch.randn(3, 2, 4), torch.randn(3)
+    found, expected = (
+        correlate_windows(x, kernel, bias, window_size=5, window_stride=2, output_length=5)
+        for x in (signal, signal[None])
+    )
+    assert torch.equal(found, expected[0])
+
+
+def test_tensors_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="signal has dtype torch.float64, but kernel has torch.float32"):
+        correlate_windows(
+            torch.ones(1, 1, 5).double(), torch.ones(1, 1, 2), window_size=3, window_stride=1, output_length=3
+        )

@@ -45,7 +45,7 @@ def test_dilated_puts_samples_at_multiples():
     assert not slow[:, :, 1::3].any()
 
 
-def test_what_says_nothing_is_refused():
+def test_nothing_to_compare_is_an_error():
     with pytest.raises(ValueError, match="give the layer a longer output_length"):
         equivariance_error(MellinConv1d(1, 1, 2, output_length=1), torch.ones(1, 1, 4), 2)
     with pytest.raises(ValueError, match="all outputs to compare are zero"):

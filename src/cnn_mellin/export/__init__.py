@@ -1,4 +1,4 @@
-"""Models for other programs to run: ONNX, from audio to phone posteriors."""
+"""Export of models to ONNX, from audio to phone posteriors, for other programs."""
 
 from cnn_mellin.export.onnx_file import OnnxCheck, export_onnx
 

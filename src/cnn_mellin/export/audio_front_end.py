@@ -1,4 +1,4 @@
-"""Features of a signal of any length, of operations that ONNX has: products and convolutions for Fourier transforms."""
+"""Features of a signal of any length by operations that ONNX has: products and convolutions instead of FFTs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOG_FLOOR = 1e-5
 
 
 def front_end(extractor: FeatureExtractor) -> torch.nn.Module:
-    """A module from (samples,) to (T, F) with the extractor's results up to rounding.
+    """Build a module from (samples,) to (T, F) that computes the extractor's features up to rounding.
 
-    Its graph has no length in it, so that a trace with one signal holds for all; signals have at least `min_samples`,
-    with which there is a frame. `num_frames(samples)` is T, of a signal of any length.
+    Its graph contains no length, so a trace with one signal is valid for all. Signals must have at least `min_samples`,
+    enough for one frame. `num_frames(samples)` is T for a signal of any length.
     """
     if extractor.config is None:
         return _Raw()
@@ -36,7 +36,7 @@ class _Raw(torch.nn.Module):
 
 
 class _Transform(torch.nn.Module):
-    """Frames times the window times cosines and sines."""
+    """Short-time Fourier transform: products of windowed frames with cosines and sines."""
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class _Transform(torch.nn.Module):
         self._config = extractor.config
         self._before, self._shift = extractor._before, extractor._shift
         self._length = length = extractor._length
-        # A frame needs half a shift to begin, and more than half its own length.
+        # The first frame needs half a shift, and more than half its own length.
         self.min_samples = max(self._shift - self._shift // 2, length // 2 + 1)
         samples = torch.arange(length, dtype=torch.float64).unsqueeze(1)
         bins = torch.arange(len(extractor.filters), dtype=torch.float64)
-        # A whole number of turns is taken away before the angle is formed, which keeps it exact.
+        # Whole turns are subtracted before the angle is computed, which keeps it exact.
         angles = 2 * math.pi * ((samples * bins) % extractor._transform_size) / extractor._transform_size
         window = extractor.window.double().unsqueeze(1)
         self._cosines = (window * angles.cos()).float()
@@ -76,7 +76,7 @@ class _Transform(torch.nn.Module):
 
 
 class _Integration(torch.nn.Module):
-    """Filters as convolutions in time, magnitudes, and weighted sums over two shifts."""
+    """Short integration: filters as convolutions in time, magnitudes, and weighted sums over two shifts."""
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         super().__init__()
@@ -87,12 +87,14 @@ class _Integration(torch.nn.Module):
         self._before = source._length - 1 - start
         self._energy_before = self._shift if source._centered else 0
         self._overlap = source._length - 1
-        # A frame less where causal filters end within a shift: `ShortIntegration.num_frames`.
+        # One frame less if causal filters end within a shift: see `ShortIntegration.num_frames`.
         self._fewer = int(not (source._centered or source._length - 1 - source._center >= self._shift))
         self.min_samples = (1 + self._fewer) * self._shift - self._shift // 2
         reversed_in_time = source.responses.flip(1)
-        parts = [reversed_in_time.real, reversed_in_time.imag] if reversed_in_time.is_complex() else [reversed_in_time]
-        self._parts = [part.float().unsqueeze(1).contiguous() for part in parts]
+        filters = [reversed_in_time]
+        if reversed_in_time.is_complex():
+            filters = [reversed_in_time.real, reversed_in_time.imag]
+        self._filters = [component.float().unsqueeze(1).contiguous() for component in filters]
         self._weights = source.window.float().view(2, self._shift).T.contiguous()
 
     def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
@@ -102,7 +104,9 @@ class _Integration(torch.nn.Module):
         size, shift = signal.shape[0], self._shift
         num_shifts = (size + shift // 2) // shift + 1 - self._fewer
         reach = _cut(signal, self._before, num_shifts * shift + self._overlap)[None, None]
-        power = torch.stack([torch.nn.functional.conv1d(reach, part)[0].square() for part in self._parts]).sum(0)
+        power = torch.stack(
+            [torch.nn.functional.conv1d(reach, component)[0].square() for component in self._filters]
+        ).sum(0)
         frames = self._integrated(power if self._config.use_power else power.sqrt())
         if self._config.include_energy:
             early = _cut(signal, self._energy_before, num_shifts * shift).unsqueeze(0)
@@ -111,13 +115,13 @@ class _Integration(torch.nn.Module):
         return frames.clamp(min=_LOG_FLOOR).log() if self._config.use_log else frames
 
     def _integrated(self, values: torch.Tensor) -> torch.Tensor:
-        """(K, shifts * shift) to (T, K)."""
+        """Weighted sums over two shifts each, (K, shifts * shift) -> (T, K)."""
         halves = values.reshape(values.shape[0], -1, self._shift) @ self._weights
         return (halves[:, :-1, 0] + halves[:, 1:, 1]).T
 
 
 def _cut(signal: torch.Tensor, before: int, total: int) -> torch.Tensor:
-    """`total` samples from `before` samples before the signal; zeros outside it."""
+    """Cut `total` samples, from `before` samples before the signal; zeros outside it."""
     places = torch.arange(total) - before
     size = signal.shape[0]
     inside = (places >= 0) & (places < size)

@@ -1,4 +1,4 @@
-"""A trained model as one ONNX file: audio in, phone posteriors out."""
+"""ONNX files of trained models: audio in, phone posteriors out."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.ops.window_correlation import num_windows
 
 __all__ = ["OnnxCheck", "export_onnx"]
 
 _OPSET = 17
-# What a posterior may differ by: float32 sums in another order, through logarithms and recurrent layers.
+# Largest difference allowed between posteriors: float32 sums in another order, through logarithms and recurrent layers.
 _TOLERANCE = 1e-3
 _FULL_SCALE = 32768
 
 
 @dataclass(frozen=True)
 class OnnxCheck:
-    """How an exported file agreed with the model.
+    """Comparison of an exported file with its model.
 
     Args:
-        num_samples: lengths that were tried, none of them the one exported with.
-        num_frames: posteriors of each.
-        largest_difference: between two posteriors.
+        num_samples: lengths of the signals compared.
+        num_frames: frames of posteriors of each signal.
+        largest_difference: largest absolute difference between posteriors of the file and of the model.
     """
 
     num_samples: list[int]
@@ -55,23 +56,23 @@ def export_onnx(
     *,
     check_seconds: Sequence[float] = (0.31, 1.0, 2.7),
 ) -> OnnxCheck:
-    """Write a model with its features as an ONNX file, after onnxruntime has agreed with it on several lengths.
+    """Write a model with its features as an ONNX file, after checking it with onnxruntime at several lengths.
 
-    The file takes `audio`, float32 (samples,), full scale 32768, of the features' sample rate and any length, and gives
-    `posteriors` (frames, classes), the blank last, and `num_frames` (1,): none of audio too short for a frame of
-    features, or of none. Its metadata hold `phones` (JSON),
-    `sample_rate_hz`, `frame_shift_ms` (of the posteriors) and `full_scale`.
+    The input is `audio`, float32 (samples,), full scale 32768, of the features' sample rate and any length. The outputs
+    are `posteriors` (frames, classes), the blank last, and `num_frames` (1,); there are no frames if the audio is too
+    short for one frame of features. The metadata are `phones` (JSON), `sample_rate_hz`, `frame_shift_ms` (of the
+    posteriors) and `full_scale`.
 
     Args:
-        model: trained.
-        extractor: of the features that it was trained on.
-        symbols: of its classes, the blank left out.
-        path: file to write, whole or not at all.
-        check_seconds: lengths to compare at.
+        model: trained model.
+        extractor: extractor of the features that it was trained on.
+        symbols: symbols of its classes, without the blank.
+        path: file to write; on an error, none is written.
+        check_seconds: lengths of the signals to compare.
 
     Raises:
         MissingPackageError: onnx or onnxruntime is not installed.
-        DataError: the exported file and the model disagree.
+        DataError: file and model differ by more than rounding.
     """
     try:
         import onnx
@@ -79,12 +80,12 @@ def export_onnx(
     except ImportError as error:
         raise missing_packages("export", ["export"], [error.name or "onnx"]) from None
     model = copy.deepcopy(model).eval().cpu()
-    rate = extractor.sample_rate_hz
-    content = onnx.load_from_string(_traced(_AudioModel(model, extractor), int(0.5 * rate)))
+    sample_rate = extractor.sample_rate_hz
+    content = onnx.load_from_string(_traced(_AudioModel(model, extractor), int(0.5 * sample_rate)))
     stride = model.config.window_stride
     metadata = {
         "phones": json.dumps(list(symbols)),
-        "sample_rate_hz": str(rate),
+        "sample_rate_hz": str(sample_rate),
         "frame_shift_ms": f"{stride * extractor.frame_shift_ms:g}",
         "full_scale": str(_FULL_SCALE),
     }
@@ -94,20 +95,20 @@ def export_onnx(
     onnx.checker.check_model(content)
     serialised = content.SerializeToString()
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
-    check = _check(session, model, extractor, [int(seconds * rate) for seconds in check_seconds], str(path))
+    check = _check(session, model, extractor, [int(seconds * sample_rate) for seconds in check_seconds], str(path))
     with atomic_file(path, "wb") as file:
         file.write(serialised)
     return check
 
 
 class _AudioModel(torch.nn.Module):
-    """From samples to posteriors, of operations that can be traced for any length."""
+    """Audio to posteriors, by operations that can be traced for any length."""
 
     def __init__(self, model: AcousticModel, extractor: FeatureExtractor) -> None:
         super().__init__()
         self._front_end: Any = front_end(extractor)
         self._model = model
-        # The weights are those of the model; its Mellin layers take their place while it is traced.
+        # While the model is traced, these replace its Mellin layers; the weights are the same.
         self._static = torch.nn.ModuleList(
             StaticMellin(layer, plan.in_sizes[0]) if isinstance(layer, MellinConv1d | MellinLinearConv2d) else layer
             for layer, plan in zip(model.convs, plan_layers(model.num_features, model.config), strict=True)
@@ -115,14 +116,13 @@ class _AudioModel(torch.nn.Module):
 
     def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         num_samples, least, stride = audio.shape[0], self._front_end.min_samples, self._model.config.window_stride
-        # Samples too few for a frame: no operator is left with nothing, which some crash of, and nothing is given out.
+        # Audio too short for a frame is padded, as some operators crash on empty tensors; the output is cut to nothing.
         features = self._front_end(torch.cat([audio, torch.zeros((least - num_samples) * (num_samples < least))]))
-        num_posteriors = (self._front_end.num_frames(num_samples) + stride - 1) // stride
+        num_posteriors = num_windows(self._front_end.num_frames(num_samples), stride)
         if self._model.feature_scale is not None:
             features = features / self._model.feature_scale
         size = self._model.config.window_size
-        num_windows = (features.shape[0] - 1) // stride + 1
-        places = torch.arange(num_windows).unsqueeze(1) * stride + torch.arange(size)
+        places = torch.arange(num_windows(features.shape[0], stride)).unsqueeze(1) * stride + torch.arange(size)
         windows = torch.nn.functional.pad(features, (0, 0, 0, size))[places]
         hidden = self._model.convolve(windows, self._static)
         if self._model.rnn is not None:
@@ -132,15 +132,15 @@ class _AudioModel(torch.nn.Module):
 
 
 def _traced(module: _AudioModel, num_samples: int) -> bytes:
-    """The ONNX file of a module, traced with a signal of so many samples.
+    """Trace a module with a signal of a number of samples; content of its ONNX file.
 
-    torch's exporter for TorchScript keeps recurrent layers as operators of any length; the one of `torch.export` fixes
-    the length (torch 2.13).
+    Torch's TorchScript exporter keeps recurrent layers as operators of any length; the `torch.export` one fixes their
+    length (torch 2.13).
     """
     audio = torch.randn(num_samples, generator=torch.Generator().manual_seed(1)) * 1000
-    buffer: Any = io.BytesIO()  # torch's own annotation has paths alone
+    buffer: Any = io.BytesIO()  # torch annotates only paths
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of its deprecation, of constants, of batches of more than one utterance
+        warnings.simplefilter("ignore")  # deprecation, constants, batches of several utterances
         torch.onnx.export(
             module.eval(),
             (audio,),
@@ -170,14 +170,14 @@ def _check(
         found, num_frames = session.run(None, {"audio": audio.numpy()})
         if found.shape != expected.shape or num_frames.tolist() != [len(expected)]:
             raise DataError(
-                f"{path}: onnxruntime gives {found.shape[0]} frames of {length} samples, the model {len(expected)}; "
+                f"{path}: for {length} samples, onnxruntime gives {found.shape[0]} frames, the model {len(expected)}; "
                 "nothing was written"
             )
         largest = max(largest, float(np.abs(found - expected).max()))
         frames.append(len(expected))
         if not largest <= _TOLERANCE:
             raise DataError(
-                f"{path}: with {length} samples a posterior of onnxruntime differs from the model's by {largest:.2g}, "
+                f"{path}: for {length} samples, a posterior of onnxruntime differs from the model's by {largest:.2g}, "
                 f"more than {_TOLERANCE:g}; nothing was written"
             )
     return OnnxCheck(list(lengths), frames, largest)

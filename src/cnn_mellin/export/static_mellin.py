@@ -1,25 +1,25 @@
-"""Mellin layers for a known number of frames, of operations that ONNX has."""
+"""Mellin layers for a known number of frames, traced by the gather formulation, whose operations ONNX has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-from cnn_mellin.ops.index_plan import TapGroup, tap_groups
-
-if TYPE_CHECKING:
-    from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
+from cnn_mellin.ops.geometry import geometry_of
+from cnn_mellin.ops.plain_formulations import correlate_plainly
 
 __all__ = ["StaticMellin"]
 
 
 class StaticMellin(torch.nn.Module):
-    """A Mellin layer whose frames are known: gathered frames and convolutions with constant weights.
+    """A Mellin layer for a fixed number of frames: gathered frames and convolutions with constant weights.
 
     Args:
-        layer: whose result it gives.
-        num_frames: of its input.
+        layer: layer whose output it computes.
+        num_frames: frames of its input.
+
+    Raises:
+        ValueError: the layer has no output_length.
 
     >>> from cnn_mellin.layers import MellinConv1d
     >>> layer, signal = MellinConv1d(2, 3, 4, output_length=5), torch.randn(1, 2, 6)
@@ -31,34 +31,21 @@ class StaticMellin(torch.nn.Module):
         super().__init__()
         if layer.output_length is None:
             raise ValueError("layer has no output_length; give it one, as acoustic models do")
-        kernel = layer.weight.detach()
-        self._raw = kernel.dim() == 3
-        kernel = kernel.unsqueeze(3) if self._raw else kernel
-        self._freq_stride: int = getattr(layer, "stride", 1)
-        self._freq_dilation: int = getattr(layer, "dilation", 1)
-        self._padding: tuple[int, int] = getattr(layer, "padding", (0, 0))
-        bias = torch.zeros(len(kernel)) if layer.bias is None else layer.bias.detach()
-        self._bias = bias.view(-1, 1, 1)
-        offsets = (layer.output_offset, layer.kernel_offset, layer.input_dilation)
-        plan = tap_groups(num_frames, kernel.size(2), *offsets, layer.output_length)
-        self._groups = []  # of outputs, their weight, and the frames that it reads
-        # Without any tap, one that reads the zero behind the signal.
-        for group in plan.groups or (TapGroup(1, (0,), (num_frames,)),):
-            size = kernel.size(1) * len(group.kernel_frames)
-            weight = kernel[:, :, list(group.kernel_frames)].reshape(len(kernel), size, 1, kernel.size(3))
-            self._groups.append((group.num_outputs, weight, torch.tensor(group.input_frames)))
-        self._order = torch.tensor(plan.order)
+        self._num_frames = num_frames
+        self._along_time = (layer.output_offset, layer.kernel_offset, layer.input_dilation, layer.output_length)
+        self._is_1d = isinstance(layer, MellinConv1d)
+        self._along_frequency: tuple[int, int, tuple[int, ...]] = (1, 1, (0, 0))
+        if isinstance(layer, MellinLinearConv2d):
+            self._along_frequency = (layer.stride, layer.dilation, layer.padding)
+        self._kernel = layer.weight.detach().unsqueeze(3) if self._is_1d else layer.weight.detach()
+        self._bias = None if layer.bias is None else layer.bias.detach()
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Correlate `signal`, (N, C, T, F) or (N, C, T)."""
-        if self._raw:
+        if self._is_1d:
             signal = signal.unsqueeze(3)
-        signal = torch.nn.functional.pad(signal, (*self._padding, 0, 1))  # the frame past the end is a zero to read
-        stride, dilation = (1, self._freq_stride), (1, self._freq_dilation)
-        outputs = []
-        for num_outputs, weight, frames in self._groups:
-            read = signal.index_select(2, frames).reshape(-1, weight.size(1), num_outputs, signal.size(3))
-            outputs.append(torch.nn.functional.conv2d(read, weight, None, stride, dilation=dilation))
-        outputs.append(torch.zeros_like(outputs[0][:, :, :1]))  # for frames without a tap
-        out = torch.cat(outputs, 2).index_select(2, self._order) + self._bias
-        return out.squeeze(3) if self._raw else out
+        # Sizes of a traced tensor are tensors; all but the size of the batch must become constants.
+        shape = (1, self._kernel.size(1), self._num_frames, int(signal.size(3)))
+        geometry = geometry_of(shape, self._kernel.shape, self._along_time, self._along_frequency)
+        out = correlate_plainly(signal, self._kernel, self._bias, geometry, "gather")
+        return out.squeeze(3) if self._is_1d else out

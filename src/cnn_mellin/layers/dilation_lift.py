@@ -1,4 +1,4 @@
-"""Learnable lift that makes the Mellin correlation of a signal invariant to its dilation's scale."""
+"""Learnable lift that makes the Mellin correlation of a signal invariant to the scale of a dilation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ class DilationLift(torch.nn.Module):
     """Multiplies sample t = 1, 2, ..., T along one axis by t^exp(log_tau), with log_tau learnt.
 
     Args:
-        dim: the axis of time.
-        device, dtype: of the parameter, as in torch's layers.
+        dim: time axis.
+        device, dtype: device and dtype of the parameter, as in torch's layers.
 
     Raises:
-        ValueError: `dim` is no whole number or no axis of the signal, or a signal is not floating-point or complex.
+        ValueError: `dim` is not a whole number, or not an axis of the signal; or the signal is not floating-point or
+            complex.
 
     Shapes:
-        any with an axis `dim` -> the same.
+        any shape with an axis `dim` -> the same shape.
 
     >>> layer = DilationLift(dim=1)
     >>> _ = torch.nn.init.zeros_(layer.log_tau)
@@ -38,14 +39,16 @@ class DilationLift(torch.nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw log_tau from N(0, 1)."""
+        """Initialise log_tau from N(0, 1)."""
         torch.nn.init.normal_(self.log_tau)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Lift `signal` along the axis of time."""
+        """Lift `signal` along its time axis."""
         require_floating("signal", signal, also_complex=True)
         if not -signal.dim() <= self.dim < signal.dim():
-            raise ValueError(f"signal has {signal.dim()} axes, but the axis of time is {self.dim}; it must have one")
+            raise ValueError(
+                f"signal has {signal.dim()} axes, but dim, the time axis, is {self.dim}; it must be one of them"
+            )
         length = signal.size(self.dim)
         time = torch.arange(1, length + 1, device=signal.device, dtype=signal.dtype)
         shape = [1] * signal.dim()
@@ -53,5 +56,5 @@ class DilationLift(torch.nn.Module):
         return signal * (time ** self.log_tau.exp().to(signal.dtype)).view(shape)
 
     def extra_repr(self) -> str:
-        """The axis of time."""
+        """The time axis, as shown by repr."""
         return f"dim={self.dim}"

@@ -13,13 +13,13 @@ class LogCompression(torch.nn.Module):
     """Pointwise log(exp(log_eps) + |x|), with log_eps learnt.
 
     Args:
-        device, dtype: of the parameter, as in torch's layers.
+        device, dtype: device and dtype of the parameter, as in torch's layers.
 
     Raises:
         ValueError: a signal is not floating-point or complex.
 
     Shapes:
-        any -> the same.
+        any shape -> the same shape.
 
     >>> layer = LogCompression()
     >>> _ = torch.nn.init.zeros_(layer.log_eps)
@@ -33,7 +33,7 @@ class LogCompression(torch.nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw log_eps from N(0, 1)."""
+        """Initialise log_eps from N(0, 1)."""
         torch.nn.init.normal_(self.log_eps)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:

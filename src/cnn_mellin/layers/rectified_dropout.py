@@ -1,8 +1,8 @@
-"""ReLU and dropout at once, in the memory of their input: a pass over large activations costs as much as a layer.
+"""ReLU and dropout in a single pass, in place: a pass over large activations costs as much as a layer.
 
-Dropout multiplies by factors that are not negative, so the two may change places: the output alone tells where the
-gradient goes, and neither a mask nor the input is kept. On a CPU the mask takes 16 random bits a number, four of them
-from one draw, where torch draws a number of 64 bits for each.
+Dropout multiplies by factors that are not negative, so the two can be exchanged: the output is enough to route the
+gradient, and neither a mask nor the input is kept. On a CPU the mask takes 16 random bits per number, four numbers from
+one 64-bit random number, whereas torch uses one 64-bit random number for each.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _LEVELS = 2**16
 
 
 def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
-    """max(hidden, 0), each number zero with a probability and divided by that of staying otherwise, in place.
+    """Apply ReLU and dropout in place: zero each number with a probability, and scale the others up.
 
     Args:
-        hidden: of any shape; it becomes the result.
-        prob: that a number becomes zero, in 0..1; on a CPU to the nearest of 65536 steps.
+        hidden: tensor of any shape; it is overwritten with the result.
+        prob: probability that a number becomes zero, in 0..1; on a CPU rounded to multiples of 1/65536.
 
     Returns:
         `hidden`.
@@ -51,19 +51,19 @@ def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
 class _RectifiedDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, num_dropped: int) -> torch.Tensor:
-        """Drop what draws one of so many of the levels."""
+        """Zero the numbers whose random level is one of the first `num_dropped` of 65536."""
         kept = 1 - num_dropped / _LEVELS
         ctx.scale = 1 / kept if kept else 0.0
         size = hidden[:1].numel()
         for piece in hidden.split(piece_lengths(len(hidden), size)) if size else ():
-            draws = torch.empty(-(-piece.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-            levels = draws.view(torch.int16)[: piece.numel()].view(piece.shape)
+            random_bits = torch.empty(-(-piece.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+            levels = random_bits.view(torch.int16)[: piece.numel()].view(piece.shape)
             piece.masked_fill_(levels < num_dropped - _LEVELS // 2, 0).relu_().mul_(ctx.scale)
         ctx.mark_dirty(hidden)
         ctx.save_for_backward(hidden)
         return hidden
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
         (out,) = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(gradient, out, 0).mul_(ctx.scale), None
+        return torch.ops.aten.threshold_backward(grad_output, out, 0).mul_(ctx.scale), None

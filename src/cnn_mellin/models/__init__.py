@@ -1,4 +1,4 @@
-"""The acoustic model and its plan of layer sizes."""
+"""The acoustic model and its layer plan."""
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.models.acoustic_model import AcousticModel

@@ -28,19 +28,19 @@ _NONLINEARITIES = {"relu": torch.relu_, "sigmoid": torch.sigmoid_, "tanh": torch
 class AcousticModel(torch.nn.Module):
     """Phone logits from features, for CTC.
 
-    Every utterance is cut into windows; windows that are only padding are never computed, so that an utterance's
-    logits and gradients do not depend on what else is in the batch.
+    Every utterance is cut into windows. Windows of padding only are never computed, so the logits and gradients of an
+    utterance do not depend on the rest of the batch.
 
     Args:
         num_features: coefficients of a frame, F; 1 is raw audio.
-        num_classes: symbols and the blank, which is the last class, V.
-        config: the settings.
-        dropout_prob: dropout after each convolutional layer and between recurrent layers, in training.
+        num_classes: number of symbols plus the blank, which is the last class, V.
+        config: settings of the model.
+        dropout_prob: probability of dropout after each convolutional layer and between recurrent layers, in training.
         convolutional_dropout_2d: drop whole channels in the convolutional layers.
-        feature_scale: (F,), what each coefficient is divided by first; kept with the weights.
+        feature_scale: (F,), divisor of each coefficient, applied first; stored with the weights.
 
     Raises:
-        ValueError: sizes below 1, or features and lengths that do not fit.
+        ValueError: a size is below 1, or features and lengths do not fit.
 
     >>> model = AcousticModel(81, 49, AcousticModelConfig(convolutional_layers=1, seed=1))
     >>> logits, lengths = model(torch.rand(2, 20, 81), torch.tensor([20, 11]))
@@ -62,9 +62,9 @@ class AcousticModel(torch.nn.Module):
         num_features = whole_number("num_features", num_features)
         num_classes = whole_number("num_classes", num_classes)
         if num_features < 1:
-            raise ValueError(f"num_features is {num_features}; a frame has at least 1 coefficient")
+            raise ValueError(f"num_features is {num_features}; it must be at least 1")
         if num_classes < 2:
-            raise ValueError(f"num_classes is {num_classes}; there is at least one symbol, and the blank")
+            raise ValueError(f"num_classes is {num_classes}; it must be at least 2: one symbol and the blank")
         if isinstance(dropout_prob, bool) or not isinstance(dropout_prob, SupportsFloat) or not 0 <= dropout_prob <= 1:
             raise ValueError(f"dropout_prob is {dropout_prob!r}; it must lie in 0..1")
         self.config = config = config or AcousticModelConfig()
@@ -99,11 +99,11 @@ class AcousticModel(torch.nn.Module):
             self.out = torch.nn.Linear(size, num_classes)
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of every window.
+        """Compute the logits of every window.
 
         Args:
             features: (N, T, F).
-            lengths: (N,), frames of each utterance, in 1..T; what lies past them is not looked at.
+            lengths: (N,), frames of each utterance, in 1..T; frames past them are not read.
 
         Returns:
             logits (N, T', V), zero past the lengths, and lengths (N,) with
@@ -137,20 +137,20 @@ class AcousticModel(torch.nn.Module):
             )
 
     def compile_convolutions(self) -> None:
-        """Compile all that stands before the recurrent layers, for any number of windows; weights keep their names.
+        """Compile everything before the recurrent layers, for any number of windows; weights keep their names.
 
-        The first batch waits for the compiler. Results agree up to rounding.
+        The first batch waits for the compiler. Results are equal up to rounding.
         """
         self.convolve = torch.compile(self.convolve, dynamic=True)  # type: ignore[method-assign]
 
     def convolve(self, windows: torch.Tensor, layers: Iterable[torch.nn.Module] | None = None) -> torch.Tensor:
-        """Windows (W, time, F) to vectors (W, size), pooled over the windows' time.
+        """Convolve windows (W, time, F) and pool over their time, to vectors (W, size).
 
         Args:
-            windows: already divided by the scale of the features.
-            layers: of the same results, to use instead of the model's own convolutions.
+            windows: windows of features, already divided by the feature scale.
+            layers: equivalent layers to use instead of the model's own convolutions.
         """
-        if torch.compiler.is_compiling():  # for any number of windows, but for this size only
+        if torch.compiler.is_compiling():  # for any number of windows, but of this size only
             windows = windows.view(windows.size(0), self.config.window_size, self.num_features)
         hidden = windows.unsqueeze(1)  # (W, C, time, F)
         if self.log_compression is not None:
@@ -170,7 +170,7 @@ class AcousticModel(torch.nn.Module):
         return pool_time(hidden, self.config.window_pooling, 2).flatten(1)
 
     def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Nonlinearity and dropout; `hidden` is a layer's output, whose memory is taken."""
+        """Apply nonlinearity and dropout in place; `hidden` is the output of a layer."""
         if not self.convolutional_dropout_2d and self.config.convolutional_nonlinearity == "relu":
             return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0)
         hidden = self._nonlinearity(hidden)
@@ -193,14 +193,14 @@ def _convolution(layer: LayerPlan, raw: bool, config: AcousticModelConfig) -> to
     }
     if raw:
         return MellinConv1d(*channels, layer.kernel[0], **mellin)
-    # Less than no padding on the right means outputs to cut off: the model narrows them.
+    # Negative padding on the right means outputs to cut off: the model narrows them.
     padding = (layer.padding[0], max(layer.padding[1], 0))
     return MellinLinearConv2d(*channels, layer.kernel, **mellin, stride=layer.stride[1], padding=padding)
 
 
 @contextlib.contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    """Draw the weights from a stream of their own, and leave torch's as it was."""
+    """Initialise weights from a random stream of their own, and leave torch's global stream unchanged."""
     if seed is None:
         yield
         return

@@ -1,9 +1,9 @@
-"""Gated recurrent layers on a CPU, with gradients of weights by one product a layer instead of one a frame.
+"""Gated recurrent layers on a CPU, whose weight gradients take one product per layer instead of one per frame.
 
-torch's own backward adds a product to the gradient of the recurrent weights at every frame: with few utterances in a
-batch, reading and writing that gradient is what takes most of a training step. Here the gradients of all gates are kept
-until the last frame, and multiplied once. Everything that does not depend on the frame after is done for all frames
-at once.
+Torch's own backward adds a product to the gradient of the recurrent weights at every frame: with few utterances in a
+batch, reading and writing that gradient takes most of a training step. Here the gradients of all gates are kept until
+the last frame, and multiplied once. Everything that does not depend on the next frame is computed for all frames in one
+operation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["is_faster", "packed_gru"]
 
 
 def is_faster(layers: torch.nn.RNNBase) -> TypeGuard[torch.nn.GRU]:
-    """Whether `packed_gru` can replace these layers and is worth it: a GRU in training on a CPU, without autocast.
+    """Whether `packed_gru` can replace these layers and is faster: a GRU in training on a CPU, without autocast.
 
     >>> is_faster(torch.nn.GRU(3, 4)), is_faster(torch.nn.LSTM(3, 4)), is_faster(torch.nn.GRU(3, 4).eval())
     (True, False, False)
@@ -35,18 +35,18 @@ def is_faster(layers: torch.nn.RNNBase) -> TypeGuard[torch.nn.GRU]:
 
 
 def packed_gru(gru: torch.nn.GRU, packed: PackedSequence) -> PackedSequence:
-    """What `gru(packed)[0]` gives, equal up to rounding, with a faster backward on a CPU.
+    """Compute `gru(packed)[0]`, up to rounding, with a faster backward on a CPU.
 
     Args:
-        gru: of any number of layers, in one direction or two, with biases. Dropout between layers draws the same
+        gru: layers with biases, any number of them, in one direction or two. Dropout between layers uses the same
             random numbers as torch's.
         packed: features (frames, inputs), longest sequence first.
 
     Returns:
-        (frames, directions x hidden), packed alike.
+        (frames, directions x hidden), packed like the features.
 
     Raises:
-        RuntimeError: gradients of gradients are asked for.
+        RuntimeError: gradients of gradients are requested.
 
     >>> gru = torch.nn.GRU(3, 4, bidirectional=True)
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.randn(5, 3), torch.randn(2, 3)])
@@ -110,39 +110,39 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         data, weight_in, weight, gates, recurrent, candidate, before = ctx.saved_tensors
         size = weight.size(1)
         reset, update = gates[:, :size], gates[:, size:]
-        # How each gate's input changes with the output of its frame: all but the order of frames is known.
-        of_candidate = (1 - update) * (1 - candidate * candidate)
+        # Derivative of each gate's input with respect to the output of its frame, for all frames.
+        grad_candidate = (1 - update) * (1 - candidate * candidate)
         factors = torch.stack(
             [
-                of_candidate * recurrent * reset * (1 - reset),
+                grad_candidate * recurrent * reset * (1 - reset),
                 (before - candidate) * update * (1 - update),
-                of_candidate * reset,
+                grad_candidate * reset,
             ],
             1,
         )
-        of_gates = torch.empty_like(factors)
-        of_output = torch.empty_like(gradient)
-        later = gradient.new_zeros(ctx.sizes[0] if ctx.sizes else 0, size)
+        grad_gates = torch.empty_like(factors)
+        grad_hidden = torch.empty_like(grad_output)
+        later = grad_output.new_zeros(ctx.sizes[0] if ctx.sizes else 0, size)
         for begin, number in _walk(ctx.sizes, not ctx.backwards):
             end = begin + number
-            total = torch.add(gradient[begin:end], later[:number], out=of_output[begin:end])
-            torch.mul(factors[begin:end], total.unsqueeze(1), out=of_gates[begin:end])
-            later[:number] = torch.addmm(total * update[begin:end], of_gates[begin:end].flatten(1), weight)
-        recurrent_gates = of_gates.flatten(1)
-        of_weight = recurrent_gates.t() @ before
-        of_bias = recurrent_gates.sum(0)
-        of_gates[:, 2] = of_output * of_candidate
-        input_gates = of_gates.flatten(1)
-        of_data = input_gates @ weight_in if ctx.needs_input_grad[0] else None
-        return of_data, input_gates.t() @ data, of_weight, input_gates.sum(0), of_bias, None, None
+            total = torch.add(grad_output[begin:end], later[:number], out=grad_hidden[begin:end])
+            torch.mul(factors[begin:end], total.unsqueeze(1), out=grad_gates[begin:end])
+            later[:number] = torch.addmm(total * update[begin:end], grad_gates[begin:end].flatten(1), weight)
+        recurrent_gates = grad_gates.flatten(1)
+        grad_weight = recurrent_gates.t() @ before
+        grad_bias = recurrent_gates.sum(0)
+        grad_gates[:, 2] = grad_hidden * grad_candidate
+        input_gates = grad_gates.flatten(1)
+        grad_data = input_gates @ weight_in if ctx.needs_input_grad[0] else None
+        return grad_data, input_gates.t() @ data, grad_weight, input_gates.sum(0), grad_bias, None, None
 
 
 def _walk(sizes: list[int], backwards: bool) -> list[tuple[int, int]]:
-    """First row and number of rows of each frame, in order of time or against it."""
+    """First row and number of rows of each frame, forwards or backwards in time."""
     begins, begin = [], 0
     for number in sizes:
         begins.append((begin, number))

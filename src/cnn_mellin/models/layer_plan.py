@@ -1,4 +1,4 @@
-"""The sizes of an acoustic model's convolutional layers, from its settings."""
+"""Sizes of the convolutional layers of an acoustic model, from its settings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["LayerPlan", "plan_layers"]
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """One convolutional layer. Pairs are (time, frequency); raw audio uses the first of each.
+    """Sizes of one convolutional layer. Pairs are (time, frequency); raw audio uses only the first of each pair.
 
     Args:
-        in_channels, out_channels: channels.
-        kernel: kernel lengths.
-        in_sizes, out_sizes: lengths of the layer's input and output.
-        stride: linear layers; frequency's also in Mellin layers.
-        padding: what a linear layer pads on either side; in a Mellin layer frequency's (left, right).
-        kernel_offset, input_dilation: Mellin layers; 1 in linear ones.
-        mellin: the correlation is in log time.
+        in_channels, out_channels: channels of input and output.
+        kernel: kernel sizes.
+        in_sizes, out_sizes: sizes of input and output.
+        stride: strides; a Mellin layer has one only along frequency.
+        padding: zeros on either side along (time, frequency) in a linear layer; zeros (left, right) along frequency in
+            a Mellin layer.
+        kernel_offset, input_dilation: d and u of a Mellin layer; 1 in a linear layer.
+        mellin: whether the correlation is in log time.
     """
 
     in_channels: int
@@ -38,7 +39,7 @@ class LayerPlan:
     mellin: bool = False
 
     def tap_table(self) -> TapTable:
-        """Which frames of its input each row of the kernel meets, along time."""
+        """Table of the frames of the input that each kernel row meets."""
         if self.mellin:
             return mellin_tap_table(
                 self.in_sizes[0],
@@ -51,25 +52,25 @@ class LayerPlan:
 
     @property
     def num_live_weights(self) -> int:
-        """Weights that can get a gradient: the bias, and kernel rows that meet a frame."""
+        """Number of weights that can get a gradient: the bias, and kernel rows that meet a frame."""
         live = len(self.tap_table().live_rows)
         return self.out_channels * (1 + self.in_channels * live * self.kernel[1])
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of a window, zeros of the frequency's padding included."""
+        """Multiply-adds per window, including those with the padding along frequency."""
         return self.tap_table().num_taps * self.in_channels * self.out_channels * self.kernel[1] * self.out_sizes[1]
 
 
 def plan_layers(num_features: int, config: AcousticModelConfig) -> list[LayerPlan]:
-    """Sizes of every convolutional layer.
+    """Compute the sizes of every convolutional layer.
 
     Args:
         num_features: coefficients of a frame; 1 is raw audio, which has no frequency axis (its sizes are 1).
-        config: the model's settings.
+        config: settings of the model.
 
     Raises:
-        SettingsError: a layer's kernel or its offset does not fit into what it gets of the window.
+        SettingsError: the kernel of a layer or its offset is larger than the input of the layer.
 
     >>> config = AcousticModelConfig(convolutional_layers=2, convolutional_time_factor=2, window_size=5)
     >>> [layer.out_sizes for layer in plan_layers(81, config)]
@@ -105,7 +106,7 @@ def _linear_layer(
     if not config.convolutional_time_padding:
         if sizes[0] < kernel[0]:
             raise SettingsError(
-                f"[model] convolutional_kernel_time is {kernel[0]}, but a layer gets {sizes[0]} frames of the window; "
+                f"[model] convolutional_kernel_time is {kernel[0]}, but the input of a layer has {sizes[0]} frames; "
                 "without convolutional_time_padding it must be at most that: lengthen window_size or shorten the kernel"
             )
         axes[0] = ((sizes[0] - kernel[0]) // factors[0] + 1, 0)
@@ -115,7 +116,7 @@ def _linear_layer(
 
 
 def _linear_axis(size: int, kernel: int, factor: int) -> tuple[int, int]:
-    """Output length and padding on either side: half the kernel, one more where that would leave nothing."""
+    """Output size, and padding on either side: half the kernel, and one more if there were no output otherwise."""
     padding = (kernel - 1) // 2
     if size + 2 * padding < kernel:
         padding += 1
@@ -142,7 +143,7 @@ def _mellin_layer(
         out_time = mellin_support_length(time, kernel_offset=offset, input_dilation=dilation)
         if not out_time:
             raise SettingsError(
-                f"[model] convolutional_kernel_offset is {offset}, but a layer gets {time} frames of the window; it "
+                f"[model] convolutional_kernel_offset is {offset}, but the input of a layer has {time} frames; it "
                 "must be at most that: lengthen window_size, or lower the offset"
             )
     left = (kernel[1] - 1) // 2

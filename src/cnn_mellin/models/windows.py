@@ -1,37 +1,34 @@
-"""Windows of frames, in the order of a packed sequence."""
+"""Windows of the utterances of a batch, in the order of a packed sequence."""
 
 from __future__ import annotations
 
 import torch
 
+from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
 __all__ = ["Windows", "window_lengths"]
 
 
-def window_lengths(lengths: torch.Tensor, window_stride: int) -> torch.Tensor:
-    """Windows of utterances of so many frames: (length - 1) // window_stride + 1, any shape.
-
-    >>> window_lengths(torch.tensor([1, 3, 4]), 3).tolist()
-    [1, 1, 2]
-    """
-    return torch.div(lengths - 1, window_stride, rounding_mode="floor") + 1
+# Number of windows of each utterance, from a tensor of their frames.
+window_lengths = num_windows
 
 
 class Windows:
-    """All windows of a batch that hold at least one frame, and how to pack them.
+    """All windows of a batch that hold at least one frame, in packed order.
 
-    Window t of an utterance has frames t * window_stride up to t * window_stride + window_size, zeros past its end.
+    Window t of an utterance holds frames t * window_stride up to t * window_stride + window_size, zeros past its end.
 
     Args:
         features: (N, T, F).
         lengths: (N,), frames of each utterance, in 1..T.
         window_size: frames in a window.
-        window_stride: frames from window to window.
-        num_features: the F that the caller expects.
+        window_stride: frames from the start of a window to the start of the next.
+        num_features: expected number of coefficients, F.
 
     Attributes:
-        values: (W, window_size, F), first windows of all utterances first, longest utterance first.
+        values: (W, window_size, F): the first windows of all utterances, longest utterance first, then the second
+            windows, and so on.
         lengths: (N,), windows of each utterance, on the CPU.
         batch_sizes, sorted_indices, unsorted_indices: as in torch's PackedSequence.
 
@@ -51,7 +48,7 @@ class Windows:
         self.lengths = window_lengths(frames, window_stride)
         sorted_lengths, order = torch.sort(self.lengths, descending=True, stable=True)
         steps = torch.arange(int(sorted_lengths[0]))
-        present = steps.unsqueeze(1) < sorted_lengths  # (T', N): one row a step of the packed sequence
+        present = steps.unsqueeze(1) < sorted_lengths  # (T', N): one row per step of the packed sequence
         self.batch_sizes = present.sum(1)
         self.sorted_indices = order.to(device)
         self.unsorted_indices = torch.argsort(order).to(device)

@@ -1,4 +1,4 @@
-"""Channels moved behind the other axes and back, as fast as the memory allows on a CPU."""
+"""Conversions between channels-first and channels-last order, as fast as the memory allows on a CPU."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["channels_first", "channels_last", "contiguous", "empty_as", "is_chan
 
 
 def transposed(matrices: torch.Tensor) -> torch.Tensor:
-    """A batch of matrices, (N, A, B), as (N, B, A), contiguous.
+    """Transpose a batch of contiguous matrices, (N, A, B) -> (N, B, A), into contiguous memory.
 
-    A channel shuffle of (N, A B, 1, 1) in A groups is this very permutation, and torch does it with a transposition in
-    registers, two to five times as fast on a CPU as copying a transposed view.
+    A channel shuffle of (N, A B, 1, 1) in A groups is this same permutation. Torch transposes in registers for it, two
+    to five times as fast on a CPU as copying a transposed view.
 
     Raises:
         RuntimeError: the matrices are not contiguous.
@@ -28,7 +28,7 @@ def transposed(matrices: torch.Tensor) -> torch.Tensor:
 
 
 def is_channels_last(tensor: torch.Tensor) -> bool:
-    """Whether (N, C, T, F) lies in memory as (N, T, F, C), and that differs from (N, C, T, F).
+    """Whether (N, C, T, F) is stored as (N, T, F, C), and not as (N, C, T, F) at the same time.
 
     >>> is_channels_last(torch.zeros(2, 3, 4, 5)), is_channels_last(torch.zeros(2, 4, 5, 3).permute(0, 3, 1, 2))
     (False, True)
@@ -37,7 +37,7 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
 
 
 def channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    """(N, C, T, F), in whatever order it lies in memory, as a contiguous (N, T, F, C).
+    """Contiguous (N, T, F, C) from (N, C, T, F) in any memory order.
 
     >>> channels_last(torch.arange(4).view(1, 2, 1, 2)).tolist()
     [[[[0, 2], [1, 3]]]]
@@ -50,7 +50,7 @@ def channels_last(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def channels_first(tensor: torch.Tensor) -> torch.Tensor:
-    """A contiguous (N, T, F, C) as a contiguous (N, C, T, F).
+    """Contiguous (N, C, T, F) from contiguous (N, T, F, C).
 
     >>> channels_first(torch.arange(4).view(1, 1, 2, 2)).tolist()
     [[[[0, 2]], [[1, 3]]]]
@@ -60,7 +60,7 @@ def channels_first(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def contiguous(tensor: torch.Tensor) -> torch.Tensor:
-    """(N, C, T, F) contiguous, in whatever order it lies in memory.
+    """Contiguous (N, C, T, F) from any memory order.
 
     >>> stored = torch.arange(8).view(1, 2, 2, 2).contiguous(memory_format=torch.channels_last)
     >>> contiguous(stored).is_contiguous(), contiguous(stored).flatten().tolist()
@@ -70,7 +70,7 @@ def contiguous(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def empty_as(signal: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Memory for numbers of a signal's type, in the order in which the signal lies.
+    """Empty tensor with the signal's dtype, device and memory order.
 
     >>> signal = torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
     >>> is_channels_last(empty_as(signal, (2, 7, 4, 5))), is_channels_last(empty_as(signal.contiguous(), (2, 7, 4, 5)))

@@ -1,10 +1,10 @@
 """Correlation along one axis by transforms: output = inverse(transform of the kernel * transform of the signal).
 
-The transforms are discrete Fourier transforms of a period P in which nothing that is read stands for something else, as
-P real numbers. A coefficient and its conjugate are one complex product, and (a + ib)(c + id) = (r + s) + i (t + s) with
-r = -b (c + d), t = a (d - c), s = (a + b) c is three real ones: R products in all. So transforms lie in three parts of
-equal size behind those that are real, the last of which is the sum of the other two on the way there, and is added to
-both on the way back.
+The transforms are discrete Fourier transforms, stored as P real numbers; their period P is long enough that no read
+wraps around to a wrong value. A coefficient and its conjugate take one complex product, and (a + ib)(c + id) = (r + s)
++ i (t + s) with r = -b (c + d), t = a (d - c), s = (a + b) c takes three real ones: R products in all. So the R numbers
+are first the real coefficients, then three blocks of equal size. The forward transform makes the last block the sum of
+the other two; the inverse adds it to both.
 
 Source: the convolution theorem, and Gauss's three products (D. E. Knuth, The Art of Computer Programming 2, 4.6.4).
 """
@@ -22,11 +22,11 @@ __all__ = ["Axis", "Transforms", "collected", "num_products", "spread", "transfo
 
 
 class Axis(NamedTuple):
-    """One axis of a correlation: output f reads signal stride f + dilation w - left for each w of the kernel.
+    """One axis of a correlation: output f reads signal[stride f + dilation w - left] for each w of the kernel.
 
     Args:
-        signal, kernel, output: lengths, F, W and F'.
-        stride, dilation, left: as of the correlation.
+        signal, kernel, output: lengths F, W and F'.
+        stride, dilation, left: stride, dilation and left padding of the correlation.
     """
 
     signal: int
@@ -38,7 +38,7 @@ class Axis(NamedTuple):
 
     @property
     def period(self) -> int:
-        """Long enough that zeros left and right of the signal, where they are read, stay zeros.
+        """Shortest period in which every read left or right of the signal is still a zero.
 
         >>> Axis(81, 10, 81, 1, 1, 4).period
         86
@@ -48,11 +48,11 @@ class Axis(NamedTuple):
 
 
 class Transforms(NamedTuple):
-    """The matrices of one axis.
+    """Matrices of the transforms of one axis.
 
     Args:
-        constant: product 0 where every output is 1 and the other products are 0.
-        signal: (P, F); `spread` makes R numbers of them.
+        constant: value of product 0 that makes every output 1, if the other products are 0.
+        signal: (P, F); `spread` extends its results to R numbers.
         kernel: (R, W).
         output: (P, F'), from the `collected` products to outputs.
     """
@@ -64,7 +64,7 @@ class Transforms(NamedTuple):
 
 
 def num_products(axis: Axis) -> int:
-    """Real products, R.
+    """Number of real products, R.
 
     >>> num_products(Axis(81, 10, 81, 1, 1, 4)), num_products(Axis(2, 2, 2, 1, 1, 0))
     (128, 4)
@@ -73,7 +73,7 @@ def num_products(axis: Axis) -> int:
 
 
 def collected(products: torch.Tensor, period: int) -> torch.Tensor:
-    """From R products to the P numbers that are transformed back, in the same memory.
+    """Reduce R products to the P numbers of the inverse transform, in the same memory.
 
     >>> collected(torch.tensor([1.0, 2.0, 3.0, 4.0]), 3)
     tensor([1., 6., 7.])
@@ -86,7 +86,7 @@ def collected(products: torch.Tensor, period: int) -> torch.Tensor:
 
 
 def spread(numbers: torch.Tensor, period: int) -> None:
-    """Fill the rest of R numbers from the first P of them.
+    """Fill the last of R numbers from the first P.
 
     >>> numbers = torch.tensor([1.0, 2.0, 3.0, 0.0])
     >>> spread(numbers, 3)
@@ -100,7 +100,7 @@ def spread(numbers: torch.Tensor, period: int) -> None:
 
 @cached_by_shape
 def transforms(axis: Axis, dtype: torch.dtype, device: torch.device) -> Transforms:
-    """The matrices of an axis, computed in double precision.
+    """Compute the matrices of an axis in double precision, and convert them to a dtype and device.
 
     >>> signal, kernel = torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 10])
     >>> matrices = transforms(Axis(3, 2, 3, 1, 1, 0), torch.float32, torch.device("cpu"))
@@ -111,22 +111,22 @@ def transforms(axis: Axis, dtype: torch.dtype, device: torch.device) -> Transfor
     [21.0, 32.0, 3.0]
     """
     period = axis.period
-    alone = [0] if period % 2 else [0, period // 2]
+    real = [0] if period % 2 else [0, period // 2]
     paired = slice(1, (period - 1) // 2 + 1)
     signal = _turns(period, -np.arange(axis.signal))
     kernel = _turns(period, axis.dilation * np.arange(axis.kernel))
     output = _turns(period, axis.stride * np.arange(axis.output) - axis.left) / period
     c, d = kernel.real[paired], kernel.imag[paired]
     matrices = (
-        [signal.real[alone], signal.imag[paired], signal.real[paired]],
-        [kernel.real[alone], -(c + d), d - c, c],
-        [output.real[alone], 2 * output.real[paired], -2 * output.imag[paired]],
+        [signal.real[real], signal.imag[paired], signal.real[paired]],
+        [kernel.real[real], -(c + d), d - c, c],
+        [output.real[real], 2 * output.real[paired], -2 * output.imag[paired]],
     )
-    with torch.inference_mode(False):  # what is made for inference must serve training, too
+    with torch.inference_mode(False):  # tensors made during inference must serve training, too
         tensors = [torch.from_numpy(np.concatenate(rows)).to(device, dtype) for rows in matrices]
     return Transforms(float(period), *tensors)
 
 
 def _turns(period: int, places: np.ndarray) -> np.ndarray:
-    """exp(2 pi i q place / period), (q = 0..period / 2, places), by the remainder, so that large ones are exact."""
+    """exp(2 pi i q place / period) for q = 0..period / 2, one row per q; remainders keep large products exact."""
     return np.exp(2j * np.pi * (np.outer(np.arange(period // 2 + 1), places) % period) / period)

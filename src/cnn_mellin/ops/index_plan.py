@@ -1,7 +1,7 @@
-"""Which input frame each tap of a Mellin correlation reads, worked out once per shape.
+"""Plans of which input frame each tap of a Mellin correlation reads, computed once per shape.
 
 Legend: t output frame, k kernel frame, i input frame, all from 0; s output offset, d kernel offset, u input dilation.
-Tap (t, k) reads i = (t + s)(k + d) / u - 1 where that is whole and inside the signal.
+Tap (t, k) reads i = (t + s)(k + d) / u - 1 if that is a whole number and inside the signal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FrameTaps", "Slice", "SliceGroup", "TapGroup", "TapGroups", "frame_t
 
 @dataclass(frozen=True, slots=True)
 class FrameTaps:
-    """The taps of one output frame: kernel frames, and the input frame that each reads."""
+    """Taps of one output frame: kernel frames, and the input frame that each of them reads."""
 
     kernel_frames: tuple[int, ...]
     input_frames: tuple[int, ...]
@@ -24,16 +24,16 @@ class FrameTaps:
 
 @dataclass(frozen=True, slots=True)
 class TapGroup:
-    """Output frames that share the kernel frames of their taps.
+    """Group of output frames that share the kernel frames of their taps.
 
-    Whether (t + s)(k + d) / u is whole depends on t through gcd(t + s, u) alone, so there are no more groups than
-    divisors of u.
+    Whether (t + s)(k + d) / u is a whole number depends on t only through gcd(t + s, u), so there are no more groups
+    than divisors of u.
 
     Args:
         num_outputs: output frames in the group, n.
-        kernel_frames: those read by any of them, m.
-        input_frames: m times n input frames, all of the first kernel frame first; the length of the signal stands for
-            a zero.
+        kernel_frames: the m kernel frames that have a tap in any of them.
+        input_frames: m times n input frames, those of the first kernel frame first; the length of the signal stands
+            for a zero.
     """
 
     num_outputs: int
@@ -43,11 +43,12 @@ class TapGroup:
 
 @dataclass(frozen=True, slots=True)
 class TapGroups:
-    """All groups.
+    """All output frames, in groups.
 
     Args:
-        groups: of output frames that have a tap.
-        order: where in the groups' joint output each output frame lies; behind its end where it has no tap.
+        groups: groups of the output frames that have a tap.
+        order: index of each output frame in the concatenated outputs of the groups; one past their end for an output
+            frame without a tap.
     """
 
     groups: tuple[TapGroup, ...]
@@ -56,7 +57,7 @@ class TapGroups:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """All taps of one kernel frame: it reads every `step`-th input frame from `first` on, `number` of them."""
+    """All taps of one kernel frame: it reads `number` input frames, every `step`-th from `first`."""
 
     kernel_frame: int
     first: int
@@ -66,7 +67,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SliceGroup:
-    """Kernel frames that write to the same output frames: every `step`-th from `first` on, `number` of them.
+    """Kernel frames that write to the same `number` output frames, every `step`-th from `first`.
 
     Tap m (from 0) of a slice belongs to output frame first + step m; a slice may end before the group does.
     """
@@ -86,7 +87,7 @@ def frame_taps(
     input_dilation: int,
     output_length: int,
 ) -> tuple[FrameTaps, ...]:
-    """Taps of every output frame.
+    """Compute the taps of every output frame.
 
     >>> frame_taps(4, 2, 1, 1, 1, 3)[1]
     FrameTaps(kernel_frames=(0, 1), input_frames=(1, 3))
@@ -112,7 +113,7 @@ def tap_groups(
     input_dilation: int,
     output_length: int,
 ) -> TapGroups:
-    """Output frames in groups that are computed together.
+    """Group the output frames that are computed together.
 
     >>> tap_groups(4, 2, 1, 1, 2, 3)
     TapGroups(groups=(TapGroup(num_outputs=2, kernel_frames=(1,), input_frames=(0, 2)), \
@@ -142,7 +143,7 @@ TapGroup(num_outputs=1, kernel_frames=(0, 1), input_frames=(0, 1))), order=(0, 2
     return TapGroups(tuple(groups), tuple(order))
 
 
-# Kernel frames are computed together while the shortest of their slices is at least this part of the longest.
+# Kernel frames are computed together while their shortest slice is at least this fraction of the longest.
 _LEAST_FILLED = 0.6
 
 
@@ -156,14 +157,14 @@ def slice_groups(
     output_length: int,
     joined: bool,
 ) -> tuple[SliceGroup, ...]:
-    """The taps by kernel frame: with k + d = a g and u = b g in lowest terms, outputs t + s = b m read frame a m - 1.
+    """Group taps by kernel frame: with k + d = a g, u = b g (lowest terms), outputs t + s = b m read frame a m - 1.
 
     Args:
         signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length: T, K, s, d, u, T'.
-        joined: kernel frames of the same outputs are one group; otherwise each is one of its own.
+        joined: put kernel frames of the same outputs into one group; otherwise, each kernel frame is a group.
 
     Returns:
-        The groups, that of most outputs first.
+        Groups, those of most outputs first.
 
     >>> slice_groups(4, 2, 1, 1, 2, 4, False)
     (SliceGroup(first=0, step=1, number=4, slices=(Slice(kernel_frame=1, first=0, step=1, number=4),)), \
@@ -179,7 +180,7 @@ SliceGroup(first=1, step=2, number=2, slices=(Slice(kernel_frame=0, first=0, ste
             continue
         found = Slice(kernel_frame, step * begin - 1, step, number)
         lists = members.setdefault((output_step * begin - output_offset, output_step), [])
-        # Slices get shorter as the kernel frames go on.
+        # Slices get shorter with every kernel frame.
         if joined and lists and number >= _LEAST_FILLED * lists[-1][0].number:
             lists[-1].append(found)
         else:

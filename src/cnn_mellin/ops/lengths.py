@@ -23,7 +23,7 @@ def mellin_valid_length(
         max(floor(T u / (K + d - 1)) - s + 1, 0).
 
     Raises:
-        ValueError: a length, offset or dilation is no whole number, or too small.
+        ValueError: a length, offset or dilation is not a whole number, or too small.
 
     >>> mellin_valid_length(9, 3)
     3
@@ -37,7 +37,7 @@ def mellin_valid_length(
 def mellin_support_length(
     signal_length: int, *, output_offset: int = 1, kernel_offset: int = 1, input_dilation: int = 1
 ) -> int:
-    """Number of outputs up to the last that can differ from zero.
+    """Number of outputs up to the last one that can differ from zero.
 
     Args:
         signal_length: frames in the signal, T >= 0.
@@ -47,7 +47,7 @@ def mellin_support_length(
         max(floor(T u / d) - s + 1, 0).
 
     Raises:
-        ValueError: a length, offset or dilation is no whole number, or too small.
+        ValueError: a length, offset or dilation is not a whole number, or too small.
 
     >>> mellin_support_length(9, kernel_offset=2)
     4
@@ -61,10 +61,10 @@ def mellin_support_length(
 def mellin_arguments(
     signal_length: Any, kernel_length: Any, output_offset: Any, kernel_offset: Any, input_dilation: Any
 ) -> tuple[int, int, int, int, int]:
-    """Lengths, offsets and dilation as ints.
+    """Convert lengths, offsets and dilation to ints.
 
     Raises:
-        ValueError: one of them is no whole number, or too small.
+        ValueError: one of them is not a whole number, or too small.
 
     >>> mellin_arguments(9, (3,), 1, 1, 2)
     (9, 3, 1, 1, 2)

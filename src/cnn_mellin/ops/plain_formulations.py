@@ -1,6 +1,18 @@
-"""Formulations of the Mellin correlation in plain torch operations, for every device and transformation.
+"""Formulations of the Mellin correlation in plain torch operations, for every device and function transform.
 
-All take signal (N, C, T, F), kernel (O, C, K, W), bias (O,) or none, and the geometry, and give (N, O, T', F').
+- `per_frame`: one convolution along frequency per output frame. The input frames that it reads are concatenated as
+  channels (im2col along time), so no product with a zero is ever computed. For few output frames.
+- `dense`: one convolution along frequency for all output frames. The kernel is spread over all pairs of input and
+  output frames, with zeros where there is no tap; neither signal nor output is copied. For the shortest windows, where
+  few pairs have no tap.
+- `gather`: one convolution per group of output frames that share their kernel frames, from a gathered copy of the input
+  frames that they read. There are at most as many groups as the input dilation has divisors, whatever the length. For
+  many output frames.
+- `dynamic_gather`: as `gather`, but the program itself computes which input frames to gather, so that one program
+  serves every length. For dynamic lengths under torch.compile and torch.export.
+
+All take signal (N, C, T, F), kernel (O, C, K, W), an optional bias (O,), the geometry, and the padding on either side,
+and return (N, O, T', F').
 """
 
 from __future__ import annotations
@@ -12,41 +24,42 @@ import torch
 from torch.nn.functional import conv1d
 
 from cnn_mellin.ops.autocast import autocast_type
+from cnn_mellin.ops.dynamic_gather import correlate_dynamically
 from cnn_mellin.ops.geometry import Geometry
 from cnn_mellin.ops.index_plan import frame_taps, tap_groups
-from cnn_mellin.ops.residues import correlate_residues
 from cnn_mellin.ops.shape_cache import cached_by_shape
 from cnn_mellin.ops.tracing import is_traced
 
-__all__ = ["PLAIN_FORMULATIONS", "PlainFormulation", "correlate_plainly", "plain_formulation"]
+__all__ = ["PLAIN_FORMULATIONS", "PlainName", "choose_plain_formulation", "correlate_plainly"]
 
-PlainFormulation = Literal["frames", "groups", "residues", "spread"]
+PlainName = Literal["dense", "dynamic_gather", "gather", "per_frame"]
 
-# Windows of acoustic models have few frames, raw audio hundreds; in between, a call a frame costs what gathering does.
+# Windows of acoustic models have few frames, raw audio hundreds; in between, one call per frame costs as much as
+# gathering.
 _MOST_SINGLE_FRAMES = 16
-# A product with a zero costs less than the copies it saves, up to about this many pairs a tap.
-_MOST_PAIRS_A_TAP = 1.8
+# Products with zeros cost less than the copies they save, up to about this many pairs per tap.
+_MOST_PAIRS_PER_TAP = 1.8
 
 
 @cached_by_shape
-def plain_formulation(
+def choose_plain_formulation(
     signal_length: int,
     kernel_length: int,
     output_offset: int,
     kernel_offset: int,
     input_dilation: int,
     output_length: int,
-) -> PlainFormulation:
-    """The plain formulation that suits a shape; arguments as of `frame_taps`.
+) -> PlainName:
+    """Choose the plain formulation for a shape; the arguments are those of `frame_taps`.
 
-    >>> [plain_formulation(length, 2, 1, 1, 1, length) for length in (2, 10, 400)]
-    ['spread', 'frames', 'groups']
+    >>> [choose_plain_formulation(length, 2, 1, 1, 1, length) for length in (2, 10, 400)]
+    ['dense', 'per_frame', 'gather']
     """
     if output_length > _MOST_SINGLE_FRAMES:
-        return "groups"
+        return "gather"
     taps = frame_taps(signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length)
     num_taps = sum([len(frame.kernel_frames) for frame in taps])
-    return "spread" if signal_length * output_length <= _MOST_PAIRS_A_TAP * num_taps else "frames"
+    return "dense" if signal_length * output_length <= _MOST_PAIRS_PER_TAP * num_taps else "per_frame"
 
 
 def correlate_plainly(
@@ -54,17 +67,17 @@ def correlate_plainly(
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
     geometry: Geometry,
-    formulated_as: PlainFormulation | None = None,
+    formulation: PlainName | None = None,
 ) -> torch.Tensor:
-    """Correlate by the plain formulation that suits the shapes, or by a given one."""
-    correlate = PLAIN_FORMULATIONS[formulated_as or plain_formulation(*geometry.along_time)]
+    """Correlate by a plain formulation: the given one, or the one chosen for the shape."""
+    correlate = PLAIN_FORMULATIONS[formulation or choose_plain_formulation(*geometry.along_time)]
     left, right = geometry.padding
     if left != right:
         signal, left = torch.nn.functional.pad(signal, geometry.padding), 0
     return correlate(signal, kernel, bias, geometry, left)
 
 
-def _correlate_frames(
+def _correlate_per_frame(
     signal: torch.Tensor,
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
@@ -88,7 +101,7 @@ def _correlate_frames(
     return torch.stack(outputs, 2)
 
 
-def _correlate_spread(
+def _correlate_densely(
     signal: torch.Tensor,
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
@@ -104,12 +117,12 @@ def _correlate_spread(
         frames = [kernel_frames[read_by.get(i, kernel_length)] for i in range(signal.size(2))]
         blocks.append(torch.stack(frames, 2))  # (O, C, input frame, W)
     weight = torch.stack(blocks, 1).view(num_outputs * geometry.output_length, channels * signal.size(2), width)
-    spread_bias = None if bias is None else bias.repeat_interleave(geometry.output_length)
-    out = conv1d(signal.flatten(1, 2), weight, spread_bias, geometry.stride, padding, geometry.dilation)
+    repeated_bias = None if bias is None else bias.repeat_interleave(geometry.output_length)
+    out = conv1d(signal.flatten(1, 2), weight, repeated_bias, geometry.stride, padding, geometry.dilation)
     return out.unflatten(1, (num_outputs, geometry.output_length))
 
 
-def _correlate_groups(
+def _correlate_by_gather(
     signal: torch.Tensor,
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
@@ -118,13 +131,13 @@ def _correlate_groups(
 ) -> torch.Tensor:
     indices, order = _group_indices(geometry.along_time, signal)
     along_frequency = ((1, geometry.stride), (0, padding), (1, geometry.dilation))
-    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is the zero that groups read
+    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is a zero to read
     outputs = []
     for group, (kernel_frames, input_frames) in zip(tap_groups(*geometry.along_time).groups, indices, strict=True):
-        size = signal.size(1) * len(group.kernel_frames)
-        # The gathered copy and the weights have their kernel frames beside the channels.
-        read = signal.index_select(2, input_frames).view(signal.size(0), size, group.num_outputs, signal.size(3))
-        weight = kernel.index_select(2, kernel_frames).reshape(kernel.size(0), size, 1, kernel.size(3))
+        # In the gathered copy and the weights, kernel frames are concatenated as channels. No size of a tensor is asked
+        # for, so that the shape of the weights is constant in a trace, as ONNX needs it.
+        gathered = signal.index_select(2, input_frames).unflatten(2, (len(group.kernel_frames), group.num_outputs))
+        read, weight = gathered.flatten(1, 2), kernel.index_select(2, kernel_frames).flatten(1, 2).unsqueeze(2)
         outputs.append(torch.nn.functional.conv2d(read, weight, None, *along_frequency))
     dtype = autocast_type(signal)
     no_taps = signal.new_zeros(signal.size(0), kernel.size(0), 1, geometry.output_width, dtype=dtype)
@@ -137,15 +150,15 @@ _IndexPairs = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 def _group_indices(key: tuple[int, ...], signal: torch.Tensor) -> tuple[_IndexPairs, torch.Tensor]:
-    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on a signal's device."""
+    """Kernel and input frames of each tap group, and the order of their outputs, as tensors on the signal's device."""
     if is_traced(signal):
-        return _new_group_indices(key, signal.device)  # they become constants of the program that is recorded
-    return _kept_group_indices(key, signal.device)
+        return _new_group_indices(key, signal.device)  # constants of the recorded program
+    return _cached_group_indices(key, signal.device)
 
 
 @cached_by_shape
-def _kept_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
-    with torch.inference_mode(False):  # what is made for inference must serve training, too
+def _cached_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_IndexPairs, torch.Tensor]:
+    with torch.inference_mode(False):  # tensors made during inference must serve training, too
         return _new_group_indices(key, device)
 
 
@@ -159,10 +172,10 @@ def _new_group_indices(key: tuple[int, ...], device: torch.device) -> tuple[_Ind
 
 
 PLAIN_FORMULATIONS: dict[
-    PlainFormulation, Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, Geometry, int], torch.Tensor]
+    PlainName, Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, Geometry, int], torch.Tensor]
 ] = {
-    "frames": _correlate_frames,
-    "groups": _correlate_groups,
-    "residues": correlate_residues,
-    "spread": _correlate_spread,
+    "dense": _correlate_densely,
+    "dynamic_gather": correlate_dynamically,
+    "gather": _correlate_by_gather,
+    "per_frame": _correlate_per_frame,
 }

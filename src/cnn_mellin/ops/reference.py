@@ -1,4 +1,4 @@
-"""The Mellin correlation as loops over its definition: slow, and obviously right."""
+"""Reference Mellin correlation: loops over its definition, slow and obviously right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reference_correlate_1d(
     input_dilation: int = 1,
     output_length: int | None = None,
 ) -> torch.Tensor:
-    """`mellin_correlate_1d`, tap by tap.
+    """Reference for `mellin_correlate_1d`, tap by tap.
 
     >>> reference_correlate_1d(torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[[1.0, 10.0]]]), output_length=3)
     tensor([[[21.,  2.,  3.]]])
@@ -48,7 +48,7 @@ def reference_correlate_2d(
     dilation: int = 1,
     padding: tuple[int, int] = (0, 0),
 ) -> torch.Tensor:
-    """`mellin_linear_correlate_2d`, tap by tap.
+    """Reference for `mellin_linear_correlate_2d`, tap by tap.
 
     >>> signal = torch.arange(1.0, 7.0).view(1, 1, 3, 2)
     >>> reference_correlate_2d(signal, torch.ones(1, 1, 1, 2)).tolist()

@@ -1,4 +1,4 @@
-"""A cache for what follows from shapes alone."""
+"""Cache for results that depend only on shapes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ R = TypeVar("R")
 
 
 def cached_by_shape(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember the results of a function of hashable arguments, the oldest forgotten when there are very many.
+    """Cache the results of a function of hashable arguments, and drop the oldest when there are very many.
 
-    As functools.lru_cache, but torch.compile looks into it, where it warns of the other. Nothing is remembered while it
-    compiles: what the cache holds would become a condition of the compiled program, which then serves one call only.
+    Replaces functools.lru_cache, of which torch.compile warns. Nothing is cached while torch compiles: the content of
+    the cache would become a guard of the compiled program, which would then serve a single call.
 
     >>> calls = []
     >>> square = cached_by_shape(lambda x: calls.append(x) or x * x)

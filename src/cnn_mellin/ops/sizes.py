@@ -10,13 +10,13 @@ import torch
 
 __all__ = ["Size", "Sizes", "size_of", "sizes_of", "whole_number"]
 
-# What stands for a size, a whole number of any library or a tuple of one, or for the sizes of several axes.
+# A size is a whole number of any library or a tuple of one; sizes of several axes are one number or a tuple.
 Size = SupportsIndex | Sequence[SupportsIndex]
 Sizes = SupportsIndex | Sequence[SupportsIndex]
 
 
 def size_of(name: str, value: Any, least: int = 1) -> int:
-    """A size as an int.
+    """Convert a size to an int.
 
     Args:
         name: name of the argument, for messages.
@@ -24,7 +24,7 @@ def size_of(name: str, value: Any, least: int = 1) -> int:
         least: smallest value that is allowed.
 
     Raises:
-        ValueError: the value is no whole number (nor a tuple of one), is a bool, or is too small.
+        ValueError: the value is not a whole number (or a tuple of one), is a bool, or is too small.
 
     >>> import numpy as np
     >>> size_of("stride", np.int64(2)), size_of("stride", (2,))
@@ -39,12 +39,12 @@ def size_of(name: str, value: Any, least: int = 1) -> int:
 
 
 def sizes_of(name: str, value: Any, axes: tuple[str, ...], least: int = 1) -> tuple[int, ...]:
-    """Sizes of several axes, from one for all of them or a tuple.
+    """Convert the sizes of several axes, given as one number for all or as a tuple, to ints.
 
     Args:
         name: name of the argument, for messages.
-        value: whole number, or a tuple or list of one for each axis.
-        axes: what the sizes are of, for messages.
+        value: whole number, or a tuple or list with one per axis.
+        axes: names of the axes, for messages.
         least: smallest value that is allowed.
 
     Raises:
@@ -65,12 +65,12 @@ def sizes_of(name: str, value: Any, axes: tuple[str, ...], least: int = 1) -> tu
 
 
 def whole_number(name: str, value: Any, least: int | None = None) -> int:
-    """A whole number of any type, or a tuple or list of one, as an int.
+    """Convert a whole number of any type, or a tuple or list of one, to an int.
 
     Args:
         name: name of the argument, for messages.
-        value: argument.
-        least: smallest value that is allowed, for the message only.
+        value: value of the argument.
+        least: smallest value that is allowed, only for the message.
 
     Raises:
         ValueError: the value is neither, or is a bool.
@@ -82,7 +82,7 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
         return cast("int", value)
     if isinstance(value, tuple | list):
         if len(value) != 1:
-            raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1, of one axis only")
+            raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1")
         return whole_number(name, value[0], least)
     try:
         if isinstance(value, bool) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):

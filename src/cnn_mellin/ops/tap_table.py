@@ -1,8 +1,8 @@
-"""Which frames of a signal a Mellin kernel meets, and at which ratios: the truth about a layer before it is trained.
+"""Tables of the frames that each kernel row meets: what a layer can learn, known before it is trained.
 
-Output t compares frames of the signal whose places (counted from 1) stand in the ratios (k + d) / u. In a short signal
-most kernel rows meet no frame in any output: they never get a gradient. An output hears a change of speaking rate as a
-shift only if it compares several ratios; with one it is an ordinary weighted frame.
+Output t compares frames of the signal whose positions (counted from 1) have the ratios (k + d) / u to its own. In a
+short signal, most kernel rows meet no frame in any output and never get a gradient. An output turns a change of
+speaking rate into a shift only if it compares several ratios; with a single one it is just a weighted frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Tap:
     Args:
         kernel_row: row of the kernel, k, from 0.
         frame: frame of the signal that it meets, from 0.
-        ratio: (k + d) / u, place of the frame (from 1) over place of the output; None in an ordinary correlation.
+        ratio: (k + d) / u, position of the frame over position of the output; None in an ordinary correlation.
     """
 
     kernel_row: int
@@ -33,7 +33,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class TapTable:
-    """The taps of every output frame of a layer.
+    """Taps of every output frame of a layer.
 
     Args:
         num_frames: frames in the signal.
@@ -58,12 +58,12 @@ class TapTable:
 
     @property
     def num_taps(self) -> int:
-        """Products of a kernel row with a frame, over all outputs."""
+        """Number of products of a kernel row with a frame, over all outputs."""
         return sum(map(len, self.outputs))
 
     @property
     def most_ratios(self) -> int:
-        """Most frames that one output compares."""
+        """Largest number of frames that one output compares."""
         return max(map(len, self.outputs), default=0)
 
     def __str__(self) -> str:
@@ -89,16 +89,16 @@ def mellin_tap_table(
     input_dilation: int = 1,
     output_length: int | None = None,
 ) -> TapTable:
-    """Taps of a Mellin correlation.
+    """Compute the taps of a Mellin correlation.
 
     Args:
         num_frames: frames in the signal, T >= 0.
         kernel_length: rows of the kernel, K >= 1.
         output_offset, kernel_offset, input_dilation: s, d, u >= 1.
-        output_length: output frames; by default those whose every term lies inside the signal.
+        output_length: frames of the output; by default, those whose every term lies inside the signal.
 
     Raises:
-        ValueError: a length, offset or dilation is too small.
+        ValueError: a length, offset or dilation is not a whole number, or too small.
 
     >>> table = mellin_tap_table(2, 6, input_dilation=3, output_length=2)
     >>> table.live_rows, table.most_ratios  # the published settings, with Mellin layers
@@ -120,12 +120,12 @@ def mellin_tap_table(
 
 
 def linear_tap_table(num_frames: int, kernel_length: int, *, stride: int = 1, padding: int = 0) -> TapTable:
-    """Taps of an ordinary correlation, as torch's convolutions compute it.
+    """Compute the taps of an ordinary correlation, as in torch's convolutions.
 
     Args:
         num_frames: frames in the signal.
         kernel_length: rows of the kernel.
-        stride: frames from an output to the next.
+        stride: frames from one output to the next.
         padding: zeros on either side of the signal.
 
     >>> linear_tap_table(2, 6, padding=2).live_rows

@@ -1,4 +1,4 @@
-"""How a program is being recorded instead of run; all that asks torch's own workings for it stands here."""
+"""Checks for programs that are being traced instead of run; all use of torch's private modules for it is here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["is_readable", "is_symbolic", "is_traced"]
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
-    """Whether operations are recorded (torch.compile, torch.export, torch.jit) or a tensor holds no numbers (fake).
+    """Whether operations are being traced (torch.compile, torch.export, torch.jit) or the tensor has no values (fake).
 
     >>> is_traced(torch.zeros(1))
     False
@@ -21,7 +21,7 @@ def is_traced(tensor: torch.Tensor) -> bool:
 
 
 def is_readable(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's numbers can be looked at: at once, and by what no transformation such as vmap records.
+    """Whether the values of a tensor can be read on the spot, outside tracing and transforms such as vmap.
 
     >>> is_readable(torch.zeros(1)), is_readable(torch.zeros(1, device="meta"))
     (True, False)
@@ -30,14 +30,14 @@ def is_readable(tensor: torch.Tensor) -> bool:
 
 
 def is_symbolic(size: Any) -> bool:
-    """Whether a size of a traced tensor stands for any size.
+    """Whether a size of a traced tensor is a symbol for any size.
 
     >>> is_symbolic(3)
     False
     """
     if type(size) is int and not torch.compiler.is_compiling():
         return False
-    # Only what traces has paid for this import.
+    # Expensive import, already paid for by any program that traces.
     from torch.fx.experimental.symbolic_shapes import has_static_value
 
     return not has_static_value(size)

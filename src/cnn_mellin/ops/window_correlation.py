@@ -1,33 +1,41 @@
-"""Mellin correlation of many overlapping windows of one signal, whose products with the kernel are shared.
+"""Mellin correlation of many overlapping windows of one signal, which share their products with the kernel.
 
 Legend: N batch, C channel, T time, O output channel, K kernel row, A window (anchor), L output frame of a window.
 Window a begins at frame a * stride. Its output t is the sum over rows k of kernel[k] x[a * stride + i(t, k)], where i
-is the frame that `mellin_tap_table` names. A frame lies in many windows and meets the same kernel row in most of them;
-so each frame is multiplied by each row once, and what is left to do for a window is to add up.
+is the frame given by `mellin_tap_table`. A frame lies in many windows and meets the same kernel row in most of them, so
+each frame is multiplied by each row once, and a window only adds up such products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from cnn_mellin.ops.tap_table import mellin_tap_table
+from cnn_mellin.ops.tensor_checks import check_tensors
 
 __all__ = ["correlate_windows", "num_windows"]
 
-# Output frame, kernel row, and frame of the window that they meet at.
+Count = TypeVar("Count", int, torch.Tensor)
+
+# Output frame, kernel row, and frame of the window.
 _Taps = Sequence[tuple[int, int, int]]
 
 
-def num_windows(num_frames: int, window_stride: int) -> int:
-    """Windows of a signal: every `window_stride` frames one begins, and each holds a frame at least.
+def num_windows(num_frames: Count, window_stride: int) -> Count:
+    """Number of windows of a signal: one begins every `window_stride` frames, and each has at least one frame.
 
-    >>> num_windows(7, 3)
-    3
+    Args:
+        num_frames: frames in the signal, or a tensor of whole numbers with the frames of several signals.
+        window_stride: frames from the start of a window to the start of the next.
+
+    >>> num_windows(7, 3), num_windows(torch.tensor([0, 1, 3, 4]), 3).tolist()
+    (3, [0, 1, 1, 2])
     """
-    return (num_frames - 1) // window_stride + 1 if num_frames else 0
+    # No number is ever negative: ONNX rounds quotients towards zero.
+    return (num_frames + window_stride - 1) // window_stride
 
 
 def correlate_windows(
@@ -40,25 +48,40 @@ def correlate_windows(
     kernel_offset: int = 1,
     output_length: int,
 ) -> torch.Tensor:
-    """Mellin correlation of every window with a kernel.
+    """Correlate every window of a signal with a Mellin kernel.
 
     Args:
-        signal: (N, C, T).
-        kernel: (O, C, K).
-        bias: (O,).
+        signal: (N, C, T), or (C, T) without a batch; floating-point or complex.
+        kernel: (O, C, K), of the signal's dtype and device.
+        bias: (O,), added to every output.
         window_size: frames in a window; a window that runs past the end of the signal meets zeros there.
         window_stride: frames from the start of a window to the start of the next.
         kernel_offset: d of `mellin_correlate_1d`.
         output_length: output frames of a window, L.
 
     Returns:
-        (N, O, L, A) with A = `num_windows(T, window_stride)`: what `mellin_correlate_1d` gives of each window.
+        (N, O, L, A), or without N, with A = `num_windows(T, window_stride)`: the output of `mellin_correlate_1d` for
+        each window.
+
+    Raises:
+        ValueError: shapes, dtypes or devices do not fit.
 
     >>> signal = torch.arange(1.0, 7.0).view(1, 1, 6)
     >>> correlate_windows(signal, torch.tensor([[[1.0, 10.0]]]), window_size=4, window_stride=2, output_length=2)
     tensor([[[[21., 43., 65.],
               [42., 64.,  6.]]]])
     """
+    check_tensors(signal, kernel, bias, ("C", "T"), ("O", "C", "K"))
+    if signal.dim() == 2:
+        return correlate_windows(
+            signal.unsqueeze(0),
+            kernel,
+            bias,
+            window_size=window_size,
+            window_stride=window_stride,
+            kernel_offset=kernel_offset,
+            output_length=output_length,
+        ).squeeze(0)
     table = mellin_tap_table(window_size, kernel.size(2), kernel_offset=kernel_offset, output_length=output_length)
     taps = [(output, tap.kernel_row, tap.frame) for output, taken in enumerate(table.outputs) for tap in taken]
     windows = num_windows(signal.size(2), window_stride)
@@ -66,12 +89,12 @@ def correlate_windows(
     products = (signal.transpose(1, 2) @ rows).unflatten(2, (kernel.size(2), -1))  # (N, T, K, O)
     summed = _SumTaps.apply(products, taps, windows, window_stride, output_length)
     if bias is not None:
-        summed = summed + bias
+        summed = summed + bias.to(summed.dtype)
     return summed.permute(0, 3, 2, 1)
 
 
 class _SumTaps(torch.autograd.Function):
-    """(N, T, K, O) -> (N, A, L, O); linear, so that its backward is the same taps read the other way."""
+    """Sum the products of each output, (N, T, K, O) -> (N, A, L, O); its backward is its transpose, as it is linear."""
 
     @staticmethod
     def forward(
@@ -90,7 +113,7 @@ class _SumTaps(torch.autograd.Function):
 
 
 class _SpreadTaps(torch.autograd.Function):
-    """The transpose of `_SumTaps`."""
+    """Transpose of `_SumTaps`: spread gradients of outputs over the products that they sum."""
 
     @staticmethod
     def forward(ctx: Any, grad_output: torch.Tensor, how: tuple[Any, ...], shape: torch.Size) -> torch.Tensor:

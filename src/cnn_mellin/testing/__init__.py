@@ -1,4 +1,4 @@
-"""Oracles for our tests and for users' layers."""
+"""Oracles for tests of layers, of this package and of its users."""
 
 from cnn_mellin.testing.dilation_equivariance import assert_dilation_equivariant, dilated, equivariance_error
 

@@ -1,4 +1,4 @@
-"""An oracle for layers: a dilation of the signal must become a shift in log time."""
+"""Oracle for layers in log time: a dilation of the signal must become a shift of the output."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
 def dilated(signal: torch.Tensor, factor: int, dim: int = 2) -> torch.Tensor:
-    """The signal played `factor` times more slowly: counting frames from 1, x'(factor * i) = x(i), zeros between.
+    """Slow a signal down by a factor: counting frames from 1, x'(factor * i) = x(i), zeros between.
 
     Args:
-        signal: any shape.
-        factor: a whole number of at least 1.
-        dim: the axis of time.
+        signal: tensor of any shape.
+        factor: whole number, at least 1.
+        dim: time axis.
 
     Returns:
         The same shape, but `factor` times as long along `dim`.
@@ -40,24 +40,24 @@ def dilated(signal: torch.Tensor, factor: int, dim: int = 2) -> torch.Tensor:
 def equivariance_error(
     layer: Layer, signal: torch.Tensor, factor: int, *, output_offset: int | None = None, dim: int = 2
 ) -> float:
-    """By how much a layer breaks the law of dilation.
+    """Measure how far a layer is from equivariance to dilation.
 
-    Counting output frames from `output_offset`, what is at t for the signal must be at factor * t for the signal
-    played `factor` times more slowly.
+    Counting output frames from `output_offset`, output t for the signal must equal output factor * t for the signal
+    slowed down by `factor`.
 
     Args:
-        layer: a function or module of one tensor; its output has time along `dim` too.
-        signal: what to try it on, such as (N, C, T) or (N, C, T, F).
-        factor: a whole number of at least 2.
-        output_offset: s; by default the layer's own `output_offset`, or 1.
-        dim: the axis of time.
+        layer: function or module of one tensor; its output has time along `dim`, too.
+        signal: signal to apply it to, for instance (N, C, T) or (N, C, T, F).
+        factor: whole number, at least 2.
+        output_offset: s; by default, the layer's own `output_offset`, or 1.
+        dim: time axis.
 
     Returns:
-        The largest difference, divided by the largest magnitude of the outputs that are compared.
+        Largest difference, divided by the largest magnitude of the outputs compared.
 
     Raises:
-        ValueError: the factor is too small, or the law says nothing on this output: no frame of the slower output
-            is within its length, or all that are compared are zero. A longer `output_length` or signal helps.
+        ValueError: the factor is too small, or there is nothing to compare: no such frame of the slower output is
+            within its length, or all outputs compared are zero. A longer `output_length` or signal helps.
 
     >>> from cnn_mellin.layers import MellinConv1d
     >>> signal = torch.randn(1, 1, 12, dtype=torch.float64)
@@ -76,14 +76,14 @@ def equivariance_error(
     within = places < after.size(dim)
     if not within.any():
         raise ValueError(
-            f"the output has {after.size(dim)} frames, and the first to compare is {factor * offset - offset}; "
+            f"output has {after.size(dim)} frames, but the first one to compare is {factor * offset - offset}; "
             "give the layer a longer output_length"
         )
     expected = before.index_select(dim, frames[within])
     found = after.index_select(dim, places[within])
     largest = float(torch.maximum(expected.abs().max(), found.abs().max()))
     if not largest:
-        raise ValueError("all outputs to compare are zero; try another signal, or a longer one")
+        raise ValueError("all outputs to compare are zero; try another or a longer signal")
     return float((found - expected).abs().max()) / largest
 
 
@@ -96,18 +96,18 @@ def assert_dilation_equivariant(
     output_offset: int | None = None,
     dim: int = 2,
 ) -> None:
-    """Raise an AssertionError where a layer breaks the law of dilation.
+    """Raise an AssertionError unless a layer is equivariant to dilation.
 
     Args:
-        layer: a function or module of one tensor.
-        signal: what to try it on; by default noise of 24 frames that fits the layer's `weight`.
-        factors: whole numbers of at least 2.
-        tolerance: of `equivariance_error`.
-        output_offset, dim: as there.
+        layer: function or module of one tensor.
+        signal: signal to apply it to; by default, noise of 24 frames that fits the layer's `weight`.
+        factors: whole numbers, at least 2.
+        tolerance: largest `equivariance_error` allowed.
+        output_offset, dim: arguments of `equivariance_error`.
 
     Raises:
-        AssertionError: the error is above the tolerance, for the factor that it names.
-        ValueError: the law says nothing on this output.
+        AssertionError: the error is above the tolerance; the message names the factor.
+        ValueError: there is nothing to compare.
 
     >>> from cnn_mellin.layers import MellinConv1d
     >>> assert_dilation_equivariant(MellinConv1d(3, 2, 4, input_dilation=2, output_length=60))
@@ -115,7 +115,7 @@ def assert_dilation_equivariant(
     if signal is None:
         weight = getattr(layer, "weight", None)
         if weight is None:
-            raise ValueError("signal is None, and the layer has no weight to tell its shape; give a signal")
+            raise ValueError("signal is None, and the layer has no weight to infer its shape from; give a signal")
         rest = [4 * size for size in weight.shape[3:]]
         generator = torch.Generator().manual_seed(0)
         signal = torch.randn(2, weight.size(1), 24, *rest, generator=generator).to(weight)
@@ -123,6 +123,6 @@ def assert_dilation_equivariant(
         error = equivariance_error(layer, signal, factor, output_offset=output_offset, dim=dim)
         if error > tolerance:
             raise AssertionError(
-                f"a signal {factor} times slower moves the output with a relative error of {error:.3g}, above "
+                f"a signal {factor} times slower shifts the output with a relative error of {error:.3g}, above "
                 f"{tolerance:g}: the layer is not equivariant to dilation"
             )

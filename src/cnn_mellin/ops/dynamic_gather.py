@@ -1,7 +1,7 @@
-"""The Mellin correlation for lengths that are not known while a program is compiled or exported.
+"""Dynamic gather: the gather formulation for lengths that are unknown while a program is compiled or exported.
 
-Which kernel frames have a tap at output frame t follows from the residue of t + s modulo the input dilation u, whatever
-the lengths are; the input frames that they read, (t + s)(k + d) / u - 1, are computed by the program itself.
+The residue of t + s modulo the input dilation u decides which kernel frames have a tap at output frame t, whatever the
+lengths are. The program itself computes the input frames that they read, (t + s)(k + d) / u - 1.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import torch
 from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.geometry import Geometry
 
-__all__ = ["correlate_residues"]
+__all__ = ["correlate_dynamically"]
 
 
-def correlate_residues(
+def correlate_dynamically(
     signal: torch.Tensor,
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
@@ -23,10 +23,10 @@ def correlate_residues(
 ) -> torch.Tensor:
     """Correlate signal (N, C, T, F) with kernel (O, C, K, W); T and the output's length T' are numbers or symbols.
 
-    Outputs t = u m + r of a residue r are computed for as many m, and those up to T' are taken from them.
+    For each residue r, the outputs t = u m + r are computed for the same range of m; those below T' are then selected.
 
     >>> geometry = Geometry(4, 2, 1, 1, 1, 2, 1, 1, (0, 0), 1)
-    >>> correlate_residues(torch.ones(1, 1, 4, 1), torch.ones(1, 1, 2, 1), None, geometry, 0).flatten().tolist()
+    >>> correlate_dynamically(torch.ones(1, 1, 4, 1), torch.ones(1, 1, 2, 1), None, geometry, 0).flatten().tolist()
     [2.0, 2.0]
     """
     signal_length, kernel_length, output_offset, kernel_offset, input_dilation, output_length = geometry.along_time
@@ -37,10 +37,10 @@ def correlate_residues(
         products = [(residue + output_offset) * (frame + kernel_offset) for frame in range(kernel_length)]
         taps = tuple([frame for frame, product in enumerate(products) if product % input_dilation == 0])
         residues_by_taps.setdefault(taps, []).append(residue)
-    # Two more than are taken, as torch wants programs for sizes of 0 and 1 of their own.
+    # Two more than needed: torch compiles separate programs for sizes 0 and 1.
     num_rows = (output_length + input_dilation - 1) // input_dilation + 2
     rows = torch.arange(num_rows, device=device)
-    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is the zero of what lies outside
+    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is zero, for reads outside
     no_taps = signal.new_zeros((), dtype=dtype) if bias is None else bias.to(dtype).view(-1, 1, 1)
     outputs, order = [], []
     for taps, residues in residues_by_taps.items():
@@ -52,7 +52,7 @@ def correlate_residues(
             continue
         first = torch.tensor([residue + output_offset for residue in residues], device=device).unsqueeze(1)
         factors = [frame + kernel_offset for frame in taps]
-        # As many look-ups as taps, put side by side as channels: torch exports views of symbolic sizes less reliably.
+        # One look-up per tap, concatenated as channels: torch exports views of symbolic sizes less reliably.
         input_frames = [
             (factor * (first + input_dilation * rows) // input_dilation - 1).flatten() for factor in factors
         ]
