@@ -230,8 +230,8 @@ def two_against_one(arguments: argparse.Namespace) -> list[str]:
     header = ["posteriors", "utterances", "beam", "one process", "two", "speed-up", "rounds"]
     return [
         f"Two processes against one, {arguments.frames} frames, with the 3-gram; medians of milliseconds per batch. "
-        "On a shared machine, a second core is not always available: a round counts only if, just before and after the "
-        f"search by two processes, two processes did plain arithmetic at least {LEAST_CORES} times as fast as one. "
+        "On a shared machine, a second core is not always available: a round counts only if, right before and after "
+        f"the search by two processes, two processes did plain arithmetic at least {LEAST_CORES} times as fast as one. "
         "Narrow beams gain less, since a frame of few utterances takes as long as a frame of more utterances.",
         format_table(header, rows, "markdown"),
     ]

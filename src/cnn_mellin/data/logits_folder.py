@@ -52,7 +52,7 @@ class LogitsFolder:
     def __len__(self) -> int:
         return len(self.partition)
 
-    def batches(self, batch_size: int = 32) -> Iterator[LogitBatch]:
+    def batches(self, batch_size: int = 32) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
         """Utterance ids, logits (N, T', V) padded with zeros, and lengths (N,) of each batch."""
         for indices in batch_indices(self.partition.num_frames, batch_size, bucket_by_length=True):
             logits = [torch.from_numpy(np.array(self.partition.features_of(i))) for i in indices]

@@ -23,7 +23,9 @@ _BATCH_SIZE = 32
 
 
 @torch.inference_mode()
-def partition_logits(model: AcousticModel, partition: UtteranceData) -> Iterator[LogitBatch]:
+def partition_logits(
+    model: AcousticModel, partition: UtteranceData
+) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
     """Compute utterance ids, logits (N, T', V) and lengths (N,) of each batch of utterances of similar length."""
     device = next(model.parameters()).device
     model.eval()
