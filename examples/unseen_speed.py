@@ -1,12 +1,12 @@
-"""A pattern is learnt at one speed and recognised at others: Mellin against linear convolution.
+"""Recognise patterns at speeds that were not in the training data: Mellin against linear convolution.
 
-Eight classes of sound, each three bumps of energy at its own places, are heard at one speed only. Two networks learn
-to tell them apart: a convolution of 16 kernels of 24 frames, the largest output along time, and a linear layer. They
-differ in the convolution alone: in log time (Mellin), or in time, dilated so that it reaches as far. Then both are
-asked about the same classes at speeds that they never heard.
+There are eight classes of sound, each with three bumps of energy at positions of its own. Two networks learn to
+distinguish them at a single speed: a convolution of 16 kernels of 24 frames, its maximum along time, and a linear
+layer. The networks differ only in the convolution: in log time (Mellin), or in time, dilated so that it spans as many
+frames. Then both are tested on the same classes at speeds that they have never seen.
 
-A slower sound is the same sound shifted in log time: the Mellin layer gives the same outputs elsewhere, and the largest
-of them stays. To the linear layer it is a new sound.
+A slower sound is the same sound shifted in log time: the outputs of the Mellin layer move along time, and their maximum
+stays the same. To the linear layer, it is a new sound.
 
     python examples/unseen_speed.py
 """
@@ -24,16 +24,16 @@ __all__ = ["Recogniser", "accuracies", "sounds", "train"]
 
 NUM_CLASSES, NUM_FRAMES, NUM_KERNELS, KERNEL_LENGTH = 8, 2400, 16, 24
 SPEEDS = (0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.3, 1.6, 2.0)
-DILATION = 20  # of the linear kernel: it spans 460 frames
+DILATION = 20  # dilation of the linear kernel, which spans 460 frames
 
 
 def sounds(number: int, speed: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noisy examples at a speed.
+    """Generate noisy examples at a speed.
 
     Args:
-        number: examples.
-        speed: 2 is twice as fast, in half the frames.
-        generator: where noise and classes come from; the classes' patterns are the same for all.
+        number: number of examples.
+        speed: speed of the sounds; 2 is twice as fast, in half the frames.
+        generator: source of noise and classes; the pattern of each class is always the same.
 
     Returns:
         Signals (number, 1, NUM_FRAMES) and classes (number,).
@@ -52,10 +52,10 @@ def sounds(number: int, speed: float, generator: torch.Generator) -> tuple[torch
 
 
 class Recogniser(torch.nn.Module):
-    """A convolution, its largest output along time, a linear layer.
+    """A convolution, its maximum along time, and a linear layer.
 
     Args:
-        convolution: of (N, 1, T) to (N, NUM_KERNELS, T').
+        convolution: layer from (N, 1, T) to (N, NUM_KERNELS, T').
 
     Shapes:
         (N, 1, T) -> (N, NUM_CLASSES).
@@ -70,13 +70,13 @@ class Recogniser(torch.nn.Module):
         self.out = torch.nn.Linear(NUM_KERNELS, NUM_CLASSES)
 
     def forward(self, signals: torch.Tensor) -> torch.Tensor:
-        """Scores of the classes."""
+        """Compute the scores of the classes."""
         scores: torch.Tensor = self.out(self.convolution(signals).relu().amax(2))
         return scores
 
 
 def train(model: torch.nn.Module, steps: int, generator: torch.Generator) -> None:
-    """Learn from sounds at speed 1, 32 new ones a step."""
+    """Train on sounds at speed 1, 32 new ones per step."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(steps):
         signals, classes = sounds(32, 1.0, generator)
@@ -87,8 +87,8 @@ def train(model: torch.nn.Module, steps: int, generator: torch.Generator) -> Non
 
 
 def accuracies(steps: int, speeds: Sequence[float] = SPEEDS, number: int = 500) -> dict[str, list[float]]:
-    """Train both networks; proportion of right classes at each speed."""
-    found = {}
+    """Train both networks, and compute their accuracy at each speed."""
+    found: dict[str, list[float]] = {}
     for name in ("Mellin", "linear"):
         torch.manual_seed(1)
         convolution: torch.nn.Module = torch.nn.Conv1d(1, NUM_KERNELS, KERNEL_LENGTH, dilation=DILATION)
@@ -96,24 +96,25 @@ def accuracies(steps: int, speeds: Sequence[float] = SPEEDS, number: int = 500) 
             convolution = MellinConv1d(1, NUM_KERNELS, KERNEL_LENGTH, kernel_offset=8)
         model = Recogniser(convolution)
         train(model, steps, torch.Generator().manual_seed(2))
-        rights = []
+        found[name] = []
         for speed in speeds:
             signals, classes = sounds(number, speed, torch.Generator().manual_seed(3))
             with torch.no_grad():
-                rights.append((model(signals).argmax(1) == classes).float().mean().item())
-        found[name] = rights
+                found[name].append((model(signals).argmax(1) == classes).float().mean().item())
     return found
 
 
 def main() -> None:
     """Train, and print a table."""
-    parser = argparse.ArgumentParser(description="Mellin against linear convolution at speeds that were not heard")
-    parser.add_argument("--steps", type=int, default=300, help="training steps of 32 sounds (%(default)s)")
+    parser = argparse.ArgumentParser(description="Mellin against linear convolution at speeds not seen in training")
+    parser.add_argument(
+        "--steps", type=int, default=300, help="number of training steps, of 32 sounds each (default: %(default)s)"
+    )
     found = accuracies(parser.parse_args().steps)
-    print("right, in %, of sounds learnt at speed 1")
+    print("accuracy in %, after training at speed 1")
     print("speed  " + "".join(f"{speed:>6}" for speed in SPEEDS))
-    for name, rights in found.items():
-        print(f"{name:7}" + "".join(f"{100 * right:6.0f}" for right in rights))
+    for name, correct in found.items():
+        print(f"{name:7}" + "".join(f"{100 * proportion:6.0f}" for proportion in correct))
 
 
 if __name__ == "__main__":

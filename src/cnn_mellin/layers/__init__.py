@@ -1,4 +1,4 @@
-"""Torch modules over the operations."""
+"""Torch modules of Mellin layers and what surrounds them."""
 
 from cnn_mellin.layers.dilation_lift import DilationLift
 from cnn_mellin.layers.log_compression import LogCompression
