@@ -195,7 +195,7 @@ class TrialQueue:
         return self._was_mine(connection, trial_id, TrialState.RUNNING)
 
     def _was_mine(self, connection: Connection, trial_id: int, state: TrialState) -> bool:
-        """Check whether a trial has this state and this worker; a commit may have counted though its answer was lost."""
+        """Check whether a trial has this state and this worker; its commit may have counted if its answer was lost."""
         found = tables.trial_state(connection, trial_id)
         return found == state and self._attribute(connection, trial_id, WORKER) == self.worker
 

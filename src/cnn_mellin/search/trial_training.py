@@ -142,9 +142,6 @@ class TrialTraining:
                 trial.report(record.epoch, record.dev_per_percent, may_prune=False)
                 reported = record.epoch
 
-        def say(line: str) -> None:
-            _logger.info("trial %d: %s", trial.number, line)
-
         try:
             result: TrainingResult = train(
                 self._data.train,
@@ -153,7 +150,6 @@ class TrialTraining:
                 settings,
                 device=self._device,
                 report=report,
-                say=say,
                 stop=trial.should_stop,
                 num_data_workers=self._plan.num_data_workers,
             )
