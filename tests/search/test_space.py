@@ -31,7 +31,7 @@ def test_a_setting_that_cannot_matter_leaves_the_search_with_a_reason(caplog):
 
 @pytest.mark.parametrize("option", ["whitelist", "blacklist"])
 def test_an_expression_that_matches_no_setting_is_reported_with_the_nearest(option):
-    with pytest.raises(SettingsError, match=rf"--{option} 'model.windw_size': matches no setting.*model.window_size"):
+    with pytest.raises(SettingsError, match=rf"^{option} 'model.windw_size': matches no setting.*model.window_size"):
         names(**{option: ["model.windw_size"]})
     with pytest.raises(SettingsError, match="is not a regular expression"):
         names(**{option: ["("]})

@@ -53,7 +53,7 @@ def plan_study(
     """
     _check_numbers(dev_proportion, num_trials, num_data_workers, mem_limit_bytes)
     if pruner not in PRUNERS:
-        raise SettingsError(f"--pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+        raise SettingsError(f"pruner {pruner}: must be one of {', '.join(PRUNERS)}")
     _check_device(device)
     data = open_study_data(train_dir, dev_proportion, settings.data.subset_ids)
     for symbol in (settings.data.sos, settings.data.eos):
@@ -87,13 +87,13 @@ def start_values(plan: StudyPlan) -> dict[str, Any]:
 
 def _check_numbers(dev_proportion: float, num_trials: int, num_data_workers: int, mem_limit_bytes: int | None) -> None:
     if not 0 < dev_proportion < 1:
-        raise SettingsError(f"--dev-proportion {dev_proportion}: must lie between 0 and 1, such as 0.1")
+        raise SettingsError(f"dev_proportion {dev_proportion}: must lie between 0 and 1, such as 0.1")
     if num_trials < 1:
-        raise SettingsError(f"--num-trials {num_trials}: must be at least 1")
+        raise SettingsError(f"num_trials {num_trials}: must be at least 1")
     if num_data_workers < 0:
-        raise SettingsError(f"--num-data-workers {num_data_workers}: must be 0 or more")
+        raise SettingsError(f"num_data_workers {num_data_workers}: must be 0 or more")
     if mem_limit_bytes is not None and mem_limit_bytes < 1:
-        raise SettingsError(f"--mem-limit-bytes {mem_limit_bytes}: must be at least 1; leave it out for no limit")
+        raise SettingsError(f"mem_limit_bytes {mem_limit_bytes}: must be at least 1; leave it out for no limit")
 
 
 def _check_device(device: str) -> None:
@@ -101,4 +101,4 @@ def _check_device(device: str) -> None:
         torch.device(device)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
-        raise SettingsError(f"--device {device}: is not a device ({reason}); try cpu or cuda") from None
+        raise SettingsError(f"device {device}: is not a device ({reason}); try cpu or cuda") from None

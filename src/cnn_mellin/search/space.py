@@ -120,7 +120,7 @@ def choose_dimensions(
     """
     spaces = _all_spaces()
     everything = [f"{section}.{name}" for section, kind in SECTIONS.items() for name in _fields(kind)]
-    option = "--blacklist" if blacklist else "--whitelist"
+    option = "blacklist" if blacklist else "whitelist"
     matches = _matching(whitelist or blacklist or [], everything, option)
     if whitelist:
         _warn_of_never_searched(whitelist, matches, spaces)
@@ -133,7 +133,7 @@ def choose_dimensions(
         space = spaces[name]
         if space.by_name_only and name not in asked:
             value = _value(settings, name)
-            _logger.warning("%s: stays %s; it is searched only if --whitelist has its whole name", name, value)
+            _logger.warning("%s: stays %s; it is searched only if the whitelist has its whole name", name, value)
             continue
         kept.append(name)
     while True:  # a setting that needs one that was just left out may now be useless itself
@@ -148,7 +148,8 @@ def choose_dimensions(
     live = live and (_MELLIN in kept or _value(settings, _MELLIN))
     dimensions = [_dimension(name, spaces[name], raw, live) for name in kept]
     if not dimensions:
-        raise SettingsError(f"{option}: leaves no setting to search; searchable are {', '.join(spaces)}")
+        given = " ".join(whitelist or blacklist or [])
+        raise SettingsError(f"{option} {given}: leaves no setting to search; searchable are {', '.join(spaces)}")
     return _after_what_bounds_them(dimensions)
 
 
@@ -275,9 +276,7 @@ def _warn_of_never_searched(
     for pattern in patterns:
         names = [name for name, matching in matches.items() if matching == pattern]
         if names and not any(name in spaces for name in names):
-            _logger.warning(
-                "--whitelist %r: matches only settings that are never searched (%s)", pattern, ", ".join(names)
-            )
+            _logger.warning("%r matches only settings that are never searched (%s)", pattern, ", ".join(names))
 
 
 def _why_useless(name: str, space: SearchSpace, settings: Settings, searched: set[str], raw: bool) -> str | None:
