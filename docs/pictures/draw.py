@@ -51,7 +51,9 @@ def draw_log_time() -> None:
     """A pattern at three speeds and its Mellin correlation, in time and in log time."""
     frames = torch.arange(1, 4001, dtype=torch.float64)
     signals = {
-        factor: torch.exp(-0.5 * ((frames / factor).log() - torch.tensor([200.0, 450.0]).log().view(2, 1)) ** 2 / 0.0064)
+        factor: torch.exp(
+            -0.5 * ((frames / factor).log() - torch.tensor([200.0, 450.0]).log().view(2, 1)) ** 2 / 0.0064
+        )
         .mul(torch.tensor([[1.0], [0.6]]))
         .sum(0)
         for factor in (1, 2, 3)
