@@ -1,14 +1,14 @@
 # make demo   from nothing to a table of phone error rates (sets everything up)
 # make test   the test suite (sets everything up)
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
-# make check  format, lint, types, fast tests and doctests: before every commit
+# make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# One thread a process is fastest for tests and small models, and the tests run in two processes.
+# Two test processes with one thread each: for tests and small models, one thread per process is fastest.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test soak lint check bench clean
@@ -31,7 +31,7 @@ check: lint
 	$(TEST) -m "not slow and not soak"
 
 bench: $(VENV)/.system
-	for part in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$part.py || exit 1; done
+	for name in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \

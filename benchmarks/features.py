@@ -74,10 +74,10 @@ def whole_preparations(oracles: Mapping[str, Any], num_files: int, seconds: floa
     """Lines of a table of whole preparations."""
     lines = [
         "",
-        "Whole `prep table`, a process from start to end (files read, features and ext written), on "
+        "The whole of `prep table`, a process from start to end (reading files, writing features and ext), on "
         f"{num_files} files of {seconds:g} s; pydrobert-speech on the first 40 of them, file by file in one process.",
         "",
-        "| features | jobs | pydrobert-speech, hours of audio a minute | here | times as fast |",
+        "| features | jobs | pydrobert-speech, hours of audio per minute | here | times as fast |",
         "|---|--:|--:|--:|--:|",
     ]
     with tempfile.TemporaryDirectory() as name:
@@ -130,10 +130,10 @@ def main() -> None:
     lines = [
         "## Features",
         "",
-        f"`python benchmarks/features.py`: {arguments.utterances} signals of {arguments.seconds:g} s in turn, inside "
-        "the extractor.",
+        f"`python benchmarks/features.py`: {arguments.utterances} signals of {arguments.seconds:g} s in turn; the "
+        "time in the extractor.",
         "",
-        "| features | threads | pydrobert-speech, hours of audio a minute | here | times as fast |",
+        "| features | threads | pydrobert-speech, hours of audio per minute | here | times as fast |",
         "|---|--:|--:|--:|--:|",
     ]
     oracles = {
@@ -157,7 +157,9 @@ def main() -> None:
     lines += whole_preparations(oracles, arguments.files, arguments.seconds)
     if Path("/proc/self/status").exists():
         few, many = peak_megabytes(1000), peak_megabytes(arguments.many)
-        text = f"of 1,000 utterances of 0.1 s {few:.0f} MB, of {arguments.many:,} {many:.0f} MB ({many - few:.0f} more)"
+        text = (
+            f"{few:.0f} MB for 1,000 utterances of 0.1 s, {many:.0f} MB for {arguments.many:,} ({many - few:.0f} more)"
+        )
         lines += ["", f"Peak memory of `prep table`, fbank-81-10ms, two cores: {text}."]
     write_section("features", "\n".join(lines))
 

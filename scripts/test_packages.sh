@@ -1,7 +1,8 @@
 #!/bin/sh
-# System packages that the tests use: Debian's sctk (sclite and sc_stats, the scoring tests' oracle), g++ and cmake
-# (they build kenlm, the language models' oracle), PostgreSQL and MariaDB (the searches), Slurm (the recipe's jobs) and
-# Chromium (its report). Installed by apt when root; otherwise named, and what needs them is skipped.
+# Install the system packages that the tests use: Debian's sctk (sclite and sc_stats, the oracle of the scoring tests),
+# g++ and cmake (to build kenlm, the oracle of the language models), PostgreSQL and MariaDB (for searches), Slurm (for the
+# recipe's jobs) and Chromium (for its report). Root installs them by apt; otherwise this script names them, and the tests
+# that need them are skipped.
 set -eu
 
 wanted=""
@@ -9,10 +10,10 @@ command -v sclite >/dev/null || command -v sctk >/dev/null || wanted="$wanted sc
 command -v g++ >/dev/null || wanted="$wanted g++"
 command -v cmake >/dev/null || wanted="$wanted cmake"
 command -v chromium >/dev/null || wanted="$wanted chromium"
-# Servers that the tests start themselves, each with a folder, a user and a port of its own.
+# The tests start these servers themselves, each with its own folder, user and port.
 command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || wanted="$wanted postgresql"
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || wanted="$wanted mariadb-server"
-# A cluster of one node, which the tests start themselves; its programs lie where only root looks.
+# The tests start a cluster of one node themselves; its programs are in a folder that is only on root's PATH.
 for package in slurmctld slurmd munge; do
     [ -x "/usr/sbin/$package" ] || [ -x "/usr/sbin/${package}d" ] || wanted="$wanted $package"
 done
@@ -21,8 +22,8 @@ command -v sbatch >/dev/null || wanted="$wanted slurm-client"
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq
-    # shellcheck disable=SC2086  # one word a package
+    # shellcheck disable=SC2086  # one word per package
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
 else
-    echo "For every test to run, install:$wanted (Debian's names); without, some tests are skipped, and say so." >&2
+    echo "To run every test, install:$wanted (Debian's names); without them, some tests are skipped and say so." >&2
 fi

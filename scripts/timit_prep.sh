@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# TIMIT -> data/timit/FEATURES/{train,dev,test,ext}, below the current folder:
+# Prepare TIMIT as data/timit/FEATURES/{train,dev,test,ext}, in the current folder:
 #
 #   scripts/timit_prep.sh TIMIT [FEATURES ...] [OPTION ...]
 #
-# FEATURES are fbank-81-10ms, sigbank-41-2ms and raw (default: all three), in one pass over the audio. Options are those
-# of `cnn-mellin prep timit`, such as --phones 39. What is there already is not computed again, so that after an
-# interruption the same command goes on. On a cluster: sbatch scripts/timit_prep.slrm, with the same arguments.
+# FEATURES are fbank-81-10ms, sigbank-41-2ms and raw (default: all three), computed in one pass over the audio. Options
+# are those of `cnn-mellin prep timit`, such as --phones 39. Partitions that exist are not computed again, so that the
+# same command resumes after an interruption. On a cluster: sbatch scripts/timit_prep.slrm, with the same arguments.
 set -euo pipefail
 
 if [[ $# -eq 0 || "$1" == -* ]]; then
