@@ -57,6 +57,6 @@ def test_what_cannot_be_written_is_refused_before_logits_are_computed(tmp_path):
     (tmp_path / "notes.txt").write_text("precious")
     with pytest.raises(SettingsError, match="notes.txt: exists and is"):
         decode(tmp_path / "notes.txt")
-    with pytest.raises(SettingsError, match="which is read"):
+    with pytest.raises(SettingsError, match="is an input; name another output"):
         decode(tmp_path / "lm.arpa", inputs=[tmp_path / "lm.arpa"])
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
