@@ -49,7 +49,7 @@ def test_settings_of_which_no_layers_can_be_made_are_a_fault_not_an_error():
     summary = summarize_layers(81, mellin(window_size=2, convolutional_kernel_offset=3))
     assert summary.num_weights == 0
     assert summary.fault is not None
-    assert "convolutional_kernel_offset is 3, but a layer gets 2 frames" in summary.fault
+    assert "convolutional_kernel_offset is 3, but the input of a layer has 2 frames" in summary.fault
 
 
 def test_each_remedy_leaves_no_fault_and_a_shorter_window_would_not_do():
