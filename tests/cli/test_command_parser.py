@@ -102,33 +102,36 @@ def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("trian a b", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("Train a b", "cnn-mellin: Train: is no command of cnn-mellin; did you mean train?"),
-        ("help trian", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("trian --help", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("xyzzy", "cnn-mellin: xyzzy: is no command of cnn-mellin; known are demo, corpus, prep,"),
+        ("trian a b", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("Train a b", "cnn-mellin: Train: is not a command of cnn-mellin; did you mean train?"),
+        ("help trian", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("trian --help", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("xyzzy", "cnn-mellin: xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep,"),
         (
             "verify a",
-            "cnn-mellin: verify: is no command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?",
+            "cnn-mellin: verify: is not a command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?",
         ),
-        ("prep timti a b", "cnn-mellin: prep: timti: is no kind of cnn-mellin prep; did you mean timit?"),
+        ("prep timti a b", "cnn-mellin: prep: timti: is not a kind of cnn-mellin prep; did you mean timit?"),
         (
             "prep a timit b",
-            "cnn-mellin: prep: a: is no kind of cnn-mellin prep; timit comes first: cnn-mellin prep timit",
+            "cnn-mellin: prep: a: is not a kind of cnn-mellin prep; timit comes first: cnn-mellin prep timit",
         ),
-        ("optim u inti d", "cnn-mellin: optim: inti: is no action of cnn-mellin optim; did you mean init?"),
+        ("optim u inti d", "cnn-mellin: optim: inti: is not an action of cnn-mellin optim; did you mean init?"),
         ("train a m --devise cuda", "cnn-mellin: train: --devise: unknown option; did you mean --device?"),
         ("decode a b c --beam_width 4", "cnn-mellin: decode: --beam_width: unknown option; did you mean --beam-width?"),
         ("decode a b c -device cpu", "cnn-mellin: decode: -device: unknown option; did you mean --device?"),
-        ("--beam-width 4 decode a b c", "cnn-mellin: --beam-width: is an option of cnn-mellin decode; write it behind"),
+        (
+            "--beam-width 4 decode a b c",
+            "cnn-mellin: --beam-width: is an option of cnn-mellin decode; write it after that",
+        ),
         (
             "train a m --beam-width 4",
             "cnn-mellin: train: --beam-width: unknown option; it is one of cnn-mellin decode and",
         ),
-        ("score a -b.trn", "cnn-mellin: score: -b.trn: unknown option; a file of that name is written ./-b.trn"),
+        ("score a -b.trn", "cnn-mellin: score: -b.trn: unknown option; write a file of that name as ./-b.trn"),
         ("train a m --read", "cnn-mellin: train: --read: could be --read-ini or --read-json or --read-yaml; write it"),
         ("score a b --worst x", "cnn-mellin: score: --worst x: must be a whole number (cnn-mellin score --help)"),
-        ("decode a b c --lm-beta x", "cnn-mellin: decode: --lm-beta x: must be a number (cnn-mellin decode --help)"),
+        ("decode a b c --lm-beta x", "cnn-mellin: decode: --lm-weight x: must be a number (cnn-mellin decode --help)"),
         (
             "score a b --format txt",
             "cnn-mellin: score: --format txt: must be text, csv, json, latex or markdown; did you",
@@ -142,7 +145,7 @@ def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
         ("decode a b c --lm", "cnn-mellin: decode: --lm: expected one argument (cnn-mellin decode --help)"),
         (
             "optim u init d --whitelist a --blacklist b",
-            "cnn-mellin: optim URL init: --blacklist: not together with --whit",
+            "cnn-mellin: optim URL init: --blacklist: not allowed together with --whit",
         ),
         ("--quiet=yes train a m", "cnn-mellin: --quiet: takes no value, but was given 'yes' (cnn-mellin --help)"),
         (

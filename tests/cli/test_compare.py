@@ -1,4 +1,3 @@
-import argparse
 import json
 import random
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.cli import compare
+from cnn_mellin.cli.main import parser
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.scoring import write_trn
 
@@ -13,11 +13,7 @@ PHONES = ["ah", "t", "d", "iy", "sil"]
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    compare.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["compare", *map(str, words), "--replications", "500"])
-    status: int = arguments.run(arguments)
-    return status
+    return compare.run(parser().parse_args(["compare", *map(str, words), "--replications", "500"]))
 
 
 @pytest.fixture
@@ -100,7 +96,7 @@ def test_systems_of_one_name_are_told_apart(folder: Path, capsys: pytest.Capture
 
 
 def test_choosing_on_test_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match="--choose-on is test; settings are not chosen on test: choose on dev"):
+    with pytest.raises(UserError, match="--choose-on is test; decoding options are not chosen on test: choose on dev"):
         run(folder / "lcorr", "--references", folder / "ext", "--choose-on", "test")
     with pytest.raises(DataError, match="choosing among them on 'dev', which is reported, is refused"):
         run(folder / "lcorr", "--references", folder / "ext", "--part", "dev")

@@ -103,7 +103,7 @@ def test_no_command_and_unknown_commands_say_so():
     assert "name a command" in done.stderr
     done = command_line("trian")
     assert done.returncode == 2
-    assert "trian: is no command of cnn-mellin; did you mean train?" in done.stderr
+    assert "trian: is not a command of cnn-mellin; did you mean train?" in done.stderr
 
 
 @pytest.mark.parametrize(

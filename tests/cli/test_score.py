@@ -1,21 +1,17 @@
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from cnn_mellin.cli import score
-from cnn_mellin.cli.scoring_options import _CONVENTIONS
+from cnn_mellin.cli.main import parser
+from cnn_mellin.cli.options.scoring import _CONVENTIONS
 from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.scoring import CONVENTIONS
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    score.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["score", *map(str, words)])
-    status: int = arguments.run(arguments)
-    return status
+    return score.run(parser().parse_args(["score", *map(str, words)]))
 
 
 @pytest.fixture
@@ -110,7 +106,7 @@ def test_confusions_in_every_form_and_as_a_picture(
     [
         (["--plot", "a.pdf"], "--plot a.pdf: must end in .png"),
         (["--plot", "none/a.png"], "--plot none/a.png: its folder does not exist"),
-        (["--plot", "a.png", "--convention", "all"], "--plot a.png: draws one HYPOTHESIS under one convention"),
+        (["--plot", "a.png", "--convention", "all"], "--plot a.png: plots one HYPOTHESIS under one convention"),
     ],
 )
 def test_pictures_that_cannot_be_drawn_are_refused_first(

@@ -26,7 +26,7 @@ def table(tmp_path) -> Path:
 def test_every_utterance_is_there_at_every_rate(table, tmp_path, capsys):
     out = tmp_path / "speed"
     assert main(["--quiet", "speed", "table", str(table), str(out), "--rates", "0.5", "1", "2"]) == 0
-    assert capsys.readouterr().out == f"{out}/test: 6 utterances at 3 rates\n"
+    assert capsys.readouterr().out == f"{out}/test: 6 utterances at 3 speaking rates\n"
     partition = read_partition(out / "test")
     frames = {name: len(partition.features_of(i)) for i, name in enumerate(partition.utterance_ids)}
     assert frames["anna-test_rate1"] == pytest.approx(100, abs=2)

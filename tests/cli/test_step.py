@@ -81,10 +81,10 @@ def test_lines_are_in_the_log_at_once_or_at_least_when_it_fails(tmp_path, monkey
         print("several trials failed")
         return status
 
-    monkeypatch.setattr("cnn_mellin.cli.main.main", command)
+    monkeypatch.setattr("cnn_mellin.cli.step.run_command", command)
     with open(path, "wb") as raw, io.TextIOWrapper(raw, write_through=False) as log:
         monkeypatch.setattr(sys, "stdout", log)
-        step_process._write_lines_at_once()
+        step_process._flush_each_line()
         assert step_process._run(["optim"], tmp_path / product) == status
     assert path.read_text() == "trial 0\nseveral trials failed\n"
     assert seen == [product == "a.run1"]

@@ -194,14 +194,14 @@ def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-beta belong together"),
-        (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-beta belong together"),
+        (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-weight belong together"),
+        (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-weight belong together"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: does not exist"),
         (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
-        (["b.sph", "--plot", "a.png"], "--plot a.png: is one picture for 2 files"),
+        (["b.sph", "--plot", "a.png"], "--plot a.png: is one figure for 2 files"),
         (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
         (["--features", "none.json"], "none.json: does not exist, on disk or among the shipped files"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),

@@ -1,4 +1,4 @@
-"""How the command line shows what the package logs: news on standard output, problems on standard error."""
+"""Log records of the package as lines: news on standard output, warnings on standard error."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["show_log"]
 
 
 class _Lines(logging.Handler):
-    """Prints each record as a line, above a progress bar where there is one."""
+    """Prints each record as one line, above the progress bar if one is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record; the streams are looked up each time, as callers may have replaced them."""
+        """Print a record to the current `sys.stdout` or `sys.stderr`, which callers may have replaced."""
         line = " ".join(record.getMessage().splitlines())
         problem = record.levelno >= logging.WARNING
         stream: TextIO = sys.stderr if problem else sys.stdout
         try:
             if "tqdm" in sys.modules:
-                from tqdm import tqdm
+                from tqdm import tqdm  # only here, as --help and quick commands do without it
 
                 with tqdm.external_write_mode(stream):
                     print(f"cnn-mellin: {line}" if problem else line, file=stream, flush=True)
@@ -32,7 +32,10 @@ class _Lines(logging.Handler):
 
 
 def show_log(*, quiet: bool) -> None:
-    """Show what the package logs from now on; `quiet` leaves out all but problems.
+    """Print the log records of the package from now on.
+
+    Args:
+        quiet: print only warnings.
 
     >>> show_log(quiet=False)
     >>> logging.getLogger("cnn_mellin.example").info("epoch 1")
