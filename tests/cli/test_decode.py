@@ -78,7 +78,7 @@ def test_times_need_a_known_distance_of_frames(tmp_path, capsys):
     write_logits(tmp_path / "logits", logits, ["aa", "b"])
     words = ["--quiet", "decode", str(tmp_path / "logits"), str(tmp_path / "dev"), str(tmp_path / "o.trn")]
     assert main([*words, "--ctm"]) == 2
-    assert "dev does not say how far apart its frames are; give --frame-shift-ms MS" in capsys.readouterr().err
+    assert "dev does not hold the frame shift, which times need; pass --frame-shift-ms MS" in capsys.readouterr().err
     assert not (tmp_path / "o.trn").exists()
     assert main(words) == 0
     assert main([*words, "--ctm", "--frame-shift-ms", "2"]) == 0
@@ -116,7 +116,7 @@ def test_wrong_options_are_one_line_and_write_nothing(trained, tmp_path, capsys,
 
 def test_another_number_of_coefficients_is_refused(trained, tmp_path, capsys):
     assert decode(trained, tmp_path / "out.trn", part="wide") == 2
-    assert "has 5 coefficients a frame, but" in capsys.readouterr().err
+    assert "has 5 coefficients per frame, but" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -46,7 +46,7 @@ def test_exported_file_is_the_model(folder, tmp_path, capsys):
         (["nothing", "m.onnx"], "is no model folder"),
         (["model-trained", "none/m.onnx"], "none/m.onnx: its folder does not exist; make it first"),
         (["model-trained", "m.onnx", "--epoch", "7"], "no checkpoint of epoch 7; there are: 1"),
-        (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients a frame, but"),
+        (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients per frame, but"),
     ],
 )
 def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):

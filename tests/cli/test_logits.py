@@ -84,7 +84,7 @@ def test_other_features_are_refused(folder, tmp_path, capsys):
         writer.add("a", np.ones((20, 5)), [0])
     assert main(["logits", str(folder / "model"), str(tmp_path / "wide"), str(tmp_path / "l")]) == 2
     printed = capsys.readouterr().err
-    assert "wide: has 5 coefficients a frame" in printed
+    assert "wide: has 5 coefficients per frame" in printed
     assert "was trained on 4 (toy)" in printed
     assert not (tmp_path / "l").exists()
 

@@ -79,7 +79,7 @@ def test_best_is_pure_settings_and_no_worse_than_the_start(data, capsys, tmp_pat
     printed = capsys.readouterr()
     (tmp_path / "printed.ini").write_text(printed.out)
     assert re.search(
-        r"those of trial \d, dev PER \d+\.\d\d % \(trial 0, where the search began: \d+\.\d\d %\)", printed.err
+        r"those of trial \d, dev PER \d+\.\d\d % \(trial 0, the start of the search: \d+\.\d\d %\)", printed.err
     )
     assert optim(data, "best", str(tmp_path / "best.yaml"), name="whole") == 0
     assert read_settings(tmp_path / "printed.ini") == read_settings(tmp_path / "best.yaml")
@@ -235,7 +235,7 @@ def test_a_study_name_that_is_no_identifier_writes_nothing(data, capsys, tmp_pat
 
 def test_discarding_needs_a_folder(data, capsys):
     assert optim(data, "run", "--discard-ended", name="whole") == 2
-    assert "--discard-ended: is of use with --model-dir only" in capsys.readouterr().err
+    assert "--discard-ended: needs --model-dir; a temporary folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -210,9 +210,9 @@ def test_symbols_that_training_lacks_are_named(tmp_path, capsys):
     ("command", "message"),
     [
         (["table", "none.tsv", "data"], "none.tsv: does not exist"),
-        (["kaldi", "kaldi", "data", "--parts", "train", "dev=a", "dev=b"], "--parts dev=b: must be PART=FOLDER"),
+        (["kaldi", "kaldi", "data", "--parts", "train", "dev=a", "dev=b"], "--parts dev=b: must be PARTITION=FOLDER"),
         (["kaldi", "kaldi", "data", "--parts", "tr/ain=a"], "--parts: partition 'tr/ain' has '/'; an identifier has"),
-        (["kaldi", "kaldi", "data", "--parts", "ext=a"], "--parts ext=a: must be PART=FOLDER"),
+        (["kaldi", "kaldi", "data", "--parts", "ext=a"], "--parts ext=a: must be PARTITION=FOLDER"),
         (["kaldi", "kaldi", "data", "--parts", "train=nowhere"], "kaldi/nowhere/wav.scp: does not exist"),
         (["kaldi", "kaldi", "data"], "wav.scp:1: train/all.wav does not exist; relative paths start in"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; the nearest"),

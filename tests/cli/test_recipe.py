@@ -179,7 +179,7 @@ def test_only_a_corpus_of_timits_layout_can_be_partial(tmp_path, capsys):
     (tmp_path / "c.tsv").write_text("audio\ttranscript\n")
     assert main(["recipe", str(tmp_path / "c.tsv"), str(tmp_path / "exp"), "--partial"]) == 2
     assert "--partial: " in (said := capsys.readouterr().err)
-    assert said.endswith("c.tsv is no corpus of TIMIT's layout; leave the option out\n")
+    assert said.endswith("c.tsv is not a corpus in TIMIT's layout; leave the option out\n")
 
 
 def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
@@ -227,4 +227,4 @@ def test_told_to_stop_it_says_that_it_goes_on(corpus, tmp_path, name):
         controller.send_signal(getattr(signal, name))
         _, complaints = controller.communicate(timeout=60)
     assert controller.returncode == 130
-    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"
+    assert complaints == "cnn-mellin: interrupted; run the same command again to resume\n"

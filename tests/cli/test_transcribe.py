@@ -138,11 +138,12 @@ def test_a_name_that_is_no_utf8_takes_nothing_along(folder, tmp_path, capsys, op
 
 def test_a_picture_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
-    (tmp_path / "pictures" / "a.png").mkdir(parents=True)
-    words = [folder / "a.sph", folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
+    long = tmp_path / (250 * "a" + ".sph")  # no room is left for the name under which a picture is written first
+    long.write_bytes((folder / "a.sph").read_bytes())
+    words = [long, folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
     assert transcribe(folder, *words) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"cnn-mellin: {tmp_path}/pictures/a.png: cannot be written (Is a directory)")
+    assert f"cnn-mellin: {tmp_path}/pictures/{250 * 'a'}.png: cannot be written (has a name of more than" in printed.err
     assert printed.out == f"{tmp_path / 'out'}: 2 of 2 files\n"
     assert (tmp_path / "pictures" / "b.png").is_file()
 
@@ -155,7 +156,7 @@ def test_results_never_take_the_place_of_audio(folder, tmp_path, capsys, option)
     before = audio.read_bytes()
     for result in (audio, tmp_path / "link.png"):
         assert transcribe(folder, audio, option, result) == 2
-        assert f"{option} {result}: is one of the files to transcribe; name another" in capsys.readouterr().err
+        assert "which is read; name another place to write to" in capsys.readouterr().err
     assert audio.read_bytes() == before
 
 
@@ -165,7 +166,7 @@ def test_pictures_of_one_name_are_refused(folder, tmp_path, capsys):
         (tmp_path / name).write_bytes((folder / "a.sph").read_bytes())
     words = [tmp_path / "x/y/z.sph", tmp_path / "x_y/z.sph", "--plot", tmp_path / "pictures"]
     assert transcribe(folder, *words) == 2
-    assert "--plot: two pictures would be " in capsys.readouterr().err
+    assert "--plot: two figures would be " in capsys.readouterr().err
     assert not (tmp_path / "pictures").exists()
 
 
@@ -202,7 +203,7 @@ def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
         (["b.sph", "--plot", "a.png"], "--plot a.png: is one figure for 2 files"),
-        (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
+        (["a.wav"], "AUDIO: 1 names are used twice, with different suffixes: a"),
         (["--features", "none.json"], "none.json: does not exist, on disk or among the shipped files"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),
     ],

@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
-        return _complain("interrupted; run the same command again to resume what can be resumed", 130)
+        return _complain("interrupted; run the same command again to resume", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _complain(f"{place}{error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'check the path')}")

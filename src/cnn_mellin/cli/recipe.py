@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.until in (None, "report"):
             from cnn_mellin.report.recipe_report import results_text  # imports torch, which status does without
 
-            print(f"{results_text(arguments.exp)}\npage with all tables and figures: {arguments.exp}/report.html")
+            print(f"{results_text(arguments.exp)}\npage with all tables and pictures: {arguments.exp}/report.html")
         else:
             print(f"{arguments.exp}: up to date as far as {arguments.until}")
     return 0

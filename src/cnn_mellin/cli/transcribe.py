@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -36,7 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Transcribe the files; returns 2 if one of them failed."""
     names = _names(arguments.audio)
     pictures = _pictures(arguments, names)
-    _refuse_overwriting(names, {"--out": [arguments.out], "--plot": pictures.values()})
     transcriber, symbols = _transcriber(arguments)
     blocks, num_faults = [], 0
     quiet = arguments.quiet or len(names) < 2
@@ -74,21 +73,6 @@ def _shown(path: Path) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def _refuse_overwriting(names: Mapping[Path, str], written: Mapping[str, Iterable[Path | None]]) -> None:
-    """Refuse results that would overwrite audio, or each other."""
-    audio = {path.absolute() for path in names} | {path.resolve() for path in names}
-    for option, paths in written.items():
-        seen: set[Path] = set()
-        for path in (path for path in paths if path is not None):
-            if path.absolute() in audio or path.resolve() in audio:
-                raise SettingsError(f"{option} {_shown(path)}: is one of the files to transcribe; name another")
-            if path in seen:
-                raise SettingsError(
-                    f"{option}: two figures would be written to {_shown(path)}; transcribe the files one by one"
-                )
-            seen.add(path)
-
-
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """Path -> name in a ctm: its stem, or the path without its suffix if several files have that stem."""
     paths = list(dict.fromkeys(paths))
@@ -101,7 +85,7 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Path, Path]:
-    """Path of audio -> path of its figure; empty without `--plot`."""
+    """Path of audio -> path of its figure, each a different file that may be written; empty without `--plot`."""
     place = arguments.plot
     if place is None:
         return {}
@@ -114,8 +98,10 @@ def _pictures(arguments: argparse.Namespace, names: dict[Path, str]) -> dict[Pat
     if place.suffix or (place.exists() and not place.is_dir()):
         raise SettingsError(f"--plot {place}: is neither a folder nor a name that ends in .png")
     pictures = {path: place / (name.strip("/").replace("/", "_") + ".png") for path, name in names.items()}
-    for picture in pictures.values():
-        require_output_file(picture, "png")
+    for picture, count in Counter(pictures.values()).items():
+        if count > 1:
+            raise SettingsError(f"--plot: two figures would be {_shown(picture)}; transcribe the files one by one")
+        require_output_file(picture, "png", *names)
     return pictures
 
 

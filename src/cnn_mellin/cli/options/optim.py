@@ -75,7 +75,7 @@ def add_options(parser: CommandParser) -> None:
             examples=[
                 f"cnn-mellin --read-ini demo-mcorr {_URL.removeprefix('cnn-mellin ')} init "
                 "data/fbank-81-10ms/train --num-trials 20",
-                f"{_URL} init data/fbank-81-10ms/train --read-ini mine.ini --whitelist 'training.*' model.dropout_p",
+                f"{_URL} init data/fbank-81-10ms/train --read-ini mine.ini --whitelist 'training.dropout.*'",
             ],
         )
     )
