@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_text_shows_systems_choice_and_tests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_shows_systems_chosen_options_and_significance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder / "lcorr", folder / "mcorr", "--references", folder / "ext") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "test: 24 utterances of 8 speakers, 720 phones; kaldi convention"
@@ -63,7 +63,9 @@ def test_speakers_are_those_of_utt2spk_beside_the_references(folder: Path, capsy
 
 
 @pytest.mark.parametrize("table_format", ["text", "csv", "latex", "markdown", "json"])
-def test_one_training_each_is_said(folder: Path, capsys: pytest.CaptureFixture[str], table_format: str) -> None:
+def test_a_single_training_per_system_is_pointed_out(
+    folder: Path, capsys: pytest.CaptureFixture[str], table_format: str
+) -> None:
     systems = [folder / name / "1" for name in ("lcorr", "mcorr")]
     run(*systems, "--references", folder / "ext", "--format", table_format)
     printed = capsys.readouterr().out
@@ -88,7 +90,7 @@ def test_other_formats(folder: Path, capsys: pytest.CaptureFixture[str], table_f
     assert capsys.readouterr().out.startswith(start)
 
 
-def test_systems_of_one_name_are_told_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_systems_of_the_same_name_are_distinguished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "other").mkdir()
     (folder / "mcorr").rename(folder / "other/lcorr")
     run(folder / "lcorr", folder / "other/lcorr", "--references", folder / "ext")
@@ -120,7 +122,7 @@ def test_bad_input_is_named(folder: Path) -> None:
         run(folder / "mcorr", "--references", folder / "ext")
 
 
-def test_what_is_empty_or_unknown_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_and_unknown_inputs_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "mcorr" / "2" / "test.trn"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(["(" + lines[0].partition("(")[2], *lines[1:]]))

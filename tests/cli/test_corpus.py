@@ -14,7 +14,7 @@ def command():
     return run
 
 
-def test_it_passes_its_options_on_and_says_where_the_result_is(command, capsys, monkeypatch):
+def test_options_are_passed_on_and_the_result_is_printed(command, capsys, monkeypatch):
     calls = []
 
     def make(directory, num_utterances, seed, *, jobs, quiet):

@@ -18,7 +18,7 @@ SYMBOLS = ["aa", "b", "sil"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with data and a model that has been trained for a moment."""
+    """A folder with data and a briefly trained model."""
     folder = tmp_path_factory.mktemp("decode")
     data = folder / "data"
     data.mkdir()
@@ -41,7 +41,7 @@ def decode(trained, out, *options, part="dev") -> int:
     return main(["decode", str(trained / "model"), str(trained / "data" / part), str(out), *options])
 
 
-def test_one_setting_is_one_file(trained, tmp_path):
+def test_one_set_of_decoding_options_gives_one_file(trained, tmp_path):
     assert decode(trained, tmp_path / "greedy.trn") == 0
     assert decode(trained, tmp_path / "beam.trn", "--beam-width", "4", "--lm-beta", "0.5") == 0
     for name in ("greedy.trn", "beam.trn"):
@@ -49,12 +49,12 @@ def test_one_setting_is_one_file(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam.trn", "greedy.trn"]
 
 
-def test_folders_of_the_output_are_made(trained, tmp_path):
+def test_missing_folders_of_the_output_are_created(trained, tmp_path):
     assert decode(trained, tmp_path / "new" / "seed1" / "dev.trn") == 0
     assert (tmp_path / "new" / "seed1" / "dev.trn").exists()
 
 
-def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
+def test_several_decoding_options_give_a_folder_for_compare(trained, tmp_path):
     options = ["--beam-width", "2", "8", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
     assert decode(trained, tmp_path / "out", *options) == 0
     names = [f"dev.beam{width}{lm}" for width in (2, 8) for lm in ("", "-lm0.5")]
@@ -71,7 +71,7 @@ def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
         assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
 
 
-def test_times_need_a_known_distance_of_frames(tmp_path, capsys):
+def test_times_need_the_frame_shift(tmp_path, capsys):
     with write_partition(tmp_path / "dev", PartitionDescription(4)) as writer:
         writer.add("u", np.ones((4, 4)), [])
     logits = [(["u"], 20 * torch.eye(3)[[2, 0, 0, 2]][None], torch.tensor([4]))]
@@ -140,7 +140,7 @@ def test_logits_decode_as_their_model(trained, logits, tmp_path):
 
 @pytest.mark.parametrize("options", [(), ("--beam-width", "4")])
 def test_empty_recognitions_are_named_counted_and_written(tmp_path, capsys, options):
-    sure = {"loud": [0, 0, 2, 1], "silent": [2, 2], "spoken": [1]}  # of two symbols and the blank
+    sure = {"loud": [0, 0, 2, 1], "silent": [2, 2], "spoken": [1]}  # classes: two symbols and the blank
     with write_partition(tmp_path / "dev", PartitionDescription(4, 10.0)) as writer:
         for name, classes in sure.items():
             writer.add(name, np.ones((len(classes), 4)), [])
@@ -203,7 +203,7 @@ def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
         assert decode(trained, tmp_path / "again.trn", "--ctm", "--num-best", "2", "--beam-width", "4") == 0
 
 
-def test_what_a_killed_run_left_is_deleted_by_the_next(trained, tmp_path):
+def test_leftovers_of_a_killed_run_are_deleted_by_the_next(trained, tmp_path):
     for name in (".a.trn.0123abcd.partial", ".a.trn.0123abcd.lock", ".b.trn.0123abcd.partial"):
         (tmp_path / name).write_text("half")
     assert decode(trained, tmp_path / "a.trn") == 0

@@ -1,4 +1,4 @@
-"""Wrong command lines: each ends with status 2 and one line that says value, rule and remedy, and makes no file."""
+"""Wrong command lines: each ends with status 2 and one line with value, rule and remedy, and writes nothing."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from cnn_mellin.cli.main import main
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
-# Command line => parts of its last line, in order, divided by colons and semicolons. Each runs in a folder with a table
+# Command line => parts of its last line, in order, separated by colons and semicolons. Each runs in a folder with a table
 # of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty file
 # and an empty folder.
 TABLE = """
@@ -240,7 +240,7 @@ def place(tmp_path_factory):
 
 
 def state(folder: Path) -> dict[str, object]:
-    """What every file and folder is, so that any change shows."""
+    """Size and time of every file, so that any change shows."""
     found: dict[str, object] = {}
     for path in folder.rglob("*"):
         about = path.stat()
@@ -256,7 +256,7 @@ def test_the_table_has_more_than_a_hundred_command_lines_of_every_command():
 
 
 @pytest.mark.parametrize(("line", "expected"), ROWS, ids=[line for line, _ in ROWS])
-def test_it_ends_with_one_line_of_value_rule_and_remedy_and_makes_nothing(line, expected, place, monkeypatch, capsys):
+def test_wrong_command_lines_end_with_one_line_and_write_nothing(line, expected, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     before = state(place)
     words = [PLACES.get(word, word) for word in shlex.split(line)]

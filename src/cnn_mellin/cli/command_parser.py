@@ -134,7 +134,7 @@ class CommandParser(argparse.ArgumentParser):
         while parser is not None:
             options |= {action.dest: _name(action) for action in parser._actions if action.option_strings}
             subs = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-            parser = next((sub.choices.get(getattr(chosen, sub.dest, None)) for sub in subs), None)
+            parser = next((sub.choices.get(str(getattr(chosen, sub.dest, None))) for sub in subs), None)
         names = "|".join(map(re.escape, options))
         message = re.sub(rf"^({names})(?= [^:]+: )", lambda found: options[found[1]], message)
         message = re.sub(rf"(?<![\w-])({names})=True\b", lambda found: options[found[1]], message)
