@@ -13,9 +13,9 @@ from cnn_mellin.cli.main import main
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
-# Command line => parts of its last line, in order, separated by colons and semicolons. Each runs in a folder with a table
-# of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty file
-# and an empty folder.
+# Command line => parts of its last line, in order, separated by colons and semicolons. Each runs in a folder with a
+# table of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty
+# file and an empty folder.
 TABLE = """
 xyzzy => xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep, data, conf, train
 tarin TRAIN m => tarin: is not a command of cnn-mellin; did you mean train?
