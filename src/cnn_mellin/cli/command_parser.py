@@ -64,7 +64,8 @@ class _HelpFormatter(argparse.HelpFormatter):
         filled = []
         for is_prose, lines in groupby(text.strip("\n").splitlines(), lambda line: line[:1].strip() != ""):
             if is_prose:
-                filled.append(textwrap.fill(" ".join(lines), width, initial_indent=indent, subsequent_indent=indent))
+                wrapped = textwrap.wrap(" ".join(lines), width - len(indent), break_on_hyphens=False)
+                filled += [indent + line for line in wrapped]
             else:
                 filled += [indent + line for line in lines]
         return "\n".join(filled)
