@@ -11,7 +11,7 @@ from cnn_mellin.config import read_settings
 
 
 def refused(capsys, *words: str) -> str:
-    """The last line that a wrong command line prints."""
+    """Last line that a wrong command line prints."""
     with pytest.raises(SystemExit, match="2"):
         main(words)
     printed = capsys.readouterr()
@@ -49,11 +49,11 @@ def refused(capsys, *words: str) -> str:
         ("--device cpu train a m --device cuda", "--device cuda train a m"),
     ],
 )
-def test_what_is_meant_is_taken(words, same):
+def test_equivalent_command_lines_parse_alike(words, same):
     assert vars(parser().parse_args(words.split())) == vars(parser().parse_args(same.split()))
 
 
-def test_later_settings_files_stand_on_earlier_ones_wherever_they_are(tmp_path, capsys):
+def test_later_settings_files_override_earlier_ones_wherever_they_stand(tmp_path, capsys):
     for name, content in {
         "a": "window_size = 9\nwindow_stride = 4",
         "b": "window_size = 8\nseed = 3",
@@ -92,7 +92,7 @@ def test_settings_are_printed_without_the_arguments_of_a_command(words, capsys):
         ("--help", ""),
     ],
 )
-def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
+def test_help_explains_the_last_command_named(words, command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(words.split())
     first = capsys.readouterr().out.splitlines()[0]
@@ -102,33 +102,36 @@ def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("trian a b", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("Train a b", "cnn-mellin: Train: is no command of cnn-mellin; did you mean train?"),
-        ("help trian", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("trian --help", "cnn-mellin: trian: is no command of cnn-mellin; did you mean train?"),
-        ("xyzzy", "cnn-mellin: xyzzy: is no command of cnn-mellin; known are demo, corpus, prep,"),
+        ("trian a b", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("Train a b", "cnn-mellin: Train: is not a command of cnn-mellin; did you mean train?"),
+        ("help trian", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("trian --help", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
+        ("xyzzy", "cnn-mellin: xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep,"),
         (
             "verify a",
-            "cnn-mellin: verify: is no command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?",
+            "cnn-mellin: verify: is not a command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?",
         ),
-        ("prep timti a b", "cnn-mellin: prep: timti: is no kind of cnn-mellin prep; did you mean timit?"),
+        ("prep timti a b", "cnn-mellin: prep: timti: is not a kind of cnn-mellin prep; did you mean timit?"),
         (
             "prep a timit b",
-            "cnn-mellin: prep: a: is no kind of cnn-mellin prep; timit comes first: cnn-mellin prep timit",
+            "cnn-mellin: prep: a: is not a kind of cnn-mellin prep; timit comes first: cnn-mellin prep timit",
         ),
-        ("optim u inti d", "cnn-mellin: optim: inti: is no action of cnn-mellin optim; did you mean init?"),
+        ("optim u inti d", "cnn-mellin: optim: inti: is not an action of cnn-mellin optim; did you mean init?"),
         ("train a m --devise cuda", "cnn-mellin: train: --devise: unknown option; did you mean --device?"),
         ("decode a b c --beam_width 4", "cnn-mellin: decode: --beam_width: unknown option; did you mean --beam-width?"),
         ("decode a b c -device cpu", "cnn-mellin: decode: -device: unknown option; did you mean --device?"),
-        ("--beam-width 4 decode a b c", "cnn-mellin: --beam-width: is an option of cnn-mellin decode; write it behind"),
+        (
+            "--beam-width 4 decode a b c",
+            "cnn-mellin: --beam-width: is an option of cnn-mellin decode; write it after that",
+        ),
         (
             "train a m --beam-width 4",
             "cnn-mellin: train: --beam-width: unknown option; it is one of cnn-mellin decode and",
         ),
-        ("score a -b.trn", "cnn-mellin: score: -b.trn: unknown option; a file of that name is written ./-b.trn"),
+        ("score a -b.trn", "cnn-mellin: score: -b.trn: unknown option; write a file of that name as ./-b.trn"),
         ("train a m --read", "cnn-mellin: train: --read: could be --read-ini or --read-json or --read-yaml; write it"),
         ("score a b --worst x", "cnn-mellin: score: --worst x: must be a whole number (cnn-mellin score --help)"),
-        ("decode a b c --lm-beta x", "cnn-mellin: decode: --lm-beta x: must be a number (cnn-mellin decode --help)"),
+        ("decode a b c --lm-beta x", "cnn-mellin: decode: --lm-weight x: must be a number (cnn-mellin decode --help)"),
         (
             "score a b --format txt",
             "cnn-mellin: score: --format txt: must be text, csv, json, latex or markdown; did you",
@@ -142,7 +145,7 @@ def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
         ("decode a b c --lm", "cnn-mellin: decode: --lm: expected one argument (cnn-mellin decode --help)"),
         (
             "optim u init d --whitelist a --blacklist b",
-            "cnn-mellin: optim URL init: --blacklist: not together with --whit",
+            "cnn-mellin: optim URL init: --blacklist: not allowed together with --whit",
         ),
         ("--quiet=yes train a m", "cnn-mellin: --quiet: takes no value, but was given 'yes' (cnn-mellin --help)"),
         (
@@ -152,15 +155,15 @@ def test_help_is_of_the_last_command_that_is_named(words, command, capsys):
         ("", "cnn-mellin: name a command (cnn-mellin --help)"),
     ],
 )
-def test_what_cannot_be_meant_is_answered_with_what_to_write(words, line, capsys):
+def test_errors_say_what_to_write_instead(words, line, capsys):
     assert refused(capsys, *words.split()).startswith(line)
 
 
-def test_what_stands_behind_two_dashes_is_an_argument(capsys):
+def test_words_after_two_dashes_are_arguments(capsys):
     assert parser().parse_args(["score", "--", "-a.trn", "--help"]).reference.name == "-a.trn"
 
 
-def test_without_arguments_it_reads_those_of_the_program(monkeypatch):
+def test_without_arguments_it_parses_sys_argv(monkeypatch):
     own = CommandParser(prog="draw")
     own.add_argument("--colour")
     monkeypatch.setattr(sys, "argv", ["draw", "--colour", "red"])
@@ -168,7 +171,7 @@ def test_without_arguments_it_reads_those_of_the_program(monkeypatch):
 
 
 def recipe_commands() -> list[list[str]]:
-    """Words behind `cnn-mellin` of every command of the page that has the users' recipe, its numbers set to 4."""
+    """Arguments of every cnn-mellin command on the page of the recipe by hand, with its numbers set to 4."""
     page = Path(__file__).parents[2] / "docs" / "recipe-by-hand.md"
     text = re.sub(r"\$\(cat \S+\)", "training.x model.y", page.read_text(encoding="utf-8")).replace("\\\n", " ")
     text = re.sub(r"\$(gpu_mem_limit|num_trials)_\w+|\$\{top_k_\w+\}", "4", text)
@@ -177,9 +180,9 @@ def recipe_commands() -> list[list[str]]:
     return [shlex.split(re.split(r" [|>] ", line)[0])[1:] for line in found]
 
 
-def test_every_command_of_the_recipe_is_read_as_argparse_reads_it():
+def test_every_command_of_the_recipe_parses_as_in_argparse():
     commands = recipe_commands()
-    assert len(commands) == 13  # four studies, each begun and run, and five results of them
+    assert len(commands) == 13  # four studies, each created and run, and five results
     for words in commands:
         own, plain = parser(), parser()
         chosen = vars(own.parse_args(words))

@@ -1,4 +1,3 @@
-import argparse
 import json
 import random
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.cli import compare
+from cnn_mellin.cli.main import parser
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.scoring import write_trn
 
@@ -13,11 +13,7 @@ PHONES = ["ah", "t", "d", "iy", "sil"]
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    compare.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["compare", *map(str, words), "--replications", "500"])
-    status: int = arguments.run(arguments)
-    return status
+    return compare.run(parser().parse_args(["compare", *map(str, words), "--replications", "500"]))
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_text_shows_systems_choice_and_tests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_shows_systems_chosen_options_and_significance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder / "lcorr", folder / "mcorr", "--references", folder / "ext") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "test: 24 utterances of 8 speakers, 720 phones; kaldi convention"
@@ -67,7 +63,9 @@ def test_speakers_are_those_of_utt2spk_beside_the_references(folder: Path, capsy
 
 
 @pytest.mark.parametrize("table_format", ["text", "csv", "latex", "markdown", "json"])
-def test_one_training_each_is_said(folder: Path, capsys: pytest.CaptureFixture[str], table_format: str) -> None:
+def test_a_single_training_per_system_is_pointed_out(
+    folder: Path, capsys: pytest.CaptureFixture[str], table_format: str
+) -> None:
     systems = [folder / name / "1" for name in ("lcorr", "mcorr")]
     run(*systems, "--references", folder / "ext", "--format", table_format)
     printed = capsys.readouterr().out
@@ -92,7 +90,7 @@ def test_other_formats(folder: Path, capsys: pytest.CaptureFixture[str], table_f
     assert capsys.readouterr().out.startswith(start)
 
 
-def test_systems_of_one_name_are_told_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_systems_of_the_same_name_are_distinguished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "other").mkdir()
     (folder / "mcorr").rename(folder / "other/lcorr")
     run(folder / "lcorr", folder / "other/lcorr", "--references", folder / "ext")
@@ -100,7 +98,7 @@ def test_systems_of_one_name_are_told_apart(folder: Path, capsys: pytest.Capture
 
 
 def test_choosing_on_test_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match="--choose-on is test; settings are not chosen on test: choose on dev"):
+    with pytest.raises(UserError, match="--choose-on is test; decoding options are not chosen on test: choose on dev"):
         run(folder / "lcorr", "--references", folder / "ext", "--choose-on", "test")
     with pytest.raises(DataError, match="cannot be chosen on 'dev', the partition that is reported"):
         run(folder / "lcorr", "--references", folder / "ext", "--part", "dev")
@@ -124,7 +122,7 @@ def test_bad_input_is_named(folder: Path) -> None:
         run(folder / "mcorr", "--references", folder / "ext")
 
 
-def test_what_is_empty_or_unknown_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_and_unknown_inputs_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "mcorr" / "2" / "test.trn"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(["(" + lines[0].partition("(")[2], *lines[1:]]))

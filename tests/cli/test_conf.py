@@ -16,7 +16,7 @@ def test_lists_every_shipped_file_with_its_purpose_on_one_line(capsys):
 
 
 @pytest.mark.parametrize("name", ["demo-mcorr", "demo-mcorr.ini", "model/demo-mcorr.ini", "conf/model/demo-mcorr.ini"])
-def test_prints_a_file_as_it_is_and_read_ini_reads_it_by_the_same_name(name, tmp_path, monkeypatch, capsys):
+def test_prints_a_file_unchanged_and_read_ini_takes_the_same_name(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["conf", name]) == 0
     assert capsys.readouterr().out == shipped_file("model/demo-mcorr.ini").read_text()
@@ -33,7 +33,7 @@ def test_features_by_name(name, tmp_path, monkeypatch, capsys):
     assert FeatureExtractor.from_json(name).configuration == FeatureExtractor.named("fbank-81-10ms").configuration
 
 
-def test_names_the_nearest(capsys):
+def test_an_unknown_name_gets_the_nearest_one(capsys):
     assert main(["conf", "demo-mcor"]) == 2
     assert capsys.readouterr().err == (
         "cnn-mellin: conf demo-mcor: no such file ships with the program; did you mean 'demo-mcorr'?\n"

@@ -1,34 +1,27 @@
 from __future__ import annotations
 
-import argparse
-
 import pytest
 
 from cnn_mellin.cli import corpus
+from cnn_mellin.cli.main import parser
 
 
 @pytest.fixture
 def command():
-    root = argparse.ArgumentParser()
-    root.add_argument("--quiet", action="store_true")
-    corpus.add_parser(root.add_subparsers())
-
     def run(*words: str) -> int:
-        arguments = root.parse_args(words)
-        status: int = arguments.run(arguments)
-        return status
+        return corpus.run(parser().parse_args(words))
 
     return run
 
 
-def test_it_passes_its_options_on_and_says_where_the_result_is(command, capsys, monkeypatch):
+def test_options_are_passed_on_and_the_result_is_printed(command, capsys, monkeypatch):
     calls = []
 
     def make(directory, num_utterances, seed, *, jobs, quiet):
         calls.append((directory, num_utterances, seed, jobs, quiet))
         return len(calls) == 1
 
-    monkeypatch.setattr("cnn_mellin.corpora.demo.make_demo_corpus", make)
+    monkeypatch.setattr("cnn_mellin.cli.corpus.make_demo_corpus", make)
     assert command("--quiet", "corpus", "demo", "there", "--utterances", "40", "--seed", "7", "--jobs", "2") == 0
     assert command("corpus", "demo", "there") == 0
     assert calls == [("there", 40, 7, 2, True), ("there", 1000, 1, None, False)]
@@ -39,7 +32,7 @@ def test_it_passes_its_options_on_and_says_where_the_result_is(command, capsys, 
 def test_wrong_command_lines(command, words, capsys):
     with pytest.raises(SystemExit, match="2"):
         command(*words)
-    assert "usage" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines()[-1].startswith("cnn-mellin: corpus")
 
 
 def test_it_makes_a_corpus(command, tmp_path, capsys):

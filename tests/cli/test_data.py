@@ -21,7 +21,7 @@ def data(synthetic_timit, tmp_path_factory) -> Path:
     return folder / "data"
 
 
-def test_info_is_a_line_a_partition(data, capsys):
+def test_info_prints_one_line_per_partition(data, capsys):
     assert main(["data", "info", str(data)]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split()[:4] == ["partition", "utterances", "hours", "frames"]
@@ -37,7 +37,7 @@ def test_info_is_a_line_a_partition(data, capsys):
     assert summary["hours"] == pytest.approx(16 * 0.5 / 3600)
 
 
-def test_verify_says_clean_or_names_every_fault(data, tmp_path, capsys):
+def test_verify_prints_clean_or_every_fault(data, tmp_path, capsys):
     assert main(["data", "verify", str(data)]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -126,7 +126,7 @@ def contents(folder) -> dict[str, bytes]:
 
 @pytest.fixture
 def both_forms(tmp_path, monkeypatch):
-    """A current folder with p, packed, and f, exported from it."""
+    """Change to a folder with a packed partition p and its export f."""
     with write_partition(tmp_path / "p", PartitionDescription(2)) as writer:
         writer.add("a", [[1, 2], [3, 4]], [[0, 0, 1]])
     monkeypatch.chdir(tmp_path)
@@ -157,14 +157,14 @@ def both_forms(tmp_path, monkeypatch):
         ("import f mixed", "mixed: exists and is not an imported partition"),
     ],
 )
-def test_nothing_but_an_older_result_is_replaced(both_forms, capsys, command, message):
+def test_only_an_older_result_is_replaced(both_forms, capsys, command, message):
     for name in ("thesis/feat/a.pt", "thesis/chapter.tex", "a.txt"):
         (both_forms / name).parent.mkdir(parents=True, exist_ok=True)
         (both_forms / name).write_text("precious")
     shutil.copytree("f", "mixed")
     (both_forms / "mixed" / "feat" / "notes.txt").write_text("precious")
     shutil.copytree("f", "own")
-    torch.save(torch.tensor([[1, 2]]), "own/ref/a.pt")  # of another form than an export
+    torch.save(torch.tensor([[1, 2]]), "own/ref/a.pt")  # its form differs from that of an export
     with write_partition("prepared", PartitionDescription(2, 10.0, "fbank", {"corpus": "x"})) as writer:
         writer.add("a", [[1, 2]], [0])
     before = contents(both_forms)
@@ -187,7 +187,7 @@ def test_older_results_and_empty_folders_are_replaced(both_forms):
 
 
 @pytest.mark.parametrize("name", [300 * "u", "../../x", "a/b", "a\0b", ".", "a\x1bb", ""])
-def test_ids_that_are_no_file_names_are_named_and_nothing_is_written(tmp_path, capsys, monkeypatch, name):
+def test_ids_that_are_not_file_names_are_refused_and_nothing_is_written(tmp_path, capsys, monkeypatch, name):
     with monkeypatch.context() as earlier:  # versions before the rule wrote any id
         earlier.setattr("cnn_mellin.data.partition.require_identifier", lambda name, *_: name)
         with write_partition(tmp_path / "p", PartitionDescription(1)) as writer:

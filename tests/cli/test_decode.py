@@ -18,7 +18,7 @@ SYMBOLS = ["aa", "b", "sil"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with data and a model that has been trained for a moment."""
+    """A folder with data and a briefly trained model."""
     folder = tmp_path_factory.mktemp("decode")
     data = folder / "data"
     data.mkdir()
@@ -41,7 +41,7 @@ def decode(trained, out, *options, part="dev") -> int:
     return main(["decode", str(trained / "model"), str(trained / "data" / part), str(out), *options])
 
 
-def test_one_setting_is_one_file(trained, tmp_path):
+def test_one_set_of_decoding_options_gives_one_file(trained, tmp_path):
     assert decode(trained, tmp_path / "greedy.trn") == 0
     assert decode(trained, tmp_path / "beam.trn", "--beam-width", "4", "--lm-beta", "0.5") == 0
     for name in ("greedy.trn", "beam.trn"):
@@ -49,12 +49,12 @@ def test_one_setting_is_one_file(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam.trn", "greedy.trn"]
 
 
-def test_folders_of_the_output_are_made(trained, tmp_path):
+def test_missing_folders_of_the_output_are_created(trained, tmp_path):
     assert decode(trained, tmp_path / "new" / "seed1" / "dev.trn") == 0
     assert (tmp_path / "new" / "seed1" / "dev.trn").exists()
 
 
-def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
+def test_several_decoding_options_give_a_folder_for_compare(trained, tmp_path):
     options = ["--beam-width", "2", "8", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
     assert decode(trained, tmp_path / "out", *options) == 0
     names = [f"dev.beam{width}{lm}" for width in (2, 8) for lm in ("", "-lm0.5")]
@@ -71,14 +71,14 @@ def test_several_settings_are_a_folder_as_compare_reads_it(trained, tmp_path):
         assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
 
 
-def test_times_need_a_known_distance_of_frames(tmp_path, capsys):
+def test_times_need_the_frame_shift(tmp_path, capsys):
     with write_partition(tmp_path / "dev", PartitionDescription(4)) as writer:
         writer.add("u", np.ones((4, 4)), [])
     logits = [(["u"], 20 * torch.eye(3)[[2, 0, 0, 2]][None], torch.tensor([4]))]
     write_logits(tmp_path / "logits", logits, ["aa", "b"])
     words = ["--quiet", "decode", str(tmp_path / "logits"), str(tmp_path / "dev"), str(tmp_path / "o.trn")]
     assert main([*words, "--ctm"]) == 2
-    assert "dev does not say how far apart its frames are; give --frame-shift-ms MS" in capsys.readouterr().err
+    assert "dev does not hold the frame shift, which times need; pass --frame-shift-ms MS" in capsys.readouterr().err
     assert not (tmp_path / "o.trn").exists()
     assert main(words) == 0
     assert main([*words, "--ctm", "--frame-shift-ms", "2"]) == 0
@@ -93,13 +93,13 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
     ("options", "message"),
     [
         (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
-        (["--beam-width", "4", "--lm-beta", "-1"], "--lm-beta -1.0: must be at least 0"),
-        (["--beam-width", "4", "--lm-beta", "nan"], "--lm-beta nan: must be at least 0"),
-        (["--lm-beta", "0.5"], "--lm and --lm-beta need --beam-width"),
+        (["--beam-width", "4", "--lm-beta", "-1"], "--lm-weight -1.0: must be at least 0"),
+        (["--beam-width", "4", "--lm-beta", "nan"], "--lm-weight nan: must be at least 0"),
+        (["--lm-beta", "0.5"], "--lm and --lm-weight need --beam-width"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--beam-width", "4", "--num-best", "5"], "--num-best 5: must lie in 1..4, the narrowest beam"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa"),
-        (["--beam-width", "4", "--lm", "none.arpa"], "--lm none.arpa has no weight; give --lm-beta above 0"),
+        (["--beam-width", "4", "--lm", "none.arpa"], "--lm none.arpa has no weight; pass --lm-weight above 0"),
         (["--lm", "none.arpa"], "--lm none.arpa has no weight"),
         (["--ctm", "--frame-shift-ms", "0"], "--frame-shift-ms 0.0: must be above 0"),
         (["--ctm", "--frame-shift-ms", "5"], "--frame-shift-ms 5: "),
@@ -116,7 +116,7 @@ def test_wrong_options_are_one_line_and_write_nothing(trained, tmp_path, capsys,
 
 def test_another_number_of_coefficients_is_refused(trained, tmp_path, capsys):
     assert decode(trained, tmp_path / "out.trn", part="wide") == 2
-    assert "has 5 coefficients a frame, but" in capsys.readouterr().err
+    assert "has 5 coefficients per frame, but" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,7 +140,7 @@ def test_logits_decode_as_their_model(trained, logits, tmp_path):
 
 @pytest.mark.parametrize("options", [(), ("--beam-width", "4")])
 def test_empty_recognitions_are_named_counted_and_written(tmp_path, capsys, options):
-    sure = {"loud": [0, 0, 2, 1], "silent": [2, 2], "spoken": [1]}  # of two symbols and the blank
+    sure = {"loud": [0, 0, 2, 1], "silent": [2, 2], "spoken": [1]}  # classes: two symbols and the blank
     with write_partition(tmp_path / "dev", PartitionDescription(4, 10.0)) as writer:
         for name, classes in sure.items():
             writer.add(name, np.ones((len(classes), 4)), [])
@@ -207,7 +207,7 @@ def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
         assert decode(trained, tmp_path / "again.trn", "--ctm", "--num-best", "2", "--beam-width", "4") == 0
 
 
-def test_what_a_killed_run_left_is_deleted_by_the_next(trained, tmp_path):
+def test_leftovers_of_a_killed_run_are_deleted_by_the_next(trained, tmp_path):
     for name in (".a.trn.0123abcd.partial", ".a.trn.0123abcd.lock", ".b.trn.0123abcd.partial"):
         (tmp_path / name).write_text("half")
     assert decode(trained, tmp_path / "a.trn") == 0

@@ -1,4 +1,4 @@
-"""What commands do when the disk is full: a real, small file system that is."""
+"""Commands on a full disk: a real, small file system."""
 
 import shutil
 import subprocess
@@ -49,7 +49,7 @@ def test_preparation_leaves_no_half_partition(small_disk, tmp_path, capsys):
     assert not [name for name in files(small_disk) if ".partial" in name]
 
 
-def test_corpus_is_not_there_in_part(small_disk, capsys):
+def test_no_partial_corpus_is_left(small_disk, capsys):
     complains_of_a_full_disk(capsys, main(["--quiet", "corpus", "demo", str(small_disk / "c"), "--utterances", "30"]))
     assert files(small_disk) == set()
 
@@ -68,10 +68,10 @@ def test_training_keeps_its_last_checkpoint(small_disk, tmp_path, capsys):
     command = ["--quiet", "--read-ini", str(tmp_path / "s.ini"), "train", str(data / "train"), str(small_disk / "m")]
     complains_of_a_full_disk(capsys, main(command))
     assert not [name for name in files(small_disk) if name.endswith(".partial")]
-    load_model(small_disk / "m")  # whole, by its checksum
+    load_model(small_disk / "m")  # checks that it is complete, by its checksum
 
 
-def test_export_is_not_there_in_part_and_the_older_one_stays(small_disk, tmp_path, capsys):
+def test_no_partial_export_is_left_and_the_older_one_stays(small_disk, tmp_path, capsys):
     for name, frames in (("small", 10), ("large", 3_000_000)):
         with write_partition(tmp_path / name, PartitionDescription(1)) as writer:
             writer.add("a", np.ones((frames, 1)), [0])

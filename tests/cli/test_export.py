@@ -14,7 +14,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with models of known features, model, and of unknown ones, unknown."""
+    """A folder with two models: `model` knows its features, `unknown` does not."""
     path = tmp_path_factory.mktemp("export")
     write_symbols(path / "ext", ["aa", "sil"])
     stream = np.random.default_rng(1)
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_exported_file_is_the_model(folder, tmp_path, capsys):
+def test_exported_file_computes_what_the_model_computes(folder, tmp_path, capsys):
     assert main(["export", str(folder / "model-trained"), str(tmp_path / "m.onnx")]) == 0
     assert "onnxruntime agrees with the model" in capsys.readouterr().out
     model, _ = load_model(folder / "model-trained")
@@ -46,10 +46,10 @@ def test_exported_file_is_the_model(folder, tmp_path, capsys):
         (["nothing", "m.onnx"], "is not a model folder"),
         (["model-trained", "none/m.onnx"], "none/m.onnx: its folder does not exist; make it first"),
         (["model-trained", "m.onnx", "--epoch", "7"], "no checkpoint of epoch 7; there are: 1"),
-        (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients a frame, but"),
+        (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients per frame, but"),
     ],
 )
-def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):
+def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):
     import json
 
     from cnn_mellin.features.configuration import shipped_configuration

@@ -1,19 +1,15 @@
-import argparse
 from pathlib import Path
 
 import pytest
 
 from cnn_mellin.cli import lm
+from cnn_mellin.cli.main import parser
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.language_models import NgramModel
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    lm.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["lm", *map(str, words)])
-    status: int = arguments.run(arguments)
-    return status
+    return lm.run(parser().parse_args(["lm", *map(str, words)]))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from cnn_mellin.training import load_model, train
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a partition, train, and a model trained on it, model."""
+    """A folder with a partition `train` and a model `model` trained on it."""
     path = tmp_path_factory.mktemp("logits")
     write_symbols(path / "ext", ["aa", "sil"])
     stream = np.random.default_rng(1)
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_logits_are_the_models(folder, tmp_path, capsys):
+def test_logits_equal_those_of_the_model(folder, tmp_path, capsys):
     assert main(["logits", str(folder / "model"), str(folder / "train"), str(tmp_path / "l")]) == 0
     assert "logits of 3 utterances" in capsys.readouterr().out
     written = read_logits(tmp_path / "l")
@@ -84,7 +84,7 @@ def test_other_features_are_refused(folder, tmp_path, capsys):
         writer.add("a", np.ones((20, 5)), [0])
     assert main(["logits", str(folder / "model"), str(tmp_path / "wide"), str(tmp_path / "l")]) == 2
     printed = capsys.readouterr().err
-    assert "wide: has 5 coefficients a frame" in printed
+    assert "wide: has 5 coefficients per frame" in printed
     assert "was trained on 4 (toy)" in printed
     assert not (tmp_path / "l").exists()
 
@@ -108,7 +108,7 @@ def contents(folder) -> dict[str, bytes]:
         ("model/model.json", "model/model.json: exists and is not a folder"),
     ],
 )
-def test_nothing_but_logits_is_replaced(folder, monkeypatch, capsys, out, message):
+def test_only_logits_are_replaced(folder, monkeypatch, capsys, out, message):
     with write_partition(folder / "prepared", PartitionDescription(4, 10.0, "fbank", {"corpus": "x"})) as writer:
         writer.add("a", np.ones((20, 4)), [0])
     monkeypatch.chdir(folder)
@@ -120,7 +120,7 @@ def test_nothing_but_logits_is_replaced(folder, monkeypatch, capsys, out, messag
     assert contents(folder) == before
 
 
-def test_older_logits_are_replaced_but_not_what_stands_among_them(folder, tmp_path, capsys):
+def test_older_logits_are_replaced_but_not_other_files_beside_them(folder, tmp_path, capsys):
     command = ["--quiet", "logits", str(folder / "model"), str(folder / "train"), str(tmp_path / "l")]
     for epoch in ("1", "2"):
         assert main([*command, "--epoch", epoch]) == 0

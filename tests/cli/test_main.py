@@ -1,7 +1,7 @@
 import io
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,7 +20,7 @@ COMMANDS = ["demo", "corpus", "corpus demo", "prep", "prep timit", "data", "data
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_teaches_and_ends_well(capsys, command):
+def test_help_prints_usage_and_exits_with_0(capsys, command):
     with pytest.raises(SystemExit, match="0"):
         main([*command.split(), "--help"])
     printed = capsys.readouterr().out
@@ -28,7 +28,7 @@ def test_help_teaches_and_ends_well(capsys, command):
     assert "--help" in printed
 
 
-def test_help_and_settings_are_there_before_torch_is_imported():
+def test_help_and_settings_do_not_import_torch():
     program = (
         "import sys; from cnn_mellin.cli.main import main, parser; parser(); main(['--print-ini']); "
         "slow = {'torch', 'scipy', 'matplotlib', 'soundfile'} & set(sys.modules); assert not slow, slow"
@@ -49,18 +49,20 @@ def test_runs_as_a_module():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"cnn-mellin {__version__}\n", "")
 
 
-def test_help_is_there_at_once():
+def test_help_takes_less_than_200_ms():
     def seconds(*arguments: str) -> float:
-        begun = time.perf_counter()
+        """Processor time of a run, which does not depend on what else the machine does."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
-        return time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     python = min(seconds("-c", "pass") for _ in range(3))
     assert min(seconds("-m", "cnn_mellin", "--help") for _ in range(5)) - python < 0.2
 
 
 @pytest.mark.parametrize("file_format", ["ini", "json", "yaml"])
-def test_settings_are_read_on_top_of_each_other_and_printed(tmp_path, capsys, file_format):
+def test_later_settings_override_earlier_ones_and_are_printed(tmp_path, capsys, file_format):
     (tmp_path / "a.ini").write_text("[model]\nwindow_size = 9\nwindow_stride = 2\n")
     (tmp_path / "b.json").write_text('{"model": {"window_size": 8}}')
     files = ["--read-ini", str(tmp_path / "a.ini"), "--read-json", str(tmp_path / "b.json")]
@@ -80,7 +82,7 @@ def test_wrong_settings_are_one_line_and_status_2(tmp_path):
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("cp1252", "\\u025b"), ("ascii", "\\u025b"), ("utf-8", "\u025b")])
-def test_symbols_and_names_that_the_console_lacks_are_printed_as_escapes(tmp_path, monkeypatch, encoding, shown):
+def test_characters_that_the_console_cannot_encode_are_escaped(tmp_path, monkeypatch, encoding, shown):
     for name, symbols in (("ref.trn", "\u025b b"), ("hyp.trn", "b \u65e5")):
         (tmp_path / name).write_text(f"{symbols} (u1)\n", encoding="utf-8")
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2))
@@ -95,13 +97,13 @@ def test_symbols_and_names_that_the_console_lacks_are_printed_as_escapes(tmp_pat
     assert f"cnn-mellin: {tmp_path}/\\udcff.trn: does not exist" in said
 
 
-def test_no_command_and_unknown_commands_say_so():
+def test_missing_and_unknown_commands_are_errors():
     done = command_line()
     assert done.returncode == 2
     assert "name a command" in done.stderr
     done = command_line("trian")
     assert done.returncode == 2
-    assert "trian: is no command of cnn-mellin; did you mean train?" in done.stderr
+    assert "trian: is not a command of cnn-mellin; did you mean train?" in done.stderr
 
 
 @pytest.mark.parametrize(

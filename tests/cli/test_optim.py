@@ -31,7 +31,7 @@ SEARCHED = ["model.window_stride", "model.convolutional_kernel_time", "training.
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """A folder with a partition `train` of four speakers, settings `s.ini`, and a study `whole` that has ended."""
+    """A folder with a partition `train` of four speakers, settings `s.ini`, and a finished study `whole`."""
     folder = tmp_path_factory.mktemp("optim")
     write_symbols(folder / "ext", ["aa", "sil"])
     stream = np.random.default_rng(1)
@@ -66,7 +66,7 @@ def test_all_trials_end_and_the_first_is_the_start(data, capsys):
     assert len({row["training.noise_eps"] for row in rows}) == NUM_TRIALS
 
 
-def test_init_again_changes_nothing_and_with_other_arguments_names_the_difference(data, capsys):
+def test_init_again_changes_nothing_and_names_different_arguments(data, capsys):
     same = ["--whitelist", *SEARCHED, "--pruner", "none", "--num-data-workers", "2"]
     assert optim(data, "init", str(data / "train"), *same, "--num-trials", str(NUM_TRIALS), name="whole") == 0
     assert "nothing has changed" in capsys.readouterr().out
@@ -79,7 +79,7 @@ def test_best_is_pure_settings_and_no_worse_than_the_start(data, capsys, tmp_pat
     printed = capsys.readouterr()
     (tmp_path / "printed.ini").write_text(printed.out)
     assert re.search(
-        r"those of trial \d, dev PER \d+\.\d\d % \(trial 0, where the search began: \d+\.\d\d %\)", printed.err
+        r"those of trial \d, dev PER \d+\.\d\d % \(trial 0, the start of the search: \d+\.\d\d %\)", printed.err
     )
     assert optim(data, "best", str(tmp_path / "best.yaml"), name="whole") == 0
     assert read_settings(tmp_path / "printed.ini") == read_settings(tmp_path / "best.yaml")
@@ -92,7 +92,7 @@ def test_best_is_pure_settings_and_no_worse_than_the_start(data, capsys, tmp_pat
     assert found.model.convolutional_mellin
 
 
-def test_the_recipes_sed_gives_settings_that_are_read(data, capsys, tmp_path):
+def test_settings_changed_by_the_sed_of_the_recipe_are_read(data, capsys, tmp_path):
     assert optim(data, "best", "-", name="whole") == 0
     changed = subprocess.run(
         ["sed", r"s/\(max_.*_mask\)[ ]*=.*/\1 = 10000/g"],
@@ -113,7 +113,7 @@ def test_independent_best_as_a_forced_type(data, capsys, tmp_path):
     assert 1 <= content["model"]["window_stride"] <= 5
 
 
-def test_important_settings_begin_the_next_study(data, capsys, tmp_path):
+def test_important_settings_are_the_whitelist_of_the_next_study(data, capsys, tmp_path):
     names = []
     for number in range(2):
         assert optim(data, "important", "--top-k=2", str(tmp_path / f"{number}.params"), name="whole") == 0
@@ -199,25 +199,25 @@ def test_wrong_arguments_of_init_write_nothing(data, capsys, tmp_path, words, me
     assert not (tmp_path / "new.db").exists()
 
 
-def test_a_training_without_end_is_refused(data, capsys, tmp_path):
+def test_a_training_without_a_stopping_rule_is_refused(data, capsys, tmp_path):
     words = ["init", str(data / "train"), "--whitelist", "model.window_size"]
     assert main(["optim", f"sqlite:///{tmp_path}/new.db", *words]) == 2
     assert "training would never end" in capsys.readouterr().err
 
 
-def test_a_device_that_is_none_is_refused(data, capsys, tmp_path):
+def test_an_unknown_device_is_refused(data, capsys, tmp_path):
     assert main(["--device", "cudo", "optim", f"sqlite:///{tmp_path}/new.db", "init", str(data / "train")]) == 2
     assert "--device cudo: is not a device" in capsys.readouterr().err
 
 
-def test_a_study_that_is_not_there(data, capsys):
+def test_an_unknown_study_is_refused(data, capsys):
     assert optim(data, "best", name="whale") == 2
     assert "did you mean 'whole'" in capsys.readouterr().err
     assert main(["optim", f"sqlite:///{data}/nothing.db", "status"]) == 2
     assert "there is no such file" in capsys.readouterr().err
 
 
-def test_settings_that_cannot_matter_leave_with_a_reason(data, capsys):
+def test_settings_that_cannot_matter_leave_the_search_with_a_reason(data, capsys):
     words = ["--blacklist", "training.reduce_lr_threshold", "--num-trials", "1"]
     assert optim(data, "init", str(data / "train"), *words, name="warned") == 0
     printed = capsys.readouterr()
@@ -226,7 +226,7 @@ def test_settings_that_cannot_matter_leave_with_a_reason(data, capsys):
     assert "convolutional_mellin" not in printed.out
 
 
-def test_a_study_name_that_is_no_identifier_writes_nothing(data, capsys, tmp_path):
+def test_a_study_name_that_is_not_an_identifier_writes_nothing(data, capsys, tmp_path):
     command = ["optim", "--study-name", "a b", f"sqlite:///{tmp_path}/new.db", "init", str(data / "train")]
     assert main(command) == 2
     assert "--study-name: study 'a b' has ' '; an identifier has 1 to 200 bytes" in capsys.readouterr().err
@@ -235,7 +235,7 @@ def test_a_study_name_that_is_no_identifier_writes_nothing(data, capsys, tmp_pat
 
 def test_discarding_needs_a_folder(data, capsys):
     assert optim(data, "run", "--discard-ended", name="whole") == 2
-    assert "--discard-ended: is of use with --model-dir only" in capsys.readouterr().err
+    assert "--discard-ended: needs --model-dir; a temporary folder" in capsys.readouterr().err
 
 
 @pytest.mark.soak
@@ -248,7 +248,7 @@ def test_a_search_of_the_recipe_resumes_the_trial_of_a_killed_worker_and_keeps_n
     with StudyDatabase(resolve_database_url(f"sqlite:///{tmp_path}/search.db"), create=True) as database:
         create_study(database, "model-mcorr-sm-raw", replace(plan, heartbeat_s=0.3))
     command = [sys.executable, "-m", "cnn_mellin.cli.main", *steps["model-mcorr-sm-raw-run1"].arguments]
-    with open(tmp_path / "log", "wb") as log:  # where it is not a terminal, too, lines come as they are said
+    with open(tmp_path / "log", "wb") as log:  # lines are flushed as they are printed, although this is not a terminal
         worker = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
     while "epoch 5/" not in (tmp_path / "log").read_text():
         assert worker.poll() is None
@@ -264,7 +264,7 @@ def test_a_search_of_the_recipe_resumes_the_trial_of_a_killed_worker_and_keeps_n
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_told_to_stop_hands_its_trial_back(data, tmp_path):
+def test_a_worker_that_receives_a_signal_hands_its_trial_back(data, tmp_path):
     slow = read_settings(data / "s.ini").updated({"training": {"num_epochs": 3000}})
     (tmp_path / "s.ini").write_text(format_settings(slow))
     url = f"sqlite:///{tmp_path}/studies.db"
@@ -285,4 +285,4 @@ def test_a_worker_that_is_told_to_stop_hands_its_trial_back(data, tmp_path):
         assert "handed back" in rest
         seen += rest.splitlines()
     epochs = [int(line.split("epoch ")[1].split("/")[0]) for line in seen if "epoch " in line and "/3000" in line]
-    assert epochs == list(range(1, len(epochs) + 1))  # the second worker went on where the first left
+    assert epochs == list(range(1, len(epochs) + 1))  # the second worker resumed where the first stopped

@@ -45,7 +45,7 @@ scale_features = True
 
 @pytest.fixture(scope="module")
 def songs():
-    """Part -> name -> symbols and samples: each symbol is a tone of its own."""
+    """Partition -> name -> symbols and samples; each symbol is a tone of its own."""
     stream = np.random.default_rng(0)
     time = np.arange(SYMBOL_SAMPLES) / 16000
     parts: dict[str, dict[str, tuple[list[str], np.ndarray]]] = {}
@@ -61,7 +61,7 @@ def songs():
 
 @pytest.fixture
 def table(tmp_path, songs) -> Path:
-    """A table, and a file an utterance."""
+    """A table with one audio file per utterance."""
     (tmp_path / "wav").mkdir()
     lines = ["audio\ttranscript\tspeaker\tpartition"]
     for part, utterances in songs.items():
@@ -74,7 +74,7 @@ def table(tmp_path, songs) -> Path:
 
 @pytest.fixture
 def kaldi(tmp_path, songs) -> Path:
-    """Kaldi's folders of the same corpus, each part one recording."""
+    """Kaldi folders of the same corpus, with one recording per partition."""
     for part, utterances in songs.items():
         folder = tmp_path / "kaldi" / part
         folder.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_segments_of_a_recording_equal_files_of_their_own(tmp_path, table, kaldi
 
 
 def _peak_megabytes(folder: Path, num_utterances: int) -> float:
-    """Most memory that a preparation of so many utterances of 0.1 s takes, in a process of its own."""
+    """Peak memory of a preparation of so many utterances of 0.1 s, in a process of its own."""
     stream = np.random.default_rng(0)
     folder.mkdir()
     soundfile.write(folder / "all.wav", stream.integers(-999, 999, 1600 * 1000).astype(np.int16), 16000)
@@ -153,7 +153,7 @@ def _peak_megabytes(folder: Path, num_utterances: int) -> float:
     )
     command = ["--quiet", "prep", "kaldi", str(folder), str(folder / "data"), "--features", "raw"]
     done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=True)
-    # Not what getrusage says, which a process inherits from the one that started it.
+    # Not from getrusage, whose peak a process inherits from its parent.
     (peak,) = (line.split()[1] for line in done.stdout.splitlines() if line.startswith("VmHWM:"))
     return int(peak) / 1024
 
@@ -166,11 +166,11 @@ def test_memory_does_not_grow_with_the_audio(tmp_path):
     assert many - few < 50
 
 
-def test_kaldi_folders_of_other_names_and_one_alone(tmp_path, kaldi, capsys):
+def test_kaldi_folders_of_other_names_and_a_single_folder(tmp_path, kaldi, capsys):
     root = ["--audio-root", str(kaldi), "--features", "raw"]
     (kaldi / "dev").rename(kaldi / "dev_clean")
     named = ["--parts", "train", "valid=dev_clean"]
-    shutil.copytree(kaldi / "dev_clean", kaldi / "dev")  # where wav.scp says its audio is
+    shutil.copytree(kaldi / "dev_clean", kaldi / "dev")  # the folder that wav.scp names
     assert main(["--quiet", "prep", "kaldi", str(kaldi), str(tmp_path / "a"), *root, *named]) == 0
     assert {path.name for path in (tmp_path / "a" / "raw").iterdir()} == {"train", "valid", "ext"}
     assert len(read_partition(tmp_path / "a" / "raw" / "valid")) == 6
@@ -181,7 +181,7 @@ def test_kaldi_folders_of_other_names_and_one_alone(tmp_path, kaldi, capsys):
     assert "train: 6 utterances, 72000 frames, unchanged\n" in capsys.readouterr().out
 
 
-def test_a_configuration_of_ones_own_at_another_rate(tmp_path, capsys):
+def test_an_own_feature_configuration_at_another_sample_rate(tmp_path, capsys):
     bank = '{"name": "fbank", "num_filts": 20, "low_hz": 20, "high_hz": 4000, "sampling_rate": 8000, "analytic": false}'
     (tmp_path / "phone-20.json").write_text(f'{{"name": "stft", "bank": {bank}, "frame_shift_ms": 10}}')
     soundfile.write(tmp_path / "a.wav", np.zeros(4000, np.int16), 8000)
@@ -198,7 +198,7 @@ def test_a_configuration_of_ones_own_at_another_rate(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"phone-20"}
 
 
-def test_symbols_that_training_lacks_are_named(tmp_path, capsys):
+def test_symbols_missing_from_training_are_named(tmp_path, capsys):
     for name in ("a", "b"):
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(4000, np.int16), 16000)
     (tmp_path / "t.tsv").write_text("audio\ttranscript\tpartition\na.wav\tx\ttrain\nb.wav\ty x\ttest\n")
@@ -210,9 +210,9 @@ def test_symbols_that_training_lacks_are_named(tmp_path, capsys):
     ("command", "message"),
     [
         (["table", "none.tsv", "data"], "none.tsv: does not exist"),
-        (["kaldi", "kaldi", "data", "--parts", "train", "dev=a", "dev=b"], "--parts dev=b: must be PART=FOLDER"),
+        (["kaldi", "kaldi", "data", "--parts", "train", "dev=a", "dev=b"], "--parts dev=b: must be PARTITION=FOLDER"),
         (["kaldi", "kaldi", "data", "--parts", "tr/ain=a"], "--parts: partition 'tr/ain' has '/'; an identifier has"),
-        (["kaldi", "kaldi", "data", "--parts", "ext=a"], "--parts ext=a: must be PART=FOLDER"),
+        (["kaldi", "kaldi", "data", "--parts", "ext=a"], "--parts ext=a: must be PARTITION=FOLDER"),
         (["kaldi", "kaldi", "data", "--parts", "train=nowhere"], "kaldi/nowhere/wav.scp: does not exist"),
         (["kaldi", "kaldi", "data"], "wav.scp:1: train/all.wav does not exist; relative paths start in"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; did you mean"),

@@ -130,13 +130,13 @@ def test_any_damaged_file_is_named_in_one_line(tmp_path, full, capsys, kind):
     assert printed.err.count("\n") == 1
     assert message in printed.err
     assert "FDHC0" in printed.err.upper() or "is not a whole TIMIT" in printed.err
-    # What was whole before the fault was met may stay; what is there is whole.
+    # What was complete before the fault may stay; what exists is complete.
     assert not (tmp_path / "data" / "fbank-81-10ms" / "test").exists()
     assert not list(tmp_path.glob("data/**/.*"))
 
 
 def _killed_when(command: list[str], reached: Callable[[], bool]) -> bool:
-    """Run a command and kill it at once when something holds; whether that was before it ended."""
+    """Run a command and kill it when a condition holds; false if the command ended first."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             if reached():
@@ -147,7 +147,7 @@ def _killed_when(command: list[str], reached: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.soak
-def test_killed_at_several_moments_it_ends_with_the_same_bytes(tmp_path, synthetic_timit):
+def test_a_preparation_killed_at_several_moments_ends_with_the_same_bytes(tmp_path, synthetic_timit):
     corpus, data = synthetic_timit(tmp_path / "corpus", num_samples=60000), tmp_path / "data"
     features = ["sigbank-41-2ms", "fbank-81-10ms"]
     command = [sys.executable, "-m", "cnn_mellin.cli.main", "--quiet", "prep", "timit", str(corpus), str(data)]
@@ -168,14 +168,14 @@ def test_killed_at_several_moments_it_ends_with_the_same_bytes(tmp_path, synthet
         stale_ext,
     ]
     killed = [_killed_when(command, reached) for reached in moments]
-    assert killed[:4] == [True] * 4  # the last goes by in a moment
+    assert killed[:4] == [True] * 4  # the last moment is short and may be missed
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert prepare(corpus, tmp_path / "whole", "--partial", "--features", *features) == 0
     assert contents(data) == contents(tmp_path / "whole")
     assert {path.name for path in (data / features[0]).iterdir()} == {"train", "dev", "test", "ext"}
 
 
-def test_an_old_partition_outlives_a_kill_during_its_replacement(tmp_path, synthetic_timit):
+def test_an_old_partition_survives_a_kill_during_its_replacement(tmp_path, synthetic_timit):
     corpus, data = synthetic_timit(tmp_path / "corpus"), tmp_path / "data"
     assert prepare(corpus, data, "--partial", "--features", "raw") == 0
     before = contents(data / "raw" / "train")
@@ -184,7 +184,7 @@ def test_an_old_partition_outlives_a_kill_during_its_replacement(tmp_path, synth
     command = [sys.executable, "-m", "cnn_mellin.cli.main", "--quiet", "prep", "timit", str(corpus), str(data)]
     command += ["--partial", "--features", "raw"]
     assert _killed_when(command, lambda: any((data / "raw").glob(".train.*.partial")))
-    read_partition(data / "raw" / "train")  # old or new, but whole
+    read_partition(data / "raw" / "train")  # old or new, but complete
     assert prepare(corpus, data, "--partial", "--features", "raw") == 0
     assert contents(data / "raw" / "train") != before
     assert not list(data.rglob(".*.partial"))

@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(table, tmp_path, capsys, monkeypatch):
+def test_a_progress_bar_is_shown_only_on_a_terminal(table, tmp_path, capsys, monkeypatch):
     assert main(["prep", "table", str(table), str(tmp_path / "data")]) == 0
     assert capsys.readouterr().err == ""
     terminal = Terminal()
@@ -40,7 +40,7 @@ def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(table, tmp_path, capsys, 
     assert terminal.getvalue() == ""
 
 
-def test_every_bar_leaves_it_to_tqdm_where_there_is_no_terminal():
+def test_every_progress_bar_lets_tqdm_detect_the_terminal():
     """`disable=None`, or what comes to it, is tqdm's word for that; no bar may do without."""
     bars = []
     for path in SOURCES.rglob("*.py"):

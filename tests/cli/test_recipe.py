@@ -40,13 +40,13 @@ def finished(corpus, tmp_path_factory) -> Path:
 
 
 def state(folder: Path) -> dict[str, int]:
-    """When each file was written, but for the records of what was run."""
+    """Modification time of each file, except the records of steps."""
     kept = (path for path in folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts)
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in kept if path.parent.name != "steps"}
 
 
 @pytest.mark.slow
-def test_all_steps_are_done_and_status_says_so(finished, capsys):
+def test_all_steps_are_done_and_status_shows_it(finished, capsys):
     capsys.readouterr()
     assert main(["recipe", "status", str(finished)]) == 0
     printed = capsys.readouterr().out
@@ -61,7 +61,7 @@ def test_all_steps_are_done_and_status_says_so(finished, capsys):
 
 
 @pytest.mark.slow
-def test_a_second_run_does_nothing_and_a_dry_run_says_so(finished, corpus, capsys):
+def test_a_second_run_does_nothing_and_a_dry_run_shows_it(finished, corpus, capsys):
     before = state(finished)
     capsys.readouterr()
     assert main(command(corpus, finished)) == 0
@@ -76,7 +76,7 @@ def test_a_second_run_does_nothing_and_a_dry_run_says_so(finished, corpus, capsy
 
 
 @pytest.mark.slow
-def test_every_command_of_a_dry_run_is_one_that_a_user_could_type(tmp_path, corpus, capsys, monkeypatch):
+def test_every_command_of_a_dry_run_can_be_typed_by_a_user(tmp_path, corpus, capsys, monkeypatch):
     capsys.readouterr()
     assert main(command(corpus, tmp_path / "exp", "--features", "fbank-81-10ms", "raw", "--dry-run")) == 0
     *lines, _ = capsys.readouterr().out.splitlines()
@@ -85,7 +85,7 @@ def test_every_command_of_a_dry_run_is_one_that_a_user_could_type(tmp_path, corp
     for line in lines:
         program, *arguments = shlex.split(line.partition(": ")[2].partition(" > ")[0])
         assert program == "cnn-mellin"
-        if "--read-ini" in arguments:  # which its step makes
+        if "--read-ini" in arguments:  # a file that another step makes
             place = arguments.index("--read-ini")
             del arguments[place : place + 2]
         parser().parse_args(arguments)
@@ -112,7 +112,7 @@ def test_changing_a_feature_file_computes_only_what_depends_on_it(corpus, tmp_pa
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_ends_with_the_same_table(finished, corpus, tmp_path):
+def test_a_killed_recipe_resumes_and_ends_with_the_same_table(finished, corpus, tmp_path):
     folder = tmp_path / "exp"
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--cores", "2")]
     for patience in (6.0, 6.0):
@@ -126,7 +126,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_table(finished, corpus, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_failed_step_is_named_and_mended(corpus, tmp_path, capsys):
+def test_a_failed_step_is_named_and_repeated_after_a_repair(corpus, tmp_path, capsys):
     folder = tmp_path / "exp"
     settings = tmp_path / "a.ini"
     settings.write_text('[model]\nwindow_size = 3\n[training]\nnum_epochs = 1\n[data]\nsubset_ids = ["nobody"]\n')
@@ -168,21 +168,21 @@ def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
 
 
 @pytest.mark.parametrize("more", [["--partial"], ["--tiny"], ["--partial", "--prep-options=--partial"]])
-def test_a_corpus_that_is_not_a_full_timit_is_prepared_where_told(tmp_path, capsys, more):
+def test_a_corpus_that_is_not_a_full_timit_is_prepared_on_request(tmp_path, capsys, more):
     (tmp_path / "corpus" / "TRAIN").mkdir(parents=True)
     assert main(["recipe", str(tmp_path / "corpus"), str(tmp_path / "exp"), *more, "--dry-run", "--until", "prep"]) == 0
     prep, *_ = (line for line in capsys.readouterr().out.splitlines() if " prep timit " in line)
     assert prep.endswith(" data --features fbank-81-10ms --partial")
 
 
-def test_only_a_corpus_of_timits_layout_can_be_partial(tmp_path, capsys):
+def test_only_a_corpus_in_timits_layout_can_be_partial(tmp_path, capsys):
     (tmp_path / "c.tsv").write_text("audio\ttranscript\n")
     assert main(["recipe", str(tmp_path / "c.tsv"), str(tmp_path / "exp"), "--partial"]) == 2
     assert "--partial: " in (said := capsys.readouterr().err)
-    assert said.endswith("c.tsv is no corpus of TIMIT's layout; leave the option out\n")
+    assert said.endswith("c.tsv is not a corpus in TIMIT's layout; leave the option out\n")
 
 
-def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
+def test_folders_without_a_corpus_or_recipe_are_named(tmp_path, capsys):
     assert main(["recipe", str(tmp_path / "none"), str(tmp_path / "exp")]) == 2
     assert "none: does not exist; name a corpus" in capsys.readouterr().err
     assert main(["recipe", str(tmp_path), str(tmp_path / "exp")]) == 2
@@ -194,7 +194,7 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("relative", [True, False])
-def test_on_a_terminal_the_line_shows_what_is_running(corpus, tmp_path, relative):
+def test_a_terminal_shows_the_running_steps(corpus, tmp_path, relative):
     folder = "exp" if relative else str(tmp_path / "exp")
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, Path(folder), "--until", "prep")]
     pid, terminal = pty.fork()
@@ -202,7 +202,7 @@ def test_on_a_terminal_the_line_shows_what_is_running(corpus, tmp_path, relative
         os.chdir(tmp_path)
         os.execv(sys.executable, start)
     shown = b""
-    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+    with contextlib.suppress(OSError):  # on Linux this means that the other end is closed
         while more := os.read(terminal, 65536):
             shown += more
     os.close(terminal)
@@ -214,10 +214,10 @@ def test_on_a_terminal_the_line_shows_what_is_running(corpus, tmp_path, relative
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_told_to_stop_it_says_that_it_goes_on(corpus, tmp_path, name):
+def test_an_interrupted_recipe_says_how_to_resume(corpus, tmp_path, name):
     folder = tmp_path / "exp"
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--until", "train")]
-    # What a shell starts in the background ignores SIGINT, and so would the recipe.
+    # Processes that a shell starts in the background ignore SIGINT; the recipe would, too.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipe = subprocess.PIPE
     with subprocess.Popen(start, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as controller:
@@ -227,4 +227,4 @@ def test_told_to_stop_it_says_that_it_goes_on(corpus, tmp_path, name):
         controller.send_signal(getattr(signal, name))
         _, complaints = controller.communicate(timeout=60)
     assert controller.returncode == 130
-    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"
+    assert complaints == "cnn-mellin: interrupted; run the same command again to resume\n"

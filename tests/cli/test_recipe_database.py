@@ -15,7 +15,7 @@ def test_sqlite_is_refused_where_workers_run_on_several_machines(monkeypatch, db
     require_search_database(db_url, several_machines=False)
 
 
-def test_a_server_serves_several_machines_and_a_wrong_url_is_told_first():
+def test_a_server_serves_several_machines_and_a_wrong_url_is_refused_first():
     require_search_database("postgresql://u@h/d", several_machines=True)
     with pytest.raises(DatabaseError, match="has no option 'sslmode'"):
         require_search_database("postgresql+pg8000://u@h/d?sslmode=require", several_machines=False)

@@ -1,21 +1,17 @@
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from cnn_mellin.cli import score
-from cnn_mellin.cli.scoring_options import _CONVENTIONS
+from cnn_mellin.cli.main import parser
+from cnn_mellin.cli.options.scoring import _CONVENTIONS
 from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.scoring import CONVENTIONS
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    score.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["score", *map(str, words)])
-    status: int = arguments.run(arguments)
-    return status
+    return score.run(parser().parse_args(["score", *map(str, words)]))
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def test_text_folds_and_counts(files: tuple[Path, Path], capsys: pytest.CaptureF
     assert lines[6] == "  worst: sil > (del) 2, d > t 1, t > (del) 1"
 
 
-def test_csv_has_a_row_a_group(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_has_one_row_per_group(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     run(*files, files[0], "--convention", "all", "--format", "csv", "--per-phone", "--per-utterance")
     rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
     assert rows[0][:5] == ["hypothesis", "convention", "group", "name", "percent"]
@@ -51,7 +47,9 @@ def test_csv_has_a_row_a_group(files: tuple[Path, Path], capsys: pytest.CaptureF
     assert {row[2] for row in rows[1:]} == {"total", "phone", "utterance"}
 
 
-def test_json_holds_what_was_left_out(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_confusions_and_empty_transcripts(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     run(*files, "--format", "json", "--worst", "1")
     (result,) = json.loads(capsys.readouterr().out)
     assert result["rates"][0]["percent"] == 50.0
@@ -92,7 +90,7 @@ def test_mismatch_names_both_files(files: tuple[Path, Path], tmp_path: Path) -> 
         run(*files, "--worst", "-1")
 
 
-def test_confusions_in_every_form_and_as_a_picture(
+def test_confusions_in_every_format_and_as_a_figure(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -110,10 +108,10 @@ def test_confusions_in_every_form_and_as_a_picture(
     [
         (["--plot", "a.pdf"], "--plot a.pdf: must end in .png"),
         (["--plot", "none/a.png"], "--plot none/a.png: its folder does not exist"),
-        (["--plot", "a.png", "--convention", "all"], "--plot a.png: draws one HYPOTHESIS under one convention"),
+        (["--plot", "a.png", "--convention", "all"], "--plot a.png: plots one HYPOTHESIS under one convention"),
     ],
 )
-def test_pictures_that_cannot_be_drawn_are_refused_first(
+def test_figures_that_cannot_be_plotted_are_refused_first(
     files: tuple[Path, Path], options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SettingsError, match=message):
@@ -121,7 +119,7 @@ def test_pictures_that_cannot_be_drawn_are_refused_first(
     assert capsys.readouterr().out == ""
 
 
-def test_what_is_missing_on_either_side_is_never_scored(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_utterances_missing_on_either_side_are_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "more.trn").write_text("sil (f1-a)\nsil (m1-b)\nsil (m1-c)\n")
     with pytest.raises(DataError, match=r"more.trn against .*: 1 utterances are missing from the references: m1-c"):
         run(files[0], tmp_path / "more.trn")

@@ -11,7 +11,7 @@ from cnn_mellin.formats.transcripts import read_trn
 
 @pytest.fixture
 def table(tmp_path) -> Path:
-    """Two speakers and three parts of noise, with symbols of their own."""
+    """A table of noise: two speakers, three partitions, symbols of its own."""
     rows = ["audio\ttranscript\tpartition\tspeaker"]
     noise = np.random.default_rng(0)
     for part in ("train", "dev", "test"):
@@ -23,10 +23,10 @@ def table(tmp_path) -> Path:
     return path
 
 
-def test_every_utterance_is_there_at_every_rate(table, tmp_path, capsys):
+def test_every_utterance_is_written_at_every_speaking_rate(table, tmp_path, capsys):
     out = tmp_path / "speed"
     assert main(["--quiet", "speed", "table", str(table), str(out), "--rates", "0.5", "1", "2"]) == 0
-    assert capsys.readouterr().out == f"{out}/test: 6 utterances at 3 rates\n"
+    assert capsys.readouterr().out == f"{out}/test: 6 utterances at 3 speaking rates\n"
     partition = read_partition(out / "test")
     frames = {name: len(partition.features_of(i)) for i, name in enumerate(partition.utterance_ids)}
     assert frames["anna-test_rate1"] == pytest.approx(100, abs=2)
@@ -36,7 +36,7 @@ def test_every_utterance_is_there_at_every_rate(table, tmp_path, capsys):
     assert "bert-test_rate0.5 0.5\n" in (out / "ext" / "utt2rate").read_text()
 
 
-def test_at_a_rate_of_one_features_are_those_of_prep(table, tmp_path):
+def test_at_speaking_rate_one_features_equal_those_of_prep(table, tmp_path):
     assert main(["--quiet", "prep", "table", str(table), str(tmp_path / "data")]) == 0
     assert main(["--quiet", "speed", "table", str(table), str(tmp_path / "speed"), "--rates", "1"]) == 0
     prepared = read_partition(tmp_path / "data" / "fbank-81-10ms" / "test")
@@ -61,7 +61,7 @@ def test_wrong_arguments_are_named_and_nothing_is_written(table, tmp_path, capsy
     assert not (tmp_path / "speed").exists()
 
 
-def test_prepared_data_and_rates_leave_each_other_alone(table, tmp_path, capsys):
+def test_prepared_data_and_speaking_rates_do_not_replace_each_other(table, tmp_path, capsys):
     assert main(["--quiet", "prep", "table", str(table), str(tmp_path / "data")]) == 0
     prepared = tmp_path / "data" / "fbank-81-10ms"
     speed = ["--quiet", "speed", "table", str(table)]

@@ -70,7 +70,7 @@ def test_signals_save_and_exit_with_75_and_nothing_is_lost(data, capfd):
     assert same_weights(data / "whole", data / "parts")
 
 
-def test_a_line_an_epoch_and_a_picture(data, capsys):
+def test_one_line_per_epoch_and_a_plot_of_the_curves(data, capsys):
     assert main(arguments(data, data / "m")) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [line.split(",")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
@@ -135,7 +135,7 @@ def test_too_little_memory_is_one_line_and_leaves_the_last_checkpoint(data):
     assert not list((data / "m").glob("*.pt"))
 
 
-def test_a_device_or_thread_count_that_is_not_there_is_one_line(data, capsys):
+def test_an_unusable_device_or_thread_count_is_one_line(data, capsys):
     for options, message in (
         (["--device", "gpu"], "--device gpu: cannot be used here"),
         (["--num-threads", "0"], "--num-threads 0: must be at least 1"),
@@ -148,7 +148,7 @@ def test_a_device_or_thread_count_that_is_not_there_is_one_line(data, capsys):
 
 
 @pytest.mark.slow
-def test_no_compiler_is_one_line(data):
+def test_a_missing_compiler_is_one_line(data):
     command = [sys.executable, "-m", "cnn_mellin.cli.main", *arguments(data, data / "m"), "--compile"]
     environment = {**os.environ, "CXX": str(data / "none"), "TORCHINDUCTOR_CACHE_DIR": str(data / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

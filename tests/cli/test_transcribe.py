@@ -23,7 +23,7 @@ SYMBOLS = ["aa", "b", "sil"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model trained for a moment on the features of some noise, and that noise as audio."""
+    """A briefly trained model on features of noise, and the noise as audio files."""
     folder = tmp_path_factory.mktemp("transcribe")
     write_symbols(folder / "data" / "ext", SYMBOLS)
     write_arpa(folder / "lm.arpa", estimate_kneser_ney([["sil", "aa", "b"], ["sil", "b"]], SYMBOLS))
@@ -45,7 +45,7 @@ def transcribe(folder, *words) -> int:
     return main(["--quiet", "transcribe", str(folder / "model"), *map(str, words)])
 
 
-def test_equals_what_decode_recognises(folder, tmp_path, capsys):
+def test_recognises_the_same_as_decode(folder, tmp_path, capsys):
     options = ["--beam-width", "4", "--lm-beta", "0.3", "--lm", str(folder / "lm.arpa")]
     assert main(["decode", str(folder / "model"), str(folder / "data" / "train"), str(tmp_path / "t"), *options]) == 0
     capsys.readouterr()
@@ -67,7 +67,7 @@ def test_table_and_ctm_agree(folder, capsys):
         assert float(start) + float(duration) == pytest.approx(float(row.split()[1]), abs=2e-3)
 
 
-def test_what_is_done_to_audio_is_said_and_the_bad_are_named_while_the_good_are_transcribed(folder, tmp_path, capsys):
+def test_changes_to_audio_and_bad_files_are_named_and_good_files_transcribed(folder, tmp_path, capsys):
     soundfile.write(tmp_path / "stereo.flac", 0.1 * np.random.default_rng(0).normal(size=(9000, 2)), 8000)
     soundfile.write(tmp_path / "short.wav", np.zeros(20), 16000)
     (tmp_path / "bad.wav").write_bytes(b"no audio" * 9)
@@ -93,7 +93,7 @@ def with_rate(folder, path, rate: int):
 
 
 @pytest.mark.parametrize("written", [[], ["--ctm"], ["--json"], ["--plot"]], ids=["table", "ctm", "json", "plot"])
-def test_bad_files_take_nothing_along(folder, tmp_path, capsys, written):
+def test_bad_files_do_not_affect_the_others(folder, tmp_path, capsys, written):
     if "--plot" in written:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
         written = ["--plot", tmp_path / "pictures"]
@@ -120,7 +120,7 @@ def test_bad_files_take_nothing_along(folder, tmp_path, capsys, written):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
 @pytest.mark.parametrize(("option", "status", "lines"), [([], 0, 2), (["--json"], 0, 2), (["--ctm"], 2, 1)])
-def test_a_name_that_is_no_utf8_takes_nothing_along(folder, tmp_path, capsys, option, status, lines):
+def test_a_name_that_is_not_utf8_does_not_affect_the_others(folder, tmp_path, capsys, option, status, lines):
     path = tmp_path / os.fsdecode(b"caf\xe9.sph")
     path.write_bytes((folder / "b.sph").read_bytes())
     assert transcribe(folder, folder / "a.sph", path, "--out", tmp_path / "out", *option) == status
@@ -136,7 +136,7 @@ def test_a_name_that_is_no_utf8_takes_nothing_along(folder, tmp_path, capsys, op
         assert f"\n{tmp_path}/caf\\xe9.sph: " in text
 
 
-def test_a_picture_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, tmp_path, capsys):
+def test_a_figure_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
     long = tmp_path / (250 * "a" + ".sph")  # no room is left for the name under which a picture is written first
     long.write_bytes((folder / "a.sph").read_bytes())
@@ -149,7 +149,7 @@ def test_a_picture_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, 
 
 
 @pytest.mark.parametrize("option", ["--out", "--plot"])
-def test_results_never_take_the_place_of_audio(folder, tmp_path, capsys, option):
+def test_results_never_overwrite_audio(folder, tmp_path, capsys, option):
     audio = tmp_path / "a.png"
     audio.write_bytes((folder / "a.sph").read_bytes())
     (tmp_path / "link.png").symlink_to(audio)
@@ -160,22 +160,22 @@ def test_results_never_take_the_place_of_audio(folder, tmp_path, capsys, option)
     assert audio.read_bytes() == before
 
 
-def test_pictures_of_one_name_are_refused(folder, tmp_path, capsys):
+def test_figures_of_the_same_name_are_refused(folder, tmp_path, capsys):
     for name in ("x/y/z.sph", "x_y/z.sph"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes((folder / "a.sph").read_bytes())
     words = [tmp_path / "x/y/z.sph", tmp_path / "x_y/z.sph", "--plot", tmp_path / "pictures"]
     assert transcribe(folder, *words) == 2
-    assert "--plot: two pictures would be " in capsys.readouterr().err
+    assert "--plot: two figures would be " in capsys.readouterr().err
     assert not (tmp_path / "pictures").exists()
 
 
-def test_where_no_file_is_good_nothing_is_written(folder, tmp_path):
+def test_without_a_good_file_nothing_is_written(folder, tmp_path):
     assert transcribe(folder, tmp_path / "none.wav", "--out", tmp_path / "out.txt", "--plot", tmp_path / "plots") == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_go_to_a_file_or_a_folder(folder, tmp_path):
+def test_figures_go_to_a_file_or_a_folder(folder, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
     assert transcribe(folder, folder / "a.sph", "--plot", tmp_path / "one.png") == 0
     assert transcribe(folder, folder / "a.sph", folder / "b.sph", "--plot", tmp_path / "all") == 0
@@ -183,7 +183,7 @@ def test_pictures_go_to_a_file_or_a_folder(folder, tmp_path):
     assert found == ["all/a.png", "all/b.png", "one.png"]
 
 
-def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
+def test_files_of_the_same_name_keep_their_folders(folder, tmp_path, capsys):
     for speaker in ("s1", "s2"):
         (tmp_path / speaker).mkdir()
         (tmp_path / speaker / "x.sph").write_bytes((folder / "a.sph").read_bytes())
@@ -195,15 +195,15 @@ def test_files_of_one_name_keep_their_folders(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-beta belong together"),
-        (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-beta belong together"),
+        (["--beam-width", "4", "--lm-beta", "1"], "--lm and --lm-weight belong together"),
+        (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-weight belong together"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: does not exist"),
         (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
-        (["b.sph", "--plot", "a.png"], "--plot a.png: is one picture for 2 files"),
-        (["a.wav"], "AUDIO: 1 names are there twice, with other suffixes: a"),
+        (["b.sph", "--plot", "a.png"], "--plot a.png: is one figure for 2 files"),
+        (["a.wav"], "AUDIO: 1 names are used twice, with different suffixes: a"),
         (["--features", "none.json"], "none.json: does not exist, on disk or among the shipped files"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),
     ],
@@ -218,7 +218,7 @@ def test_wrong_options_are_one_line(folder, tmp_path, monkeypatch, capsys, optio
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_does_not_know_its_features_asks_for_them(folder, tmp_path, capsys):
+def test_a_model_folder_without_its_features_needs_the_option(folder, tmp_path, capsys):
     (tmp_path / "model").mkdir()
     for path in (folder / "model").iterdir():
         (tmp_path / "model" / path.name).write_bytes(path.read_bytes())
@@ -233,7 +233,7 @@ def test_a_model_that_does_not_know_its_features_asks_for_them(folder, tmp_path,
     assert capsys.readouterr().out == given
 
 
-def test_only_transcriptions_and_pictures_are_replaced(folder, tmp_path, capsys):
+def test_only_transcriptions_and_figures_are_replaced(folder, tmp_path, capsys):
     audio = (folder / "a.sph").read_bytes()
     (tmp_path / "notes.txt").write_text("precious")
     for out, message in (

@@ -1,4 +1,4 @@
-"""Wrong command lines: each ends with status 2 and one line that says value, rule and remedy, and makes no file."""
+"""Wrong command lines: each ends with status 2 and one line with value, rule and remedy, and writes nothing."""
 
 import re
 import shlex
@@ -13,16 +13,16 @@ from cnn_mellin.cli.main import main
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
-# Command line => parts of its last line, in order, divided by colons and semicolons. Each runs in a folder with a table
-# of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty file
-# and an empty folder.
+# Command line => parts of its last line, in order, separated by colons and semicolons. Each runs in a folder with a
+# table of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty
+# file and an empty folder.
 TABLE = """
-xyzzy => xyzzy: is no command of cnn-mellin; known are demo, corpus, prep, data, conf, train
-tarin TRAIN m => tarin: is no command of cnn-mellin; did you mean train?
-help tarin => tarin: is no command of cnn-mellin; did you mean train?
-verify TRAIN => verify: is no command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?
+xyzzy => xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep, data, conf, train
+tarin TRAIN m => tarin: is not a command of cnn-mellin; did you mean train?
+help tarin => tarin: is not a command of cnn-mellin; did you mean train?
+verify TRAIN => verify: is not a command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?
 --colour red train TRAIN m => --colour: unknown option (cnn-mellin --help)
---read-ini train TRAIN m => data/fbank-81-10ms/train: is no command of cnn-mellin; train comes first: cnn-mellin train
+--read-ini train TRAIN m => data/fbank-81-10ms/train: is not a command of cnn-mellin; train comes first
 --read-ini none.ini train TRAIN m => none.ini: does not exist, on disk or among the shipped files; from demo-lcorr
 --read-ini demo-mcor train TRAIN m => demo-mcor: does not exist; did you mean 'demo-mcorr'
 --read-ini folder train TRAIN m => folder: is a folder; name a file (settings)
@@ -57,16 +57,16 @@ demo demo --epochs 0 => --epochs 0: must be at least 1
 demo demo --jobs 0 => --jobs 0: must be at least 1
 demo demo --utterance many => demo: --utterances many: must be a whole number
 corpus => corpus: missing arguments: KIND; expected cnn-mellin corpus KIND
-corpus dmeo c => corpus: dmeo: is no kind of cnn-mellin corpus; did you mean demo?
+corpus dmeo c => corpus: dmeo: is not a kind of cnn-mellin corpus; did you mean demo?
 corpus demo => corpus demo: missing arguments: DIR; expected cnn-mellin corpus demo DIR
 corpus demo c --utterances 3 => --utterances 3: must be at least 30
 corpus demo c --seed -1 => --seed -1: must be 0 or more
 corpus demo c --jobs 0 => --jobs 0: must be at least 1
 corpus demo empty => empty: ; name another
 corpus demo data => data: is not a demo corpus; name another folder
-prep corpus.tsv d => prep: corpus.tsv: is no kind of cnn-mellin prep; known are timit, kaldi, table
-prep corpus.tsv table d => prep: corpus.tsv: is no kind of cnn-mellin prep; table comes first: cnn-mellin prep table
-prep timti folder d => prep: timti: is no kind of cnn-mellin prep; did you mean timit?
+prep corpus.tsv d => prep: corpus.tsv: is not a kind of cnn-mellin prep; known are timit, kaldi, table
+prep corpus.tsv table d => prep: corpus.tsv: is not a kind of cnn-mellin prep; table comes first: cnn-mellin prep table
+prep timti folder d => prep: timti: is not a kind of cnn-mellin prep; did you mean timit?
 prep timit none d => none: does not exist; name the folder that holds TRAIN and TEST
 prep timit folder d => folder: holds no folder TRAIN or TEST; is it the right folder?
 prep timit corpus.tsv d => corpus.tsv: is not a folder; name the folder that holds TRAIN and TEST
@@ -87,8 +87,8 @@ prep table --features raw corpus.tsv d => prep table: missing arguments: FILE.ts
 prep kaldi none d => none: does not exist; name one with wav.scp
 prep kaldi folder d => folder: has neither a wav.scp nor a folder train; name the folders with --parts
 prep kaldi corpus.tsv d => corpus.tsv: is not a folder; name one with wav.scp
-prep kaldi folder d --parts =x => --parts =x: must be PART=FOLDER; such as dev=dev_clean
-data inof data => data: inof: is no action of cnn-mellin data; did you mean info?
+prep kaldi folder d --parts =x => --parts =x: must be PARTITION=FOLDER; as in dev=dev_clean
+data inof data => data: inof: is not an action of cnn-mellin data; did you mean info?
 data info none => none: there is no such folder; name a folder that cnn-mellin prep wrote
 data info folder => folder: holds no partition; name a folder that cnn-mellin prep wrote
 data verify ref.trn => ref.trn: there is no such folder; name a folder that cnn-mellin prep wrote
@@ -119,8 +119,8 @@ decode model TEST h.trn extra => decode: unexpected argument 'extra'; expected c
 decode model TEST h.trn --beam_width 4 => decode: --beam_width: unknown option; did you mean --beam-width?
 decode model TEST h.trn --beam-width 0 => --beam-width 0: must be at least 1
 decode model TEST h.trn --beam-width wide => --beam-width wide: must be a whole number
-decode model TEST h.trn --lm-beta 0.5 => need --beam-width: a greedy search takes no language model
-decode model TEST h.trn --beam-width 4 --lm-beta -1 => --lm-beta -1.0: must be at least 0
+decode model TEST h.trn --lm-beta 0.5 => need --beam-width: greedy search uses no language model
+decode model TEST h.trn --beam-width 4 --lm-beta -1 => --lm-weight -1.0: must be at least 0
 decode model TEST h.trn --beam-width 4 --lm-beta 0.5 --lm none.arpa => none.arpa:
 decode model TEST h.trn --beam-width 4 --lm-beta 0.5 --lm ref.trn => ref.trn: ARPA file
 decode model TEST h.trn --beam-width 2 --num-best 3 => --num-best 3: must lie in 1..2
@@ -130,11 +130,11 @@ transcribe u1.wav model => u1.wav: is not a model folder; name one that a traini
 transcribe model none.wav => none.wav:
 transcribe model corpus.tsv => corpus.tsv: is not an audio file that can be read
 transcribe model u1.wav --plot a.pdf => --plot a.pdf: is neither a folder nor a name that ends in .png
-transcribe model u1.wav u2.wav --plot a.png => --plot a.png: is one picture for 2 files; name a folder
-transcribe model u1.wav --ctm --json => --json: not together with --ctm; give one
+transcribe model u1.wav u2.wav --plot a.png => --plot a.png: is one figure for 2 files; name a folder
+transcribe model u1.wav --ctm --json => --json: not allowed together with --ctm; give one
 transcribe model u1.wav --out none/t.txt => none/t.txt: folder does not exist; make it first
 lm => lm: missing arguments: COMMAND; expected cnn-mellin lm COMMAND
-lm tarin ref.trn a.arpa => lm: tarin: is no command of cnn-mellin lm; did you mean train?
+lm tarin ref.trn a.arpa => lm: tarin: is not a command of cnn-mellin lm; did you mean train?
 lm train none.trn a.arpa => none.trn:
 lm train u1.wav a.arpa => u1.wav: is not UTF-8 text; expected
 lm train ref.trn none/a.arpa => none/a.arpa: folder does not exist; make it first
@@ -151,7 +151,7 @@ score ref.trn hyp.trn => ref.trn: 'x' is no TIMIT phone; did you mean
 score ref.trn hyp.trn --format txt => --format txt: must be text, csv, json, latex or markdown; did you mean text?
 score ref.trn hyp.trn --worst -1 => --worst is -1; it must be 0 or more
 score ref.trn hyp.trn --convention nist => --convention nist: must be kaldi, merge-sil, optional-sil or all
-score ref.trn hyp.trn hyp.trn --plot a.png => --plot a.png: draws one HYPOTHESIS; call it for each
+score ref.trn hyp.trn hyp.trn --plot a.png => --plot a.png: plots one HYPOTHESIS; run it once for each
 score ref.trn hyp.trn --plot a.svg => --plot a.svg: must end in .png
 compare folder => compare: missing arguments: --references; expected cnn-mellin compare SYSTEM ...
 compare folder --references EXT --replications 0 => --replications is 0; it must be at least 1
@@ -179,11 +179,11 @@ recipe status none => none: holds no recipe; start one with: cnn-mellin recipe C
 report model => model: holds no recipe; start one with: cnn-mellin recipe CORPUS model
 optim => optim: missing arguments: URL, ACTION; expected cnn-mellin optim URL ACTION
 optim status => missing arguments: URL; expected cnn-mellin optim URL status
-optim sqlite:///none.db delete => optim: delete: is no action of cnn-mellin optim; known are init, run, best
-optim sqlite:///none.db status => none.db: there is no such file; begin a study with
-optim run sqlite:///none.db => none.db: there is no such file; begin a study with
-optim sqlite:///none/a.db init TRAIN --read-ini tiny.ini => none does not exist; make it first
-optim nonsense status => is no database URL; expected sqlite:///FILE
+optim sqlite:///none.db delete => optim: delete: is not an action of cnn-mellin optim; known are init, run, best
+optim sqlite:///none.db status => none.db: there is no such file; create a study with
+optim run sqlite:///none.db => none.db: there is no such file; create a study with
+optim sqlite:///none/a.db init TRAIN --read-ini tiny.ini => none does not exist; create it first
+optim nonsense status => is not a database URL; expected sqlite:///FILE
 optim oracle://h/d status => 'oracle' are not known; expected sqlite:///FILE
 optim env:NOT_SET status => env:NOT_SET: is not set; export it
 optim mysql://me:secret@h/d status => mysql+pymysql://me@h/d: holds a password; put the URL into a variable
@@ -191,8 +191,8 @@ optim sqlite:///a.db init none --read-ini tiny.ini => none: is not a data direct
 optim sqlite:///a.db init --whitelist model.seed TRAIN => missing arguments: TRAIN_DIR (before --whitelist, which takes
 optim sqlite:///a.db init TRAIN --read-ini tiny.ini --num-trials 0 => --num-trials 0: must be at least 1
 optim sqlite:///a.db init TRAIN --read-ini tiny.ini --dev-proportion 2 => --dev-proportion 2.0: must lie between 0 and 1
-optim sqlite:///a.db init TRAIN --read-ini tiny.ini --whitelist window => 'window': fits no setting; choose from
-optim sqlite:///a.db init TRAIN --whitelist a --blacklist b => not together with --whitelist; give one
+optim sqlite:///a.db init TRAIN --read-ini tiny.ini --whitelist window => 'window': matches no setting; known are
+optim sqlite:///a.db init TRAIN --whitelist a --blacklist b => not allowed together with --whitelist; give one
 optim sqlite:///a.db init TRAIN --read-ini tiny.ini --pruner best => --pruner best: must be hyperband, median or none
 optim sqlite:///none.db run --sampler best => --sampler best: must be tpe, random, nsgaii, gp or qmc
 optim sqlite:///none.db important --top-k 0 => --top-k 0: must be at least 1
@@ -240,7 +240,7 @@ def place(tmp_path_factory):
 
 
 def state(folder: Path) -> dict[str, object]:
-    """What every file and folder is, so that any change shows."""
+    """Size and time of every file, so that any change shows."""
     found: dict[str, object] = {}
     for path in folder.rglob("*"):
         about = path.stat()
@@ -256,7 +256,7 @@ def test_the_table_has_more_than_a_hundred_command_lines_of_every_command():
 
 
 @pytest.mark.parametrize(("line", "expected"), ROWS, ids=[line for line, _ in ROWS])
-def test_it_ends_with_one_line_of_value_rule_and_remedy_and_makes_nothing(line, expected, place, monkeypatch, capsys):
+def test_wrong_command_lines_end_with_one_line_and_write_nothing(line, expected, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     before = state(place)
     words = [PLACES.get(word, word) for word in shlex.split(line)]

@@ -1,11 +1,13 @@
-"""A parser of command lines that takes what was meant, and otherwise says on one line what to write instead.
+"""A command-line parser that accepts options anywhere and answers each mistake with one line that says what to write.
 
-Beyond argparse: options of a command may also stand after its subcommands (`train ... --device cuda`), and between any
-arguments; `--help` behind a subcommand explains the subcommand even where other arguments are missing; a subcommand may
-come before the arguments that it follows; and misspelt commands and options are answered with the nearest.
+Beyond argparse:
+- options of a command may follow its subcommands (`train ... --device cuda`) and stand between any arguments;
+- `--help` after a subcommand explains that subcommand, even if other arguments are missing, and ends with examples;
+- a subcommand may come before the arguments that belong in front of it;
+- for a misspelt command or option the error names the nearest known one.
 
-Private parts of argparse that this file uses are `_actions`, `_get_value`, `_check_value` and
-`_negative_number_matcher`; they are the same in Python 3.11 to 3.13.
+This file uses `_actions`, `_get_value`, `_check_value`, `_negative_number_matcher`, `_fill_text` and the action classes
+of argparse, which are private; they are the same in Python 3.11 to 3.13.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import copy
 import math
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NoReturn
 
 from cnn_mellin.nearest import close_name
@@ -24,27 +28,27 @@ from cnn_mellin.nearest import close_name
 __all__ = ["CommandParser"]
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
-# What argparse says, and what we say.
+# Messages of argparse, and ours for the same mistakes.
 _WORDS = {
     "^the following arguments are required:": "missing arguments:",
     r"^argument ([^:]+): (expected .+)$": r"\1: \2",
     r"^argument ([^:]+): ignored explicit argument (.+)$": r"\1: takes no value, but was given \2",
-    r"^argument ([^:]+): not allowed with argument (.+)$": r"\1: not together with \2; give one",
+    r"^argument ([^:]+): not allowed with argument (.+)$": r"\1: not allowed together with \2; give one",
 }
 _NUMBER = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^-(inf|nan)$")
-_LONG_DASH = re.compile("^[\u2012-\u2015\u2212]+(?=[a-z])")  # what word processors make of --
-_GLOBAL = "Options of every command (--device, --num-threads, --quiet, --read-ini, ...): cnn-mellin --help"
+_LONG_DASH = re.compile("^[\u2012-\u2015\u2212]+(?=[a-z])")  # word processors turn -- into one of these
+_GLOBAL = "Options that all commands share (--device, --num-threads, --quiet, --read-ini, ...): see cnn-mellin --help"
 
 
 @dataclass(frozen=True)
 class _Word:
-    """A word of a command line.
+    """One word of a command line.
 
     Args:
-        text: the word.
-        parser: parser that reads it.
-        kind: option, value (of the option before it), argument or command.
-        action: for an option what it sets, or None where it is unknown.
+        text: the word itself.
+        parser: parser of the command that the word belongs to.
+        kind: `option`, `value` (of the option before it), `argument` or `command`.
+        action: argparse action of an option; None for an unknown option.
     """
 
     text: str
@@ -53,8 +57,26 @@ class _Word:
     action: argparse.Action | None = None
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps the paragraphs of a description; keeps its indented lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = []
+        for is_prose, lines in groupby(text.strip("\n").splitlines(), lambda line: line[:1].strip() != ""):
+            if is_prose:
+                wrapped = textwrap.wrap(" ".join(lines), width - len(indent), break_on_hyphens=False)
+                filled += [indent + line for line in wrapped]
+            else:
+                filled += [indent + line for line in lines]
+        return "\n".join(filled)
+
+
 class CommandParser(argparse.ArgumentParser):
-    """Parser of a command, and of all its subcommands.
+    """Parser of a command and all its subcommands.
+
+    Args:
+        args, kwargs: arguments of `argparse.ArgumentParser`.
+        examples: command lines that end the help.
 
     >>> parser = CommandParser(prog="draw")
     >>> _ = parser.add_argument("--colour")
@@ -63,12 +85,13 @@ class CommandParser(argparse.ArgumentParser):
     Namespace(colour='red', shape='circle', radius=2)
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._negative_number_matcher = _NUMBER  # also -1e-3 and -inf, which are values, not options
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _HelpFormatter, **kwargs})
+        self.examples = tuple(examples)
+        self._negative_number_matcher = _NUMBER  # also takes -1e-3 and -inf for values, not options
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Namespace of a command line; ends the program after `--help`, and after one line on what is wrong."""
+        """Parse a command line; `--help` and mistakes end the program, a mistake after one line that explains it."""
         words = [_LONG_DASH.sub("--", word) for word in (sys.argv[1:] if args is None else args)]
         self._repeat_options()
         before = words[: words.index("--")] if "--" in words else words
@@ -84,8 +107,42 @@ class CommandParser(argparse.ArgumentParser):
             self._named(words).error(f"unexpected argument{'s' if len(left) > 1 else ''} {' '.join(map(repr, left))}")
         return chosen
 
+    def format_help(self) -> str:
+        """Help text, with the examples at its end."""
+        lines = [f"  {example}\n" for example in self.examples]
+        return super().format_help() + ("".join(["\nexamples:\n", *lines]) if lines else "")
+
+    def name_options(self, message: str, chosen: argparse.Namespace) -> str:
+        """Replace parameter names of a library error by the options of the command that was run.
+
+        A parameter is recognised as `NAME VALUE: ` at the start of the message and as `NAME=VALUE` anywhere in it. The
+        destination of an option (`dest`) has the name of the parameter that the option sets.
+
+        Args:
+            message: text of the error.
+            chosen: result of `parse_args`.
+
+        >>> parser = CommandParser()
+        >>> _ = parser.add_argument("--beam-width", type=int)
+        >>> _ = parser.add_argument("--partial", action="store_true")
+        >>> parser.name_options("beam_width 0: must be at least 1", parser.parse_args([]))
+        '--beam-width 0: must be at least 1'
+        >>> parser.name_options("3 speakers, not 630; pass partial=True", parser.parse_args([]))
+        '3 speakers, not 630; pass --partial'
+        """
+        options: dict[str, str] = {}
+        parser: CommandParser | None = self
+        while parser is not None:
+            options |= {action.dest: _name(action) for action in parser._actions if action.option_strings}
+            subs = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+            parser = next((sub.choices.get(str(getattr(chosen, sub.dest, None))) for sub in subs), None)
+        names = "|".join(map(re.escape, options))
+        message = re.sub(rf"^({names})(?= [^:]+: )", lambda found: options[found[1]], message)
+        message = re.sub(rf"(?<![\w-])({names})=True\b", lambda found: options[found[1]], message)
+        return re.sub(rf"(?<![\w-])({names})=(?=\S)", lambda found: f"{options[found[1]]} ", message)
+
     def error(self, message: str) -> NoReturn:
-        """End with status 2 and one line about what is wrong, after the usage where arguments are missing."""
+        """Print one line that explains a mistake, after the usage if arguments are missing; exit with status 2."""
         shape = message.startswith(("the following arguments are required", "unexpected argument"))
         if shape:
             self.print_usage(sys.stderr)
@@ -123,7 +180,7 @@ class CommandParser(argparse.ArgumentParser):
 
     @property
     def _arguments(self) -> list[argparse.Action]:
-        """Positional arguments, the subcommand among them."""
+        """Positional arguments, including the subcommand."""
         return [action for action in self._actions if not action.option_strings]
 
     @property
@@ -131,7 +188,7 @@ class CommandParser(argparse.ArgumentParser):
         return {text: action for action in self._actions for text in action.option_strings}
 
     def _repeat_options(self) -> None:
-        """Let subcommands take the options of this command, too."""
+        """Add the options of this command to its subcommands."""
         for sub in self._subcommands.values():
             for action in self._actions:
                 if not action.option_strings or isinstance(action, argparse._HelpAction):
@@ -142,7 +199,7 @@ class CommandParser(argparse.ArgumentParser):
             sub._repeat_options()
 
     def _shape(self) -> str:
-        """The command with its arguments, options left out."""
+        """The command with its arguments, without options."""
         marks = {"None": "{}", "?": "[{}]", "*": "[{} ...]"}
         names = []
         for action in self._arguments:
@@ -151,7 +208,7 @@ class CommandParser(argparse.ArgumentParser):
         return " ".join([self.prog, *names])
 
     def _find(self, text: str) -> argparse.Action | None:
-        """The option that a word names, in full or by the only possible abbreviation."""
+        """Option that a word names, in full or by an unambiguous abbreviation."""
         name = text.partition("=")[0]
         options = self._options
         if text in options or name in options:
@@ -162,11 +219,11 @@ class CommandParser(argparse.ArgumentParser):
         return found[0] if name.startswith("--") and len(found) == 1 else None
 
     def _read(self, words: Sequence[str], *, lenient: bool = False) -> Iterator[_Word]:
-        """Words with what each is.
+        """Classify the words of a command line.
 
         Args:
-            words: the command line.
-            lenient: take the name of a subcommand for it even where arguments before it are missing.
+            words: words of the command line.
+            lenient: take the name of a subcommand for the subcommand even if arguments in front of it are missing.
         """
         parser, num_values, num_arguments = self, 0.0, 0
         for place, text in enumerate(words):
@@ -192,7 +249,7 @@ class CommandParser(argparse.ArgumentParser):
                 yield _Word(text, parser, "argument")
 
     def _named(self, words: Sequence[str]) -> CommandParser:
-        """Parser of the last subcommand that is named, for its help."""
+        """Parser of the last subcommand named, whose help is printed."""
         parser = self
         for word in self._read(words, lenient=True):
             if word.kind == "command":
@@ -202,7 +259,7 @@ class CommandParser(argparse.ArgumentParser):
         return parser
 
     def _ordered(self, words: list[str]) -> list[str]:
-        """Words, with a subcommand that came too early put behind the arguments that come before it."""
+        """Move a subcommand that came too early behind the arguments that belong in front of it."""
         arguments = 0
         for place, word in enumerate(self._read(words)):
             if word.kind == "command":
@@ -218,7 +275,7 @@ class CommandParser(argparse.ArgumentParser):
         sub = parser._subcommands[words[place]]
         following = list(sub._read(words[place + 1 :]))
         found = [i for i, word in enumerate(following) if word.kind == "argument" and word.text != "--"]
-        # Of a URL and a file, either of which may come first, the URL is meant.
+        # If a URL and a file follow in either order, the URL is the argument that belongs in front.
         found.sort(key=lambda i: not re.match(r"\w[\w+]*://|env:|file:", following[i].text))
         if len(found) < num_missing:
             names = ", ".join(_name(action) for action in parser._arguments[:-1][-num_missing:])
@@ -228,9 +285,9 @@ class CommandParser(argparse.ArgumentParser):
         return [*words[:place], *(following[i].text for i in moved), words[place], *rest]
 
     def _checked(self, words: list[str]) -> list[str]:
-        """Words with abbreviated options written out, and each command's arguments before its options.
+        """Write out abbreviated options, and put each command's arguments in front of its options.
 
-        In this order argparse finds arguments that may be left out, wherever they stood. Unknown words end the program.
+        In this order argparse finds optional arguments wherever they stood. Unknown words end the program.
         """
         read = list(self._read(words))
         written: list[str] = []
@@ -253,19 +310,19 @@ class CommandParser(argparse.ArgumentParser):
                 arguments, options = [], []
                 continue
             (arguments if word.kind == "argument" else options).append(text)
-        if "--" in arguments:  # behind it all are arguments, so that options come first
+        if "--" in arguments:  # all words behind it are arguments, so options come first
             place = arguments.index("--")
             written += [*arguments[:place], *options, *arguments[place:]]
         else:
             written += [*arguments, *options]
-        if shows_settings:  # which ends the command before it begins, so that it needs no arguments
+        if shows_settings:  # the command itself does not run and needs no arguments
             for parser in (self, *self._all()):
                 for action in parser._actions:
                     action.required = False
         return written
 
     def _name_swallowed(self, read: Sequence[_Word]) -> None:
-        """Say so where arguments are missing since an option before them took them as its values."""
+        """Report arguments that are missing because an option in front of them took them as its values."""
         if not read or read[-1].kind != "value":
             return
         parser = read[-1].parser
@@ -289,12 +346,12 @@ class CommandParser(argparse.ArgumentParser):
         named = [parser for parser in homes if parser.prog.split()[-1] in words]
         if named:
             at = named[0].prog
-            word.parser.error(f"{name}: is an option of {at}; write it behind that, as in {at} {name}")
+            word.parser.error(f"{name}: is an option of {at}; write it after that, as in {at} {name}")
         elif near:
             word.parser.error(f"{name}: unknown option; did you mean {near}?")
         elif homes:
             word.parser.error(f"{name}: unknown option; it is one of {' and of '.join(home.prog for home in homes)}")
-        hint = f"; a file of that name is written ./{name}" if not name.startswith("--") else ""
+        hint = f"; write a file of that name as ./{name}" if not name.startswith("--") else ""
         word.parser.error(f"{name}: unknown option{hint}")
 
     def _unknown_command(self, word: _Word, words: Sequence[str]) -> NoReturn:
@@ -311,16 +368,17 @@ class CommandParser(argparse.ArgumentParser):
             hint = f"{later[0]} comes first: {known[later[0]]._shape()}"
         else:
             hint = f"known are {', '.join(known)}"
-        word.parser.error(f"{word.text}: is no {str(choice.metavar).lower()} of {word.parser.prog}; {hint}")
+        word.parser.error(f"{word.text}: is not {_a(str(choice.metavar).lower())} of {word.parser.prog}; {hint}")
 
     def _all(self) -> Iterator[CommandParser]:
+        """All subcommands, and their subcommands."""
         for sub in self._subcommands.values():
             yield sub
             yield from sub._all()
 
 
 def _repeated(action: argparse.Action) -> argparse.Action:
-    """An option for a subcommand, which leaves alone what was given before the subcommand."""
+    """Copy of an option for a subcommand; it has no default, so that a value given before the subcommand stays."""
     repeated = copy.copy(action)
     repeated.default = repeated.help = argparse.SUPPRESS
     repeated.repeated = True  # type: ignore[attr-defined]
@@ -328,14 +386,18 @@ def _repeated(action: argparse.Action) -> argparse.Action:
 
 
 def _num_values(action: argparse.Action) -> float:
-    """Number of words that an option takes at most."""
+    """Largest number of words that an option takes as values."""
     if isinstance(action.nargs, int):
         return action.nargs
     return math.inf if action.nargs in ("*", "+") else 1
 
 
 def _name(action: argparse.Action) -> str:
-    """Name of an argument as users see it."""
+    """Name of an argument as users see it; of an option with aliases, the first name (-V, --version: the long one)."""
     if action.option_strings:
-        return max(action.option_strings, key=len)
+        return next((name for name in action.option_strings if name.startswith("--")), action.option_strings[0])
     return str(action.metavar or action.dest)
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

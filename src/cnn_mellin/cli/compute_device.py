@@ -1,30 +1,26 @@
-"""The device and threads that the command line asks for."""
+"""Device and number of threads that the command line asks for."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+
+import torch
 
 from cnn_mellin.errors import SettingsError
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["compute_device"]
 
 
 def compute_device(arguments: argparse.Namespace, default: str = "cpu") -> torch.device:
-    """The device of `--device`, after setting the threads of `--num-threads`.
+    """Set the number of threads of `--num-threads`, and return the device of `--device`.
 
     Args:
-        arguments: of the command line.
-        default: where `--device` is not given.
+        arguments: arguments of the command line.
+        default: device without `--device`.
 
     Raises:
-        SettingsError: there is no such device here, or the number of threads is below 1.
+        SettingsError: the device cannot be used on this machine, or the number of threads is below 1.
     """
-    import torch
-
     name = arguments.device or default
     if arguments.num_threads is not None:
         if arguments.num_threads < 1:

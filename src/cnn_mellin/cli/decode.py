@@ -1,4 +1,4 @@
-"""`cnn-mellin decode`: recognise a partition with a model."""
+"""`cnn-mellin decode`: recognise the utterances of a partition."""
 
 from __future__ import annotations
 
@@ -6,64 +6,40 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from cnn_mellin.cli.decoder_options import add_decoder_options, decoder_settings
+import torch
+from tqdm import tqdm
+
+from cnn_mellin.cli.compute_device import compute_device
+from cnn_mellin.cli.decoder_settings import decoder_settings
+from cnn_mellin.cli.model_input import open_model_partition
+from cnn_mellin.data.logits_folder import read_logits
+from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.tensor_files import open_partition
+from cnn_mellin.decoding.n_best import write_n_best
+from cnn_mellin.decoding.recognition import Recognition, recognise
 from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.formats.transcripts import write_ctm, write_trn
+from cnn_mellin.language_models import NgramModel
+from cnn_mellin.output_place import require_output_file
+from cnn_mellin.training import load_model
+from cnn_mellin.training.evaluation import partition_logits
+from cnn_mellin.utterance_names import name_utterances
 
-if TYPE_CHECKING:
-    import torch
+__all__ = ["run"]
 
-    from cnn_mellin.data.partition import Partition
-    from cnn_mellin.decoding.recognition import Recognition
-
-    Batch = tuple[list[str], torch.Tensor, torch.Tensor]
-
-__all__ = ["add_parser", "run"]
-
-
-def add_parser(subparsers: Any) -> None:
-    """Add the command to those of a parser."""
-    parser = subparsers.add_parser(
-        "decode",
-        help="recognise a partition",
-        description="Recognise every utterance of a partition: greedily, or with --beam-width by a CTC prefix search, "
-        "which a language model may help (--lm-beta). MODEL is a trained model, which computes its logits once, "
-        "whatever the number of settings, or a folder of logits that `cnn-mellin logits` wrote. With one setting OUT "
-        "is a trn file, a line an utterance in the symbols that the model was trained on. With several it is a folder "
-        "of PART.SETTING.trn, as `cnn-mellin compare` reads it: choose among them on the dev part. With --num-best "
-        "above 1, lists are written beside each trn file, as .jsonl.",
-    )
-    parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
-    parser.add_argument("partition", metavar="PARTITION", help="features to recognise")
-    parser.add_argument("out", metavar="OUT", type=Path, help="trn file, or a folder for several settings")
-    add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
-    parser.add_argument("--ctm", action="store_true", help="write times of the best, beside each trn file, as .ctm")
-    parser.add_argument(
-        "--frame-shift-ms",
-        type=float,
-        metavar="MS",
-        help="milliseconds between the partition's frames, for --ctm where the data do not say (tensor files)",
-    )
-    parser.set_defaults(run=run)
+Batch = tuple[list[str], torch.Tensor, torch.Tensor]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Decode."""
-    from tqdm import tqdm
-
-    from cnn_mellin.cli.compute_device import compute_device
-    from cnn_mellin.decoding.recognition import recognise
-    from cnn_mellin.language_models import NgramModel
-    from cnn_mellin.utterance_names import name_utterances
-
+    """Decode the partition with all decoding options."""
     settings = decoder_settings(arguments)
     shift = arguments.frame_shift_ms
     if shift is not None and not 0 < shift < float("inf"):
         raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
     single = len(settings) == 1
-    part = Path(arguments.partition).name
-    paths = [arguments.out if single else arguments.out / f"{part}.{setting.name}.trn" for setting in settings]
+    name = Path(arguments.partition).name
+    paths = [arguments.out if single else arguments.out / f"{name}.{setting.name}.trn" for setting in settings]
     _require_writable(arguments, paths)
     device = compute_device(arguments)
     read = _from_logits if (Path(arguments.model_dir) / "partition.json").exists() else _from_model
@@ -93,8 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _require_writable(arguments: argparse.Namespace, paths: Sequence[Path]) -> None:
     """Check every file that will be written, before anything is computed."""
-    from cnn_mellin.output_place import require_output_file
-
     inputs = (arguments.model_dir, arguments.partition, arguments.lm)
     for path in paths:
         require_output_file(path, "trn", *inputs)
@@ -109,11 +83,11 @@ class _Source:
     """A partition to decode.
 
     Args:
-        partition: the utterances.
+        partition: utterances to recognise.
         symbols: symbols of the classes, without the blank.
-        frame_shift_ms: milliseconds between input frames; None where neither data nor model say.
-        stride: input frames per output frame.
-        batches: utterance ids, logits and lengths.
+        frame_shift_ms: milliseconds between input frames; None if neither data nor model hold it.
+        stride: number of input frames per output frame.
+        batches: batches of utterance ids, logits and lengths.
     """
 
     partition: Partition
@@ -124,11 +98,11 @@ class _Source:
 
 
 def _frame_s(arguments: argparse.Namespace, source: _Source) -> float:
-    """Seconds from an output frame to the next."""
+    """Seconds between output frames."""
     known, given = source.frame_shift_ms, arguments.frame_shift_ms
     if known is None and given is None:
         raise SettingsError(
-            f"--ctm: {source.partition.path} does not say how far apart its frames are; give --frame-shift-ms MS"
+            f"--ctm: {source.partition.path} does not hold the frame shift, which times need; pass --frame-shift-ms MS"
         )
     if None not in (known, given) and known != given:
         raise SettingsError(f"--frame-shift-ms {given:g}: {source.partition.path} has {known:g}; leave the option out")
@@ -136,14 +110,10 @@ def _frame_s(arguments: argparse.Namespace, source: _Source) -> float:
 
 
 def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Source:
-    """Logits that were computed before, which must be of the partition's utterances."""
-    from cnn_mellin.data.logits_folder import read_logits
-    from cnn_mellin.data.tensor_files import open_partition
-    from cnn_mellin.utterance_names import name_utterances
-
+    """Logits computed before, which must be of the partition's utterances."""
     if arguments.epoch is not None:
         raise SettingsError(
-            f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits, of an epoch chosen before; leave it out"
+            f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits of one epoch already; leave it out"
         )
     logits = read_logits(arguments.model_dir)
     partition = open_partition(arguments.partition)
@@ -157,19 +127,9 @@ def _from_logits(arguments: argparse.Namespace, _device: torch.device) -> _Sourc
 
 
 def _from_model(arguments: argparse.Namespace, device: torch.device) -> _Source:
-    """The logits that a model computes."""
-    from cnn_mellin.data.tensor_files import open_partition
-    from cnn_mellin.training import load_model
-    from cnn_mellin.training.evaluation import partition_logits
-
+    """Logits that a model computes."""
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=device)
-    partition = open_partition(arguments.partition)
-    if partition.num_coefficients != description.num_features:
-        raise DataError(
-            f"{partition.path}: has {partition.num_coefficients} coefficients a frame, but {arguments.model_dir} was "
-            f"trained on {description.num_features} ({description.feature_type or 'features without a name'})"
-        )
-    partition.check_finite()
+    partition = open_model_partition(arguments.partition, arguments.model_dir, description)
     stride = description.as_settings().model.window_stride
     shift = partition.description.frame_shift_ms or description.frame_shift_ms
     return _Source(partition, description.symbols, shift, stride, partition_logits(model, partition))
@@ -184,9 +144,7 @@ def _write(
     ctm: bool,
     n_best: bool,
 ) -> None:
-    from cnn_mellin.decoding.n_best import write_n_best
-    from cnn_mellin.formats.transcripts import write_ctm, write_trn
-
+    """Write the trn file, and the ctm file and N-best lists if wanted."""
     write_trn(path, {name: [symbols[c] for c in recognition.classes] for name, recognition in found.items()})
     if ctm:
         times = {

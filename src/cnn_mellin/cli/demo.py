@@ -1,49 +1,30 @@
-"""`cnn-mellin demo`: from nothing to a table of phone error rates."""
+"""`cnn-mellin demo`: go from nothing to a table of phone error rates."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
 
-__all__ = ["add_parser"]
+from cnn_mellin.cli.main import main
+from cnn_mellin.cli.recipe import check_installed
+from cnn_mellin.corpora.demo import make_demo_corpus
+from cnn_mellin.errors import SettingsError
+
+__all__ = ["run"]
 
 _CORPUS_SEED = 1
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="from nothing to a table of phone error rates",
-        description="Synthesise a corpus, and run the recipe on it (cnn-mellin recipe DIR/corpus DIR --tiny): train "
-        "linear (lcorr) and Mellin (mcorr) models, recognise voices they have never heard, print the phone error "
-        "rates, and write a page of tables and pictures. Takes some minutes; a run that was interrupted goes on where "
-        "it was, and a second one does only what is missing or has changed.",
-    )
-    parser.add_argument("directory", metavar="DIR", nargs="?", default="demo", help="where to (default: demo)")
-    parser.add_argument("--utterances", type=int, metavar="N", default=1500, help="of the corpus (default: 1500)")
-    parser.add_argument("--seeds", type=int, metavar="N", default=2, help="trainings of each model (default: 2)")
-    parser.add_argument("--epochs", type=int, metavar="E", help="of each training (default: what its settings say)")
-    parser.add_argument("--jobs", type=int, metavar="J", help="processes at once (default: one a core)")
-    parser.set_defaults(run=run)
-
-
 def run(arguments: argparse.Namespace) -> int:
-    """Make the corpus, run the recipe, and say where all lies."""
-    from cnn_mellin.cli.main import main
-    from cnn_mellin.cli.recipe import check_installed
-    from cnn_mellin.corpora.demo import make_demo_corpus
-    from cnn_mellin.errors import SettingsError
-
+    """Make the corpus, run the recipe, and print where all results are."""
     for option, value in {"--seeds": arguments.seeds, "--epochs": arguments.epochs, "--jobs": arguments.jobs}.items():
-        if value is not None and value < 1:  # said now, not after minutes of synthesis
+        if value is not None and value < 1:  # checked here, not after minutes of synthesis
             raise SettingsError(f"{option} {value}: must be at least 1")
     folder = Path(arguments.directory)
     corpus = folder / "corpus"
     check_installed("demo", synthesis=not corpus.exists())
-    make_demo_corpus(corpus, arguments.utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
+    make_demo_corpus(corpus, arguments.num_utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
     command = ["recipe", str(corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]
     if arguments.epochs is not None:
         command += ["--set", f"num_epochs={arguments.epochs}"]

@@ -1,4 +1,4 @@
-"""How the command line shows what the package logs: news on standard output, problems on standard error."""
+"""Log records of the package as lines: news on standard output, warnings on standard error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _Lines(logging.Handler):
     """Prints each record as a line, above a progress bar where there is one; a traceback follows on its own lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record; the streams are looked up each time, as callers may have replaced them."""
+        """Print a record to the current `sys.stdout` or `sys.stderr`, which callers may have replaced."""
         line = " ".join(record.getMessage().splitlines())
         if record.exc_info:
             line += f"\n{logging.Formatter().formatException(record.exc_info)}"
@@ -21,7 +21,7 @@ class _Lines(logging.Handler):
         stream: TextIO = sys.stderr if problem else sys.stdout
         try:
             if "tqdm" in sys.modules:
-                from tqdm import tqdm
+                from tqdm import tqdm  # only here, as --help and quick commands do without it
 
                 with tqdm.external_write_mode(stream):
                     print(f"cnn-mellin: {line}" if problem else line, file=stream, flush=True)
@@ -34,7 +34,10 @@ class _Lines(logging.Handler):
 
 
 def show_log(*, quiet: bool) -> None:
-    """Show what the package logs from now on; `quiet` leaves out all but problems.
+    """Print the log records of the package from now on.
+
+    Args:
+        quiet: print only warnings.
 
     >>> show_log(quiet=False)
     >>> logging.getLogger("cnn_mellin.example").info("epoch 1")

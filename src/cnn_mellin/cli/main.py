@@ -1,4 +1,4 @@
-"""The command `cnn-mellin`: options that all commands share, and the choice of the command."""
+"""The command `cnn-mellin`: the table of commands, the options that all share, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "parser"]
 
-# Each is a module beside this one, with `add_parser(subparsers)`; none imports torch before it is run.
-_COMMANDS = (
-    "demo",
-    "corpus",
-    "prep",
-    "data",
-    "conf",
-    "train",
-    "optim",
-    "logits",
-    "export",
-    "decode",
-    "transcribe",
-    "lm",
-    "score",
-    "compare",
-    "speed",
-    "recipe",
-    "report",
-)
+# Command -> its line in the help. `cli/options/COMMAND.py` holds its options and help, `cli/COMMAND.py` its `run`. The
+# parser loads the options of all commands, which import nothing heavy; only the chosen command is loaded to run.
+_COMMANDS = {
+    "demo": "go from nothing to a table of phone error rates",
+    "corpus": "make a demonstration corpus",
+    "prep": "compute features and references of a corpus",
+    "data": "inspect, verify, plot and convert data directories",
+    "conf": "list or print the settings that ship with the program",
+    "train": "train an acoustic model",
+    "optim": "search hyperparameters with many workers on one database",
+    "logits": "write the logits of a model on a partition",
+    "export": "export a trained model to ONNX: audio in, posteriors out",
+    "decode": "recognise the utterances of a partition",
+    "transcribe": "recognise audio files: phones with times",
+    "lm": "estimate n-gram language models, compute perplexities",
+    "score": "compute phone error rates of transcripts",
+    "compare": "compare systems over seeds and speakers, with tests of significance",
+    "speed": "write a corpus's test partition at other speaking rates",
+    "recipe": "run all steps from a corpus to a report",
+    "report": "write the results of a recipe on one page",
+}
 
 _REMEDIES = {
     errno.EACCES: "change its permissions, or name another place",
@@ -49,82 +50,98 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "check the path; a folder is made first",
     errno.ENOSPC: "free some space and run the same command again",
-    errno.ENOTDIR: "a part of this path is a file; name a folder",
-    errno.EROFS: "name a place that can be written",
+    errno.ENOTDIR: "a parent of this path is a file; name a folder",
+    errno.EROFS: "name a place that is not read-only",
 }
-_FILES = "settings files of "  # begins the attributes in which a command line's settings files are noted
+_FILES = "settings files of "  # prefix of the attributes that collect the settings files of a command line
 
 _DESCRIPTION = """\
-Phone recognition with convolutions in log time (Mellin correlation), against ordinary ones.
+Phone recognition with convolutions in log time (Mellin correlation), compared with ordinary convolutions.
 
-  cnn-mellin demo                               from nothing to a table of phone error rates
-  cnn-mellin prep timit CORPUS DATA             corpus -> features and references
-  cnn-mellin --read-ini F train TRAIN DEV MODEL train an acoustic model
-  cnn-mellin decode MODEL TEST HYP.trn          recognise
-  cnn-mellin score REF.trn HYP.trn              phone error rate
-
-Every command has its own --help (or: cnn-mellin help COMMAND). Options that all commands share may stand
-before or after the command.
+Every command has its own --help (or: cnn-mellin help COMMAND). Options that all commands share may stand before or
+after the command.
 """
+_EXAMPLES = (
+    "cnn-mellin demo  # from nothing to a table of phone error rates",
+    "cnn-mellin prep timit CORPUS DATA  # compute features and references",
+    "cnn-mellin --read-ini demo-mcorr train TRAIN DEV MODEL  # train an acoustic model",
+    "cnn-mellin decode MODEL TEST hyp.trn  # recognise",
+    "cnn-mellin score REF.trn hyp.trn  # compute the phone error rate",
+)
 
 
 class _ReadSettings(argparse.Action):
-    """Notes a settings file, to be read on top of those before it."""
+    """Collects a settings file, to be read after those before it."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        # A list for each command of the line: what stands behind a subcommand would else replace what stands before it.
+        # One list per (sub)command: argparse would otherwise replace files given before a subcommand by those after it.
         files = namespace.__dict__.setdefault(f"{_FILES}{parser.prog}", [])
         files.append((str(option_string).removeprefix("--read-"), values))
 
 
 def parser() -> CommandParser:
-    """The parser of the whole command line."""
-    root = CommandParser(
-        prog="cnn-mellin", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Parser of the whole command line."""
+    root = CommandParser(prog="cnn-mellin", description=_DESCRIPTION, examples=_EXAMPLES)
     root.add_argument("-V", "--version", action="version", version=f"cnn-mellin {__version__}")
-    root.add_argument("--quiet", action="store_true", help="print results and problems alone, no progress")
-    root.add_argument("--device", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)")
-    root.add_argument("--num-threads", type=int, metavar="N", help="threads of one computation (default: torch's)")
-    settings = root.add_argument_group("settings", "several files may be read, the later on top of the earlier")
+    root.add_argument("--quiet", action="store_true", help="print only results and problems, no progress")
+    root.add_argument("--device", help="device to compute on: cpu, cuda, cuda:1, mps (default: cpu)")
+    root.add_argument(
+        "--num-threads",
+        type=int,
+        metavar="N",
+        help="number of threads per computation; 1 is often fastest for small models (default: torch's choice)",
+    )
+    settings = root.add_argument_group("settings", "of several files, a later one overrides the earlier ones")
     for file_format in ("ini", "json", "yaml"):
-        read = f"--read-{file_format}"
-        settings.add_argument(read, action=_ReadSettings, metavar="FILE", help=f"read settings from {file_format}")
+        settings.add_argument(
+            f"--read-{file_format}",
+            action=_ReadSettings,
+            metavar="FILE",
+            help=f"read settings from a file in {file_format} format, or from one that ships with the program",
+        )
     for file_format in ("ini", "json", "yaml"):
         settings.add_argument(
             f"--print-{file_format}",
             dest="print_format",
             action="store_const",
             const=file_format,
-            help=f"print all settings as {file_format} and exit",
+            help=f"print all settings in {file_format} format and exit, to check them or to start a file from",
         )
     commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name in _COMMANDS:
-        import_module(f"cnn_mellin.cli.{name}").add_parser(commands)
+    for name, line in _COMMANDS.items():
+        options = import_module(f"cnn_mellin.cli.options.{name}")
+        options.add_options(
+            commands.add_parser(name, help=line, description=options.DESCRIPTION, examples=options.EXAMPLES)
+        )
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit status: 0, or 2 after one line on what is wrong with the input."""
-    _print_what_cannot_be_encoded_as_escapes()
+    """Run a command line.
+
+    Returns:
+        Exit status: 0, or 2 after one line that explains what is wrong with the input.
+    """
+    _escape_unencodable_characters()
     root = parser()
+    chosen = argparse.Namespace()
     try:
         chosen = root.parse_args(arguments)
         return _run(root, chosen)
     except UserError as error:
-        return _complain(str(error))
+        return _complain(root.name_options(str(error), chosen))
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on where it can", 130)
+        return _complain("interrupted; run the same command again to resume", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _complain(f"{place}{error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'check the path')}")
 
 
-def _print_what_cannot_be_encoded_as_escapes() -> None:
-    r"""Let no phone or file name end a command because the console lacks it: it is shown as `\u025b` or `\udcff`."""
+def _escape_unencodable_characters() -> None:
+    r"""Print characters that the console cannot encode as `\u025b` or `\udcff`, so that none ends a command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -133,7 +150,7 @@ def _print_what_cannot_be_encoded_as_escapes() -> None:
 def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
     chosen.settings = _settings(chosen)
     if chosen.print_format is not None:
-        from cnn_mellin.config import Settings, format_settings
+        from cnn_mellin.config import Settings, format_settings  # pydantic, which --help does without
 
         print(format_settings(chosen.settings or Settings(), chosen.print_format), end="")
         return 0
@@ -142,15 +159,15 @@ def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
     show_log(quiet=chosen.quiet)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: print(f"cnn-mellin: {message}", file=sys.stderr)
-        run: int = chosen.run(chosen)
-    return run
+        status: int = import_module(f"cnn_mellin.cli.{chosen.command}").run(chosen)
+    return status
 
 
 def _settings(chosen: argparse.Namespace) -> Settings | None:
-    """Settings of the files that the command line names, or None where it names none."""
+    """Settings of the files that the command line names; None if it names none."""
     settings = None
-    for name in sorted(name for name in vars(chosen) if name.startswith(_FILES)):  # those before a subcommand first
-        from cnn_mellin.config import read_settings
+    for name in sorted(name for name in vars(chosen) if name.startswith(_FILES)):  # files before a subcommand first
+        from cnn_mellin.config import read_settings  # pydantic, which --help does without
 
         for file_format, path in getattr(chosen, name):
             settings = read_settings(path, file_format, settings)

@@ -1,4 +1,4 @@
-"""`cnn-mellin recipe`: a corpus through all steps, to a report."""
+"""`cnn-mellin recipe`: run all steps from a corpus to a report."""
 
 from __future__ import annotations
 
@@ -8,102 +8,32 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from cnn_mellin.cli.log_lines import show_log
+from cnn_mellin.cli.recipe_database import require_search_database
+from cnn_mellin.corpora.table import read_table
+from cnn_mellin.corpora.timit import require_timit
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.extras import EXTRAS, require_packages
+from cnn_mellin.recipe.display import RecipeDisplay
+from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, corpus_kind_of, tiny_sizes
+from cnn_mellin.recipe.profile import read_profile
+from cnn_mellin.recipe.run import run_recipe
+from cnn_mellin.recipe.status import recipe_status
 from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped
 
-__all__ = ["add_parser", "check_installed"]
-
-_DESCRIPTION = """\
-From a corpus to a report of how linear (lcorr) and Mellin (mcorr) models compare: prepare it, search for settings if
-wanted, train every model with every seed, decode, score, compare, and draw. All goes into the folder EXP.
-
-  cnn-mellin recipe TIMIT exp/timit --cores 4               the published settings, 20 seeds
-  cnn-mellin --device cuda recipe TIMIT exp/timit --profile slurm
-  cnn-mellin recipe DEMO exp/demo --tiny                    small models, in minutes: make demo is this
-  cnn-mellin recipe status exp/timit                        what is done, running, failed and left
-
-Each step is one cnn-mellin command, run in EXP; --dry-run lists them. The same command goes on after whatever has
-happened, and does only what is missing or whose settings, program version or inputs have changed.
-"""
-
-
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "recipe",
-        help="a corpus through all steps, to a report",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "corpus", metavar="CORPUS", help="TIMIT's folder, Kaldi's folders, or a table; or the word status"
-    )
-    parser.add_argument("exp", metavar="EXP", help="folder for all that is made")
-    what = parser.add_argument_group("what")
-    what.add_argument(
-        "--features", nargs="+", default=["fbank-81-10ms"], metavar="TYPE", help="as in prep (default: fbank-81-10ms)"
-    )
-    what.add_argument(
-        "--models", nargs="+", default=["lcorr", "mcorr"], choices=["lcorr", "mcorr"], help="(default: lcorr mcorr)"
-    )
-    what.add_argument("--seeds", type=int, metavar="N", help="final trainings of each model (default: 20; tiny: 2)")
-    what.add_argument(
-        "--settings",
-        dest="start",
-        nargs="+",
-        default=[],
-        metavar="[MODEL[-TYPE]=]FILE",
-        help="ini files to begin with (default: those published for lcorr, for both models)",
-    )
-    what.add_argument("--search", action="store_true", help="search for the settings first")
-    what.add_argument(
-        "--db-url",
-        default="",
-        metavar="URL",
-        help="of the searches' database (default: EXP/search.db, for one machine)",
-    )
-    what.add_argument("--partial", action="store_true", help="take a TIMIT-like corpus that is not a full TIMIT")
-    what.add_argument(
-        "--prep-options", default="", metavar="TEXT", help="more options of prep, such as --prep-options='--phones 61'"
-    )
-    what.add_argument("--tiny", action="store_true", help="small sizes and models, and a corpus that may be partial")
-    what.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="SIZE=VALUE",
-        help="sizes, such as num_trials_sm=64 (see docs/recipe.md)",
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--profile", default="local", metavar="P", help="local (default), slurm, or FILE.yaml made from one of them"
-    )
-    how.add_argument("--cores", type=int, metavar="N", help="steps at once (default: cores here; slurm: 100)")
-    how.add_argument("--until", metavar="STAGE", help="stop after prep, train, decode, ... (any stage of status)")
-    how.add_argument("--dry-run", action="store_true", help="list the commands that would be run")
-    parser.set_defaults(run=run)
+__all__ = ["check_installed", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the recipe, or tell how it stands."""
+    """Run the recipe, or print its status."""
     if arguments.corpus == "status":
-        from cnn_mellin.recipe.status import recipe_status
-
         print(recipe_status(arguments.exp))
         return 0
     if arguments.settings is not None:
         raise SettingsError("recipe: takes settings from --settings FILE, not from --read-ini and the like")
     options = _options(arguments)
     check_installed("recipe", search=options.search, db_url=options.db_url)
-    from cnn_mellin.cli.log_lines import show_log
-    from cnn_mellin.cli.recipe_database import require_search_database
-    from cnn_mellin.recipe.display import RecipeDisplay
-    from cnn_mellin.recipe.profile import read_profile
-    from cnn_mellin.recipe.run import run_recipe
-    from cnn_mellin.report.recipe_report import results_text
-
     _check_corpus(options)
     profile = read_profile(arguments.profile)
     if options.search:
@@ -120,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             dry_run=arguments.dry_run,
         )
     if failed:
-        again = "mend what is wrong, and the same command goes on"
+        again = "mend what is wrong, then run the same command again to resume"
         steps = "1 step" if len(failed) == 1 else f"{len(failed)} steps"
         print(f"cnn-mellin: {steps} failed; {again}:", file=sys.stderr)
         for name, why in failed.items():
@@ -128,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if not arguments.dry_run:
         if arguments.until in (None, "report"):
+            from cnn_mellin.report.recipe_report import results_text  # imports torch, which status does without
+
             print(f"{results_text(arguments.exp)}\npage with all tables and pictures: {arguments.exp}/report.html")
         else:
             print(f"{arguments.exp}: up to date as far as {arguments.until}")
@@ -135,28 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_installed(purpose: str, *, search: bool = False, db_url: str = "", synthesis: bool = False) -> None:
-    """Check that all packages that a recipe needs are installed, before it begins.
+    """Check that all packages that a recipe needs are installed, before it starts.
 
     Args:
         purpose: command that runs the recipe, for the message.
-        search: whether it searches for settings.
-        db_url: URL of the searches' database, of whose drivers one is needed; empty for SQLite.
-        synthesis: whether a corpus is synthesised for it.
+        search: the recipe searches for settings.
+        db_url: URL of the searches' database, which names the one driver needed; empty for SQLite.
+        synthesis: the demo corpus is synthesised first.
 
     Raises:
-        MissingPackageError: some are not.
+        MissingPackageError: a package is not installed.
     """
-    from cnn_mellin.extras import EXTRAS, require_packages
-
     extras = ["workflow", "report", *(["search"] if search else []), *(["demo"] if synthesis else [])]
     drivers = {"psycopg", "pg8000", "pymysql"}
     unused = {driver for driver in drivers if f"+{driver}:" not in db_url}
     require_packages(purpose, extras, [module for extra in extras for module in EXTRAS[extra] if module not in unused])
 
 
-def _options(arguments: argparse.Namespace) -> Any:
-    from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, corpus_kind_of, tiny_sizes
-
+def _options(arguments: argparse.Namespace) -> RecipeOptions:
+    """Options of the recipe, from those of the command line."""
     corpus = Path(arguments.corpus).resolve()
     kind = corpus_kind_of(corpus)
     seeds = arguments.seeds if arguments.seeds is not None else 2 if arguments.tiny else 20
@@ -164,7 +93,7 @@ def _options(arguments: argparse.Namespace) -> Any:
         raise SettingsError(f"--seeds {seeds}: must be at least 1")
     prep_options = shlex.split(arguments.prep_options)
     if arguments.partial and kind != "timit":
-        raise SettingsError(f"--partial: {arguments.corpus} is no corpus of TIMIT's layout; leave the option out")
+        raise SettingsError(f"--partial: {arguments.corpus} is not a corpus in TIMIT's layout; leave the option out")
     if (arguments.partial or arguments.tiny) and kind == "timit" and "--partial" not in prep_options:
         prep_options.append("--partial")
     return RecipeOptions(
@@ -182,28 +111,34 @@ def _options(arguments: argparse.Namespace) -> Any:
         arguments.search,
         _db_url(arguments.db_url),
         arguments.device or "cpu",
-        (tiny_sizes() if arguments.tiny else RecipeSizes()).updated(_pairs(arguments.set)),
+        _sizes(arguments),
     )
 
 
+def _sizes(arguments: argparse.Namespace) -> RecipeSizes:
+    """Sizes of the recipe, changed by `--set`."""
+    sizes = tiny_sizes() if arguments.tiny else RecipeSizes()
+    try:
+        return sizes.updated(_pairs(arguments.set))
+    except SettingsError as error:
+        raise SettingsError(f"--set {str(error).removeprefix('--set ')}") from None
+
+
 def _db_url(given: str) -> str:
-    """The URL, for commands that run in the recipe's folder."""
+    """URL for commands that run in the recipe's folder: paths of `file:` made absolute."""
     return f"file:{Path(given.removeprefix('file:')).resolve()}" if given.startswith("file:") else given
 
 
-def _check_corpus(options: Any) -> None:
-    """Say now what the first step would say of a corpus that is none."""
+def _check_corpus(options: RecipeOptions) -> None:
+    """Raise now what the first step would raise for a folder or file that is not a corpus."""
     if options.corpus_kind == "timit":
-        from cnn_mellin.corpora.timit import require_timit
-
         require_timit(options.corpus)
     elif options.corpus_kind == "table":
-        from cnn_mellin.corpora.table import read_table
-
         read_table(options.corpus)
 
 
 def _start(texts: Sequence[str]) -> dict[str, str]:
+    """Model, or model and feature type, or "" for all -> path of its settings file."""
     start = {}
     for text in texts:
         system, divider, file = text.rpartition("=")
@@ -214,10 +149,11 @@ def _start(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Name of a size -> its value as text."""
     pairs = [text.partition("=") for text in texts]
     for name, divider, _ in pairs:
         if not divider:
-            raise SettingsError(f"--set {name}: must be SIZE=VALUE, such as num_trials_sm=64")
+            raise SettingsError(f"--set {name}: must be SIZE=VALUE, as in num_trials_sm=64")
     return {name: value for name, _, value in pairs}
 
 

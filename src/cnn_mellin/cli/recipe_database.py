@@ -1,4 +1,4 @@
-"""The database of a recipe's searches, checked before anything runs."""
+"""A check of the database of a recipe's searches, before anything runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["require_search_database"]
 
 
 def require_search_database(db_url: str, *, several_machines: bool) -> None:
-    """That the database of the searches can be used, as far as that needs no connection.
+    """Check the database of the searches as far as that needs no connection.
 
     Args:
         db_url: URL of the database; empty for an SQLite file in the recipe's folder.
         several_machines: workers run on more than one machine.
 
     Raises:
-        SettingsError: it is an SQLite file, which serves the workers of one machine only.
+        SettingsError: the database is an SQLite file, which serves the workers of one machine only.
         DatabaseError: the URL breaks a rule.
 
     >>> require_search_database("", several_machines=False)
@@ -31,6 +31,7 @@ def require_search_database(db_url: str, *, several_machines: bool) -> None:
 
 
 def _kind_of(db_url: str) -> str:
-    from cnn_mellin.search.database_url import resolve_database_url  # an extra, which a recipe without a search lacks
+    """Driver that a URL names."""
+    from cnn_mellin.search.database_url import resolve_database_url  # of an extra: a recipe without searches lacks it
 
     return resolve_database_url(db_url).drivername

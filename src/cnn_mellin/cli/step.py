@@ -1,7 +1,7 @@
-"""The process of one step: runs its command and leaves how it ended.
+"""Process of one recipe step: runs the step's command and records its exit status.
 
-`python -m cnn_mellin.cli.step FOLDER NAME [--attached]`, which the recipe starts, here or as a job of a
-cluster. An attached process leaves when the one that started it has gone, even if that was killed.
+The recipe starts `python -m cnn_mellin.cli.step FOLDER NAME [--attached]` on this machine or as a job of a cluster. An
+attached process exits when the process that started it has ended, even if that was killed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.cli.main import main as run_command
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.formats.text_file import read_text
 from cnn_mellin.recipe.step import without_passwords
@@ -24,18 +25,28 @@ from cnn_mellin.recipe.step_records import StepRecords
 
 __all__ = ["main"]
 
-# Products for programs, which are no part of the log.
-_DATA = (".json", ".ini")
+# Suffixes of outputs for programs, which are not copied to the log.
+_DATA_SUFFIXES = (".json", ".ini")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command of `steps/NAME.job` in FOLDER; returns its exit status."""
+    """Run the command of `steps/NAME.job` in FOLDER.
+
+    Args:
+        arguments: FOLDER, NAME and perhaps `--attached`.
+
+    Returns:
+        Exit status of the command.
+
+    Raises:
+        DataError: the job names no command.
+    """
     folder, name = Path(arguments[0]).resolve(), arguments[1]
     if "--attached" in arguments:
-        threading.Thread(target=_leave_with_parent, name="watch parent", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, name="watch parent", daemon=True).start()
     os.chdir(folder)
     records, began = StepRecords(folder), time.time()
-    _write_lines_at_once()
+    _flush_each_line()
     job: dict[str, Any] = records.read(name, "job") or {}
     if "arguments" not in job:
         raise DataError(f"{records.path(name, 'job')}: names no command; run the recipe's command again")
@@ -44,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     status = 1
     try:
         status = _run(_expanded(folder, job["arguments"]), folder / job["stdout"] if job.get("stdout") else None)
-    except SystemExit as left:  # argparse's way to say that arguments are wrong
-        status = left.code if isinstance(left.code, int) else 2
+    except SystemExit as end:  # raised by argparse for wrong arguments
+        status = end.code if isinstance(end.code, int) else 2
     finally:
         seconds = max(time.time() - began, 0.0)
         records.write(name, "exit", {"status": status, "fingerprint": job.get("fingerprint"), "seconds": seconds})
@@ -53,18 +64,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str], stdout: Path | None) -> int:
-    from cnn_mellin.cli.main import main as run_command
-
+    """Run a command; write what it prints to a file, too, if it succeeds."""
     print(without_passwords(f"$ cnn-mellin {' '.join(arguments)}"), file=sys.stderr, flush=True)
     if stdout is None:
         return run_command(arguments)
-    printed = _Copied(None if stdout.suffix in _DATA else sys.stdout)
+    printed = _Copied(None if stdout.suffix in _DATA_SUFFIXES else sys.stdout)
     status = 1
     try:
         with contextlib.redirect_stdout(printed):
             status = run_command(arguments)
     finally:
-        if status != 0 and printed.copy is None:  # what it said of its failure must not be lost with the product
+        if status != 0 and printed.copy is None:  # the reason of a failure must not be lost with the output
             sys.stdout.write(printed.getvalue())
             sys.stdout.flush()
     if status == 0:
@@ -75,7 +85,7 @@ def _run(arguments: Sequence[str], stdout: Path | None) -> int:
 
 
 def _expanded(folder: Path, arguments: Sequence[str]) -> list[str]:
-    """The arguments, with `@FILE` replaced by the words of the file."""
+    """Replace each `@FILE` among the arguments by the words of the file."""
     words: list[str] = []
     for argument in arguments:
         words += read_text(folder / argument[1:]).split() if argument.startswith("@") else [argument]
@@ -83,10 +93,10 @@ def _expanded(folder: Path, arguments: Sequence[str]) -> list[str]:
 
 
 class _Copied(io.StringIO):
-    """Text that is kept, and meanwhile also written to another stream.
+    """A text buffer that also writes to another stream.
 
     Args:
-        copy: the other stream, if any.
+        copy: the other stream; None for only the buffer.
     """
 
     def __init__(self, copy: TextIO | None) -> None:
@@ -100,15 +110,15 @@ class _Copied(io.StringIO):
         return super().write(text)
 
 
-def _write_lines_at_once() -> None:
-    """Logs are read while they grow, and as UTF-8 whatever the locale of the machine."""
+def _flush_each_line() -> None:
+    """Flush each line, as logs are read while they grow, and write UTF-8 whatever the locale of the machine."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def _leave_with_parent() -> None:
-    """Wait for the end of the pipe whose other end the parent holds."""
+def _exit_with_parent() -> None:
+    """Exit when the pipe closes whose other end the parent process holds."""
     with contextlib.suppress(OSError):
         while os.read(0, 1):
             pass
@@ -118,5 +128,5 @@ def _leave_with_parent() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except UserError as told:
-        sys.exit(f"cnn-mellin: {told}")
+    except UserError as error:
+        sys.exit(f"cnn-mellin: {error}")

@@ -3,76 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from cnn_mellin.training.history import EpochRecord
+from cnn_mellin.cli.compute_device import compute_device
+from cnn_mellin.config import Settings
+from cnn_mellin.extras import install_command
+from cnn_mellin.report.epoch_events import EpochEvents
+from cnn_mellin.report.figures.learning_curves import plot_learning_curves
+from cnn_mellin.training import train
+from cnn_mellin.training.history import EpochRecord
+from cnn_mellin.training.interruption import EXIT_STATUS, StopSignals, TrainingInterrupted
 
-__all__ = ["add_parser"]
+__all__ = ["run"]
 
-_DESCRIPTION = """\
-Train an acoustic model with CTC. Settings come from --read-ini and the like, before the command.
-
-A training that was interrupted goes on when the same command is run again, and ends with the same weights. After a
-kill it goes on from its last whole epoch. SIGTERM and SIGUSR1, which a cluster sends before it takes the machine back,
-make it finish its batch, save and exit with status 75: nothing is lost.
-"""
-
-
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train an acoustic model",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("train", metavar="TRAIN", help="partition to train on")
-    parser.add_argument(
-        "dev", metavar="DEV", nargs="?", help="partition that decides on the best epoch and on stopping"
-    )
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder for the model; one that holds it is resumed")
-    parser.add_argument("--seed", type=int, metavar="N", help="sets both [model] seed and [training] seed")
-    parser.add_argument(
-        "--compile",
-        action="store_true",
-        help="compile the convolutional layers (takes a C++ compiler, and minutes before the first batch); results "
-        "are equal up to rounding, so use it for all of a training or for none",
-    )
-    parser.add_argument(
-        "--no-tensorboard",
-        action="store_true",
-        help="do not write MODEL_DIR/tensorboard, which is written where TensorBoard is installed",
-    )
-    parser.set_defaults(run=run)
+_LOGGER = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train."""
-    from cnn_mellin.cli.compute_device import compute_device
-    from cnn_mellin.config import Settings
-    from cnn_mellin.report.epoch_events import EpochEvents
-    from cnn_mellin.training import train
-    from cnn_mellin.training.interruption import EXIT_STATUS, StopSignals, TrainingInterrupted
-
-    def say(line: str) -> None:
-        print(line, flush=True)
-
+    """Train the model, and plot its learning curves."""
     settings = arguments.settings or Settings()
     if arguments.seed is not None:
         seeds = {"seed": arguments.seed}
         settings = settings.updated({"model": seeds, "training": seeds}, "--seed")
     device = compute_device(arguments)
     events = None if arguments.no_tensorboard else EpochEvents(arguments.model_dir)
-    print_line = _progress_lines()
+    log_epoch = _epoch_lines()
 
     def after_epoch(record: EpochRecord, num_epochs: int | None) -> None:
-        if not arguments.quiet:
-            print_line(record, num_epochs)
+        log_epoch(record, num_epochs)
         if events is not None:
             events.add(record)
 
@@ -86,15 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
                 device=device,
                 after_epoch=after_epoch,
                 stop=lambda: signals.received is not None,
-                compiled=arguments.compile,
+                compiled=arguments.compiled,
             )
-        except TrainingInterrupted as left:
-            print(f"cnn-mellin: {signals.received}: {left}", file=sys.stderr)
+        except TrainingInterrupted as interrupted:
+            print(f"cnn-mellin: {signals.received}: {interrupted}", file=sys.stderr)
             return EXIT_STATUS
         finally:
             if events is not None:
                 events.close()
-    _draw_curves(arguments.model_dir, say)
+    _plot_curves(Path(arguments.model_dir))
     best = result.records[result.best_epoch - 1]
     measure = (
         f"loss {best.train_loss:.3f}" if math.isnan(best.dev_per_percent) else f"dev PER {best.dev_per_percent:.2f} %"
@@ -103,21 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _draw_curves(model_dir: str, say: Callable[[str], None]) -> None:
-    from pathlib import Path
-
-    from cnn_mellin.extras import install_command
-    from cnn_mellin.report.figures.learning_curves import plot_learning_curves
-
-    folder = Path(model_dir)
+def _plot_curves(folder: Path) -> None:
+    """Plot the learning curves into the model folder, if matplotlib is installed."""
     try:
         plot_learning_curves({folder.name: folder / "history.csv"}, folder / "curves.png")
     except ImportError:
-        say(f"{folder}: no curves.png, as matplotlib is not installed; {install_command(['report'])}")
+        _LOGGER.info("%s: no curves.png, as matplotlib is not installed; %s", folder, install_command(["report"]))
 
 
-def _progress_lines() -> Callable[[EpochRecord, int | None], None]:
-    """A function that prints a line an epoch."""
+def _epoch_lines() -> Callable[[EpochRecord, int | None], None]:
+    """Make a function that logs one line per epoch, with the time left."""
     began, done = time.monotonic(), 0
 
     def report(record: EpochRecord, num_epochs: int | None) -> None:
@@ -126,7 +84,7 @@ def _progress_lines() -> Callable[[EpochRecord, int | None], None]:
         parts = [
             f"epoch {record.epoch}" + (f"/{num_epochs}" if num_epochs else ""),
             f"loss {record.train_loss:.4f}",
-            f"rate {record.learning_rate:.2e}",
+            f"learning rate {record.learning_rate:.2e}",
             f"{record.utterances_per_s:.0f} utterances/s",
         ]
         if not math.isnan(record.dev_per_percent):
@@ -134,6 +92,6 @@ def _progress_lines() -> Callable[[EpochRecord, int | None], None]:
         if num_epochs:
             left = (num_epochs - record.epoch) * (time.monotonic() - began) / done
             parts.append(f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left")
-        print(", ".join(parts), flush=True)
+        _LOGGER.info(", ".join(parts))
 
     return report

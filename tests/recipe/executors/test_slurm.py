@@ -469,5 +469,5 @@ def test_an_interrupted_recipe_leaves_its_jobs_within_seconds(fake_slurm, small_
         controller.send_signal(getattr(signal, name))
         _, complaints = controller.communicate(timeout=20)
     assert controller.returncode == 130
-    assert complaints == "cnn-mellin: interrupted; the same command goes on where it can\n"
+    assert complaints == "cnn-mellin: interrupted; run the same command again to resume\n"
     assert (records.read("prep-fbank-81-10ms", "job") or {})["id"] == "101"

@@ -1,0 +1,51 @@
+"""Corpora that the command line names, for `prep` and `speed`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from cnn_mellin.corpora.kaldi import read_kaldi_parts
+from cnn_mellin.corpora.table import read_table
+from cnn_mellin.corpora.timit import read_timit
+from cnn_mellin.corpora.timit_partitions import timit_partitions
+from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.errors import SettingsError
+from cnn_mellin.formats.identifier import require_identifier
+
+__all__ = ["read_corpus"]
+
+
+def read_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utterance]]:
+    """Read the corpus of a command line and split it into partitions.
+
+    Args:
+        arguments: arguments of the command line, with the kind of corpus and the options of that kind.
+
+    Returns:
+        Partition -> its utterances.
+    """
+    if arguments.corpus_kind == "timit":
+        return timit_partitions(
+            read_timit(arguments.corpus),
+            partial=arguments.partial,
+            complete_test=arguments.complete_test,
+            large_dev=arguments.large_dev,
+            include_sa=arguments.include_sa,
+        )
+    if arguments.corpus_kind == "kaldi":
+        folders = _partition_folders(arguments.parts)
+        return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root)
+    return read_table(arguments.corpus)
+
+
+def _partition_folders(pairs: Sequence[str]) -> dict[str, str]:
+    """Partition -> folder; without a folder, the partition's own name."""
+    folders: dict[str, str] = {}
+    for pair in pairs:
+        partition, _, folder = pair.partition("=")
+        if partition in folders or not partition or partition == "ext":
+            raise SettingsError(f"--parts {pair}: must be PARTITION=FOLDER, each partition once, as in dev=dev_clean")
+        require_identifier(partition, "partition", "--parts", SettingsError)
+        folders[partition] = folder or partition
+    return folders

@@ -1,0 +1,43 @@
+"""Options of `cnn-mellin decode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.decoder import add_decoder_options
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
+
+DESCRIPTION = """\
+Recognise every utterance of a partition: by greedy search, or with --beam-width by CTC prefix search, optionally with a
+language model (--lm-weight). MODEL is a trained model, whose logits are computed once for all decoding options, or a
+folder of logits written by `cnn-mellin logits`.
+
+With one beam width and weight, OUT is a trn file with one line per utterance, in the symbols that the model was trained
+on. With several, OUT is a folder of files PARTITION.OPTIONS.trn, which `cnn-mellin compare` reads: choose among them on
+the dev partition. With --num-best above 1, N-best lists are written beside each trn file, as .jsonl.
+"""
+EXAMPLES = [
+    "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
+    "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 8 16 --lm-weight 0.2 0.5",
+]
+
+
+def add_options(parser: CommandParser) -> None:
+    """Add the options."""
+    parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
+    parser.add_argument("partition", metavar="PARTITION", help="partition to recognise")
+    parser.add_argument(
+        "out", metavar="OUT", type=Path, help="trn file to write; a folder if several widths or weights are given"
+    )
+    add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
+    parser.add_argument(
+        "--ctm", action="store_true", help="also write the times of the best sequences beside each trn file, as .ctm"
+    )
+    parser.add_argument(
+        "--frame-shift-ms",
+        type=float,
+        metavar="MS",
+        help="milliseconds between the frames of the partition, for --ctm if the data do not hold it (tensor files)",
+    )

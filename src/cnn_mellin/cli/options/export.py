@@ -1,0 +1,26 @@
+"""Options of `cnn-mellin export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.trained_model import add_epoch_option, add_feature_file_option
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
+
+DESCRIPTION = """\
+Write a trained model together with its features as one ONNX file, to run it without torch. It takes `audio`, float32
+(samples,) of any length, full scale 32768, and returns `posteriors` (frames, classes), with the blank as the last
+class, and `num_frames` (1,). Its metadata hold phones, sample_rate_hz, frame_shift_ms and full_scale. Before the file
+is written, onnxruntime runs it on several lengths and must agree with the model. Needs the extra `export`.
+"""
+EXAMPLES = ["cnn-mellin export model model.onnx"]
+
+
+def add_options(parser: CommandParser) -> None:
+    """Add the options."""
+    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained model")
+    parser.add_argument("out", metavar="OUT.onnx", type=Path, help="file to write")
+    add_epoch_option(parser)
+    add_feature_file_option(parser)
