@@ -172,7 +172,8 @@ class TrainingConfig:
     @property
     def learning_rate(self) -> float:
         """Learning rate before any schedule."""
-        return 10.0 ** (-4.0 if self.log10_learning_rate is None else self.log10_learning_rate)
+        rate: float = 10.0 ** (-4.0 if self.log10_learning_rate is None else self.log10_learning_rate)
+        return rate
 
     @field_validator("saved_model_fmt", "saved_optimizer_fmt")
     @classmethod

@@ -44,7 +44,7 @@ def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
         return hidden.relu_()
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return torch.nn.functional.dropout(hidden, prob, True, True).relu_()
-    out: torch.Tensor = _RectifiedDropout.apply(hidden, round(prob * _LEVELS))
+    out: torch.Tensor = _RectifiedDropout.apply(hidden, round(prob * _LEVELS))  # type: ignore[no-untyped-call]
     return out
 
 

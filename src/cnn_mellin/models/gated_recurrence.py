@@ -61,7 +61,7 @@ def packed_gru(gru: torch.nn.GRU, packed: PackedSequence) -> PackedSequence:
             suffix = f"l{layer}{'_reverse' if direction else ''}"
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             weights = [getattr(gru, f"{name}_{suffix}") for name in names]
-            out: torch.Tensor = _Recurrence.apply(data, *weights, sizes, bool(direction))
+            out: torch.Tensor = _Recurrence.apply(data, *weights, sizes, bool(direction))  # type: ignore[no-untyped-call]
             outputs.append(out)
         data = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
         if gru.dropout and gru.training and layer < gru.num_layers - 1:

@@ -91,7 +91,8 @@ class DftFormulation(PiecewiseFormulation[torch.Tensor]):
     def grad_kernel(self, kernel_sums: torch.Tensor) -> torch.Tensor:
         """The transpose of `weights` applied to its gradient, (O, C, K, W)."""
         frames = torch.matmul(self.matrices.kernel.t(), kernel_sums.flatten(2))  # (K, W, C O)
-        return frames.unflatten(2, self.weight_shape[2:]).permute(3, 2, 0, 1).contiguous()
+        gradient: torch.Tensor = frames.unflatten(2, self.weight_shape[2:]).permute(3, 2, 0, 1).contiguous()
+        return gradient
 
     @cached_property
     def weights(self) -> torch.Tensor:

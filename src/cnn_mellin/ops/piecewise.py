@@ -58,7 +58,7 @@ def correlate_piecewise(
     if torch.is_autocast_enabled(signal.device.type):
         dtype = autocast_type(signal)
         signal, kernel, bias = signal.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
-    out: torch.Tensor = _Piecewise.apply(signal, kernel, bias, geometry, formulation)
+    out: torch.Tensor = _Piecewise.apply(signal, kernel, bias, geometry, formulation)  # type: ignore[no-untyped-call]
     return out
 
 

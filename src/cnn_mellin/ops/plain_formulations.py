@@ -119,7 +119,8 @@ def _correlate_densely(
     weight = torch.stack(blocks, 1).view(num_outputs * geometry.output_length, channels * signal.size(2), width)
     repeated_bias = None if bias is None else bias.repeat_interleave(geometry.output_length)
     out = conv1d(signal.flatten(1, 2), weight, repeated_bias, geometry.stride, padding, geometry.dilation)
-    return out.unflatten(1, (num_outputs, geometry.output_length))
+    by_output: torch.Tensor = out.unflatten(1, (num_outputs, geometry.output_length))
+    return by_output
 
 
 def _correlate_by_gather(

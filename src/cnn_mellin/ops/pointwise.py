@@ -150,4 +150,5 @@ def _frames(taps: Slice | SliceGroup) -> slice:
 
 def _framed(rows: torch.Tensor, group: SliceGroup) -> torch.Tensor:
     """(n, channels, M F) -> (n, channels, M, F)."""
-    return rows.unflatten(2, (group.number, -1))
+    split: torch.Tensor = rows.unflatten(2, (group.number, -1))
+    return split

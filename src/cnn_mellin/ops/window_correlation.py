@@ -87,7 +87,8 @@ def correlate_windows(
     windows = num_windows(signal.size(2), window_stride)
     rows = kernel.permute(1, 2, 0).flatten(1)  # (C, K O)
     products = (signal.transpose(1, 2) @ rows).unflatten(2, (kernel.size(2), -1))  # (N, T, K, O)
-    summed = _SumTaps.apply(products, taps, windows, window_stride, output_length)
+    how = (taps, windows, window_stride, output_length)
+    summed: torch.Tensor = _SumTaps.apply(products, *how)  # type: ignore[no-untyped-call]
     if bias is not None:
         summed = summed + bias.to(summed.dtype)
     return summed.permute(0, 3, 2, 1)
@@ -109,7 +110,7 @@ class _SumTaps(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return _SpreadTaps.apply(grad_output, ctx.how, ctx.shape), None, None, None, None
+        return _SpreadTaps.apply(grad_output, ctx.how, ctx.shape), None, None, None, None  # type: ignore[no-untyped-call]
 
 
 class _SpreadTaps(torch.autograd.Function):
@@ -126,4 +127,4 @@ class _SpreadTaps(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return _SumTaps.apply(grad_grad, *ctx.how), None, None
+        return _SumTaps.apply(grad_grad, *ctx.how), None, None  # type: ignore[no-untyped-call]

@@ -233,7 +233,8 @@ def _setting(name: str) -> str:
 
 
 def _fields(kind: type) -> dict[str, Any]:
-    return kind.__pydantic_fields__  # type: ignore[attr-defined]
+    fields: dict[str, Any] = kind.__pydantic_fields__  # type: ignore[attr-defined]
+    return fields
 
 
 def _all_spaces() -> dict[str, SearchSpace]:

@@ -234,9 +234,10 @@ class CheckpointStore:
     def _load(self, name: str) -> dict[str, Any]:
         path = self.folder / name
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise DataError(f"{path}: is not a checkpoint ({str(error).splitlines()[0]})") from None
+        return state
 
 
 def _listed(entry: Any) -> tuple[int, list[str]]:

@@ -94,4 +94,5 @@ def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float
     for i in range(len(partition)):
         total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
     mean = total / max(int(partition.num_frames.sum()), 1)
-    return np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
+    scale: list[float] = np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
+    return scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def read_description(folder: str | Path) -> ModelDescription:
 
 def _fault(description: ModelDescription) -> str | None:
     """Fault of a description that was read, as a phrase, or None."""
-    rules = {
+    rules: dict[str, Callable[[Any], bool]] = {
         "settings": lambda value: isinstance(value, dict),
         "seed": _is_whole,
         "num_features": lambda value: _is_whole(value) and value >= 1,
