@@ -1,5 +1,6 @@
 # make demo   from nothing to a table of phone error rates (sets everything up)
 # make test   the test suite (sets everything up)
+# make coverage  the test suite, with the lines and branches that it does not reach
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
@@ -11,13 +12,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Two test processes with one thread each: for tests and small models, one thread per process is fastest.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test soak lint check bench clean
+.PHONY: demo test coverage soak lint check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
 
 test: $(VENV)/.system
-	$(TEST) -m "not soak" --cov --cov-report=term -rs
+	$(TEST) -m "not soak" -rs
+
+coverage: $(VENV)/.system
+	$(TEST) -m "not soak" --cov --cov-report=term
 
 soak: $(VENV)/.system
 	$(TEST) -m soak -rs

@@ -93,4 +93,4 @@ def test_pip_installs_it_literally_and_the_program_runs_outside_the_checkout(tmp
     assert run("conf", "conf/model/demo-mcorr.ini").stdout == shipped
     assert "convolutional_mellin = True" in run("--read-ini", "conf/model/demo-mcorr.ini", "--print-ini").stdout
     done = run("optim", "sqlite:///a.db", "status")
-    assert (done.returncode, "begin a study with" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "create a study with" in done.stderr) == (2, True), done.stderr

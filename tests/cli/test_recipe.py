@@ -111,7 +111,7 @@ def test_changing_a_feature_file_computes_only_what_depends_on_it(corpus, tmp_pa
     assert (weights["sigbank-41-2ms"] / "model.json").stat().st_mtime_ns == before["sigbank-41-2ms"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_recipe_resumes_and_ends_with_the_same_table(finished, corpus, tmp_path):
     folder = tmp_path / "exp"
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--cores", "2")]

@@ -143,7 +143,7 @@ def test_a_figure_that_cannot_be_written_is_named_and_the_rest_is_kept(folder, t
     words = [long, folder / "b.sph", "--out", tmp_path / "out", "--plot", tmp_path / "pictures"]
     assert transcribe(folder, *words) == 2
     printed = capsys.readouterr()
-    assert f"cnn-mellin: {tmp_path}/pictures/{250 * 'a'}.png: cannot be written (has a name of more than" in printed.err
+    assert f"cnn-mellin: {tmp_path}/pictures/{250 * 'a'}.png: cannot be written (the name has more than" in printed.err
     assert printed.out == f"{tmp_path / 'out'}: 2 of 2 files\n"
     assert (tmp_path / "pictures" / "b.png").is_file()
 
@@ -156,7 +156,7 @@ def test_results_never_overwrite_audio(folder, tmp_path, capsys, option):
     before = audio.read_bytes()
     for result in (audio, tmp_path / "link.png"):
         assert transcribe(folder, audio, option, result) == 2
-        assert "which is read; name another place to write to" in capsys.readouterr().err
+        assert "is an input; name another output" in capsys.readouterr().err
     assert audio.read_bytes() == before
 
 
@@ -226,7 +226,7 @@ def test_a_model_folder_without_its_features_needs_the_option(folder, tmp_path, 
     (tmp_path / "feats.json").write_text(json.dumps(content.pop("feature_configuration")))
     (tmp_path / "model" / "model.json").write_text(json.dumps(content))
     assert transcribe(tmp_path, folder / "a.sph") == 2
-    assert re.search(r"does not say how its features \(mine\) were computed; give", capsys.readouterr().err)
+    assert re.search(r"does not say how its features \(mine\) were computed; pass", capsys.readouterr().err)
     assert transcribe(tmp_path, folder / "a.sph", "--features", tmp_path / "feats.json") == 0
     given = capsys.readouterr().out
     assert transcribe(folder, folder / "a.sph") == 0

@@ -104,7 +104,7 @@ def test_a_second_run_computes_nothing_again(undisturbed):
     assert times() == before
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_only_trainings_with_changed_settings_restart(undisturbed, tmp_path, capsys):
     folder = tmp_path / "demo"
     assert main(["--quiet", "demo", str(folder), *SMALL]) == 0
@@ -119,7 +119,7 @@ def test_only_trainings_with_changed_settings_restart(undisturbed, tmp_path, cap
         assert len(history.read_text().splitlines()) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_again_and_again_it_ends_with_the_same_numbers(undisturbed, tmp_path):
     folder = tmp_path / "demo"
     command = [sys.executable, "-m", "cnn_mellin.cli.main", "--quiet", "demo", str(folder), *SMALL]

@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import ColumnElement, DateTime, Table, func, select
 
+from cnn_mellin.extras import install_command
 from cnn_mellin.search.database_url import DatabaseError
 
 if TYPE_CHECKING:
@@ -112,8 +113,7 @@ def require_known_optuna(tables: Iterable[Table] | None = None) -> None:
         missing.append("Study._thread_local.cached_all_trials")
     if missing:
         raise DatabaseError(
-            f"Optuna {optuna.__version__} lacks {', '.join(missing)}, which searches use; install a version that the "
-            "extra search allows: pip install 'cnn-mellin[search]'"
+            f"Optuna {optuna.__version__} lacks {', '.join(missing)}, which searches use; {install_command(['search'])}"
         )
 
 
