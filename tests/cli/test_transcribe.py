@@ -154,9 +154,9 @@ def test_results_never_overwrite_audio(folder, tmp_path, capsys, option):
     audio.write_bytes((folder / "a.sph").read_bytes())
     (tmp_path / "link.png").symlink_to(audio)
     before = audio.read_bytes()
-    for result in (audio, tmp_path / "link.png"):
+    for result, what in ((audio, "is an input"), (tmp_path / "link.png", f"is the input {audio}")):
         assert transcribe(folder, audio, option, result) == 2
-        assert "is an input; name another output" in capsys.readouterr().err
+        assert f"{result}: {what}; name another output" in capsys.readouterr().err
     assert audio.read_bytes() == before
 
 
