@@ -29,6 +29,7 @@ PAGES = {
 # Blocks that cannot run here, by their page and how they begin, and the reason.
 NOT_RUN = {
     "README.md: make demo": "sets up an environment and trains for minutes",
+    "docs/study.md: python examples/digits.py": "needs recordings of digits, and trains for half an hour",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
     "docs/install.md: python3 -m venv": "downloads packages",
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
