@@ -203,7 +203,7 @@ def test_files_of_the_same_name_keep_their_folders(folder, tmp_path, capsys):
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),
         (["b.sph", "--plot", "a.png"], "--plot a.png: is one figure for 2 files"),
-        (["a.wav"], "AUDIO: 1 names are used twice, with different suffixes: a"),
+        (["a.wav"], "1 names of recordings differ only in their suffix: a"),
         (["--features", "none.json"], "none.json: does not exist, on disk or among the shipped files"),
         (["--epoch", "7"], "no checkpoint of epoch 7"),
     ],

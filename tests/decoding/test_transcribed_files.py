@@ -54,5 +54,5 @@ def test_all_formats_hold_the_same(transcriber):
 
 
 def test_names_that_differ_only_in_their_suffix_are_refused():
-    with pytest.raises(SettingsError, match="paths: 1 names differ only in their suffix: x; rename one"):
+    with pytest.raises(SettingsError, match="1 names of recordings differ only in their suffix: x; rename one"):
         recording_names([Path("x.wav"), Path("x.flac")])

@@ -125,7 +125,9 @@ def recording_names(paths: Sequence[Path]) -> dict[Path, str]:
     names = {path: path.stem if stems[path.stem] == 1 else str(path.with_suffix("")) for path in paths}
     same = [name for name, count in Counter(names.values()).items() if count > 1]
     if same:
-        raise SettingsError(f"paths: {len(same)} names differ only in their suffix: {', '.join(same[:5])}; rename one")
+        raise SettingsError(
+            f"{len(same)} names of recordings differ only in their suffix: {', '.join(same[:5])}; rename one"
+        )
     return names
 
 
