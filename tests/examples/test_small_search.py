@@ -11,6 +11,7 @@ PROGRAM = Path(__file__).parents[2] / "examples" / "small_search.sh"
 SIZES = {"NUM_TRIALS_SM": "6", "NUM_TRIALS_LG": "2", "NUM_SEEDS": "2", "NUM_EPOCHS": "1", "UTTERANCES": "40"}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.soak
 def test_the_whole_search_ends_with_a_comparison_and_can_be_run_again(tmp_path):
     for module in ("optuna", "matplotlib", "espeakng_loader"):

@@ -43,7 +43,7 @@ def site(url: str, corpus: Path) -> str:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_all_loops_run(kind, request, small_corpus, tmp_path):
     server = request.getfixturevalue(f"{kind}_server")

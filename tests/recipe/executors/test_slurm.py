@@ -153,7 +153,7 @@ def table(folder: Path) -> dict:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_after_a_kill_and_a_cancelled_job_the_table_equals_that_of_a_local_run(
     slurm, postgresql_server, small_corpus, tmp_path, capsys
 ):
