@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cnn_mellin.data.partition import Partition
 from cnn_mellin.data.tensor_files import open_partition
-from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.data.utterance_data import require_num_coefficients
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.training.model_folder import ModelDescription, feature_extractor
 
@@ -26,11 +27,8 @@ def open_model_partition(path: str | Path, model_dir: str | Path, description: M
             features that are not finite.
     """
     partition = open_partition(path)
-    if partition.num_coefficients != description.num_features:
-        raise DataError(
-            f"{partition.path}: has {partition.num_coefficients} coefficients per frame, but {model_dir} was trained "
-            f"on {description.num_features} ({description.feature_type or 'features without a name'})"
-        )
+    trained_on = f"{description.num_features} ({description.feature_type or 'features without a name'})"
+    require_num_coefficients(partition, description.num_features, f"{model_dir} was trained on {trained_on}")
     partition.check_finite()
     return partition
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.reading import read_audio
-from cnn_mellin.audio.speaking_rate import change_speaking_rate
+from cnn_mellin.audio.speaking_rate import FASTEST_RATE, SLOWEST_RATE, change_speaking_rate
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
@@ -62,8 +62,8 @@ def prepare_speaking_rates(
         AudioError: audio is damaged, or too short for a frame.
     """
     names = [f"{rate:g}" for rate in rates]
-    if any(not 0.3 <= rate <= 3 for rate in rates) or len(set(names)) < len(names):
-        raise SettingsError(f"--rates {' '.join(names)}: must lie in 0.3..3, each once")
+    if any(not SLOWEST_RATE <= rate <= FASTEST_RATE for rate in rates) or len(set(names)) < len(names):
+        raise SettingsError(f"--rates {' '.join(names)}: must lie in {SLOWEST_RATE:g}..{FASTEST_RATE:g}, each once")
     if not parts.get(part):
         raise DataError(f"the corpus has no partition {part}; its partitions are {', '.join(parts)}")
     extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)

@@ -17,7 +17,7 @@ __all__ = ["is_faster", "packed_gru"]
 
 
 def is_faster(layers: torch.nn.RNNBase) -> TypeGuard[torch.nn.GRU]:
-    """Whether `packed_gru` can replace these layers and is faster: a GRU in training on a CPU, without autocast.
+    """Check whether `packed_gru` can replace these layers and is faster: a GRU in training on a CPU, without autocast.
 
     >>> is_faster(torch.nn.GRU(3, 4)), is_faster(torch.nn.LSTM(3, 4)), is_faster(torch.nn.GRU(3, 4).eval())
     (True, False, False)

@@ -28,7 +28,7 @@ def transposed(matrices: torch.Tensor) -> torch.Tensor:
 
 
 def is_channels_last(tensor: torch.Tensor) -> bool:
-    """Whether (N, C, T, F) is stored as (N, T, F, C), and not as (N, C, T, F) at the same time.
+    """Check whether (N, C, T, F) is stored as (N, T, F, C), and not as (N, C, T, F) at the same time.
 
     >>> is_channels_last(torch.zeros(2, 3, 4, 5)), is_channels_last(torch.zeros(2, 4, 5, 3).permute(0, 3, 1, 2))
     (False, True)

@@ -134,7 +134,7 @@ class DftFormulation(PiecewiseFormulation[torch.Tensor]):
 
 @cached_by_shape
 def is_dft_faster(kernel: tuple[int, ...], coefficients: int, geometry: Geometry) -> bool:
-    """Whether the DFT formulation is expected to take less time than the per-tap formulation.
+    """Check whether the DFT formulation is expected to take less time than the per-tap formulation.
 
     Args:
         kernel: shape of the kernel, (O, C, K, W).

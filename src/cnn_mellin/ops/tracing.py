@@ -12,7 +12,7 @@ __all__ = ["is_readable", "is_symbolic", "is_traced"]
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
-    """Whether operations are being traced (torch.compile, torch.export, torch.jit) or the tensor has no values (fake).
+    """Check whether operations are traced (torch.compile, torch.export, torch.jit) or the tensor has no values (fake).
 
     >>> is_traced(torch.zeros(1))
     False
@@ -21,7 +21,7 @@ def is_traced(tensor: torch.Tensor) -> bool:
 
 
 def is_readable(tensor: torch.Tensor) -> bool:
-    """Whether the values of a tensor can be read on the spot, outside tracing and transforms such as vmap.
+    """Check whether the values of a tensor can be read on the spot, outside tracing and transforms such as vmap.
 
     >>> is_readable(torch.zeros(1)), is_readable(torch.zeros(1, device="meta"))
     (True, False)
@@ -30,7 +30,7 @@ def is_readable(tensor: torch.Tensor) -> bool:
 
 
 def is_symbolic(size: Any) -> bool:
-    """Whether a size of a traced tensor is a symbol for any size.
+    """Check whether a size of a traced tensor is a symbol for any size.
 
     >>> is_symbolic(3)
     False

@@ -26,7 +26,7 @@ _OURS |= {"--wait": "-W", "--wrap": "--wrap", "--test-only": "--test-only", "--o
 
 @dataclass(frozen=True)
 class Profile:
-    """Where and how the steps of a recipe run.
+    """Place and manner in which the steps of a recipe run.
 
     Args:
         machine_name: local or slurm.
