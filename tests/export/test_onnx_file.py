@@ -48,6 +48,14 @@ def small_model(extractor: FeatureExtractor, mellin=True, kind="GRU", bidirectio
     return AcousticModel(extractor.num_coefficients, len(PHONES) + 1, config, feature_scale=scale).eval()
 
 
+@pytest.mark.parametrize("normalization", ["mean", "variance"])
+def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization):
+    extractor = FeatureExtractor.named("fbank-81-10ms")
+    model = small_model(extractor, True, "GRU", True, utterance_normalization=normalization)
+    check = export_onnx(model, extractor, PHONES, tmp_path / "m.onnx", check_seconds=(0.2, 1.3))
+    assert check.num_frames == [7, 44]
+
+
 @pytest.mark.parametrize(("features", "mellin", "kind", "bidirectional"), CASES)
 def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, kind, bidirectional):
     extractor = FeatureExtractor.named(features)
@@ -72,6 +80,7 @@ def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, ki
         ("fbank-81-10ms", "GRU", {}),
         ("fbank-81-10ms", "LSTM", {"recurrent_bidirectional": False}),
         ("fbank-81-10ms", "RNN", {"window_stride": 1}),
+        ("fbank-81-10ms", "GRU", {"utterance_normalization": "variance"}),
         ("fbank-81-10ms", "GRU", {"recurrent_layers": 0, "convolutional_mellin": False}),
         ("sigbank-41-2ms", "GRU", {}),
         ("raw", "LSTM", {}),

@@ -37,6 +37,9 @@ KINDS += [
     {"use_log_compression": False, "use_lift": False, "convolutional_mellin": True},
     {"window_size": 12, "window_pooling": "none", "convolutional_time_padding": False, "convolutional_kernel_time": 5},
     {"window_pooling": "none", "convolutional_layers": 0},
+    {"utterance_normalization": "mean"},
+    {"utterance_normalization": "variance", "convolutional_mellin": True},
+    {"utterance_normalization": "variance", "use_log_compression": False},
     {"convolutional_nonlinearity": "tanh", "convolutional_freq_factor": 2, "convolutional_factor_schedule": 1},
 ]
 KINDS += [

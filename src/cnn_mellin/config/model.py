@@ -26,6 +26,13 @@ class AcousticModelConfig:
     use_log_compression: Annotated[bool, SearchChoices()] = Field(
         default=True, description="Apply a learnable pointwise log(eps + abs(x)) to the input"
     )
+    utterance_normalization: Annotated[
+        Literal["none", "mean", "variance"], SearchChoices(("none", "mean", "variance"), by_name_only=True)
+    ] = Field(
+        default="none",
+        description="Subtract each coefficient's mean over the utterance, after log compression; variance also divides "
+        "by its standard deviation",
+    )
     use_lift: Annotated[bool, SearchChoices()] = Field(
         default=True, description="Apply a learnable dilation lift along the time of each window, after log compression"
     )

@@ -119,8 +119,7 @@ class _AudioModel(torch.nn.Module):
         # Audio too short for a frame is padded, as some operators crash on empty tensors; the output is cut to nothing.
         features = self._front_end(torch.cat([audio, torch.zeros((least - num_samples) * (num_samples < least))]))
         num_posteriors = num_windows(self._front_end.num_frames(num_samples), stride)
-        if self._model.feature_scale is not None:
-            features = features / self._model.feature_scale
+        features = self._model.normalize(features.unsqueeze(0)).squeeze(0)
         size = self._model.config.window_size
         places = torch.arange(num_windows(features.shape[0], stride)).unsqueeze(1) * stride + torch.arange(size)
         windows = torch.nn.functional.pad(features, (0, 0, 0, size))[places]

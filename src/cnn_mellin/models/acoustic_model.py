@@ -15,7 +15,8 @@ from cnn_mellin.layers.log_time_front_end import pool_time
 from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
-from cnn_mellin.models.windows import Windows
+from cnn_mellin.models.utterance_normalization import normalized_utterances
+from cnn_mellin.models.windows import Windows, check_utterances, zeros_past_lengths
 from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.sizes import whole_number
 from cnn_mellin.tensor_kind import require_floating
@@ -113,8 +114,7 @@ class AcousticModel(torch.nn.Module):
             ValueError: dtypes, devices, shapes or lengths do not fit.
         """
         self._check_features(features)
-        if self.feature_scale is not None:
-            features = features / self.feature_scale
+        features = self.normalize(features, lengths)
         windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
         hidden = self.convolve(windows.values)
         packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)
@@ -122,6 +122,27 @@ class AcousticModel(torch.nn.Module):
             packed = packed_gru(self.rnn, packed) if is_faster(self.rnn) else self.rnn(packed)[0]
         logits = PackedSequence(self.out(packed.data), *packed[1:])
         return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
+
+    def normalize(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Divide features by the feature scale and, if the settings say so, normalise the utterances.
+
+        Args:
+            features: (N, T, F).
+            lengths: (N,), frames of each utterance; all T if None.
+
+        Raises:
+            ValueError: shapes or lengths do not fit.
+        """
+        if self.feature_scale is not None:
+            features = features / self.feature_scale
+        if self.config.utterance_normalization == "none":
+            return features
+        if lengths is not None:
+            check_utterances(features, lengths, self.num_features)
+            features = zeros_past_lengths(features, lengths.cpu())
+        if self.log_compression is not None:
+            features = self.log_compression(features)
+        return normalized_utterances(features, lengths, variance=self.config.utterance_normalization == "variance")
 
     def _check_features(self, features: torch.Tensor) -> None:
         require_floating("features", features)
@@ -147,13 +168,13 @@ class AcousticModel(torch.nn.Module):
         """Convolve windows (W, time, F) and pool over their time, to vectors (W, size).
 
         Args:
-            windows: windows of features, already divided by the feature scale.
+            windows: windows of features that `normalize` has returned.
             layers: equivalent layers to use instead of the model's own convolutions.
         """
         if torch.compiler.is_compiling():  # for any number of windows, but of this size only
             windows = windows.view(windows.size(0), self.config.window_size, self.num_features)
         hidden = windows.unsqueeze(1)  # (W, C, time, F)
-        if self.log_compression is not None:
+        if self.log_compression is not None and self.config.utterance_normalization == "none":
             hidden = self.log_compression(hidden)
         if self.lift is not None:
             hidden = self.lift(hidden)

@@ -7,7 +7,7 @@ import torch
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
-__all__ = ["Windows", "window_lengths"]
+__all__ = ["Windows", "check_utterances", "window_lengths", "zeros_past_lengths"]
 
 
 # Number of windows of each utterance, from a tensor of their frames.
@@ -42,7 +42,7 @@ class Windows:
     def __init__(
         self, features: torch.Tensor, lengths: torch.Tensor, window_size: int, window_stride: int, num_features: int
     ) -> None:
-        _check(features, lengths, num_features)
+        check_utterances(features, lengths, num_features)
         device = features.device
         frames = lengths.to("cpu", torch.int64)
         self.lengths = window_lengths(frames, window_stride)
@@ -55,16 +55,25 @@ class Windows:
         step, utterance = present.nonzero(as_tuple=True)
         utterance = order[utterance]
         padding = (int(self.lengths.max()) - 1) * window_stride + window_size - features.size(1)
-        beyond = torch.arange(features.size(1)) >= frames.unsqueeze(1)
-        if beyond.any():
-            features = features.masked_fill(beyond.unsqueeze(2).to(device), 0)
+        features = zeros_past_lengths(features, frames)
         if padding > 0:
             features = torch.nn.functional.pad(features, (0, 0, 0, padding))
         unfolded = features.unfold(1, window_size, window_stride)  # (N, T', F, window): a view
         self.values = unfolded[utterance.to(device), step.to(device)].transpose(1, 2)
 
 
-def _check(features: torch.Tensor, lengths: torch.Tensor, num_features: int) -> None:
+def zeros_past_lengths(features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Features (N, T, F) with zeros past the lengths (N,) of the utterances, which are on the CPU."""
+    beyond = torch.arange(features.size(1)) >= lengths.unsqueeze(1)
+    return features.masked_fill(beyond.unsqueeze(2).to(features.device), 0) if beyond.any() else features
+
+
+def check_utterances(features: torch.Tensor, lengths: torch.Tensor, num_features: int) -> None:
+    """Check that features (N, T, F) and lengths (N,) fit.
+
+    Raises:
+        ValueError: they do not; the message says how.
+    """
     require_floating("features", features)
     require_tensor("lengths", lengths)
     if features.dim() != 3:
