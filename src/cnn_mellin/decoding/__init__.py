@@ -1,5 +1,6 @@
 """Decoding: from logits to phones."""
 
+from cnn_mellin.decoding.blank_bias import add_blank_bias
 from cnn_mellin.decoding.decoded_files import DecodedFile, decode_to_files
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_search, greedy_segments
@@ -18,6 +19,7 @@ __all__ = [
     "TranscribedFile",
     "Transcriber",
     "Transcription",
+    "add_blank_bias",
     "decode_to_files",
     "forced_alignment",
     "greedy_search",

@@ -14,13 +14,16 @@ Recognise every utterance of a partition: by greedy search, or with --beam-width
 language model (--lm-weight). MODEL is a trained model, whose logits are computed once for all decoding options, or a
 folder of logits written by `cnn-mellin logits`.
 
-With one beam width and weight, OUT is a trn file with one line per utterance, in the symbols that the model was trained
-on. With several, OUT is a folder of files PARTITION.OPTIONS.trn, which `cnn-mellin compare` reads: choose among them on
-the dev partition. With --num-best above 1, N-best lists are written beside each trn file, as .jsonl.
+With one value for each option, OUT is a trn file with one line per utterance, in the symbols that the model was trained
+on. With several beam widths, weights, bonuses or biases, the partition is decoded with each combination, and OUT is a
+folder of files PARTITION.OPTIONS.trn. `cnn-mellin compare` chooses among them on the dev partition. With --num-best above
+1, N-best lists are written beside each trn file, as .jsonl.
 """
 EXAMPLES = [
     "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
     "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 8 16 --lm-weight 0.2 0.5",
+    "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 16 --lm-weight 0 0.2 0.4 "
+    "--insertion-bonus 0 1 2 --blank-bias 0 -1",
 ]
 
 
@@ -29,7 +32,7 @@ def add_options(parser: CommandParser) -> None:
     parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
     parser.add_argument("partition", metavar="PARTITION", help="partition to recognise")
     parser.add_argument(
-        "out", metavar="OUT", type=Path, help="trn file to write; a folder if several widths or weights are given"
+        "out", metavar="OUT", type=Path, help="trn file to write; a folder if an option has several values"
     )
     add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
     parser.add_argument(
