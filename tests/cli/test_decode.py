@@ -71,6 +71,29 @@ def test_several_decoding_options_give_a_folder_for_compare(trained, tmp_path):
         assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
 
 
+def test_bonuses_and_biases_join_the_grid(trained, tmp_path):
+    options = ["--beam-width", "4", "--lm-beta", "0", "0.5", "--insertion-bonus", "0", "3", "--blank-bias", "0", "-2"]
+    assert decode(trained, tmp_path / "out", *options) == 0
+    names = [
+        f"dev.beam4{lm}{bonus}{blank}.trn"
+        for lm in ("", "-lm0.5")
+        for bonus in ("", "-bonus+3")
+        for blank in ("", "-blank-2")
+    ]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
+    sizes = [sum(map(len, read_trn(tmp_path / "out" / name).values())) for name in names[4:]]
+    assert sizes[0] < min(sizes[1:3])
+    assert max(sizes[1:3]) <= sizes[3]
+    assert decode(trained, tmp_path / "one.trn", "--beam-width", "4", "--lm-beta", "0.5", "--insertion-bonus", "3") == 0
+    assert (tmp_path / "one.trn").read_text() == (tmp_path / "out" / "dev.beam4-lm0.5-bonus+3.trn").read_text()
+
+
+def test_greedy_search_takes_biases_of_the_blank(trained, tmp_path):
+    assert decode(trained, tmp_path / "out", "--blank-bias", "0", "9") == 0
+    sizes = [sum(map(len, read_trn(tmp_path / "out" / f"dev.greedy{name}.trn").values())) for name in ("", "-blank+9")]
+    assert sizes[0] > sizes[1] == 0
+
+
 def test_times_need_the_frame_shift(tmp_path, capsys):
     with write_partition(tmp_path / "dev", PartitionDescription(4)) as writer:
         writer.add("u", np.ones((4, 4)), [])
@@ -96,6 +119,13 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
         (["--beam-width", "4", "--lm-beta", "-1"], "--lm-weight -1.0: must be at least 0"),
         (["--beam-width", "4", "--lm-beta", "nan"], "--lm-weight nan: must be at least 0"),
         (["--lm-beta", "0.5"], "--lm and --lm-weight need --beam-width"),
+        (
+            ["--insertion-bonus", "0", "1"],
+            "--insertion-bonus needs --beam-width: greedy search has no scores to add it",
+        ),
+        (["--beam-width", "4", "--insertion-bonus", "nan"], "--insertion-bonus nan: must be finite"),
+        (["--blank-bias", "inf"], "--blank-bias inf: must be finite"),
+        (["--blank-bias", "1.00000001", "1.00000002"], "decoding options greedy-blank+1: given twice (up to 6 digits)"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--beam-width", "4", "--num-best", "5"], "--num-best 5: must lie in 1..4, the narrowest beam"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa"),

@@ -29,7 +29,7 @@ class Transcription:
         duration_s: duration of the recording.
         samples: (samples,), full scale 32768.
         features: (T, F), features of the recording.
-        log_probs: (T', V), natural logarithms of the model's posteriors, without a blank bias; the blank is the last class.
+        log_probs: (T', V), natural logarithms of the model's posteriors, without a bias; the blank is the last class.
         output_shift_s: time between consecutive output frames.
     """
 

@@ -16,8 +16,8 @@ folder of logits written by `cnn-mellin logits`.
 
 With one value for each option, OUT is a trn file with one line per utterance, in the symbols that the model was trained
 on. With several beam widths, weights, bonuses or biases, the partition is decoded with each combination, and OUT is a
-folder of files PARTITION.OPTIONS.trn. `cnn-mellin compare` chooses among them on the dev partition. With --num-best above
-1, N-best lists are written beside each trn file, as .jsonl.
+folder of files PARTITION.OPTIONS.trn. `cnn-mellin compare` chooses among them on the dev partition. With --num-best
+above 1, N-best lists are written beside each trn file, as .jsonl.
 """
 EXAMPLES = [
     "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
