@@ -168,7 +168,8 @@ def corpora(folder: Path, rng: np.random.Generator) -> None:
 
 
 def check_decoding(folder: Path, printed: str) -> None:
-    assert "best of 6)" in printed  # compare chose among the decoding options
+    assert "best of 12)" in printed  # compare chose among the decoding options
+    assert "best of 3)" in printed
     assert "speech.flac: " in printed
     for name in ("exp/confusions.png", "speech.png"):
         assert (folder / name).stat().st_size > 1000
