@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
-from cnn_mellin.data.logits_folder import write_logits
+from cnn_mellin.data.logits_folder import read_logits, write_logits
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import read_trn
@@ -166,6 +167,49 @@ def test_logits_decode_as_their_model(trained, logits, tmp_path):
     assert names == {path.name for path in (tmp_path / "logits").iterdir()}
     for name in names:
         assert (tmp_path / "model" / name).read_text() == (tmp_path / "logits" / name).read_text()
+
+
+def utterance_logits(folder: Path) -> dict[str, torch.Tensor]:
+    """Logits (T', V) of each utterance in a folder of logits."""
+    return {
+        name: rows[:length]
+        for names, batch, lengths in read_logits(folder).batches()
+        for name, rows, length in zip(names, batch, lengths.tolist(), strict=True)
+    }
+
+
+def test_several_models_are_an_ensemble(trained, logits, tmp_path, capsys):
+    settings = (trained / "model" / "model.json").read_bytes()
+    other, partition = trained / "other", trained / "data" / "dev"
+    if not other.exists():
+        model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 2}
+        chosen = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 2}})
+        train(trained / "data" / "train", partition, other, chosen)
+    assert main(["logits", str(other), str(partition), str(tmp_path / "logits")]) == 0
+    found = [utterance_logits(folder) for folder in (logits, tmp_path / "logits")]
+    means = [
+        ([name], torch.log((rows.softmax(1) + found[1][name].softmax(1)) / 2)[None], torch.tensor([len(rows)]))
+        for name, rows in found[0].items()
+    ]
+    write_logits(tmp_path / "mean", means, SYMBOLS, frame_shift_ms=20.0)
+    options = ["--beam-width", "4", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
+    for models, out in (
+        ([trained / "model", other], "models"),
+        ([logits, other], "mixed"),
+        ([tmp_path / "mean"], "by hand"),
+    ):
+        assert main(["decode", *map(str, models), str(partition), str(tmp_path / out), *options]) == 0
+    names = {path.name for path in (tmp_path / "models").iterdir()}
+    assert len(names) == 6
+    for name in names:
+        ensemble, mixed, by_hand = ((tmp_path / out / name).read_text() for out in ("models", "mixed", "by hand"))
+        assert ensemble == mixed
+        if not name.endswith(".jsonl"):  # scores of float32 logits differ by rounding
+            assert ensemble == by_hand
+    capsys.readouterr()
+    assert main(["decode", str(trained / "model"), str(other), str(partition), str(other)]) == 2
+    assert "is an input; name another output" in capsys.readouterr().err
+    assert (trained / "model" / "model.json").read_bytes() == settings
 
 
 @pytest.mark.parametrize("options", [(), ("--beam-width", "4")])

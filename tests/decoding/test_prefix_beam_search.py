@@ -91,19 +91,21 @@ def test_search_equals_a_slow_one(beam_width: int) -> None:
             assert_same(result, simple_prefix_search(utterance[:length], beam_width, **fused))
 
 
-def test_a_bonus_of_zero_changes_no_bit() -> None:
+@pytest.mark.parametrize("lm_weight", [0.0, 0.7])
+def test_no_bonus_and_one_too_small_to_count_give_the_same_bits(lm_weight: float) -> None:
     logits = torch.randn(4, 30, 6, generator=torch.Generator().manual_seed(2))
-    lengths = torch.tensor([30, 12, 0, 29])
-    for fused in ({}, {"language_model": language_model(5), "lm_weight": 0.7}):
-        plain, with_zero = (
-            prefix_beam_search(logits, lengths, 8, num_best=8, **fused, **more) for more in ({}, {"insertion_bonus": 0})
-        )
-        assert plain == with_zero
+    fused: dict[str, Any] = {"language_model": language_model(5), "lm_weight": lm_weight, "num_best": 8}
+    none, zero, tiny = (
+        prefix_beam_search(logits, torch.tensor([30, 12, 0, 29]), 8, insertion_bonus=bonus, **fused)
+        for bonus in (0.0, -0.0, 1e-300)
+    )
+    assert none == zero == tiny
 
 
 def test_a_higher_bonus_never_gives_a_shorter_best_sequence() -> None:
     logits = torch.randn(20, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    lengths, fused = torch.full((20,), 6), {"language_model": language_model(2), "lm_weight": 1.0}
+    lengths = torch.full((20,), 6)
+    fused: dict[str, Any] = {"language_model": language_model(2), "lm_weight": 1.0}
     sizes = [
         [len(best[0][0]) for best in prefix_beam_search(logits, lengths, 200, insertion_bonus=bonus, **fused)]
         for bonus in (-3, -1, 0, 1, 3)

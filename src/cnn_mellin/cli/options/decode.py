@@ -12,7 +12,8 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 DESCRIPTION = """\
 Recognise every utterance of a partition: by greedy search, or with --beam-width by CTC prefix search, optionally with a
 language model (--lm-weight). MODEL is a trained model, whose logits are computed once for all decoding options, or a
-folder of logits written by `cnn-mellin logits`.
+folder of logits written by `cnn-mellin logits`. Several models of the same symbols and frame rate, such as the seeds
+of a system, are an ensemble: the mean of their posteriors is decoded.
 
 With one value for each option, OUT is a trn file with one line per utterance, in the symbols that the model was trained
 on. With several beam widths, weights, bonuses or biases, the partition is decoded with each combination, and OUT is a
@@ -21,6 +22,7 @@ above 1, N-best lists are written beside each trn file, as .jsonl.
 """
 EXAMPLES = [
     "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
+    "cnn-mellin decode models/seed1 models/seed2 data/fbank-81-10ms/test ensemble.trn",
     "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 8 16 --lm-weight 0.2 0.5",
     "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 16 --lm-weight 0 0.2 0.4 "
     "--insertion-bonus 0 1 2 --blank-bias 0 -1",
@@ -29,7 +31,12 @@ EXAMPLES = [
 
 def add_options(parser: CommandParser) -> None:
     """Add the options."""
-    parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
+    parser.add_argument(
+        "model_dirs",
+        nargs="+",
+        metavar="MODEL",
+        help="folder of a trained model, or of logits; the posteriors of several are averaged",
+    )
     parser.add_argument("partition", metavar="PARTITION", help="partition to recognise")
     parser.add_argument(
         "out", metavar="OUT", type=Path, help="trn file to write; a folder if an option has several values"
