@@ -136,10 +136,13 @@ def test_help_explains_the_last_command_named(words, command, capsys):
             "score a b --format txt",
             "cnn-mellin: score: --format txt: must be text, csv, json, latex or markdown; did you",
         ),
-        ("decode a b", "cnn-mellin: decode: missing arguments: OUT; expected cnn-mellin decode MODEL PARTITION OUT ("),
         (
-            "decode a b c d",
-            "cnn-mellin: decode: unexpected argument 'd'; expected cnn-mellin decode MODEL PARTITION OUT",
+            "decode a b",
+            "cnn-mellin: decode: missing arguments: OUT; expected cnn-mellin decode MODEL ... PARTITION OUT",
+        ),
+        (
+            "logits a b c d",
+            "cnn-mellin: logits: unexpected argument 'd'; expected cnn-mellin logits MODEL_DIR PARTITION OUT",
         ),
         ("optim status", "cnn-mellin: optim URL status: missing arguments: URL; expected cnn-mellin optim URL status"),
         ("decode a b c --lm", "cnn-mellin: decode: --lm: expected one argument (cnn-mellin decode --help)"),

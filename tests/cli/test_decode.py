@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
-from cnn_mellin.data.logits_folder import write_logits
+from cnn_mellin.data.logits_folder import read_logits, write_logits
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import read_trn
@@ -71,6 +72,29 @@ def test_several_decoding_options_give_a_folder_for_compare(trained, tmp_path):
         assert float(start) + float(duration) <= 0.02 * 12 + 1e-6  # 12 output frames of 2 x 10 ms
 
 
+def test_bonuses_and_biases_join_the_grid(trained, tmp_path):
+    options = ["--beam-width", "4", "--lm-beta", "0", "0.5", "--insertion-bonus", "0", "3", "--blank-bias", "0", "-2"]
+    assert decode(trained, tmp_path / "out", *options) == 0
+    names = [
+        f"dev.beam4{lm}{bonus}{blank}.trn"
+        for lm in ("", "-lm0.5")
+        for bonus in ("", "-bonus+3")
+        for blank in ("", "-blank-2")
+    ]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
+    sizes = [sum(map(len, read_trn(tmp_path / "out" / name).values())) for name in names[4:]]
+    assert sizes[0] < min(sizes[1:3])
+    assert max(sizes[1:3]) <= sizes[3]
+    assert decode(trained, tmp_path / "one.trn", "--beam-width", "4", "--lm-beta", "0.5", "--insertion-bonus", "3") == 0
+    assert (tmp_path / "one.trn").read_text() == (tmp_path / "out" / "dev.beam4-lm0.5-bonus+3.trn").read_text()
+
+
+def test_greedy_search_takes_biases_of_the_blank(trained, tmp_path):
+    assert decode(trained, tmp_path / "out", "--blank-bias", "0", "9") == 0
+    sizes = [sum(map(len, read_trn(tmp_path / "out" / f"dev.greedy{name}.trn").values())) for name in ("", "-blank+9")]
+    assert sizes[0] > sizes[1] == 0
+
+
 def test_times_need_the_frame_shift(tmp_path, capsys):
     with write_partition(tmp_path / "dev", PartitionDescription(4)) as writer:
         writer.add("u", np.ones((4, 4)), [])
@@ -96,6 +120,13 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
         (["--beam-width", "4", "--lm-beta", "-1"], "--lm-weight -1.0: must be at least 0"),
         (["--beam-width", "4", "--lm-beta", "nan"], "--lm-weight nan: must be at least 0"),
         (["--lm-beta", "0.5"], "--lm and --lm-weight need --beam-width"),
+        (
+            ["--insertion-bonus", "0", "1"],
+            "--insertion-bonus needs --beam-width: greedy search has no scores to add it",
+        ),
+        (["--beam-width", "4", "--insertion-bonus", "nan"], "--insertion-bonus nan: must be finite"),
+        (["--blank-bias", "inf"], "--blank-bias inf: must be finite"),
+        (["--blank-bias", "1.00000001", "1.00000002"], "decoding options greedy-blank+1: given twice (up to 6 digits)"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--beam-width", "4", "--num-best", "5"], "--num-best 5: must lie in 1..4, the narrowest beam"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa"),
@@ -136,6 +167,49 @@ def test_logits_decode_as_their_model(trained, logits, tmp_path):
     assert names == {path.name for path in (tmp_path / "logits").iterdir()}
     for name in names:
         assert (tmp_path / "model" / name).read_text() == (tmp_path / "logits" / name).read_text()
+
+
+def utterance_logits(folder: Path) -> dict[str, torch.Tensor]:
+    """Logits (T', V) of each utterance in a folder of logits."""
+    return {
+        name: rows[:length]
+        for names, batch, lengths in read_logits(folder).batches()
+        for name, rows, length in zip(names, batch, lengths.tolist(), strict=True)
+    }
+
+
+def test_several_models_are_an_ensemble(trained, logits, tmp_path, capsys):
+    settings = (trained / "model" / "model.json").read_bytes()
+    other, partition = trained / "other", trained / "data" / "dev"
+    if not other.exists():
+        model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 2}
+        chosen = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 2}})
+        train(trained / "data" / "train", partition, other, chosen)
+    assert main(["logits", str(other), str(partition), str(tmp_path / "logits")]) == 0
+    found = [utterance_logits(folder) for folder in (logits, tmp_path / "logits")]
+    means = [
+        ([name], torch.log((rows.softmax(1) + found[1][name].softmax(1)) / 2)[None], torch.tensor([len(rows)]))
+        for name, rows in found[0].items()
+    ]
+    write_logits(tmp_path / "mean", means, SYMBOLS, frame_shift_ms=20.0)
+    options = ["--beam-width", "4", "--lm-beta", "0", "0.5", "--ctm", "--num-best", "2"]
+    for models, out in (
+        ([trained / "model", other], "models"),
+        ([logits, other], "mixed"),
+        ([tmp_path / "mean"], "by hand"),
+    ):
+        assert main(["decode", *map(str, models), str(partition), str(tmp_path / out), *options]) == 0
+    names = {path.name for path in (tmp_path / "models").iterdir()}
+    assert len(names) == 6
+    for name in names:
+        ensemble, mixed, by_hand = ((tmp_path / out / name).read_text() for out in ("models", "mixed", "by hand"))
+        assert ensemble == mixed
+        if not name.endswith(".jsonl"):  # scores of float32 logits differ by rounding
+            assert ensemble == by_hand
+    capsys.readouterr()
+    assert main(["decode", str(trained / "model"), str(other), str(partition), str(other)]) == 2
+    assert "is an input; name another output" in capsys.readouterr().err
+    assert (trained / "model" / "model.json").read_bytes() == settings
 
 
 @pytest.mark.parametrize("options", [(), ("--beam-width", "4")])

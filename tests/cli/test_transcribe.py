@@ -47,6 +47,7 @@ def transcribe(folder, *words) -> int:
 
 def test_recognises_the_same_as_decode(folder, tmp_path, capsys):
     options = ["--beam-width", "4", "--lm-beta", "0.3", "--lm", str(folder / "lm.arpa")]
+    options += ["--insertion-bonus", "1.5", "--blank-bias", "-1"]
     assert main(["decode", str(folder / "model"), str(folder / "data" / "train"), str(tmp_path / "t"), *options]) == 0
     capsys.readouterr()
     assert transcribe(folder, folder / "a.sph", folder / "b.sph", "--json", *options) == 0
@@ -199,6 +200,8 @@ def test_files_of_the_same_name_keep_their_folders(folder, tmp_path, capsys):
         (["--beam-width", "4", "--lm", "lm.arpa"], "--lm and --lm-weight belong together"),
         (["--beam-width", "4", "--lm-beta", "1", "--lm", "none.arpa"], "none.arpa: does not exist"),
         (["--beam-width", "0"], "--beam-width 0: must be at least 1"),
+        (["--insertion-bonus", "1"], "--insertion-bonus needs --beam-width"),
+        (["--blank-bias", "nan"], "--blank-bias nan: must be finite"),
         (["--num-best", "2"], "--num-best 2: needs --beam-width above 1"),
         (["--out", "none/out.txt"], "--out none/out.txt: its folder does not exist"),
         (["--plot", "a.pdf"], "--plot a.pdf: is neither a folder nor a name that ends in .png"),

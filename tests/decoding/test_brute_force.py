@@ -34,6 +34,19 @@ def test_language_model_is_added() -> None:
     assert fused[()] == plain[()]
 
 
+def test_the_bonus_is_added_per_class_and_the_biased_scores_are_those_of_the_ctc_loss() -> None:
+    logits = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    found = all_sequences(logits, insertion_bonus=0.7, blank_bias=-1.2)
+    log_probs = (logits + torch.tensor([0, 0, -1.2], dtype=torch.float64)).log_softmax(1)
+    assert sum(math.exp(score - 0.7 * len(classes)) for classes, score in found) == pytest.approx(1.0)
+    for classes, score in found:
+        if classes:
+            loss = torch.nn.functional.ctc_loss(
+                log_probs, torch.tensor(classes), torch.tensor(4), torch.tensor(len(classes)), 2, "sum"
+            )
+            assert score == pytest.approx(-loss.item() + 0.7 * len(classes), abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_full_search_finds_everything(seed: int) -> None:
     logits = torch.randn(random.Random(seed).randint(1, 6), 3, generator=torch.Generator().manual_seed(seed))

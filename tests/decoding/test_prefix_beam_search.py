@@ -1,5 +1,6 @@
 """Prefix beam search: compared with the sum over all alignments and a slow version, and checked by laws."""
 
+import itertools
 import random
 import sys
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from cnn_mellin.decoding.blank_bias import add_blank_bias
 from cnn_mellin.decoding.brute_force import all_sequences, simple_prefix_search
 from cnn_mellin.decoding.greedy import greedy_search
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
@@ -51,6 +53,25 @@ def test_a_beam_that_holds_everything_equals_the_sum_over_all_alignments(
         assert_same(result, all_sequences(utterance, **fused))
 
 
+@pytest.mark.parametrize("case", range(48))
+def test_bonus_and_bias_equal_the_sum_over_all_alignments_single_and_batched(case: int) -> None:
+    rng, generator = random.Random(case), torch.Generator().manual_seed(case)
+    num_classes, num_frames = rng.choice([(2, 6), (3, 6), (4, 5)])
+    logits = 2 * torch.randn(3, num_frames, num_classes, dtype=torch.float64, generator=generator)
+    lengths = torch.tensor([num_frames, rng.randint(0, num_frames), rng.randint(0, num_frames)])
+    fused: dict[str, Any] = {"insertion_bonus": rng.choice([-2.0, -0.3, 0.5, 1.0, 3.0])}
+    if case % 3:
+        model = language_model(num_classes - 1, rng.choice([1, 2, 3]), case)
+        fused |= {"language_model": model, "lm_weight": rng.choice([0.3, 1.0])}
+    blank_bias = rng.choice([-4.0, -1.0, 0.0, 0.7])
+    biased = add_blank_bias(logits, blank_bias)
+    found = prefix_beam_search(biased, lengths, 1100, num_best=1100, **fused)
+    for i, length in enumerate(lengths.tolist()):
+        assert_same(found[i], all_sequences(logits[i, :length], blank_bias=blank_bias, **fused))
+        (alone,) = prefix_beam_search(biased[i : i + 1, :length], lengths[i : i + 1], 1100, num_best=1100, **fused)
+        assert found[i] == alone
+
+
 @pytest.mark.parametrize("beam_width", [1, 2, 3, 5, 8, 16, 32, 128])
 def test_search_equals_a_slow_one(beam_width: int) -> None:
     rng = random.Random(beam_width)
@@ -60,12 +81,38 @@ def test_search_equals_a_slow_one(beam_width: int) -> None:
         if case % 2:
             model = language_model(num_classes - 1, rng.choice([1, 2, 3]), case)
             fused = {"language_model": model, "lm_weight": rng.choice([0.3, 1.0, 2.0])}
+        if case % 3:
+            fused["insertion_bonus"] = rng.choice([-1.0, 0.4, 2.0])
         generator = torch.Generator().manual_seed(case)
         logits = rng.choice([0.3, 1.0, 5.0]) * torch.randn(2, 12, num_classes, dtype=torch.float64, generator=generator)
         lengths = torch.tensor([rng.randint(0, 12), rng.randint(6, 12)])
         found = prefix_beam_search(logits, lengths, beam_width, num_best=beam_width, **fused)
         for utterance, length, result in zip(logits, lengths.tolist(), found, strict=True):
             assert_same(result, simple_prefix_search(utterance[:length], beam_width, **fused))
+
+
+@pytest.mark.parametrize("lm_weight", [0.0, 0.7])
+def test_no_bonus_and_one_too_small_to_count_give_the_same_bits(lm_weight: float) -> None:
+    logits = torch.randn(4, 30, 6, generator=torch.Generator().manual_seed(2))
+    fused: dict[str, Any] = {"language_model": language_model(5), "lm_weight": lm_weight, "num_best": 8}
+    none, zero, tiny = (
+        prefix_beam_search(logits, torch.tensor([30, 12, 0, 29]), 8, insertion_bonus=bonus, **fused)
+        for bonus in (0.0, -0.0, 1e-300)
+    )
+    assert none == zero == tiny
+
+
+def test_a_higher_bonus_never_gives_a_shorter_best_sequence() -> None:
+    logits = torch.randn(20, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    lengths = torch.full((20,), 6)
+    fused: dict[str, Any] = {"language_model": language_model(2), "lm_weight": 1.0}
+    sizes = [
+        [len(best[0][0]) for best in prefix_beam_search(logits, lengths, 200, insertion_bonus=bonus, **fused)]
+        for bonus in (-3, -1, 0, 1, 3)
+    ]
+    for fewer, more in itertools.pairwise(sizes):
+        assert all(a <= b for a, b in zip(fewer, more, strict=True))
+        assert sum(fewer) < sum(more)
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3, None])
@@ -77,7 +124,7 @@ def test_batched_equals_one_by_one_for_any_number_of_processes(
     logits = torch.randn(11, 20, 7, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([20, 3, 0, 17, 20, 1, 9, 12, 20, 5, 8])
     logits[1, 3:] = float("nan")  # padding may hold any values
-    fused: dict[str, Any] = {"language_model": language_model(6), "lm_weight": 0.8}
+    fused: dict[str, Any] = {"language_model": language_model(6), "lm_weight": 0.8, "insertion_bonus": 0.6}
     found = prefix_beam_search(logits, lengths, 6, num_best=4, num_workers=num_workers, **fused)
     for i, length in enumerate(lengths.tolist()):
         (alone,) = prefix_beam_search(logits[i : i + 1, :length], lengths[i : i + 1], 6, num_best=4, **fused)
@@ -140,6 +187,9 @@ def test_only_blanks_and_an_empty_batch() -> None:
         ({"num_workers": 0}, "num_workers is 0; it must be at least 1"),
         ({"lm_weight": -1.0}, "lm_weight is -1.0; it must be finite and 0 or more"),
         ({"lm_weight": float("nan")}, "lm_weight is nan; it must be finite"),
+        ({"insertion_bonus": float("inf")}, "insertion_bonus is inf; it must be a finite number"),
+        ({"insertion_bonus": "1"}, "insertion_bonus is 1; it must be a finite number"),
+        ({"insertion_bonus": True}, "insertion_bonus is True; it must be a finite number"),
         ({"lm_weight": 1.0}, "lm_weight is 1.0, but there is no language_model"),
         ({"language_model": language_model(3)}, "language_model has 3 tokens, but logits have 2 classes"),
         ({"logits": torch.full((2, 5, 3), float("nan"))}, r"logits\[0\] hold NaN"),

@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from cnn_mellin.decoding import recognition
+from cnn_mellin.decoding.brute_force import all_sequences
 from cnn_mellin.decoding.greedy import greedy_search
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
 from cnn_mellin.decoding.recognition import DecoderSetting, recognise
+from cnn_mellin.language_models import NgramModel, estimate_kneser_ney
 
 
 def batches():
@@ -24,6 +26,34 @@ def test_options_select_the_search():
                 else [row[0][0] for row in prefix_beam_search(logits, lengths, 6)]
             )
             assert [found[name].classes for name in names] == expected
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_bonus_bias_and_language_model_equal_the_sum_over_all_alignments(fused):
+    tokens = ["a", "b"]
+    model = NgramModel(estimate_kneser_ney([["a", "b"], ["b", "b"]], tokens, 2), tokens) if fused else None
+    rows = 2 * torch.randn(6, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    lengths = [6, 5, 4, 6, 2, 0]
+    together = [
+        (["a", "b", "c"], rows[:3], torch.tensor(lengths[:3])),
+        (["d", "e", "f"], rows[3:], torch.tensor([6, 2, 0])),
+    ]
+    weight = 0.5 if fused else 0.0
+    found = recognise(together, DecoderSetting(300, weight, 0.8, -1.1), model, num_best=300)
+    for name, utterance, length in zip("abcdef", rows, lengths, strict=True):
+        truth = all_sequences(
+            utterance[:length], language_model=model, lm_weight=weight, insertion_bonus=0.8, blank_bias=-1.1
+        )
+        assert [classes for classes, _ in found[name].n_best] == [classes for classes, _ in truth]
+        assert [score for _, score in found[name].n_best] == pytest.approx([score for _, score in truth], abs=1e-9)
+
+
+def test_a_bias_of_the_blank_moves_greedy_search_and_segments():
+    logits = torch.tensor([[[2.0, 3.0], [0.0, 9.0], [2.0, 3.0]]])
+    for width in (None, 4):
+        found = [recognise([(["u"], logits, torch.tensor([3]))], DecoderSetting(width, 0, 0, bias)) for bias in (0, -5)]
+        assert [recognised["u"].classes for recognised in found] == [[], [0, 0]]
+        assert found[1]["u"].segments == [(0, 0, 1), (0, 2, 3)]
 
 
 def test_segments_are_those_of_the_best_sequence_and_n_best_is_sorted():

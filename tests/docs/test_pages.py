@@ -119,7 +119,8 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
     if page in ("docs/decoding.md", "docs/training.md"):
         shutil.copytree(tiny_model.data, folder / "data" / "timit" / "fbank-81-10ms")
     if page == "docs/decoding.md":
-        shutil.copytree(tiny_model.model, folder / "exp" / "model")
+        for name in ("model", "models/seed1", "models/seed2"):
+            shutil.copytree(tiny_model.model, folder / "exp" / name)
         soundfile.write(folder / "speech.flac", rng.normal(0, 0.1, 12000), 8000)
     if page == "docs/training.md":
         quick(folder / "settings.ini", "demo-mcorr", num_epochs=2)
@@ -168,7 +169,8 @@ def corpora(folder: Path, rng: np.random.Generator) -> None:
 
 
 def check_decoding(folder: Path, printed: str) -> None:
-    assert "best of 6)" in printed  # compare chose among the decoding options
+    assert "best of 12)" in printed  # compare chose among the decoding options
+    assert "best of 3)" in printed
     assert "speech.flac: " in printed
     for name in ("exp/confusions.png", "speech.png"):
         assert (folder / name).stat().st_size > 1000

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, write_options
 from cnn_mellin.recipe.plan import plan_recipe
 from cnn_mellin.recipe.run import delete_unplanned_transcripts
@@ -36,6 +37,29 @@ def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted
     assert {name for name in everything if "seed2" in name or "lm0.4" in name} == everything - left
     assert "data/fbank-81-10ms/ext/test.ref.trn" in left
     assert "systems/elsewhere/seed1/test.trn" in left
+
+
+def trigram_step(tmp_path: Path, sizes: RecipeSizes) -> tuple[str, list[str]]:
+    """Command of the decoding of dev with the trigram, and the names of its transcripts."""
+    given = RecipeOptions(str(tmp_path), "timit", models=("lcorr",), num_seeds=1, sizes=sizes)
+    step = next(step for step in plan_recipe(given) if step.name.endswith("trigram-dev"))
+    return step.command, [Path(product).name for product in step.products]
+
+
+def test_bonuses_and_biases_are_decoded_where_asked(tmp_path):
+    plain, _ = trigram_step(tmp_path, RecipeSizes(lm_betas=(0.4,)))
+    assert plain.endswith("/dev.trn --beam-width 16 --lm-beta 0.4")
+    sizes = RecipeSizes().updated({"lm_betas": "0,0.4", "insertion_bonuses": "0,1", "blank_biases": "-0.5"})
+    command, names = trigram_step(tmp_path, sizes)
+    assert command.endswith(" --beam-width 16 --lm-beta 0 0.4 --insertion-bonus 0 1 --blank-bias -0.5")
+    assert names == [f"dev.beam16{lm}{bonus}-blank-0.5.trn" for lm in ("", "-lm0.4") for bonus in ("", "-bonus+1")]
+
+
+@pytest.mark.parametrize("name", ["insertion_bonuses", "blank_biases"])
+def test_bonuses_and_biases_are_finite(name):
+    for text in ("nan", "inf", "0,-inf"):
+        with pytest.raises(SettingsError, match=f"--set {name}={text}: must be finite"):
+            RecipeSizes().updated({name: text})
 
 
 def test_more_seeds_leave_the_steps_of_the_first_as_they_were(tmp_path):

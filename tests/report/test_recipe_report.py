@@ -126,6 +126,20 @@ def cells(text: str, title: str) -> dict[str, dict[str, str]]:
     return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
 
 
+def test_results_show_the_options_chosen_on_dev(recipe, tmp_path):
+    folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
+    assert "bonus" not in results_text(folder)
+    compared = json.loads((folder / "comparison" / "trigram.json").read_text())
+    tried = {"beam16-lm0.4": 20.0, "beam16-lm0.4-bonus+1": 19.0, "beam16-lm0.4-bonus+1-blank-0.5": 18.0}
+    for choice in compared["choices"].values():
+        choice.update(setting="beam16-lm0.4-bonus+1-blank-0.5", percent=tried)
+    (folder / "comparison" / "trigram.json").write_text(json.dumps(compared))
+    text = results_text(folder)
+    table = cells(text, "Prefix search with a trigram, settings chosen on dev:")
+    assert table[f"mcorr-{NAME}"]["setting"] == "beam16-lm0.4-bonus+1-blank-0.5"
+    assert "Setting: the best of 3 on dev, by the mean over the seeds." in text
+
+
 def test_results_show_each_seed_the_untrained_model_and_the_gain_of_the_language_model(recipe):
     text = results_text(recipe)
     table = cells(text, "Greedy search, no language model:")

@@ -11,6 +11,7 @@ from cnn_mellin.cli.model_input import open_model_partition
 from cnn_mellin.data.logits_folder import read_logits
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.decoding.decoded_files import decode_to_files, decoded_paths, require_decodable
+from cnn_mellin.decoding.ensemble import ensemble_source
 from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.language_models import NgramModel
@@ -26,10 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     shift = arguments.frame_shift_ms
     if shift is not None and not 0 < shift < float("inf"):
         raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
-    inputs = (arguments.model_dir, arguments.partition, arguments.lm)
+    inputs = (*arguments.model_dirs, arguments.partition, arguments.lm)
     paths = decoded_paths(arguments.out, Path(arguments.partition).name, settings)
     require_decodable(paths, inputs, num_best=arguments.num_best, with_times=arguments.ctm)
-    source = _source(arguments)
+    sources = [_source(arguments, model_dir) for model_dir in arguments.model_dirs]
+    source = ensemble_source(sources, arguments.model_dirs)
     if arguments.ctm:
         _check_frame_shift(source, shift)
     language_model = None
@@ -54,17 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _source(arguments: argparse.Namespace) -> LogitSource:
+def _source(arguments: argparse.Namespace, model_dir: str) -> LogitSource:
     """Logits that a model computes, or that a folder holds."""
     device = compute_device(arguments)
-    if (Path(arguments.model_dir) / "partition.json").exists():
+    if (Path(model_dir) / "partition.json").exists():
         if arguments.epoch is not None:
             raise SettingsError(
-                f"--epoch {arguments.epoch}: {arguments.model_dir} holds logits of one epoch already; leave it out"
+                f"--epoch {arguments.epoch}: {model_dir} holds logits of one epoch already; leave it out"
             )
-        return LogitSource.of_folder(read_logits(arguments.model_dir), open_partition(arguments.partition))
-    model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=device)
-    partition = open_model_partition(arguments.partition, arguments.model_dir, description)
+        return LogitSource.of_folder(read_logits(model_dir), open_partition(arguments.partition))
+    model, description = load_model(model_dir, epoch=arguments.epoch, device=device)
+    partition = open_model_partition(arguments.partition, model_dir, description)
     return LogitSource.of_model(model, partition, description.symbols, frame_shift_ms=description.frame_shift_ms)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 
-from cnn_mellin.decoding.recognition import DecoderSetting
+from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.errors import SettingsError
 
 __all__ = ["decoder_settings"]
 
 
 def decoder_settings(arguments: argparse.Namespace) -> list[DecoderSetting]:
-    """Combine every beam width with every language model weight.
+    """Combine all beam widths, language model weights, insertion bonuses and blank biases.
 
     Args:
         arguments: arguments of the command line, among them those of `add_decoder_options`.
@@ -24,6 +25,10 @@ def decoder_settings(arguments: argparse.Namespace) -> list[DecoderSetting]:
             if not least <= value < float("inf"):
                 rule = f"at least {least}" + (" and finite" if value > least else "")
                 raise SettingsError(f"{name} {value}: must be {rule}")
+    for name, values in (("--insertion-bonus", arguments.insertion_bonus), ("--blank-bias", arguments.blank_bias)):
+        for value in values:
+            if not math.isfinite(value):
+                raise SettingsError(f"{name} {value}: must be finite")
     narrowest = min(arguments.beam_width, default=1)
     if not 1 <= arguments.num_best <= narrowest:
         rule = "needs --beam-width above 1"
@@ -35,11 +40,15 @@ def decoder_settings(arguments: argparse.Namespace) -> list[DecoderSetting]:
             f"--lm and --lm-weight belong together: --lm {arguments.lm} has no weight; pass --lm-weight above 0, or "
             "leave --lm out"
         )
-    if not arguments.beam_width:
-        if any(arguments.lm_weight):
-            raise SettingsError(
-                "--lm and --lm-weight need --beam-width: greedy search uses no language model; pass --beam-width 16"
-            )
-        return [DecoderSetting()]
-    pairs = [(width, weight) for width in arguments.beam_width for weight in arguments.lm_weight]
-    return [DecoderSetting(width, weight) for width, weight in dict.fromkeys(pairs)]
+    if not arguments.beam_width and any(arguments.lm_weight):
+        raise SettingsError(
+            "--lm and --lm-weight need --beam-width: greedy search uses no language model; pass --beam-width 16"
+        )
+    if not arguments.beam_width and any(arguments.insertion_bonus):
+        raise SettingsError(
+            "--insertion-bonus needs --beam-width: greedy search has no scores to add it to; pass --beam-width 16, or "
+            "--blank-bias -1 against deletions"
+        )
+    return DecoderSetting.grid(
+        arguments.beam_width, arguments.lm_weight, arguments.insertion_bonus, arguments.blank_bias
+    )

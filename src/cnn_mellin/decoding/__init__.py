@@ -1,6 +1,8 @@
 """Decoding: from logits to phones."""
 
+from cnn_mellin.decoding.blank_bias import add_blank_bias
 from cnn_mellin.decoding.decoded_files import DecodedFile, decode_to_files
+from cnn_mellin.decoding.ensemble import ensemble_source
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_search, greedy_segments
 from cnn_mellin.decoding.logit_source import LogitSource, partition_logits
@@ -18,7 +20,9 @@ __all__ = [
     "TranscribedFile",
     "Transcriber",
     "Transcription",
+    "add_blank_bias",
     "decode_to_files",
+    "ensemble_source",
     "forced_alignment",
     "greedy_search",
     "greedy_segments",

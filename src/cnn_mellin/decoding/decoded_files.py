@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.data.logits_folder import LogitBatch
 from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.decoding.n_best import write_n_best
-from cnn_mellin.decoding.recognition import DecoderSetting, Recognition, recognise
+from cnn_mellin.decoding.recognition import Recognition, recognise
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.transcripts import write_ctm, write_trn
 from cnn_mellin.language_models import NgramModel
@@ -69,8 +70,8 @@ def decode_to_files(
         One record per setting, in the same order.
 
     Raises:
-        SettingsError: an output file would replace an input or a file of another kind, or the frame shift is unknown or
-            contradicts that of the source.
+        SettingsError: an output file would replace an input or a file of another kind, two settings have the same name,
+            or the frame shift is unknown or contradicts that of the source.
         ValueError: the logits or options are invalid for the search.
 
     >>> import tempfile
@@ -101,11 +102,18 @@ def decode_to_files(
 def decoded_paths(out: str | Path, partition_name: str, settings: Sequence[DecoderSetting]) -> list[Path]:
     """Trn file of each setting: `out` itself for a single one, else `out/PARTITION.SETTING.trn`.
 
+    Raises:
+        SettingsError: two settings have the same name.
+
     >>> [str(path) for path in decoded_paths("out", "dev", [DecoderSetting(), DecoderSetting(8, 0.4)])]
     ['out/dev.greedy.trn', 'out/dev.beam8-lm0.4.trn']
     """
     if len(settings) == 1:
         return [Path(out)]
+    names = [setting.name for setting in settings]
+    duplicates = [name for name in names if names.count(name) > 1]
+    if duplicates:
+        raise SettingsError(f"decoding options {duplicates[0]}: given twice (up to 6 digits); leave one out")
     return [Path(out) / f"{partition_name}.{setting.name}.trn" for setting in settings]
 
 

@@ -1,7 +1,8 @@
-"""CTC prefix beam search with n-gram fusion, in log space, for batches of utterances."""
+"""CTC prefix beam search with n-gram fusion and an insertion bonus, in log space, for batches of utterances."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, SupportsFloat
@@ -44,6 +45,7 @@ def prefix_beam_search(
     *,
     language_model: NgramModel | None = None,
     lm_weight: float = 0.0,
+    insertion_bonus: float = 0.0,
     num_best: int = 1,
     num_workers: int | None = None,
 ) -> list[list[tuple[list[int], float]]]:
@@ -55,14 +57,17 @@ def prefix_beam_search(
         beam_width: number of prefixes kept after each frame.
         language_model: language model of the V - 1 classes other than the blank, in the same order.
         lm_weight: weight of the language model's log-probability; 0 to search without a language model.
+        insertion_bonus: natural logarithm added to the score per class of the sequence; a language model takes
+            something from the score with every class, and the bonus pays it back.
         num_best: maximum number of sequences per utterance, at most `beam_width`.
         num_workers: number of processes to share the utterances among, on Linux; they are kept for the next search.
             None uses as many as torch has threads, or one if the search is too short for sharing to pay. The result
             does not depend on it.
 
     Returns:
-        One list per utterance of (classes, score), best first. The score is log p_ctc + lm_weight * log p_lm, in
-        natural logarithms; p_lm is renormalised over the classes after each prefix, without the end of the sentence.
+        One list per utterance of (classes, score), best first. The score is log p_ctc + lm_weight * log p_lm +
+        insertion_bonus * number of classes, in natural logarithms; p_lm is renormalised over the classes after each
+        prefix, without the end of the sentence.
 
     Raises:
         ValueError: an argument is out of bounds, dtypes or shapes do not fit, or a frame within the length has no
@@ -72,8 +77,10 @@ def prefix_beam_search(
     >>> (found,) = prefix_beam_search(logits, torch.tensor([2]), 2, num_best=2)
     >>> [(classes, round(score, 4)) for classes, score in found]
     [([0], -0.4463), ([], -1.0217)]
+    >>> prefix_beam_search(logits, torch.tensor([2]), 2, insertion_bonus=-1)[0][0][0]
+    []
     """
-    _check(logits, lengths, beam_width, language_model, lm_weight, num_best, num_workers)
+    _check(logits, lengths, beam_width, language_model, lm_weight, insertion_bonus, num_best, num_workers)
     rows = logits.detach().cpu()
     rows = rows if rows.dtype == torch.float64 else rows.float()
     frames = np.asarray(lengths.tolist(), dtype=np.int64)
@@ -82,7 +89,7 @@ def prefix_beam_search(
         pays = frames.sum() * beam_width * logits.size(2) >= _WORTH_SHARING
         num_workers = torch.get_num_threads() if pays else 1
     num_workers = min(num_workers, max(len(frames), 1))
-    fusion = _Fusion.of(language_model, lm_weight)
+    fusion = _Fusion.of(language_model, lm_weight, insertion_bonus, logits.size(2))
     # sort by length, longest first; each share gets utterances of all lengths
     order = np.argsort(-frames, kind="stable")
     shares = [
@@ -98,10 +105,10 @@ def prefix_beam_search(
 
 @dataclass(frozen=True)
 class _Fusion:
-    """Language model scores of extending a prefix, and the contexts that follow.
+    """Scores of extending a prefix besides those of the frames, and the contexts that follow.
 
     Args:
-        scores: (S, V), lm_weight * log p_lm of each class after each context; 0 for the blank.
+        scores: (S, V), lm_weight * log p_lm + insertion_bonus of each class after each context; 0 for the blank.
         next_contexts: (S, V), context after each class; a blank keeps the context.
         start: context of the empty prefix.
     """
@@ -111,10 +118,15 @@ class _Fusion:
     start: int
 
     @classmethod
-    def of(cls, model: NgramModel | None, lm_weight: float) -> _Fusion | None:
+    def of(cls, model: NgramModel | None, lm_weight: float, insertion_bonus: float, num_classes: int) -> _Fusion | None:
+        """None if nothing is added to the scores of the frames."""
         if model is None or lm_weight == 0:
-            return None
-        weighted = lm_weight * model.class_log_probs()
+            if insertion_bonus == 0:
+                return None
+            scores = np.full((1, num_classes), float(insertion_bonus))
+            scores[:, -1] = 0.0
+            return cls(scores, np.zeros((1, num_classes), dtype=np.int64), 0)
+        weighted = lm_weight * model.class_log_probs() + insertion_bonus
         contexts = np.arange(len(weighted))[:, None]
         return cls(
             np.concatenate([weighted, np.zeros((len(weighted), 1))], axis=1),
@@ -132,7 +144,7 @@ class _Share:
         num_frames: (N,), number of frames of each utterance, in descending order.
         beam_width: number of prefixes kept after each frame.
         num_best: maximum number of sequences per utterance.
-        fusion: scores of the language model, if there is one.
+        fusion: scores of the language model and the insertion bonus, if there are any.
     """
 
     logits: npt.NDArray[Any]
@@ -362,6 +374,7 @@ def _check(
     beam_width: int,
     language_model: NgramModel | None,
     lm_weight: float,
+    insertion_bonus: float,
     num_best: int,
     num_workers: int | None,
 ) -> None:
@@ -373,6 +386,9 @@ def _check(
         raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None to choose it automatically")
     if isinstance(lm_weight, bool) or not isinstance(lm_weight, SupportsFloat) or not 0 <= lm_weight < float("inf"):
         raise ValueError(f"lm_weight is {lm_weight}; it must be finite and 0 or more")
+    is_number = isinstance(insertion_bonus, SupportsFloat) and not isinstance(insertion_bonus, bool)
+    if not is_number or not math.isfinite(insertion_bonus):
+        raise ValueError(f"insertion_bonus is {insertion_bonus}; it must be a finite number")
     if lm_weight and language_model is None:
         raise ValueError(f"lm_weight is {lm_weight}, but there is no language_model; give one, or a weight of 0")
     if language_model is not None and len(language_model.tokens) != logits.size(2) - 1:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.data.logits_folder import LogitBatch
+from cnn_mellin.decoding.blank_bias import add_blank_bias
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_segments
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
@@ -21,29 +23,6 @@ __all__ = ["DecoderSetting", "Recognition", "recognise"]
 # Frames, including padding, of the utterances in one call of the prefix search, which is faster for many utterances;
 # 200,000 frames of 49 classes take 80 MB in its double precision.
 _MOST_FRAMES = 200_000
-
-
-@dataclass(frozen=True)
-class DecoderSetting:
-    """Decoding options.
-
-    Args:
-        beam_width: number of prefixes kept after each frame; None for a greedy search.
-        lm_weight: weight of the language model's log-probability; 0 to decode without a language model.
-
-    >>> [DecoderSetting().name, DecoderSetting(8).name, DecoderSetting(8, 0.4).name]
-    ['greedy', 'beam8', 'beam8-lm0.4']
-    """
-
-    beam_width: int | None = None
-    lm_weight: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """Name of the decoding options, used in file names."""
-        if self.beam_width is None:
-            return "greedy"
-        return f"beam{self.beam_width}" + (f"-lm{self.lm_weight:g}" if self.lm_weight else "")
 
 
 @dataclass(frozen=True)
@@ -91,7 +70,8 @@ def recognise(
     ([0, 1], [(0, 0, 2), (1, 3, 4)])
     """
     found: dict[str, Recognition] = {}
-    for utterance_ids, logits, lengths in batches if setting.beam_width is None else _joined(batches):
+    for utterance_ids, model_logits, lengths in batches if setting.beam_width is None else _joined(batches):
+        logits = add_blank_bias(model_logits, setting.blank_bias)
         if setting.beam_width is None:
             segments = greedy_segments(logits, lengths)
             lists = [[([v for v, _, _ in row], 0.0)] for row in segments]
@@ -103,6 +83,7 @@ def recognise(
                 setting.beam_width,
                 language_model=model,
                 lm_weight=setting.lm_weight,
+                insertion_bonus=setting.insertion_bonus,
                 num_best=num_best,
             )
             segments = [[] for _ in lists]

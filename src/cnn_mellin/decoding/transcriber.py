@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnn_mellin.decoding.recognition import DecoderSetting, recognise
+from cnn_mellin.config.decoder_setting import DecoderSetting
+from cnn_mellin.decoding.recognition import recognise
 
 if TYPE_CHECKING:
     from cnn_mellin.features import FeatureExtractor
@@ -28,7 +29,7 @@ class Transcription:
         duration_s: duration of the recording.
         samples: (samples,), full scale 32768.
         features: (T, F), features of the recording.
-        log_probs: (T', V), natural logarithms of the model's posteriors; the blank is the last class.
+        log_probs: (T', V), natural logarithms of the model's posteriors, without a bias; the blank is the last class.
         output_shift_s: time between consecutive output frames.
     """
 

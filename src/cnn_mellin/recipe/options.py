@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -31,7 +33,8 @@ class RecipeSizes:
         mem_limit_bytes_sm, mem_limit_bytes_lg, mem_limit_bytes_md: memory limit of the trainings of a study.
         search_epochs: number of epochs per training in the studies of models; 0 keeps the number in their settings.
         num_epochs: number of epochs of the final trainings; 0 keeps the number in their settings.
-        beam_widths, lm_betas: beam widths and language model weights, of which the best pair on dev is chosen.
+        beam_widths, lm_betas, insertion_bonuses, blank_biases: beam widths, language model weights, bonuses per phone
+            and biases of the blank in decoding with the trigram, of which the best combination on dev is chosen.
         speaking_rates: speaking rates to which the test audio is changed.
         num_data_workers: number of data-loading processes per training of a study.
         replications: number of bootstrap replications in comparisons.
@@ -50,6 +53,8 @@ class RecipeSizes:
     num_epochs: int = 0
     beam_widths: tuple[int, ...] = (16,)
     lm_betas: tuple[float, ...] = (0.2, 0.4, 0.6)
+    insertion_bonuses: tuple[float, ...] = (0.0,)
+    blank_biases: tuple[float, ...] = (0.0,)
     speaking_rates: tuple[float, ...] = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
     num_data_workers: int = 4
     replications: int = 10000
@@ -79,12 +84,21 @@ class RecipeSizes:
             except ValueError:
                 shape = f"{kind.__name__} values separated by commas" if several else "a whole number"
                 raise SettingsError(f"--set {name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
-            least = 0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas") else 1
-            if any(not (0.3 <= value <= 3 if name == "speaking_rates" else value >= least) for value in values):
-                rule = "lie in 0.3..3" if name == "speaking_rates" else f"be at least {least}"
+            least, most, rule = _bounds(name)
+            if not all(least <= value <= most for value in values):
                 raise SettingsError(f"--set {name}={text}: must {rule}")
             parsed[name] = tuple(values) if several else values[0]
         return replace(self, **parsed)
+
+
+def _bounds(name: str) -> tuple[float, float, str]:
+    """Least and largest value of a size, and the rule in words."""
+    if name == "speaking_rates":
+        return 0.3, 3, "lie in 0.3..3"
+    if name in ("insertion_bonuses", "blank_biases"):
+        return -sys.float_info.max, sys.float_info.max, "be finite"
+    least = 0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas") else 1
+    return least, math.inf, f"be at least {least}"
 
 
 def tiny_sizes() -> RecipeSizes:
@@ -97,6 +111,8 @@ def tiny_sizes() -> RecipeSizes:
         top_k_lg=2,
         top_k_md=2,
         search_epochs=1,
+        lm_betas=(0.4, 0.6, 0.8),
+        insertion_bonuses=(0.0, 1.0, 2.0),
         speaking_rates=(0.8, 1.0, 1.25),
         num_data_workers=0,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.config import format_settings, read_settings
+from cnn_mellin.config import DecoderSetting, format_settings, read_settings
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.corpora.corpus_files import corpus_state
 from cnn_mellin.errors import SettingsError
@@ -175,11 +175,17 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         heavy=True,
     )
     steps, sizes = [train], options.sizes
-    settings = [f"beam{width}-lm{lm_weight:g}" for width in sizes.beam_widths for lm_weight in sizes.lm_betas]
-    lm_weights = [f"{lm_weight:g}" for lm_weight in sizes.lm_betas]
-    search = ("--beam-width", *map(str, sizes.beam_widths), "--lm-beta", *lm_weights)
+    grid = DecoderSetting.grid(sizes.beam_widths, sizes.lm_betas, sizes.insertion_bonuses, sizes.blank_biases)
+    search = ("--beam-width", *map(str, sizes.beam_widths))
+    for option, values in (
+        ("--lm-beta", sizes.lm_betas),
+        ("--insertion-bonus", sizes.insertion_bonuses),
+        ("--blank-bias", sizes.blank_biases),
+    ):
+        if any(values):
+            search += (option, *(f"{value:g}" for value in values))
     greedy, trigram = (f"systems/{model}-{name}-{decoder}/seed{seed}" for decoder in DECODERS)
-    single = len(settings) == 1
+    single = len(grid) == 1
     untrained = ("untrained", f"{data}/test", f"untrained/{model}-{name}.trn", ("--epoch", "0"))
     for what, partition, out, more in (
         *((untrained,) if seed == 1 else ()),
@@ -189,7 +195,7 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         ("trigram-test", f"{data}/test", f"{trigram}/test.trn" if single else trigram, search),
     ):
         decoded = what.rpartition("-")[2]
-        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{decoded}.{setting}.trn" for setting in settings)
+        files = (out,) if out.endswith(".trn") else tuple(f"{out}/{decoded}.{setting.name}.trn" for setting in grid)
         steps.append(
             Step(
                 f"decode-{label}-{what}",

@@ -34,7 +34,7 @@ _COMPARISON = {
     "systems": {
         str: {"values": [float], "mean": float, "sd": _NUMBER, "median": float, "minimum": float, "maximum": float}
     },
-    "choices": {str: {"setting": (str, None)}},
+    "choices": {str: {"setting": (str, None), "percent?": {str: _NUMBER}}},
     "pairs": [
         {
             "first": str,

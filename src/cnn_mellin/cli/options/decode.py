@@ -12,24 +12,34 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 DESCRIPTION = """\
 Recognise every utterance of a partition: by greedy search, or with --beam-width by CTC prefix search, optionally with a
 language model (--lm-weight). MODEL is a trained model, whose logits are computed once for all decoding options, or a
-folder of logits written by `cnn-mellin logits`.
+folder of logits written by `cnn-mellin logits`. Several models of the same symbols and frame rate, such as the seeds
+of a system, are an ensemble: the mean of their posteriors is decoded.
 
-With one beam width and weight, OUT is a trn file with one line per utterance, in the symbols that the model was trained
-on. With several, OUT is a folder of files PARTITION.OPTIONS.trn, which `cnn-mellin compare` reads: choose among them on
-the dev partition. With --num-best above 1, N-best lists are written beside each trn file, as .jsonl.
+With one value for each option, OUT is a trn file with one line per utterance, in the symbols that the model was trained
+on. With several beam widths, weights, bonuses or biases, the partition is decoded with each combination, and OUT is a
+folder of files PARTITION.OPTIONS.trn. `cnn-mellin compare` chooses among them on the dev partition. With --num-best
+above 1, N-best lists are written beside each trn file, as .jsonl.
 """
 EXAMPLES = [
     "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
+    "cnn-mellin decode models/seed1 models/seed2 data/fbank-81-10ms/test ensemble.trn",
     "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 8 16 --lm-weight 0.2 0.5",
+    "cnn-mellin decode model data/fbank-81-10ms/dev dev-hyps --beam-width 16 --lm-weight 0 0.2 0.4 "
+    "--insertion-bonus 0 1 2 --blank-bias 0 -1",
 ]
 
 
 def add_options(parser: CommandParser) -> None:
     """Add the options."""
-    parser.add_argument("model_dir", metavar="MODEL", help="folder of a trained model, or of logits")
+    parser.add_argument(
+        "model_dirs",
+        nargs="+",
+        metavar="MODEL",
+        help="folder of a trained model, or of logits; the posteriors of several are averaged",
+    )
     parser.add_argument("partition", metavar="PARTITION", help="partition to recognise")
     parser.add_argument(
-        "out", metavar="OUT", type=Path, help="trn file to write; a folder if several widths or weights are given"
+        "out", metavar="OUT", type=Path, help="trn file to write; a folder if an option has several values"
     )
     add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
     parser.add_argument(

@@ -19,6 +19,7 @@ file a table of start, end (in seconds) and phone.
 EXAMPLES = [
     "cnn-mellin transcribe model recording.wav",
     "cnn-mellin transcribe model recording.wav --ctm --out recording.ctm --plot recording.png",
+    "cnn-mellin transcribe model recording.wav --beam-width 16 --lm lm.arpa.gz --lm-weight 0.4 --insertion-bonus 1",
 ]
 
 

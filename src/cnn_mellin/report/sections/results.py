@@ -35,6 +35,13 @@ def results_section(results: RecipeResults) -> Section:
         header = ["system", "mean PER %", "sd", "median", "best", "worst", "seeds", *(f"seed {s}" for s in seeds)]
         header.append("setting" if name == "trigram" else "untrained")
         section.table(header, rows, best=best[0] if len(best) == 1 else None)
+        tried = {len(choice.get("percent") or ()) for choice in comparison["choices"].values()}
+        if name == "trigram" and max(tried, default=0) > 1:
+            section.text(
+                f"Setting: the best of {max(tried)} on dev, by the mean over the seeds. beam: number of prefixes; lm: "
+                "weight of the language model; bonus: insertion bonus per phone; blank: bias of the blank. Options "
+                "that are 0 are left out."
+            )
         rows = []
         for pair in comparison["pairs"]:
             tests = [p_value_cell(pair[f"{test}_p_holm"]) for test in ("permutation", "training", "matched_pairs")]
