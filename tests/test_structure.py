@@ -71,3 +71,25 @@ def test_contributing_draws_the_same_house():
     drawn = [set(re.findall(r"[a-z_]+", line.partition("  ")[0])) for line in block[1].strip().splitlines()]
     ground = {"ground"}
     assert drawn == [names - ground for names in reversed(FLOORS)]
+
+
+def strings(tree: ast.AST) -> list[ast.Constant]:
+    """String constants of a syntax tree, with those inside f-strings."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def test_only_the_command_line_names_its_options():
+    found = []
+    others = {"extras.py", "report/epoch_events.py"}  # options of pip and of tensorboard
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith("cli/") or name in others:
+            continue
+        trees: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+        if name.startswith("recipe/"):  # its steps are command lines; its errors may name only options of sbatch
+            trees = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+        lines = [(text.lineno, text.value) for tree in trees for text in strings(tree)]
+        found += [
+            f"{name}:{line}: {text}" for line, text in lines if re.search(r"(?<!\S)--(?!mem=|parsable)[a-z]", text)
+        ]
+    assert not found

@@ -121,7 +121,7 @@ def _sizes(arguments: argparse.Namespace) -> RecipeSizes:
     try:
         return sizes.updated(_pairs(arguments.set))
     except SettingsError as error:
-        raise SettingsError(f"--set {str(error).removeprefix('--set ')}") from None
+        raise SettingsError(f"--set {error}") from None
 
 
 def _db_url(given: str) -> str:

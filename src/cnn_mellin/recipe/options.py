@@ -13,6 +13,7 @@ from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.nearest import nearest
+from cnn_mellin.speaking_rate_range import SPEAKING_RATES_SHOWN, is_speaking_rate
 
 __all__ = ["RecipeOptions", "RecipeSizes", "read_options", "write_options"]
 
@@ -70,7 +71,7 @@ class RecipeSizes:
         parsed: dict[str, Any] = {}
         for name, text in changes.items():
             if name not in known:
-                raise SettingsError(f"--set {name}={text}: is not a size of the recipe; {nearest(name, known)}")
+                raise SettingsError(f"{name}={text}: is not a size of the recipe; {nearest(name, known)}")
             current = known[name]
             several = isinstance(current, tuple)
             kind = type(current[0]) if isinstance(current, tuple) else int
@@ -78,11 +79,14 @@ class RecipeSizes:
                 values = [kind(value) for value in (text.split(",") if several else [text])]
             except ValueError:
                 shape = f"{kind.__name__} values separated by commas" if several else "a whole number"
-                raise SettingsError(f"--set {name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
-            least = 0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas") else 1
-            if any(not (0.3 <= value <= 3 if name == "speaking_rates" else value >= least) for value in values):
-                rule = "lie in 0.3..3" if name == "speaking_rates" else f"be at least {least}"
-                raise SettingsError(f"--set {name}={text}: must {rule}")
+                raise SettingsError(f"{name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
+            least = (
+                0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas", "speaking_rates") else 1
+            )
+            if name == "speaking_rates" and not all(map(is_speaking_rate, values)):
+                raise SettingsError(f"{name}={text}: must lie in {SPEAKING_RATES_SHOWN}")
+            if any(not value >= least for value in values):
+                raise SettingsError(f"{name}={text}: must be at least {least}")
             parsed[name] = tuple(values) if several else values[0]
         return replace(self, **parsed)
 

@@ -55,7 +55,7 @@ def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
     if stage is None:
         return list(steps)
     if stage not in STAGES:
-        raise SettingsError(f"--until {stage}: must be one of {', '.join(STAGES)}")
+        raise SettingsError(f"until {stage}: must be one of {', '.join(STAGES)}")
     return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
 
 
@@ -110,7 +110,7 @@ def _start_settings(options: RecipeOptions, model: str, features: str) -> Settin
             settings = read_settings(shipped_file(f"model/published-lcorr-{features}.ini"))
         except FileNotFoundError:
             raise SettingsError(
-                f"--features {features}: has no published settings; give some with --settings FILE, or --search"
+                f"features {features}: has no published settings; give some with start=FILE, or search=True"
             ) from None
     changes = {"model": {"convolutional_mellin": model == "mcorr"}}
     epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
