@@ -73,9 +73,10 @@ def test_contributing_draws_the_same_house():
     assert drawn == [names - ground for names in reversed(FLOORS)]
 
 
-def strings(tree: ast.AST) -> list[ast.Constant]:
-    """String constants of a syntax tree, with those inside f-strings."""
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+def strings(tree: ast.AST) -> list[tuple[int, str]]:
+    """Line and text of the string constants of a syntax tree, with those inside f-strings."""
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [(node.lineno, node.value) for node in constants if isinstance(node.value, str)]
 
 
 def test_only_the_command_line_names_its_options():
@@ -88,7 +89,7 @@ def test_only_the_command_line_names_its_options():
         trees: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
         if name.startswith("recipe/"):  # its steps are command lines; its errors may name only options of sbatch
             trees = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Raise)]
-        lines = [(text.lineno, text.value) for tree in trees for text in strings(tree)]
+        lines = [found for tree in trees for found in strings(tree)]
         found += [
             f"{name}:{line}: {text}" for line, text in lines if re.search(r"(?<!\S)--(?!mem=|parsable)[a-z]", text)
         ]

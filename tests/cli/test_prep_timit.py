@@ -83,7 +83,7 @@ def _rewrite(suffix: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], No
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "one utterance removed": (
         _remove("WAV", "PHN", "TXT", "WRD"),
-        "is not a whole TIMIT: it has 6299 utterances, not 6300; 3695 training utterances without SA, not 3696; use --partial",
+        "is not a whole TIMIT: it has 6299 utterances, not 6300",
     ),
     "audio removed": (_remove("WAV"), ".WAV is missing beside"),
     "labels removed": (_remove("PHN"), ".PHN is missing beside"),

@@ -139,7 +139,7 @@ class CommandParser(argparse.ArgumentParser):
             subs = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
             parser = next((sub.choices.get(str(getattr(chosen, sub.dest, None))) for sub in subs), None)
         names = "|".join(map(re.escape, options))
-        message = re.sub(rf"^({names})(?= [^:]+: )", lambda found: options[found[1]], message)
+        message = re.sub(rf"^({names})(?= (?:[^:]+|\S+): )", lambda found: options[found[1]], message)
         message = re.sub(rf"\bpass ({names})(?= )", lambda found: f"pass {options[found[1]]}", message)
         message = re.sub(rf"(?<![\w-])({names})=True\b", lambda found: options[found[1]], message)
         return re.sub(rf"(?<![\w-])({names})=(?=\S)", lambda found: f"{options[found[1]]} ", message)
