@@ -21,6 +21,7 @@ from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_trn
 from cnn_mellin.speaking_rate_range import SPEAKING_RATES_SHOWN, is_speaking_rate
@@ -96,6 +97,7 @@ def prepare_speaking_rates(
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))
     write_symbols(ext, labelling.symbols)
+    write_folding(ext, folded=labelling.is_folded)
     references = {_name(u, rate): labelling.scored_symbols(u.labels) for u, rate in wanted}
     write_trn(ext / f"{part}.ref.trn", references)
     with atomic_file(ext / "utt2rate") as file:
