@@ -326,7 +326,12 @@ def main() -> None:
         write_section("mellin_one_thread", timed_section(1, repeats, shapes))
     if "formulations" in arguments.part:
         torch.set_num_threads(1)
-        write_section("mellin_formulations", f"### Every formulation, on 1 thread\n\n{formulation_table(repeats)}")
+        how = (
+            f"`--part formulations --repeats {repeats}`, all formulations of a shape and the two convolutions in turns in "
+            "one process. `pointwise` is for kernels of one coefficient; `dense` is left out for long signals."
+        )
+        text = f"### Every formulation, on 1 thread\n\n{how}\n\n{formulation_table(repeats)}"
+        write_section("mellin_formulations", text)
     if "memory" in arguments.part:
         write_section("mellin_memory", f"### Peak memory of forward and backward\n\n{memory_table()}")
 
