@@ -327,8 +327,8 @@ def main() -> None:
     if "formulations" in arguments.part:
         torch.set_num_threads(1)
         how = (
-            f"`--part formulations --repeats {repeats}`, all formulations of a shape and the two convolutions in turns in "
-            "one process. `pointwise` is for kernels of one coefficient; `dense` is left out for long signals."
+            f"`--part formulations --repeats {repeats}`, all formulations of a shape and the two convolutions in turns "
+            "in one process. `pointwise` is for kernels of one coefficient; `dense` is left out for long signals."
         )
         text = f"### Every formulation, on 1 thread\n\n{how}\n\n{formulation_table(repeats)}"
         write_section("mellin_formulations", text)
