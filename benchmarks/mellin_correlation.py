@@ -31,7 +31,10 @@ from cnn_mellin.ops import mellin_correlate_1d
 from cnn_mellin.ops.mellin_correlation import Formulation, correlate_by_formulation
 from report import write_section
 
-FORMULATIONS: list[Formulation] = ["per_tap", "dft", "im2col", "per_frame", "gather", "dense"]
+FORMULATIONS: list[Formulation] = [
+    *("per_tap", "dft", "im2col", "pointwise"),
+    *("per_frame", "dense", "gather", "dynamic_gather"),
+]
 # signals, channels in and out, frames, coefficients, kernel frames, kernel coefficients
 LISTED: list[tuple[int, ...]] = [
     (750, 27, 27, 4, 81, 6, 10),
@@ -44,6 +47,10 @@ LISTED: list[tuple[int, ...]] = [
 RAW: list[tuple[int, ...]] = [(1000, channels, window, kernel) for channels, window, kernel in (
     (16, 200, 3), (16, 1000, 5), (32, 200, 10), (32, 400, 5), (32, 1000, 3), (64, 200, 8), (64, 400, 10), (64, 1000, 4)
 )]  # fmt: skip
+
+
+# The shapes of the table of every formulation: besides those of models, the shortest window and a long one.
+COMPARED: list[tuple[int, ...]] = [*LISTED, (1500, 32, 32, 2, 81, 3, 3), (100, 16, 16, 60, 41, 3, 3), RAW[0], RAW[3]]
 
 
 def sampled_shapes(number: int, seed: int) -> list[tuple[int, ...]]:
@@ -117,6 +124,14 @@ def steps_2d(
     return [lambda: same(signal), lambda: half(signal), *ours], grad_output
 
 
+def compared_formulations(shape: tuple[int, ...]) -> list[Formulation]:
+    """Formulations that can compute a shape without taking many times as long as the others."""
+    pointwise, long = len(shape) == 4, shape[3 if len(shape) == 7 else 2] > 20
+    left_out = {"dft", "im2col"} if pointwise else {"pointwise"}
+    left_out |= {"dense"} if long else set()
+    return [name for name in FORMULATIONS if name not in left_out]
+
+
 def steps_1d(
     shape: tuple[int, ...], dtype: torch.dtype, formulations: Sequence[Formulation | None]
 ) -> tuple[list[Step], torch.Tensor]:
@@ -131,9 +146,17 @@ def steps_1d(
     )
 
     def mellin(formulation: Formulation | None) -> torch.Tensor:
-        if formulation is not None:
-            raise ValueError("formulations are compared in 2-d")
-        return mellin_correlate_1d(signal, weight, bias, input_dilation=(kernel - 1) // 2 + 1, output_length=samples)
+        dilation = (kernel - 1) // 2 + 1
+        if formulation is None:
+            return mellin_correlate_1d(signal, weight, bias, input_dilation=dilation, output_length=samples)
+        return correlate_by_formulation(
+            signal.unsqueeze(3),
+            weight.unsqueeze(3),
+            bias,
+            input_dilation=dilation,
+            output_length=samples,
+            formulation=formulation,
+        ).squeeze(3)
 
     ours: list[Step] = [partial(mellin, formulation) for formulation in formulations]
     return [lambda: same(signal), lambda: half(signal), *ours], grad_output
@@ -188,10 +211,10 @@ def table(shapes: Sequence[tuple[int, ...]], how: Timing) -> str:
 def formulation_table(repeats: int) -> str:
     """Markdown table of forward, backward, total and peak memory of each formulation, divided by the convolution's."""
     lines = ["| shape | formulation | forward | backward | total | memory |", "|---|---|--:|--:|--:|--:|"]
-    for shape in LISTED:
-        left_out = "dft" if shape[1] == 1 else "im2col"
-        formulations = [name for name in FORMULATIONS if name != left_out]
-        steps, grad_output = steps_2d(shape, torch.float32, formulations)
+    for shape in COMPARED:
+        formulations = compared_formulations(shape)
+        make = steps_2d if len(shape) == 7 else steps_1d
+        steps, grad_output = make(shape, torch.float32, formulations)
         first, second, *ours = alternate([timed(step, grad_output) for step in steps], repeats)
         linear = min(first, second, key=sum)
         memory = min(peak_megabytes(shape, "same"), peak_megabytes(shape, "half"))
@@ -199,6 +222,7 @@ def formulation_table(repeats: int) -> str:
             ratios = [times[0] / linear[0], times[1] / linear[1], sum(times) / sum(linear)]
             ratios.append(peak_megabytes(shape, name) / memory)
             lines.append(f"| {shape} | {name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+            print(lines[-1], flush=True)
     return "\n".join(lines)
 
 
@@ -301,8 +325,13 @@ def main() -> None:
     if "one" in arguments.part:
         write_section("mellin_one_thread", timed_section(1, repeats, shapes))
     if "formulations" in arguments.part:
-        torch.set_num_threads(2)
-        write_section("mellin_formulations", f"### Every formulation, on 2 threads\n\n{formulation_table(repeats)}")
+        torch.set_num_threads(1)
+        how = (
+            f"`--part formulations --repeats {repeats}`, all formulations of a shape and the two convolutions in turns "
+            "in one process. `pointwise` is for kernels of one coefficient; `dense` is left out for long signals."
+        )
+        text = f"### Every formulation, on 1 thread\n\n{how}\n\n{formulation_table(repeats)}"
+        write_section("mellin_formulations", text)
     if "memory" in arguments.part:
         write_section("mellin_memory", f"### Peak memory of forward and backward\n\n{memory_table()}")
 

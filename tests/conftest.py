@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cnn_mellin.corpora.demo import make_demo_corpus
 
@@ -42,6 +43,15 @@ def mariadb_server() -> Iterator[Any]:
     servers = _module(_HERE / "database_servers.py")
     with servers.running(servers.MariaDB) as server:
         yield server
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device that a test computes on; the test is skipped on those that this machine lacks."""
+    name: str = request.param
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device is present")
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -71,3 +71,26 @@ def test_contributing_draws_the_same_house():
     drawn = [set(re.findall(r"[a-z_]+", line.partition("  ")[0])) for line in block[1].strip().splitlines()]
     ground = {"ground"}
     assert drawn == [names - ground for names in reversed(FLOORS)]
+
+
+def strings(tree: ast.AST) -> list[tuple[int, str]]:
+    """Line and text of the string constants of a syntax tree, with those inside f-strings."""
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [(node.lineno, node.value) for node in constants if isinstance(node.value, str)]
+
+
+def test_only_the_command_line_names_its_options():
+    found = []
+    others = {"extras.py", "report/epoch_events.py"}  # options of pip and of tensorboard
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith("cli/") or name in others:
+            continue
+        trees: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+        if name.startswith("recipe/"):  # its steps are command lines; its errors may name only options of sbatch
+            trees = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+        lines = [found for tree in trees for found in strings(tree)]
+        found += [
+            f"{name}:{line}: {text}" for line, text in lines if re.search(r"(?<!\S)--(?!mem=|parsable)[a-z]", text)
+        ]
+    assert not found

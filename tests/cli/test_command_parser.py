@@ -106,7 +106,7 @@ def test_help_explains_the_last_command_named(words, command, capsys):
         ("Train a b", "cnn-mellin: Train: is not a command of cnn-mellin; did you mean train?"),
         ("help trian", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
         ("trian --help", "cnn-mellin: trian: is not a command of cnn-mellin; did you mean train?"),
-        ("xyzzy", "cnn-mellin: xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep,"),
+        ("xyzzy", "cnn-mellin: xyzzy: is not a command of cnn-mellin; choose from compare, conf, corpus,"),
         (
             "verify a",
             "cnn-mellin: verify: is not a command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?",

@@ -7,6 +7,7 @@ import pytest
 from cnn_mellin.cli import compare
 from cnn_mellin.cli.main import parser
 from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.scoring import write_trn
 
 PHONES = ["ah", "t", "d", "iy", "sil"]
@@ -95,6 +96,21 @@ def test_systems_of_the_same_name_are_distinguished(folder: Path, capsys: pytest
     (folder / "mcorr").rename(folder / "other/lcorr")
     run(folder / "lcorr", folder / "other/lcorr", "--references", folder / "ext")
     assert str(folder / "other/lcorr") in capsys.readouterr().out
+
+
+def test_symbols_of_another_corpus_are_compared_as_its_references_record(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.rglob("*.trn"):
+        path.write_text(path.read_text().replace("sil", "tone1"))
+    systems = (folder / "lcorr", folder / "mcorr", "--references", folder / "ext")
+    with pytest.raises(DataError, match="'tone1' is no TIMIT phone"):
+        run(*systems)
+    assert run(*systems, "--no-fold") == 0
+    unfolded = capsys.readouterr().out
+    write_folding(folder / "ext", folded=False)
+    assert run(*systems) == 0
+    assert capsys.readouterr().out == unfolded
 
 
 def test_choosing_on_test_is_refused(folder: Path) -> None:

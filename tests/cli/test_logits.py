@@ -52,6 +52,19 @@ def test_epoch_chooses_the_weights(folder, tmp_path):
     assert first.description.source["epoch"] == 0
 
 
+def test_features_that_are_not_finite_are_named_before_anything_is_written(folder, tmp_path, capsys):
+    write_symbols(tmp_path / "ext", ["aa", "sil"])
+    spoilt = torch.ones(20, 4)
+    spoilt[3, 1] = float("nan")
+    for kind, value in (("feat", spoilt), ("ref", torch.tensor([0, 1]))):
+        (tmp_path / "bad" / kind).mkdir(parents=True)
+        torch.save(value, tmp_path / "bad" / kind / "u.pt")
+    for command, out in (("logits", "l"), ("decode", "d.trn")):
+        assert main(["--quiet", command, str(folder / "model"), str(tmp_path / "bad"), str(tmp_path / out)]) == 2
+        assert "bad: utterance u, frame 3: a feature is NaN or infinite" in capsys.readouterr().err
+        assert not (tmp_path / out).exists()
+
+
 def flip_a_bit(path, place=140):
     content = bytearray(path.read_bytes())
     content[place] ^= 1

@@ -235,7 +235,7 @@ def test_a_study_name_that_is_not_an_identifier_writes_nothing(data, capsys, tmp
 
 def test_discarding_needs_a_folder(data, capsys):
     assert optim(data, "run", "--discard-ended", name="whole") == 2
-    assert "--discard-ended: needs --model-dir; a temporary folder" in capsys.readouterr().err
+    assert "--discard-ended: needs --model-dir FOLDER; a temporary folder" in capsys.readouterr().err
 
 
 @pytest.mark.soak

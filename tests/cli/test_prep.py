@@ -118,7 +118,7 @@ def test_own_symbols_are_trained_decoded_and_scored(tmp_path, table, capsys):
     found = str(tmp_path / "found.trn")
     assert main(["--quiet", "decode", model, str(data / "test"), found, "--beam-width", "4", "--lm-beta", "0.1"]) == 0
     capsys.readouterr()
-    assert main(["score", reference, found, "--no-fold", "--per-speaker", "--utt2spk", str(ext / "utt2spk")]) == 0
+    assert main(["score", reference, found, "--per-speaker", "--utt2spk", str(ext / "utt2spk")]) == 0
     total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  total"))
     assert float(total.split()[1]) < 20
     assert total.split()[2] == "30"

@@ -157,10 +157,18 @@ def test_a_failed_step_is_named_and_repeated_after_a_repair(corpus, tmp_path, ca
             "demo-mcor: does not exist, on disk or among the shipped files; did you mean",
         ),
         (["--settings", "xcorr=a.ini"], "--settings xcorr=a.ini: must be FILE, MODEL=FILE or"),
+        (["--settings", "=a.ini"], "--settings =a.ini: must be FILE, MODEL=FILE or"),
+        (["--search", "--profile", "slurm"], "--db-url (not given: an SQLite file in EXP): SQLite serves the workers"),
+        (
+            ["--search", "--profile", "slurm", "--db-url", "env:SQLITE"],
+            "--db-url env:SQLITE: SQLite serves the workers",
+        ),
+        (["--search", "--db-url", "oracle://h/d"], "databases of kind 'oracle' are not known"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_arguments_are_named(tmp_path, capsys, more, why):
+def test_wrong_arguments_are_named(tmp_path, monkeypatch, capsys, more, why):
+    monkeypatch.setenv("SQLITE", "sqlite:///search.db")
     (tmp_path / "corpus" / "TRAIN").mkdir(parents=True)
     assert main(["recipe", str(tmp_path / "corpus"), str(tmp_path / "exp"), "--tiny", *more]) == 2
     assert why in capsys.readouterr().err

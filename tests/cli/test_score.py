@@ -7,6 +7,7 @@ from cnn_mellin.cli import score
 from cnn_mellin.cli.main import parser
 from cnn_mellin.cli.options.scoring import _CONVENTIONS
 from cnn_mellin.errors import DataError, SettingsError, UserError
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.scoring import CONVENTIONS
 
 
@@ -63,7 +64,19 @@ def test_symbols_of_other_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(DataError, match="r: a: 'tone1' is no TIMIT phone"):
         run(tmp_path / "r", tmp_path / "h")
     run(tmp_path / "r", tmp_path / "h", "--no-fold")
-    assert "recognised, but in no reference: tone3 1 times" in capsys.readouterr().out
+    assert "recognised, but in no reference: tone3 1 times" in (unfolded := capsys.readouterr().out)
+    write_folding(tmp_path, folded=False)
+    run(tmp_path / "r", tmp_path / "h")
+    assert capsys.readouterr().out == unfolded
+
+
+def test_no_fold_overrides_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r").write_text("ix (a)\n")
+    (tmp_path / "h").write_text("ih (a)\n")
+    write_folding(tmp_path, folded=True)
+    for more, percent in (([], 0), (["--no-fold"], 100)):
+        run(tmp_path / "r", tmp_path / "h", "--format", "json", *more)
+        assert json.loads(capsys.readouterr().out)[0]["rates"][0]["percent"] == percent
 
 
 def test_speakers_from_a_file(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not i
 # table of six recordings (u0.wav to u5.wav), what `prep` made of it (data), a model, its logits, transcripts, an empty
 # file and an empty folder.
 TABLE = """
-xyzzy => xyzzy: is not a command of cnn-mellin; known are demo, corpus, prep, data, conf, train
+xyzzy => xyzzy: is not a command of cnn-mellin; choose from compare, conf, corpus, data, decode
 tarin TRAIN m => tarin: is not a command of cnn-mellin; did you mean train?
 help tarin => tarin: is not a command of cnn-mellin; did you mean train?
 verify TRAIN => verify: is not a command of cnn-mellin; did you mean cnn-mellin data verify FOLDER ...?
@@ -64,7 +64,7 @@ corpus demo c --seed -1 => --seed -1: must be 0 or more
 corpus demo c --jobs 0 => --jobs 0: must be at least 1
 corpus demo empty => empty: ; name another
 corpus demo data => data: is not a demo corpus; name another folder
-prep corpus.tsv d => prep: corpus.tsv: is not a kind of cnn-mellin prep; known are timit, kaldi, table
+prep corpus.tsv d => prep: corpus.tsv: is not a kind of cnn-mellin prep; choose from kaldi, table, timit
 prep corpus.tsv table d => prep: corpus.tsv: is not a kind of cnn-mellin prep; table comes first: cnn-mellin prep table
 prep timti folder d => prep: timti: is not a kind of cnn-mellin prep; did you mean timit?
 prep timit none d => none: does not exist; name the folder that holds TRAIN and TEST
@@ -85,7 +85,7 @@ prep table corpus.tsv d --jobs 0 => --jobs 0: must be at least 1
 prep table d corpus.tsv => d: does not exist; expected
 prep table --features raw corpus.tsv d => prep table: missing arguments: FILE.tsv, DATA (before --features, which takes
 prep kaldi none d => none: does not exist; name one with wav.scp
-prep kaldi folder d => folder: has neither a wav.scp nor a folder train; name the folders with --parts
+prep kaldi folder d => folder: has neither a wav.scp nor a folder train; pass --parts train=FOLDER dev=FOLDER
 prep kaldi corpus.tsv d => corpus.tsv: is not a folder; name one with wav.scp
 prep kaldi folder d --parts =x => --parts =x: must be PARTITION=FOLDER; as in dev=dev_clean
 data inof data => data: inof: is not an action of cnn-mellin data; did you mean info?
@@ -181,12 +181,12 @@ recipe corpus.tsv exp --models xcorr => --models xcorr: must be lcorr or mcorr
 recipe corpus.tsv exp --set num_epoch=3 => --set num_epoch=3: did you mean 'num_epochs'
 recipe corpus.tsv exp --settings demo-mcor => demo-mcor: does not exist; did you mean 'demo-mcorr'
 recipe corpus.tsv exp --read-ini demo-mcorr => takes settings from --settings FILE
-recipe corpus.tsv exp --features mfcc => --features mfcc: has no published settings; give some
+recipe corpus.tsv exp --features mfcc => has no published settings; give some with --settings FILE, or --search
 recipe status none => none: holds no recipe; start one with: cnn-mellin recipe CORPUS none
 report model => model: holds no recipe; start one with: cnn-mellin recipe CORPUS model
 optim => optim: missing arguments: URL, ACTION; expected cnn-mellin optim URL ACTION
 optim status => missing arguments: URL; expected cnn-mellin optim URL status
-optim sqlite:///none.db delete => optim: delete: is not an action of cnn-mellin optim; known are init, run, best
+optim sqlite:///none.db delete => optim: delete: is not an action of cnn-mellin optim; choose from best, export
 optim sqlite:///none.db status => none.db: there is no such file; create a study with
 optim run sqlite:///none.db => none.db: there is no such file; create a study with
 optim sqlite:///none/a.db init TRAIN --read-ini tiny.ini => none does not exist; create it first

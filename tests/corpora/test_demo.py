@@ -186,9 +186,9 @@ def test_other_files_are_not_replaced(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"num_utterances": 29}, "--utterances 29: must be at least 30"),
-        ({"num_utterances": 30, "seed": -1}, "--seed -1: must be 0 or more"),
-        ({"num_utterances": 30, "jobs": 0}, "--jobs 0: must be at least 1"),
+        ({"num_utterances": 29}, "num_utterances 29: must be at least 30"),
+        ({"num_utterances": 30, "seed": -1}, "seed -1: must be 0 or more"),
+        ({"num_utterances": 30, "jobs": 0}, "jobs 0: must be at least 1"),
     ],
 )
 def test_wrong_arguments_are_refused(tmp_path, arguments, why):

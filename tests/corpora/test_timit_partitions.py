@@ -49,7 +49,7 @@ def test_options_change_the_partitions(whole, choice, counts):
 
 def test_one_missing_utterance_or_phone_is_an_error(whole):
     fewer = [utterance for utterance in whole if utterance.utterance_id != "fxaa0-sa1"]
-    with pytest.raises(CorpusError, match=r"is not a whole TIMIT: it has 6299 utterances, not 6300; use --partial"):
+    with pytest.raises(CorpusError, match=r"is not a whole TIMIT: it has 6299 utterances, not 6300; use partial=True"):
         timit_partitions(fewer)
     i = next(i for i, utterance in enumerate(whole) if utterance.utterance_id.startswith("fdhc0-si"))
     cut = [*whole[:i], replace(whole[i], phones=whole[i].phones[:-1]), *whole[i + 1 :]]
@@ -58,7 +58,7 @@ def test_one_missing_utterance_or_phone_is_an_error(whole):
 
 
 def test_a_small_corpus_needs_the_option_partial(small):
-    with pytest.raises(CorpusError, match=r"6 speakers, not 630; 3 training speakers, not 462; .*use --partial"):
+    with pytest.raises(CorpusError, match=r"6 speakers, not 630; 3 training speakers, not 462; .*use partial=True"):
         timit_partitions(small)
 
 

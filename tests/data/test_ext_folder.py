@@ -7,6 +7,7 @@ from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
 from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
 from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.transcripts import read_trn
 
 
@@ -50,13 +51,23 @@ def write(folder: Path, utterances: list[Utterance], labelling) -> set[str]:
 
 
 def test_unknown_properties_have_no_file(tmp_path):
-    always = {"token2id.txt", "id2token.txt", "lm.arpa.gz", "utt2spk", "train.ref.trn", "train.info.ark"}
+    always = {
+        "token2id.txt",
+        "id2token.txt",
+        "lm.arpa.gz",
+        "utt2spk",
+        "train.ref.trn",
+        "train.info.ark",
+        "scoring.json",
+    }
     untimed = [said("a", "q"), said("b", "ix", gender="f")]
     assert write(tmp_path / "untimed", untimed, corpus_labelling({"train": untimed})[0]) == always
+    assert not is_folded(tmp_path / "untimed" / "ext")
     assert read_trn(tmp_path / "untimed" / "ext" / "train.ref.trn") == {"a": ["q"], "b": ["ix"]}
     phones = (TimedPhone("q", 0, 800), TimedPhone("ix", 800, 1600))
     timed = [Utterance("a-1", "a", Path("a.wav"), phones, gender="f", dialect="dr1")]
     more = {"spk2gender", "spk2dialect", "train.ref.ctm", "train.ref.stm"}
     assert write(tmp_path / "timed", timed, timit_labelling(48)) == always | more
+    assert is_folded(tmp_path / "timed" / "ext", default=False)
     assert (tmp_path / "timed" / "ext" / "train.ref.ctm").read_text() == "a-1 A 0.0500 0.0500 ih\n"
     assert (tmp_path / "timed" / "ext" / "train.ref.stm").read_text() == "a-1 A a 0.0000 0.1000 ih\n"

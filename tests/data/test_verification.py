@@ -124,6 +124,7 @@ def test_missing_and_truncated_files_are_named(train, name):
         ("train.info.ark", "num_utterances 3\n", "num_utterances is 3, but the partition has 2"),
         ("token2id.txt", "a 0\nb 2\n", "classes must be 0, 1, 2"),
         ("lm.arpa.gz", "", "has no .data. line"),
+        ("scoring.json", "{}", "is damaged .folded_to is missing.; prepare the corpus again"),
         ("utt2spk", None, "is missing; prepare the corpus again"),
         ("lm.arpa.gz", None, "is missing"),
     ],

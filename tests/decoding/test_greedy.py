@@ -8,13 +8,7 @@ from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_search, greedy_segments
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
 
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is present")),
-]
 
-
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_search_equals_a_loop_over_frames(device: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(5)

@@ -14,10 +14,6 @@ from cnn_mellin.decoding.greedy import greedy_search
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney
 
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is present")),
-]
 Found = list[tuple[list[int], float]]
 
 
@@ -39,7 +35,6 @@ def assert_same(found: Found, truth: Found) -> None:
     assert [score for _, score in found] == pytest.approx([score for _, score in truth], abs=1e-9)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("lm_weight", [0.0, 0.4, 1.5])
 @pytest.mark.parametrize("num_frames", range(7))
 def test_a_beam_that_holds_everything_equals_the_sum_over_all_alignments(

@@ -304,6 +304,7 @@ def test_functions_that_the_python_page_names_are_there():
     for name in names:
         module, _, attribute = name.rpartition(".")
         try:
-            assert hasattr(import_module(module), attribute), name
+            assert module == "cnn_mellin" or hasattr(import_module(module), attribute), name
+            import_module(name if module == "cnn_mellin" else module)  # a package is found also before it is imported
         except ModuleNotFoundError:
             pytest.fail(f"{name} is not there")

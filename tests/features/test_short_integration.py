@@ -12,10 +12,6 @@ from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.features.configuration import shipped_configuration
 
 LENGTHS = [1, 15, 16, 31, 32, 33, 47, 48, 379, 380, 381, 3712, 4096, 16_000, 100_000]
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
-]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +118,6 @@ def test_frames_equal_their_definition():
         assert np.isclose(features[frame, 0], np.abs(signal[start - 190 : start - 126]) @ window, rtol=1e-12)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_batched_equals_one_by_one(device):
     extractor = FeatureExtractor.named("sigbank-41-2ms").to(device)
     lengths = torch.tensor([1000, 5, 4321], device=device)

@@ -3,13 +3,7 @@ import torch
 
 from cnn_mellin.layers.rectified_dropout import rectified_dropout
 
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
-]
 
-
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("prob", [0.0, 0.136287, 0.75])
 def test_values_are_those_of_relu_or_zero(prob, device):
     torch.manual_seed(1)
@@ -27,7 +21,6 @@ def test_values_are_those_of_relu_or_zero(prob, device):
         assert abs(together - float(present.double().mean()) ** 2) < 0.003
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_gradient_follows_what_stayed(device):
     leaf = torch.randn(5, 3, 4, 7, dtype=torch.float64, device=device, requires_grad=True)
 

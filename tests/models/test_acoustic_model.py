@@ -8,11 +8,6 @@ from cnn_mellin.config import AcousticModelConfig
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
 
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")),
-]
-
 
 def small(**changes) -> AcousticModelConfig:
     settings = {
@@ -52,7 +47,6 @@ def name(kind) -> str:
     return "-".join(str(value) for value in kind.values())
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("num_features", [1, 9], ids=["raw", "bank"])
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 def test_batched_equals_one_by_one_in_outputs_and_gradients(kind, num_features, device):

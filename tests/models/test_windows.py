@@ -1,14 +1,15 @@
 import pytest
 import torch
 
-from cnn_mellin.models.windows import Windows, window_lengths
+from cnn_mellin.models.windows import Windows
+from cnn_mellin.ops.window_correlation import num_windows
 
 
 def test_windows_equal_slices_of_the_padded_utterance():
     features = torch.randn(3, 11, 2)
     lengths = torch.tensor([7, 11, 1])
     windows = Windows(features, lengths, 4, 3, 2)
-    assert windows.lengths.tolist() == [3, 4, 1] == window_lengths(lengths, 3).tolist()
+    assert windows.lengths.tolist() == [3, 4, 1] == num_windows(lengths, 3).tolist()
     packed = torch.nn.utils.rnn.PackedSequence(
         windows.values, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices
     )

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from cnn_mellin.errors import DataError
-from cnn_mellin.recipe.options import RecipeOptions, read_options, write_options
+from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, write_options
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,23 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
     path = tmp_path / "recipe.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_options(tmp_path) == RecipeOptions("/corpus", "timit")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("num_walkers", "3", "is not a size of the recipe; did you mean 'num_workers'?"),
+        ("beam_widths", "4,x", "must be int values separated by commas, such as beam_widths=16"),
+        ("num_workers", "0", "must be at least 1"),
+        ("lm_betas", "-0.1", "must be at least 0"),
+        ("speaking_rates", "1,0.29", r"must lie in 0\.3\.\.3$"),
+        ("speaking_rates", "nan", r"must lie in 0\.3\.\.3$"),
+    ],
+)
+def test_wrong_sizes_are_named(name, text, why):
+    with pytest.raises(SettingsError, match=f"^{name}={text}: {why}".replace("?", r"\?")):
+        RecipeSizes().updated({name: text})
+
+
+def test_speaking_rates_may_be_as_slow_and_as_fast_as_speech_can_be_changed():
+    assert RecipeSizes().updated({"speaking_rates": "0.3,3"}).speaking_rates == (0.3, 3.0)

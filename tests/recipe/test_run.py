@@ -94,3 +94,13 @@ def test_preparation_is_out_of_date_once_audio_has_changed(tmp_path, monkeypatch
     assert prep_digest(given, Path("exp")) == before
     audio.write_bytes(b"another")
     assert prep_digest(given, folder) != before
+
+
+def test_steps_that_score_leave_folding_to_the_record_beside_the_references(tmp_path):
+    (tmp_path / "c.tsv").write_text("audio\ttranscript\n")
+    of_table = plan_recipe(RecipeOptions(str(tmp_path / "c.tsv"), "table", num_seeds=1))
+    of_timit = plan_recipe(RecipeOptions(str(tmp_path), "timit", num_seeds=1))
+    assert not any("--no-fold" in step.arguments for step in of_table)
+    records = [product for step in of_table for product in step.products if product.endswith("scoring.json")]
+    assert records == ["data/fbank-81-10ms/ext/scoring.json", "speed/fbank-81-10ms/ext/scoring.json"]
+    assert not any(product.endswith("scoring.json") for step in of_timit for product in step.products)

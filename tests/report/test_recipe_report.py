@@ -12,8 +12,10 @@ import pytest
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.errors import DataError
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.recipe.options import RecipeOptions, read_options, tiny_sizes, write_options
 from cnn_mellin.report.recipe_report import results_text, write_report
+from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.training.history import EpochRecord, write_history
 
 pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
@@ -273,3 +275,16 @@ def test_markup_in_the_name_of_a_corpus_is_escaped(recipe):
         assert "of &lt;img src=x>: " in results_text(recipe)
     finally:
         (recipe / "recipe.json").write_bytes(before)
+
+
+@pytest.mark.parametrize(("kind", "folds"), [("timit", True), ("table", False)])
+def test_transcripts_are_folded_as_the_data_record_or_else_by_the_kind_of_corpus(tmp_path, kind, folds):
+    ext = tmp_path / "data" / NAME / "ext"
+    ext.mkdir(parents=True)
+    (ext / "test.ref.trn").write_text("ix (u)\n")
+    results = RecipeResults(tmp_path, RecipeOptions("/corpus", kind))
+    unfolded, folded = ({"u": ["ix"]},) * 2, ({"u": ["ih"]},) * 2
+    assert results.transcripts(ext / "test.ref.trn") == (folded if folds else unfolded)
+    for recorded, expected in ((True, folded), (False, unfolded)):
+        write_folding(ext, folded=recorded)
+        assert results.transcripts(ext / "test.ref.trn") == expected

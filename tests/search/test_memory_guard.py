@@ -17,15 +17,9 @@ from cnn_mellin.search.memory_guard import MemoryNeed, can_measure_memory, measu
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.trial_training import TrialTraining
 
-DEVICES = [
-    pytest.param(
-        "cpu",
-        marks=pytest.mark.skipif(
-            not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing"
-        ),
-    ),
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
-]
+linux = pytest.mark.skipif(
+    not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing"
+)
 SECTIONS: dict[str, dict[str, Any]] = {
     "model": {"recurrent_size": 64, "recurrent_layers": 1, "convolutional_layers": 2, "window_stride": 1},
     "training": {"num_epochs": 1, "max_shift_proportion": 0.1},
@@ -65,6 +59,14 @@ print(measure_memory_need(settings, read_partition(f"{sys.argv[1]}/train"), 2).n
 """
 
 
+@pytest.fixture
+def device(device: str) -> str:
+    """Each device whose memory can be measured."""
+    if not can_measure_memory(torch.device(device)):
+        pytest.skip("/proc/self/clear_refs (Linux) is missing")
+    return device
+
+
 def write(path: Path, num_utterances: int, num_frames: int, num_coefficients: int = 40) -> Partition:
     write_symbols(path.parent / "ext", ["aa", "sil"])
     stream = np.random.default_rng(1)
@@ -76,7 +78,7 @@ def write(path: Path, num_utterances: int, num_frames: int, num_coefficients: in
 
 @pytest.mark.soak
 @pytest.mark.parametrize("mellin", [False, True])
-@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+@linux
 def test_the_need_is_that_of_a_training_in_a_separate_process(tmp_path, mellin):
     model = {"convolutional_mellin": mellin, "recurrent_size": 700, "convolutional_initial_channels": 32}
     sections = {**SECTIONS, "model": {**SECTIONS["model"], **model}}
@@ -95,7 +97,6 @@ def test_the_need_is_that_of_a_training_in_a_separate_process(tmp_path, mellin):
     assert 0.85 < need / true < 1.15, (need / 2**20, true / 2**20)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_the_need_is_that_of_a_full_batch_of_the_longest_utterance_with_its_largest_shift(tmp_path, device):
     partition = write(tmp_path / "train", 12, 100)
     # Blocks above 32 MiB, which never come from memory that other tests have freed.
@@ -107,7 +108,7 @@ def test_the_need_is_that_of_a_full_batch_of_the_longest_utterance_with_its_larg
     assert 1.05 * small.num_bytes < large.num_bytes < 1.7 * small.num_bytes
 
 
-@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+@linux
 def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     write_symbols(tmp_path / "ext", ["aa", "sil"])
     with write_partition(tmp_path / "train", PartitionDescription(40, 10.0, "toy")) as writer:
@@ -125,7 +126,6 @@ def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     assert batches[-1] == (72, 7)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     partition = write(tmp_path / "train", 8, 400)
     settings = Settings().updated(SMALL)
@@ -139,7 +139,6 @@ def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     assert need.num_bytes > 1 << 20
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_gradients_and_optimizer_state_count(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     model = {"recurrent_size": 1024, "recurrent_layers": 2, "convolutional_layers": 0}
@@ -153,7 +152,6 @@ def test_gradients_and_optimizer_state_count(tmp_path, device):
     assert needs["adam"] - needs["sgd"] == pytest.approx(2 * weights, rel=0.3)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_random_number_generators_do_not_change(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     torch.manual_seed(3)
@@ -163,7 +161,7 @@ def test_random_number_generators_do_not_change(tmp_path, device):
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+@linux
 def test_more_memory_than_any_machine_has_is_over_the_limit_and_the_process_survives(tmp_path):
     partition = write(tmp_path / "train", 8, 400)
     huge = Settings().updated({**SECTIONS, "model": {**SECTIONS["model"], "convolutional_initial_channels": 60000}})
@@ -172,7 +170,7 @@ def test_more_memory_than_any_machine_has_is_over_the_limit_and_the_process_surv
     assert need.num_bytes > 2**30
 
 
-@pytest.mark.skipif(not can_measure_memory(torch.device("cpu")), reason="/proc/self/clear_refs (Linux) is missing")
+@linux
 def test_a_trial_over_the_limit_is_pruned_before_training_and_the_reason_has_its_need(tmp_path):
     write(tmp_path / "train", 12, 300)
     settings = Settings().updated(SECTIONS)

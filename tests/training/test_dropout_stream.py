@@ -1,17 +1,10 @@
-import pytest
 import torch
 
 from cnn_mellin.training.dropout_stream import dropout_stream
 
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
-]
 
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_resumes_from_a_state_and_restores_the_global_stream(name):
-    device = torch.device(name)
+def test_resumes_from_a_state_and_restores_the_global_stream(device):
+    device = torch.device(device)
     before = torch.get_rng_state()
     with dropout_stream(device, 5) as state:
         torch.rand(3, device=device)

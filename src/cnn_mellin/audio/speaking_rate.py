@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FASTEST_RATE", "SLOWEST_RATE", "change_speaking_rate"]
+from cnn_mellin.speaking_rate_range import SPEAKING_RATES_SHOWN, is_speaking_rate
 
-SLOWEST_RATE, FASTEST_RATE = 0.3, 3.0  # factors of the original speaking rate
+__all__ = ["change_speaking_rate"]
 
 
 def change_speaking_rate(
@@ -38,8 +38,8 @@ def change_speaking_rate(
     >>> len(slow), int(np.abs(np.fft.rfft(slow)).argmax() / 2)  # bins of 0.5 Hz
     (32000, 200)
     """
-    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
-        raise ValueError(f"rate is {rate}; it must lie in {SLOWEST_RATE:g}..{FASTEST_RATE:g}")
+    if not is_speaking_rate(rate):
+        raise ValueError(f"rate is {rate}; it must lie in {SPEAKING_RATES_SHOWN}")
     signal = np.asarray(samples, dtype=np.float32)
     num_out = round(len(signal) / rate)
     if rate == 1 or not len(signal):

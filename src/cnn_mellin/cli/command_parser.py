@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NoReturn
 
-from cnn_mellin.nearest import close_name
+from cnn_mellin.nearest import close_name, nearest
 
 __all__ = ["CommandParser"]
 
@@ -115,8 +115,8 @@ class CommandParser(argparse.ArgumentParser):
     def name_options(self, message: str, chosen: argparse.Namespace) -> str:
         """Replace parameter names of a library error by the options of the command that was run.
 
-        A parameter is recognised as `NAME VALUE: ` at the start of the message and as `NAME=VALUE` anywhere in it. The
-        destination of an option (`dest`) has the name of the parameter that the option sets.
+        A parameter is recognised as `NAME VALUE: ` at the start of the message, and as `NAME=VALUE` and `pass NAME`
+        anywhere in it. The destination of an option (`dest`) has the name of the parameter that the option sets.
 
         Args:
             message: text of the error.
@@ -129,6 +129,8 @@ class CommandParser(argparse.ArgumentParser):
         '--beam-width 0: must be at least 1'
         >>> parser.name_options("3 speakers, not 630; pass partial=True", parser.parse_args([]))
         '3 speakers, not 630; pass --partial'
+        >>> parser.name_options("the beam is not given; pass beam_width 16", parser.parse_args([]))
+        'the beam is not given; pass --beam-width 16'
         """
         options: dict[str, str] = {}
         parser: CommandParser | None = self
@@ -137,7 +139,8 @@ class CommandParser(argparse.ArgumentParser):
             subs = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
             parser = next((sub.choices.get(str(getattr(chosen, sub.dest, None))) for sub in subs), None)
         names = "|".join(map(re.escape, options))
-        message = re.sub(rf"^({names})(?= [^:]+: )", lambda found: options[found[1]], message)
+        message = re.sub(rf"^({names})(?= (?:[^:]+|\S+): )", lambda found: options[found[1]], message)
+        message = re.sub(rf"\bpass ({names})(?= )", lambda found: f"pass {options[found[1]]}", message)
         message = re.sub(rf"(?<![\w-])({names})=True\b", lambda found: options[found[1]], message)
         return re.sub(rf"(?<![\w-])({names})=(?=\S)", lambda found: f"{options[found[1]]} ", message)
 
@@ -367,7 +370,7 @@ class CommandParser(argparse.ArgumentParser):
         elif later:
             hint = f"{later[0]} comes first: {known[later[0]]._shape()}"
         else:
-            hint = f"known are {', '.join(known)}"
+            hint = nearest(word.text, known)
         word.parser.error(f"{word.text}: is not {_a(str(choice.metavar).lower())} of {word.parser.prog}; {hint}")
 
     def _all(self) -> Iterator[CommandParser]:

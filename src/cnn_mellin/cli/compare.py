@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         part=arguments.part,
         choose_on=arguments.choose_on,
         convention=arguments.convention,
-        fold=not arguments.no_fold,
+        fold=False if arguments.no_fold else None,
         utt2spk=arguments.utt2spk,
         replications=arguments.replications,
         seed=arguments.seed,

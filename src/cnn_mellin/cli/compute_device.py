@@ -6,30 +6,32 @@ import argparse
 
 import torch
 
+from cnn_mellin.compute_device import usable_device
 from cnn_mellin.errors import SettingsError
 
-__all__ = ["compute_device"]
+__all__ = ["compute_device", "set_num_threads"]
 
 
-def compute_device(arguments: argparse.Namespace, default: str = "cpu") -> torch.device:
-    """Set the number of threads of `--num-threads`, and return the device of `--device`.
+def compute_device(arguments: argparse.Namespace) -> torch.device:
+    """Set the number of threads of `--num-threads`, and return the device of `--device`, by default the CPU.
 
     Args:
         arguments: arguments of the command line.
-        default: device without `--device`.
 
     Raises:
         SettingsError: the device cannot be used on this machine, or the number of threads is below 1.
     """
-    name = arguments.device or default
+    set_num_threads(arguments)
+    return usable_device(arguments.device or "cpu")
+
+
+def set_num_threads(arguments: argparse.Namespace) -> None:
+    """Set the number of threads of `--num-threads`; without it, torch chooses.
+
+    Raises:
+        SettingsError: the number of threads is below 1.
+    """
     if arguments.num_threads is not None:
         if arguments.num_threads < 1:
             raise SettingsError(f"--num-threads {arguments.num_threads}: must be at least 1")
         torch.set_num_threads(arguments.num_threads)
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SettingsError(f"--device {name}: cannot be used here ({reason}); try --device cpu") from None
-    return device

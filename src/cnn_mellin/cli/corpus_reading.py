@@ -34,7 +34,7 @@ def read_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utteranc
             include_sa=arguments.include_sa,
         )
     if arguments.corpus_kind == "kaldi":
-        folders = _partition_folders(arguments.parts)
+        folders = _partition_folders(arguments.folders)
         return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root)
     return read_table(arguments.corpus)
 

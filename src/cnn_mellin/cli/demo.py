@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from cnn_mellin.cli.main import main
-from cnn_mellin.cli.recipe import check_installed
 from cnn_mellin.corpora.demo import make_demo_corpus
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.recipe.corpus_recipe import require_recipe_packages
 
 __all__ = ["run"]
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise SettingsError(f"{option} {value}: must be at least 1")
     folder = Path(arguments.directory)
     corpus = folder / "corpus"
-    check_installed("demo", synthesis=not corpus.exists())
+    require_recipe_packages("demo", synthesis=not corpus.exists())
     make_demo_corpus(corpus, arguments.num_utterances, _CORPUS_SEED, jobs=arguments.jobs, quiet=arguments.quiet)
     command = ["recipe", str(corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]
     if arguments.epochs is not None:

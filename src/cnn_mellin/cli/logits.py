@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_logits_replaceable(arguments.out)
     model, description = load_model(arguments.model_dir, epoch=arguments.epoch, device=compute_device(arguments))
     partition = open_model_partition(arguments.partition, arguments.model_dir, description)
+    partition.check_finite()
     shift_ms = partition.description.frame_shift_ms or description.frame_shift_ms
     stride = description.as_settings().model.window_stride
     with tqdm(total=len(partition), unit="utterance", disable=arguments.quiet or None) as bar:

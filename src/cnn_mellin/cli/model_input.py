@@ -23,13 +23,11 @@ def open_model_partition(path: str | Path, model_dir: str | Path, description: M
         description: description of the model.
 
     Raises:
-        DataError: the partition does not have the number of coefficients that the model was trained on, or has
-            features that are not finite.
+        DataError: the partition does not have the number of coefficients that the model was trained on.
     """
     partition = open_partition(path)
     trained_on = f"{description.num_features} ({description.feature_type or 'features without a name'})"
     require_num_coefficients(partition, description.num_features, f"{model_dir} was trained on {trained_on}")
-    partition.check_finite()
     return partition
 
 

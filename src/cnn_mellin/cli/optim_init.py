@@ -6,29 +6,26 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from cnn_mellin.config import Settings
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.formats.text_file import read_text
-from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
-from cnn_mellin.search.new_study import plan_study, start_values
+from cnn_mellin.search.database_url import DatabaseError
+from cnn_mellin.search.hyperparameter_search import DEFAULT_STUDY_NAME, plan_search
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS
-from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import create_study
 
 __all__ = ["init"]
 
-_DEFAULT_NAME = "optim"
 _LOGGER = logging.getLogger(__name__)
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Create a study, or leave an equal one unchanged."""
-    name = require_identifier(arguments.study_name or _DEFAULT_NAME, "study", "--study-name", DatabaseError)
-    url = resolve_database_url(arguments.db_url)
-    plan, data = plan_study(
-        arguments.settings or Settings(),
+    name = require_identifier(arguments.study_name or DEFAULT_STUDY_NAME, "study", "--study-name", DatabaseError)
+    study = plan_search(
+        arguments.db_url,
         arguments.train_dir,
+        arguments.settings,
+        study_name=name,
         whitelist=_patterns(arguments.whitelist, "--whitelist"),
         blacklist=_patterns(arguments.blacklist, "--blacklist"),
         dev_proportion=arguments.dev_proportion,
@@ -38,15 +35,13 @@ def init(arguments: argparse.Namespace) -> int:
         mem_limit_bytes=arguments.mem_limit_bytes,
         device=arguments.device or "cpu",
     )
-    with StudyDatabase(url, create=True) as database:
-        made = create_study(database, name, plan, start_values(plan))
-    if not made:
-        print(f"{name}: exists in {shown_url(url)} with the same arguments; nothing has changed")
+    if not study.created:
+        print(f"{name}: exists in {study.url} with the same arguments; nothing has changed")
         return 0
-    print(f"{name}: a new study of {plan.num_trials} trials in {shown_url(url)}")
-    _LOGGER.info(data.described)
-    _LOGGER.info("searches %d settings:", len(plan.dimensions))
-    for dimension in plan.dimensions:
+    print(f"{name}: a new study of {study.plan.num_trials} trials in {study.url}")
+    _LOGGER.info(study.data.described)
+    _LOGGER.info("searches %d settings:", len(study.plan.dimensions))
+    for dimension in study.plan.dimensions:
         _LOGGER.info("  %s", dimension)
     return 0
 

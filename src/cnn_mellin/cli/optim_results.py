@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.cli.optim_study import NO_STUDY, open_study
 from cnn_mellin.config import format_settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.extras import require_packages
@@ -25,6 +24,7 @@ from cnn_mellin.search.best_settings import (
     trial_value,
 )
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
+from cnn_mellin.search.hyperparameter_search import NO_STUDY, open_study
 from cnn_mellin.search.importance import EVALUATORS, setting_importances
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.status import StudyStatus, status_table, study_status
@@ -123,7 +123,7 @@ def export(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> tuple[str, StudyPlan, Sequence[FrozenTrial]]:
     """Name, plan and trials of the study that the command line names."""
-    with open_study(arguments) as (database, name):
+    with open_study(arguments.db_url, arguments.study_name) as (database, name):
         study, _, plan = load_study(database, name)
         return name, plan, read_trials(database, study)
 

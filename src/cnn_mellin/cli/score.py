@@ -6,6 +6,7 @@ import argparse
 
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.extras import require_packages
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import speakers_of
 from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.output_place import require_output_file
@@ -19,7 +20,7 @@ __all__ = ["run"]
 def run(arguments: argparse.Namespace) -> int:
     """Score the transcripts and print the result."""
     _check(arguments)
-    fold = not arguments.no_fold
+    fold = not arguments.no_fold and is_folded(arguments.reference.parent)
     references = read_phones(arguments.reference, fold=fold)
     speaker_of: dict[str, str] = {}
     if arguments.per_speaker:

@@ -115,13 +115,13 @@ def make_demo_corpus(
     directory = Path(directory)
     if num_utterances < _FEWEST_UTTERANCES:
         raise UserError(
-            f"--utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for one speaker each in training, "
-            "development and test"
+            f"num_utterances {num_utterances}: must be at least {_FEWEST_UTTERANCES}, for one speaker each in "
+            "training, development and test"
         )
     if seed < 0:
-        raise UserError(f"--seed {seed}: must be 0 or more")
+        raise UserError(f"seed {seed}: must be 0 or more")
     if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"jobs {jobs}: must be at least 1")
     if importlib.util.find_spec("espeakng_loader") is None:
         raise missing_packages("the demo corpus", ["demo"], ["espeakng_loader"])
     manifest: dict[str, object] = {

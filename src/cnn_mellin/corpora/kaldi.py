@@ -64,7 +64,7 @@ def kaldi_parts(root: str | Path, folders: Mapping[str, str] | None = None) -> d
     wanted = folders or {name: name for name in _PARTITIONS if (root / name).is_dir()}
     found = {partition: root / name for partition, name in wanted.items()}
     if "train" not in found:
-        why = "has neither a wav.scp nor a folder train; name the folders with --parts train=FOLDER dev=FOLDER"
+        why = "has neither a wav.scp nor a folder train; pass folders train=FOLDER dev=FOLDER"
         raise CorpusError(root, None, why)
     return found
 

@@ -58,7 +58,9 @@ def timit_partitions(
     found = count_timit(utterances)
     wrong = [f"{found[name]} {name}, not {count}" for name, count in FULL_COUNTS.items() if found[name] != count]
     if wrong and not partial:
-        raise CorpusError(corpus, None, f"is not a whole TIMIT: it has {'; '.join(wrong)}; use --partial to accept it")
+        raise CorpusError(
+            corpus, None, f"is not a whole TIMIT: it has {'; '.join(wrong)}; use partial=True to accept it"
+        )
     dev, core = _divided({utterance.speaker for utterance in utterances if utterance.part == "test"})
     train_part = [utterance for utterance in utterances if utterance.part == "train"]
     test_part = [utterance for utterance in utterances if utterance.part == "test" and not _is_sa(utterance)]

@@ -11,6 +11,7 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import count_partition
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_ctm, write_stm, write_trn
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
@@ -60,6 +61,7 @@ def write_ext_folder(
     """
     ext = folder / "ext"
     write_symbols(ext, labelling.symbols)
+    write_folding(ext, folded=labelling.is_folded)
     write_arpa(ext / "lm.arpa.gz", ngrams)
     everyone = {utterance.utterance_id: utterance for utterances in parts.values() for utterance in utterances}
     speakers = {utterance.speaker: utterance for utterance in everyone.values()}

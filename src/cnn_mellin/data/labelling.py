@@ -37,6 +37,11 @@ class Labelling:
         """Symbol -> class."""
         return {symbol: i for i, symbol in enumerate(self.symbols)}
 
+    @property
+    def is_folded(self) -> bool:
+        """True if symbols are folded to TIMIT's 39 phones before they are scored."""
+        return self.scored is not None and self.scored == folding_to(39)
+
     def trained_symbols(self, labels: Sequence[str]) -> Sequence[str]:
         """Map labels to the symbols to train on."""
         return _folded(labels, self.trained)

@@ -14,15 +14,17 @@ from tqdm import tqdm
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.reading import read_audio
-from cnn_mellin.audio.speaking_rate import FASTEST_RATE, SLOWEST_RATE, change_speaking_rate
+from cnn_mellin.audio.speaking_rate import change_speaking_rate
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_trn
+from cnn_mellin.speaking_rate_range import SPEAKING_RATES_SHOWN, is_speaking_rate
 
 __all__ = ["prepare_speaking_rates"]
 
@@ -41,7 +43,7 @@ def prepare_speaking_rates(
     """Write a partition with every utterance at every speaking rate, and `ext` with references and speaking rates.
 
     Utterance `NAME` at speaking rate 0.8 is named `NAME_rate0.8`. `ext/utt2rate` has lines `NAME_rate0.8 0.8`: given as
-    the speakers of `cnn-mellin score --per-speaker`, it gives the phone error rate at each speaking rate.
+    the speakers of a score, it gives the phone error rate at each speaking rate.
 
     Args:
         parts: partition name -> utterances of the corpus.
@@ -62,8 +64,8 @@ def prepare_speaking_rates(
         AudioError: audio is damaged, or too short for a frame.
     """
     names = [f"{rate:g}" for rate in rates]
-    if any(not SLOWEST_RATE <= rate <= FASTEST_RATE for rate in rates) or len(set(names)) < len(names):
-        raise SettingsError(f"--rates {' '.join(names)}: must lie in {SLOWEST_RATE:g}..{FASTEST_RATE:g}, each once")
+    if not all(map(is_speaking_rate, rates)) or len(set(names)) < len(names):
+        raise SettingsError(f"rates {' '.join(names)}: must lie in {SPEAKING_RATES_SHOWN}, each once")
     if not parts.get(part):
         raise DataError(f"the corpus has no partition {part}; its partitions are {', '.join(parts)}")
     extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
@@ -95,6 +97,7 @@ def prepare_speaking_rates(
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))
     write_symbols(ext, labelling.symbols)
+    write_folding(ext, folded=labelling.is_folded)
     references = {_name(u, rate): labelling.scored_symbols(u.labels) for u, rate in wanted}
     write_trn(ext / f"{part}.ref.trn", references)
     with atomic_file(ext / "utt2rate") as file:

@@ -14,6 +14,7 @@ from cnn_mellin.data.partition import Partition, read_partition
 from cnn_mellin.data.tensor_files import load_tensor_file
 from cnn_mellin.errors import DataError, UserError
 from cnn_mellin.formats.identifier import RULE, identifier_fault
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import read_speakers
 from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.formats.text_file import read_lines
@@ -168,6 +169,10 @@ def _ext_faults(ext: Path, partition: Partition) -> Iterator[str]:
         else:
             if fault:
                 yield f"{ext / file}: {fault}"
+    try:
+        is_folded(ext)
+    except UserError as error:
+        yield str(error)
 
 
 def _second_column(path: Path) -> list[str]:

@@ -7,11 +7,7 @@ import torch
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
-__all__ = ["Windows", "check_utterances", "window_lengths", "zeros_past_lengths"]
-
-
-# Number of windows of each utterance, from a tensor of their frames.
-window_lengths = num_windows
+__all__ = ["Windows", "check_utterances", "zeros_past_lengths"]
 
 
 class Windows:
@@ -45,7 +41,7 @@ class Windows:
         check_utterances(features, lengths, num_features)
         device = features.device
         frames = lengths.to("cpu", torch.int64)
-        self.lengths = window_lengths(frames, window_stride)
+        self.lengths = num_windows(frames, window_stride)
         sorted_lengths, order = torch.sort(self.lengths, descending=True, stable=True)
         steps = torch.arange(int(sorted_lengths[0]))
         present = steps.unsqueeze(1) < sorted_lengths  # (T', N): one row per step of the packed sequence

@@ -1,6 +1,7 @@
 """Whole experiments as steps: plan, executors, records and status.
 
-Its modules are imported by name, for example `cnn_mellin.recipe.run.run_recipe`.
+Its modules are imported by name. `corpus_recipe.run_corpus_recipe` runs a whole experiment, with options from
+`corpus_recipe.recipe_options`.
 """
 
 __all__: list[str] = []

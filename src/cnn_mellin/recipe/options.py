@@ -15,6 +15,7 @@ from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.nearest import nearest
+from cnn_mellin.speaking_rate_range import FASTEST_RATE, SLOWEST_RATE, SPEAKING_RATES_SHOWN
 
 __all__ = ["RecipeOptions", "RecipeSizes", "read_options", "write_options"]
 
@@ -75,7 +76,7 @@ class RecipeSizes:
         parsed: dict[str, Any] = {}
         for name, text in changes.items():
             if name not in known:
-                raise SettingsError(f"--set {name}={text}: is not a size of the recipe; {nearest(name, known)}")
+                raise SettingsError(f"{name}={text}: is not a size of the recipe; {nearest(name, known)}")
             current = known[name]
             several = isinstance(current, tuple)
             kind = type(current[0]) if isinstance(current, tuple) else int
@@ -83,10 +84,10 @@ class RecipeSizes:
                 values = [kind(value) for value in (text.split(",") if several else [text])]
             except ValueError:
                 shape = f"{kind.__name__} values separated by commas" if several else "a whole number"
-                raise SettingsError(f"--set {name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
+                raise SettingsError(f"{name}={text}: must be {shape}, such as {name}={_shown(current)}") from None
             least, most, rule = _bounds(name)
             if not all(least <= value <= most for value in values):
-                raise SettingsError(f"--set {name}={text}: must {rule}")
+                raise SettingsError(f"{name}={text}: must {rule}")
             parsed[name] = tuple(values) if several else values[0]
         return replace(self, **parsed)
 
@@ -94,7 +95,7 @@ class RecipeSizes:
 def _bounds(name: str) -> tuple[float, float, str]:
     """Least and largest value of a size, and the rule in words."""
     if name == "speaking_rates":
-        return 0.3, 3, "lie in 0.3..3"
+        return SLOWEST_RATE, FASTEST_RATE, f"lie in {SPEAKING_RATES_SHOWN}"
     if name in ("insertion_bonuses", "blank_biases"):
         return -sys.float_info.max, sys.float_info.max, "be finite"
     least = 0 if name in ("search_epochs", "num_epochs", "num_data_workers", "lm_betas") else 1

@@ -11,6 +11,7 @@ from cnn_mellin.config import DecoderSetting, format_settings, read_settings
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.corpora.corpus_files import corpus_state
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.formats.scoring_folding import SCORING_FILE
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 from cnn_mellin.recipe.step import STAGES, Step
@@ -55,7 +56,7 @@ def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
     if stage is None:
         return list(steps)
     if stage not in STAGES:
-        raise SettingsError(f"--until {stage}: must be one of {', '.join(STAGES)}")
+        raise SettingsError(f"until {stage}: must be one of {', '.join(STAGES)}")
     return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
 
 
@@ -110,7 +111,7 @@ def _start_settings(options: RecipeOptions, model: str, features: str) -> Settin
             settings = read_settings(shipped_file(f"model/published-lcorr-{features}.ini"))
         except FileNotFoundError:
             raise SettingsError(
-                f"--features {features}: has no published settings; give some with --settings FILE, or --search"
+                f"features {features}: has no published settings; give some with start=FILE, or search=True"
             ) from None
     changes = {"model": {"convolutional_mellin": model == "mcorr"}}
     epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
@@ -122,11 +123,18 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
     chosen = ("--features", features, *options.prep_options)
     files = ("partition.json", "features.npy", "index.npz")
     kept = [f"data/{name}/{partition}/{file}" for partition in ("train", "dev", "test") for file in files]
+    # Without a record phones are folded, so that only corpora whose symbols stay need one: data of earlier versions
+    # have none, and TIMIT need not be prepared again.
+    scoring = () if options.corpus_kind == "timit" else (f"ext/{SCORING_FILE}",)
     prep = Step(
         f"prep-{name}",
         "prep",
         ("--quiet", "prep", options.corpus_kind, options.corpus, "data", *chosen),
-        products=(*kept, *(f"data/{name}/ext/{file}" for file in ("token2id.txt", "lm.arpa.gz", "test.ref.trn"))),
+        products=(
+            *kept,
+            *(f"data/{name}/ext/{file}" for file in ("token2id.txt", "lm.arpa.gz", "test.ref.trn")),
+            *(f"data/{name}/{file}" for file in scoring),
+        ),
         sources=sources,
         state=corpus,
     )
@@ -135,7 +143,9 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
         f"speed-{name}",
         "speed",
         ("--quiet", "speed", options.corpus_kind, options.corpus, f"speed/{name}", *chosen, "--rates", *rates),
-        products=tuple(f"speed/{name}/{file}" for file in ("test/partition.json", "ext/test.ref.trn", "ext/utt2rate")),
+        products=tuple(
+            f"speed/{name}/{file}" for file in ("test/partition.json", "ext/test.ref.trn", "ext/utt2rate", *scoring)
+        ),
         sources=sources,
         state=corpus,
     )
@@ -211,7 +221,6 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
 
 def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list[Step]:
     seeds = range(1, options.num_seeds + 1)
-    fold = () if options.corpus_kind == "timit" else ("--no-fold",)
     steps = []
     for model, name in systems:
         label, ext = f"{model}-{name}", f"data/{name}/ext"
@@ -227,7 +236,7 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
                 Step(
                     f"score-{label}{kind}",
                     "score",
-                    ("score", reference, *files, "--per-speaker", *more, "--format", "json", *fold),
+                    ("score", reference, *files, "--per-speaker", *more, "--format", "json"),
                     needs=tuple(f"decode-{label}-seed{seed}-{decoded}" for seed in seeds),
                     products=(out,),
                     stdout=out,
@@ -239,7 +248,7 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
     compared += [(f"search-{label}", [(label, decoder) for decoder in DECODERS]) for label in labels]
     kinds = {"greedy": ("test",), "trigram": ("trigram-dev", "trigram-test")}
     ext = f"data/{options.feature_names[0]}/ext"
-    chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json", *fold)
+    chosen = ("--references", ext, "--utt2spk", f"{ext}/utt2spk", "--format", "json")
     for what, pairs in compared:
         folders = [f"systems/{label}-{decoder}" for label, decoder in pairs]
         steps.append(

@@ -84,7 +84,7 @@ def read_profile(name: str) -> Profile:
     path = shipped if shipped.is_file() and "/" not in name else Path(name)
     if not path.is_file():
         shipped_names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
-        raise SettingsError(f"--profile {name}: is not a file; it must be {shipped_names}, or a YAML file like these")
+        raise SettingsError(f"profile {name}: is not a file; it must be {shipped_names}, or a YAML file like these")
     content: Any = parse_yaml(read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES), path, SettingsError)
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: must hold names and values, such as machine: slurm")

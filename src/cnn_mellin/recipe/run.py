@@ -101,7 +101,7 @@ def run_recipe(
         ImportError: Snakemake is not installed (the extra `workflow`).
     """
     if cores < 1:
-        raise SettingsError(f"--cores {cores}: must be at least 1")
+        raise SettingsError(f"cores {cores}: must be at least 1")
     folder = Path(folder).resolve()
     steps_until([], until)
     start = start_settings(options)

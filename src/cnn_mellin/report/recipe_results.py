@@ -11,9 +11,9 @@ from typing import Any
 
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.json_shape import shape_fault
-from cnn_mellin.formats.phone_sets import fold_phones
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.text_file import parse_json, read_lines, read_text
-from cnn_mellin.formats.transcripts import read_trn
+from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.training.history import EpochRecord
 
@@ -125,12 +125,9 @@ class RecipeResults:
 
     def transcripts(self, path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """References of the test partition, and hypotheses of a file; both folded as they are for scoring."""
-        references = read_trn(self.folder / "data" / self.options.feature_names[0] / "ext" / "test.ref.trn")
-        hypotheses = read_trn(path)
-        if self.options.corpus_kind == "timit":
-            folded = [{name: fold_phones(phones, 39) for name, phones in t.items()} for t in (references, hypotheses)]
-            return folded[0], folded[1]
-        return references, hypotheses
+        ext = self.folder / "data" / self.options.feature_names[0] / "ext"
+        fold = is_folded(ext, default=self.options.corpus_kind == "timit")
+        return read_phones(ext / "test.ref.trn", fold=fold), read_phones(path, fold=fold)
 
 
 def read_product(path: Path, shape: Any) -> Any:

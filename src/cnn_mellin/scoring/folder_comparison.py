@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import speakers_of
 from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.scoring.convention import Convention
@@ -68,7 +69,7 @@ def compare_folders(
     part: str = "test",
     choose_on: str = "dev",
     convention: Convention = "kaldi",
-    fold: bool = True,
+    fold: bool | None = None,
     utt2spk: Path | None = None,
     replications: int = 10000,
     seed: int = 0,
@@ -82,7 +83,8 @@ def compare_folders(
         part: name of the partition to report.
         choose_on: name of the partition to choose decoding options on.
         convention: convention for scoring silence.
-        fold: fold TIMIT's phones to the 39 set before scoring.
+        fold: fold TIMIT's phones to the 39 set before scoring; None for what `references` records, or True without a
+            record.
         utt2spk: file with one line 'utterance speaker' per utterance; by default `speakers_of` looks for it.
         replications: number of bootstrap replications.
         seed: seed of the bootstrap and of the permutation tests.
@@ -91,7 +93,7 @@ def compare_folders(
         UserError: a system is named twice.
         DataError: a file is missing or damaged, or the transcripts and the references hold different utterances.
     """
-    read = partial(read_phones, fold=fold)
+    read = partial(read_phones, fold=is_folded(references) if fold is None else fold)
     reported = read(references / f"{part}.ref.trn")
     hypotheses: dict[str, list[dict[str, list[str]]]] = {}
     seed_names: dict[str, list[str]] = {}

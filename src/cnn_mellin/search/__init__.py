@@ -1,7 +1,8 @@
 """Hyperparameter search by workers on any number of machines that share one database.
 
-`new_study.plan_study` plans a study, `study.create_study` writes it to a `storage.StudyDatabase`, and
-`worker.run_study` runs its trials, each a `trial_training.TrialTraining`. All but the plan need the extra `search`.
+`hyperparameter_search.search_hyperparameters` searches by one call: `plan_search` creates a study, `run_search` runs
+its trials as one of its workers, `read_best_settings` reads the result. All but plans of studies need the extra
+`search`.
 """
 
 __all__: list[str] = []

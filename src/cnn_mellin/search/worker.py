@@ -44,6 +44,7 @@ class RunSummary:
         stopped: the worker was asked to stop.
         gave_up: the worker left because five different trials failed one after another.
         others: number of trials that other workers were running when it left.
+        study_name: name of the study.
     """
 
     num_completed: int = 0
@@ -52,6 +53,7 @@ class RunSummary:
     stopped: bool = False
     gave_up: bool = False
     others: int = 0
+    study_name: str = ""
 
 
 class RunningTrial:
@@ -127,7 +129,7 @@ def run_study(
     def should_leave() -> bool:
         return stop() or (timeout_s is not None and time.monotonic() - began >= timeout_s)
 
-    summary = RunSummary()
+    summary = RunSummary(study_name=name)
     with Heartbeat(database, queue, plan.heartbeat_s, max_failed_retries) as heartbeat:
         claiming = optuna_tables.ClaimingStudy(study, partial(make_sampler, sampler, name))
         worker = _Worker(

@@ -8,10 +8,11 @@ from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.decoding.greedy import greedy_search
 from cnn_mellin.decoding.logit_source import partition_logits
 from cnn_mellin.formats.phone_sets import fold_phones, folding_to
+from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 
-__all__ = ["decode_partition", "fold_if_timit", "partition_error_rate", "partition_logits"]
+__all__ = ["decode_partition", "partition_error_rate", "partition_logits"]
 
 
 def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> dict[str, list[str]]:
@@ -24,24 +25,20 @@ def decode_partition(model: AcousticModel, partition: UtteranceData, symbols: Se
     return {utterance_id: found[utterance_id] for utterance_id in partition.utterance_ids}
 
 
-def fold_if_timit(symbols: Sequence[str], phones: Sequence[str]) -> list[str]:
-    """Fold phones to TIMIT's 39 classes if all symbols of the corpus are TIMIT phones; otherwise leave them.
-
-    >>> fold_if_timit(["ix", "sil"], ["ix"]), fold_if_timit(["ix", "tone1"], ["ix"])
-    (['ih'], ['ix'])
-    """
-    return fold_phones(phones, 39) if set(symbols) <= set(folding_to(39)) else list(phones)
-
-
 def partition_error_rate(model: AcousticModel, partition: UtteranceData, symbols: Sequence[str]) -> PhoneErrorRate:
-    """Phone error rate of greedy search, silences included (39 classes if the symbols are TIMIT phones)."""
+    """Phone error rate of greedy search, silences included.
+
+    Phones are folded to TIMIT's 39 if `ext` beside the partition says so; without a record, if all symbols are TIMIT
+    phones.
+    """
     hypotheses = decode_partition(model, partition, symbols)
     references = {
         utterance_id: [symbols[c] for c in partition.reference_of(i)[:, 0]]
         for i, utterance_id in enumerate(partition.utterance_ids)
     }
-    folded_references, folded_hypotheses = (
-        {utterance_id: fold_if_timit(symbols, phones) for utterance_id, phones in transcripts.items()}
-        for transcripts in (references, hypotheses)
-    )
-    return phone_error_rate(folded_references, folded_hypotheses)
+    if is_folded(partition.path.parent / "ext", default=set(symbols) <= set(folding_to(39))):
+        references, hypotheses = (
+            {utterance_id: fold_phones(phones, 39) for utterance_id, phones in transcripts.items()}
+            for transcripts in (references, hypotheses)
+        )
+    return phone_error_rate(references, hypotheses)

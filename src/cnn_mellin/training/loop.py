@@ -25,7 +25,7 @@ from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.symbols import class_of_end, read_symbols
 from cnn_mellin.models.layer_summary import summarize_layers
-from cnn_mellin.models.windows import window_lengths
+from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.training.augmentation import augment, draw_augmentation
 from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
@@ -376,7 +376,7 @@ def _log_not_emittable(partition: UtteranceData, description: ModelDescription) 
     lengths = torch.tensor([len(reference) for reference in references])
     needed = frames_needed(torch.from_numpy(np.concatenate(references)), lengths)
     stride = description.as_settings().model.window_stride
-    short = window_lengths(torch.from_numpy(partition.num_frames), stride) < needed
+    short = num_windows(torch.from_numpy(partition.num_frames), stride) < needed
     if short.any():
         names = [partition.utterance_ids[i] for i in short.nonzero().flatten().tolist()]
         _log.warning(

@@ -229,6 +229,7 @@ def _add_run_options(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--timeout",
+        dest="timeout_s",
         type=float,
         metavar="T",
         help="after T seconds hand the trial back and exit, for machines lent for a time (default: never)",

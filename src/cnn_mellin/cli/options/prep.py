@@ -68,6 +68,7 @@ def add_options(parser: CommandParser) -> None:
     _add_data_options(kaldi)
     kaldi.add_argument(
         "--parts",
+        dest="folders",
         nargs="+",
         default=[],
         metavar="PARTITION=FOLDER",

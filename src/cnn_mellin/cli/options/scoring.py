@@ -29,7 +29,8 @@ def add_scoring_options(parser: CommandParser, *, several: bool) -> None:
     parser.add_argument(
         "--no-fold",
         action="store_true",
-        help="score symbols unchanged, for a corpus other than TIMIT (default: fold TIMIT's phones to 39)",
+        help="score symbols unchanged (default: as prep has recorded beside the references: TIMIT's phones are folded "
+        "to 39, other symbols stay; without a record: fold)",
     )
     parser.add_argument(
         "--utt2spk",

@@ -64,7 +64,12 @@ def add_options(parser: CommandParser) -> None:
         "--include-sa", action="store_true", help="timit: as for prep; does not change the test partition"
     )
     parser.add_argument(
-        "--parts", nargs="+", default=[], metavar="PARTITION=FOLDER", help="kaldi: partitions and folders below CORPUS"
+        "--parts",
+        dest="folders",
+        nargs="+",
+        default=[],
+        metavar="PARTITION=FOLDER",
+        help="kaldi: partitions and folders below CORPUS",
     )
     parser.add_argument(
         "--audio-root", default=".", metavar="FOLDER", help="kaldi: folder that relative paths in wav.scp start from"

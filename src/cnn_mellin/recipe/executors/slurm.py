@@ -82,7 +82,7 @@ class SlurmMachine:
         arrays: bool = True,
     ) -> None:
         if shutil.which("sbatch") is None or shutil.which("squeue") is None:
-            raise SettingsError("--profile slurm: there is no sbatch here; start the recipe on a login node")
+            raise SettingsError("profile slurm: there is no sbatch here; start the recipe on a login node")
         self._options, self._gpu_options, self._stages = options, gpu_options, stages or {}
         self._poll_s, self._records, self._arrays = poll_s, StepRecords(folder.resolve()), arrays
         self._submissions: Gathered[Step, SlurmJob] = Gathered(self._submit, self._options_for, _GATHER_S)

@@ -1,0 +1,27 @@
+"""Device to compute on, checked on this machine."""
+
+from __future__ import annotations
+
+import torch
+
+from cnn_mellin.errors import SettingsError
+
+__all__ = ["usable_device"]
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Device of a name such as `cpu` or `cuda:1`, after a tensor has been allocated on it.
+
+    Raises:
+        SettingsError: the device does not exist, or cannot be used on this machine.
+
+    >>> usable_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SettingsError(f"device {device}: cannot be used here ({reason}); try device=cpu") from None
+    return found
