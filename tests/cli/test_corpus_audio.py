@@ -150,7 +150,7 @@ def test_damaged_utterances_are_left_out_named_and_counted(corpus, damaged, caps
     assert "list.tsv: left out 5 of train, 3 of test; data.faults.tsv lists all of them\n" in printed.err
     assert "data/raw/train: 15 utterances, 48000 frames, prepared\n" in printed.out
     assert len(Path("data.faults.tsv").read_text().splitlines()) == 9
-    left_out = {}
+    left_out: dict[str, str] = {}
     for name in ("train", "test"):
         partition = read_partition(Path("data/raw") / name)
         left_out |= partition.description.source["left_out"]

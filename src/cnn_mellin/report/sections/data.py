@@ -13,7 +13,8 @@ __all__ = ["data_section"]
 def data_section(results: RecipeResults) -> Section:
     """Table of the partitions, and the names of the utterances that were left out of them as damaged."""
     section = Section("Data")
-    rows, left_out = [], {}
+    rows: list[list[str]] = []
+    left_out: dict[tuple[str, str], str] = {}
     for name in results.options.feature_names:
         for partition in ("train", "dev", "test"):
             try:
