@@ -312,6 +312,9 @@ def test_damage_that_left_no_trace_is_found_by_check(corpus, monkeypatch, capsys
     capsys.readouterr()
     assert prep(corpus) == 0
     assert capsys.readouterr().out.count(", unchanged") == 2
+    assert prep(corpus, "--features", "fbank-81-10ms") == 2
+    message = f"{corpus}/u25.wav: holds other samples than when it was checked; run the same command again with --check"
+    assert message in capsys.readouterr().err
     assert prep(corpus, "--check") == 0
     assert "data/raw/test: 10 utterances, 32000 frames, prepared" in capsys.readouterr().out
     assert prep(corpus) == 0  # the record holds what the check has found
