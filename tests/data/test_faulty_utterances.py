@@ -40,6 +40,8 @@ def test_the_remedies_depend_on_the_faults():
     ):
         require_few_faults({"train": faults(3, why), "dev": []}, {"train": 9, "dev": 1}, None)
     require_few_faults({"train": faults(1), "dev": []}, {"train": 100, "dev": 1}, LeaveOut())
+    with pytest.raises(FaultyCorpusError, match="none of 1 utterances of dev can be used; mend them"):
+        require_few_faults({"train": [], "dev": faults(1)}, {"train": 100, "dev": 1}, LeaveOut("100%"))
     with pytest.raises(
         FaultyCorpusError, match="2 of 100 utterances of train cannot be used, more than leave_out_damag"
     ):

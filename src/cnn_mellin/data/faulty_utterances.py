@@ -81,6 +81,9 @@ def require_few_faults(
     counts = {partition: (len(found), num_utterances[partition]) for partition, found in faulty.items() if found}
     if leave_out is not None:
         over = {partition: count for partition, count in counts.items() if not leave_out.allows(*count)}
+        for partition, (count, total) in counts.items():
+            if partition not in over and count == total:
+                raise FaultyCorpusError(faulty, f"none of {total} utterances of {partition} can be used; mend them")
         if not over:
             return
         why = f"{_shown(over)} cannot be used, more than leave_out_damaged={leave_out.most}"
