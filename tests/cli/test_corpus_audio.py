@@ -127,7 +127,7 @@ def test_all_faults_are_listed_at_once_and_nothing_is_written(corpus, damaged, c
     *table, last = printed.err.splitlines()
     assert table[0].split() == ["fault", "count", "first"]
     assert len(table) == 1 + len(DAMAGES)
-    assert any(row.split()[-2:] == ["1", f"{corpus}/u16.wav"] and row.startswith("is empty (N bytes)") for row in table)
+    assert any(row.split()[-2:] == ["1", f"{corpus}/u16.wav"] and row.startswith("is empty (0 bytes)") for row in table)
     assert last == (
         "cnn-mellin: 5 of 20 utterances of train, 3 of 10 utterances of test cannot be used; mend them, or leave them "
         "out with --leave-out-damaged 30%; for 1 of them, pass --channel 1 or --mix-down; for 1 of them, pass "

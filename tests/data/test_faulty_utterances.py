@@ -3,7 +3,13 @@ import pickle
 import pytest
 
 from cnn_mellin.corpora.fault import Fault
-from cnn_mellin.data.faulty_utterances import FaultyCorpusError, LeaveOut, require_few_faults, write_fault_list
+from cnn_mellin.data.faulty_utterances import (
+    FaultyCorpusError,
+    LeaveOut,
+    fault_table,
+    require_few_faults,
+    write_fault_list,
+)
 from cnn_mellin.errors import AudioError, CorpusError, SettingsError
 
 
@@ -39,6 +45,10 @@ def test_the_remedies_depend_on_the_faults():
         FaultyCorpusError, match="; mend them, or leave them out with leave_out_damaged=33.4%; for 3 of "
     ):
         require_few_faults({"train": faults(3, why), "dev": []}, {"train": 9, "dev": 1}, None)
+    with pytest.raises(
+        FaultyCorpusError, match="^3 of 3 utterances of train cannot be used; mend them; for 3 of them, p"
+    ):
+        require_few_faults({"train": faults(3, why), "dev": []}, {"train": 3, "dev": 1}, None)
     require_few_faults({"train": faults(1), "dev": []}, {"train": 100, "dev": 1}, LeaveOut())
     with pytest.raises(FaultyCorpusError, match="none of 1 utterances of dev can be used; mend them"):
         require_few_faults({"train": [], "dev": faults(1)}, {"train": 100, "dev": 1}, LeaveOut("100%"))
@@ -46,6 +56,16 @@ def test_the_remedies_depend_on_the_faults():
         FaultyCorpusError, match="2 of 100 utterances of train cannot be used, more than leave_out_damag"
     ):
         require_few_faults({"train": faults(2), "dev": []}, {"train": 100, "dev": 1}, LeaveOut())
+
+
+def test_a_table_shows_the_values_that_all_faults_of_a_kind_share():
+    found = [
+        *faults(2, "is empty (0 bytes); copy it"),
+        *faults(1, "holds 3 of 9 samples"),
+        *faults(1, "holds 4 of 9 samples"),
+    ]
+    rows = [line.split("  ")[0] for line in fault_table({"train": found})[1:]]
+    assert rows == ["is empty (0 bytes)", "holds N of N samples"]
 
 
 def test_the_error_holds_all_faults_also_after_a_trip_between_processes():
