@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.corpus_formats import add_huggingface, add_lhotse, add_text_grid
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
@@ -95,6 +96,9 @@ def add_options(parser: CommandParser) -> None:
     )
     table.add_argument("corpus", metavar="FILE.tsv", help="the table")
     _add_data_options(table)
+
+    for add in (add_text_grid, add_lhotse, add_huggingface):
+        _add_data_options(add(kinds, f"{_SYMBOLS} {_WRITES}"))
 
 
 def _add_data_options(parser: CommandParser) -> None:
