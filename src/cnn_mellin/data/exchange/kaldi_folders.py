@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cnn_mellin.data.exchange.labelled_audio import LabelledAudio, Recording, Segment
+from cnn_mellin.data.exchange.labelled_audio import LabelledAudio, Segment
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.identifier import identifier_fault
 
@@ -58,10 +58,11 @@ def write_kaldi(partition: str, utterances: Iterable[LabelledAudio], folder: Pat
             path = str(recording.path.absolute())
         if path != path.strip() or "\n" in path or path.endswith("|"):
             raise DataError(f"{path!r}: cannot be named in wav.scp; rename it")
-        identifier = name if utterance.is_whole else _recording_name(recording, path, recordings)
+        own = utterance.is_whole and recordings.get(name, path) == path
+        identifier = name if own else _recording_name(path, recordings)
         recordings[identifier] = path
         rate = recording.sample_rate_hz
-        spans = spans or not utterance.is_whole
+        spans = spans or not own
         segments.append(f"{name} {identifier} {utterance.first_sample / rate!r} {utterance.end_sample / rate!r}")
     files = {
         "text": text,
@@ -77,7 +78,7 @@ def write_kaldi(partition: str, utterances: Iterable[LabelledAudio], folder: Pat
     return count
 
 
-def _recording_name(recording: Recording, path: str, known: dict[str, str]) -> str:
+def _recording_name(path: str, known: Mapping[str, str]) -> str:
     """Id of a recording: its file's name, with a number if it is taken."""
     stem = Path(path).stem
     stem = stem if identifier_fault(stem) is None else "recording"
