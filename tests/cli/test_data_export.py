@@ -67,7 +67,8 @@ def segmented(tmp_path, speech, monkeypatch):
     for part, utterances in speech.items():
         folder = Path("kaldi", part)
         folder.mkdir(parents=True)
-        place, rows = 1000, {"segments": [], "text": [], "utt2spk": []}
+        place = 1000
+        rows: dict[str, list[str]] = {"segments": [], "text": [], "utt2spk": []}
         everything = [np.zeros(place, np.int16)]
         for name, (speaker, samples, phones) in utterances.items():
             rows["segments"].append(f"{name} all {place / 16000!r} {(place + len(samples)) / 16000!r}")

@@ -33,7 +33,8 @@ def write_kaldi(partition: str, utterances: Iterable[LabelledAudio], folder: Pat
     """
     place = folder / partition
     place.mkdir()
-    text, speakers, segments, of_speaker = [], [], [], {}
+    text, speakers, segments = [], [], []
+    of_speaker: dict[str, list[str]] = {}
     recordings: dict[str, str] = {}
     times: dict[str, list[str]] = {"phones.ctm": [], "aligned.ctm": []}
     spans = False
