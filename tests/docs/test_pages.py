@@ -48,7 +48,7 @@ SMALLER = {"docs/tutorial.md": {"--utterances 300": "--utterances 40"}}
 
 # Modules of the extras that a page takes.
 EXTRAS = {
-    "docs/corpora.md": ["pyarrow"],
+    "docs/other-formats.md": ["pyarrow"],
     "docs/decoding.md": ["matplotlib"],
     "docs/own-corpus.md": ["matplotlib"],
     "docs/python-api.md": ["onnx", "onnxruntime", "onnxscript"],
@@ -132,7 +132,7 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
     if page == "docs/tutorial.md":
         for name in ("demo-lcorr", "demo-mcorr"):
             quick(folder / name, name)
-    if page == "docs/corpora.md":
+    if page == "docs/other-formats.md":
         other_formats(folder, rng)
     if page == "docs/own-corpus.md":
         corpora(folder, rng)
@@ -258,7 +258,7 @@ def check_own_corpus(folder: Path, printed: str) -> None:
     assert (folder / "john-1.png").exists()
 
 
-def check_corpora(folder: Path, printed: str) -> None:
+def check_other_formats(folder: Path, printed: str) -> None:
     assert "data/fieldwork/fbank-81-10ms/train: 2 utterances" in printed
     for features in ("fbank-81-10ms", "raw"):
         before, after = folder / "data" / "praat" / features, folder / "data" / "again" / features
@@ -271,7 +271,7 @@ def check_corpora(folder: Path, printed: str) -> None:
 
 
 CHECKS: dict[str, Callable[[Path, str], None]] = {
-    "docs/corpora.md": check_corpora,
+    "docs/other-formats.md": check_other_formats,
     "docs/decoding.md": check_decoding,
     "docs/own-corpus.md": check_own_corpus,
     "docs/search.md": check_search,
