@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
+from cnn_mellin.corpora.fsdd import read_fsdd
 from cnn_mellin.corpora.kaldi import read_kaldi_parts
+from cnn_mellin.corpora.speechocean762 import read_speechocean762
 from cnn_mellin.corpora.table import read_table
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
+from cnn_mellin.corpora.tusom2021 import read_tusom2021
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.corpora.voxangeles import read_voxangeles
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.identifier import require_identifier
 
@@ -36,7 +40,21 @@ def read_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utteranc
     if arguments.corpus_kind == "kaldi":
         folders = _partition_folders(arguments.parts)
         return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root)
-    return read_table(arguments.corpus)
+    if arguments.corpus_kind == "table":
+        return read_table(arguments.corpus)
+    return _known_corpus(arguments)
+
+
+def _known_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utterance]]:
+    """Read a corpus that is known by name."""
+    corpus, partial = arguments.corpus, arguments.partial
+    if arguments.corpus_kind == "speechocean762":
+        return read_speechocean762(corpus, adults=arguments.adults, perceived=arguments.perceived, partial=partial)
+    if arguments.corpus_kind == "fsdd":
+        return read_fsdd(corpus, official=arguments.official_split, partial=partial)
+    if arguments.corpus_kind == "voxangeles":
+        return read_voxangeles(corpus, partial=partial)
+    return read_tusom2021(corpus, partial=partial)
 
 
 def _partition_folders(pairs: Sequence[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.known_corpora import add_known_corpora
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
@@ -95,6 +96,7 @@ def add_options(parser: CommandParser) -> None:
     )
     table.add_argument("corpus", metavar="FILE.tsv", help="the table")
     _add_data_options(table)
+    add_known_corpora(kinds, _add_data_options, f"{_SYMBOLS} {_WRITES}")
 
 
 def _add_data_options(parser: CommandParser) -> None:
