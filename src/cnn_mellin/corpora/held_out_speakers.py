@@ -22,7 +22,7 @@ def held_out_speakers(num_utterances: Mapping[str, int], proportion: float) -> l
         ValueError: there are fewer than 2 speakers.
 
     >>> held_out_speakers({"ann": 10, "bob": 10, "eve": 10}, 0.3)
-    ['bob']
+    ['ann']
     """
     if len(num_utterances) < 2:
         raise ValueError(f"num_utterances has {len(num_utterances)} speakers; a choice needs at least 2")

@@ -35,7 +35,7 @@ def read_tusom2021(root: str | Path, *, partial: bool = False) -> dict[str, list
         partial: accept a corpus with other counts.
 
     Returns:
-        Utterances of `train`, `dev` and `test`, named as their files. The corpus does not name speakers: all are `tusom`.
+        Utterances of `train`, `dev` and `test`, named as their files. Speakers are not known: all are `tusom`.
 
     Raises:
         CorpusError: a file is missing or not valid, an utterance is in two partitions, or the counts are not those of
