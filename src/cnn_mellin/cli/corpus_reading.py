@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.fsdd import read_fsdd
 from cnn_mellin.corpora.kaldi import read_kaldi_parts
 from cnn_mellin.corpora.speechocean762 import read_speechocean762
@@ -20,28 +21,30 @@ from cnn_mellin.formats.identifier import require_identifier
 __all__ = ["read_corpus"]
 
 
-def read_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utterance]]:
+def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None) -> Mapping[str, Sequence[Utterance]]:
     """Read the corpus of a command line and split it into partitions.
 
     Args:
         arguments: arguments of the command line, with the kind of corpus and the options of that kind.
+        faults: list to add faults of single utterances to, instead of an error at the first.
 
     Returns:
         Partition -> its utterances.
     """
     if arguments.corpus_kind == "timit":
+        utterances = read_timit(arguments.corpus, resample=arguments.resample, faults=faults)
         return timit_partitions(
-            read_timit(arguments.corpus),
-            partial=arguments.partial,
+            utterances,
+            partial=arguments.partial or bool(faults),  # damaged utterances cannot be counted, and are reported
             complete_test=arguments.complete_test,
             large_dev=arguments.large_dev,
             include_sa=arguments.include_sa,
         )
     if arguments.corpus_kind == "kaldi":
         folders = _partition_folders(arguments.parts)
-        return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root)
+        return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root, faults=faults)
     if arguments.corpus_kind == "table":
-        return read_table(arguments.corpus)
+        return read_table(arguments.corpus, faults=faults)
     return _known_corpus(arguments)
 
 

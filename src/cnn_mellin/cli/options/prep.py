@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.corpus_audio import add_conversion_options, add_damage_options
 from cnn_mellin.cli.options.known_corpora import add_known_corpora
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
@@ -112,3 +113,5 @@ def _add_data_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="number of utterances to compute in parallel (default: one per core)"
     )
+    add_conversion_options(parser)
+    add_damage_options(parser)
