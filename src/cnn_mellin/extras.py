@@ -32,6 +32,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "sklearn": "scikit-learn>=1.4",
         "sqlalchemy": "SQLAlchemy>=2,<2.1",
     },
+    "huggingface": {"pyarrow": "pyarrow>=15"},
     "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
     "workflow": {"snakemake": "snakemake>=9.16,<10"},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.corpora.corpus_counts import require_counts
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.held_out_speakers import held_out_speakers
 from cnn_mellin.corpora.kaldi import read_kaldi
 from cnn_mellin.corpora.utterance import Utterance
@@ -37,7 +38,12 @@ _SCORES = {str: {"words": [_WORD]}}
 
 
 def read_speechocean762(
-    root: str | Path, *, adults: bool = False, perceived: bool = False, partial: bool = False
+    root: str | Path,
+    *,
+    adults: bool = False,
+    perceived: bool = False,
+    partial: bool = False,
+    faults: list[Fault] | None = None,
 ) -> dict[str, list[Utterance]]:
     """Read the corpus with the phones of its dictionary words, 39 without stress and position.
 
@@ -47,6 +53,8 @@ def read_speechocean762(
         perceived: read the phones that experts heard where they marked an error, from `scores.json`, instead of those
             that were to be said. A phone that was marked as unrecognisable, or is not of the 39, becomes `SPN`.
         partial: accept a corpus with other counts.
+        faults: list to add audio files that do not exist, and transcripts that are not valid, to, instead of an error.
+            Their utterances are in the result, some without a transcript, and the counts are not checked.
 
     Returns:
         Utterances of `train`, `dev` and `test`: those of the corpus, with a tenth of `train`, by speaker, as `dev`.
@@ -70,15 +78,10 @@ def read_speechocean762(
         genders = _read_pairs(folder / "spk2gender")
         ages |= {speaker: _age(folder / "spk2age", age) for speaker, age in _read_pairs(folder / "spk2age").items()}
         partitions[partition] = [
-            replace(
-                utterance,
-                transcript=_transcript(root, utterance, phones_of),
-                text=" ".join(utterance.transcript),
-                gender=genders.get(utterance.speaker, ""),
-            )
-            for utterance in read_kaldi(folder, part=partition, audio_root=root)
+            _with_phones(root, replace(utterance, gender=genders.get(utterance.speaker, "")), phones_of, faults)
+            for utterance in read_kaldi(folder, part=partition, audio_root=root, faults=faults)
         ]
-    if not partial:
+    if not (partial or faults):
         every = [utterance for utterances in partitions.values() for utterance in utterances]
         found = (len({u.speaker for u in every}), len(partitions["train"]), len(partitions["test"]))
         counts = dict(zip(FULL_COUNTS, (*found, sum(len(u.transcript) for u in every)), strict=True))
@@ -148,13 +151,18 @@ def _read_phones(path: Path) -> dict[str, list[list[str]]]:
     return words
 
 
-def _transcript(root: Path, utterance: Utterance, phones_of: Mapping[str, list[list[str]]]) -> tuple[str, ...]:
+def _with_phones(
+    root: Path, utterance: Utterance, phones_of: Mapping[str, list[list[str]]], faults: list[Fault] | None
+) -> Utterance:
+    """Put the phones in the place of the words."""
     words = phones_of.get(utterance.utterance_id, [])
-    if len(words) != len(utterance.transcript):
-        counts = f"has phones of {len(words)} words, but {len(utterance.transcript)} words in its text"
-        path = root / "resource" / "text-phone"
-        raise CorpusError(path, None, f"{utterance.utterance_id} {counts}; copy the corpus again")
-    return tuple(phone for word in words for phone in word)
+    with collected(faults, utterance.utterance_id):
+        if len(words) != len(utterance.transcript):
+            counts = f"has phones of {len(words)} words, but {len(utterance.transcript)} words in its text"
+            path = root / "resource" / "text-phone"
+            raise CorpusError(path, None, f"{utterance.utterance_id} {counts}; copy the corpus again")
+    phones = tuple(phone for word in words for phone in word)
+    return replace(utterance, transcript=phones, text=" ".join(utterance.transcript))
 
 
 def _read_perceived(root: Path) -> dict[str, tuple[str, ...]]:

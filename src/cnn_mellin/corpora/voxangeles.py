@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from cnn_mellin.audio.audio_file import open_audio
+from cnn_mellin.corpora.collection import sample_rate_of, timed_phones
 from cnn_mellin.corpora.corpus_counts import require_counts
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.held_out_speakers import held_out_speakers
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.errors import CorpusError
@@ -26,7 +27,9 @@ _TEST_PROPORTION = 0.2
 _DEV_PROPORTION = 0.1
 
 
-def read_voxangeles(root: str | Path, *, partial: bool = False) -> dict[str, list[Utterance]]:
+def read_voxangeles(
+    root: str | Path, *, partial: bool = False, faults: list[Fault] | None = None
+) -> dict[str, list[Utterance]]:
     """Read the audited part of the corpus, split by language.
 
     The corpus has no partitions and does not name its speakers, but each language has its own: a language stands for
@@ -35,6 +38,8 @@ def read_voxangeles(root: str | Path, *, partial: bool = False) -> dict[str, lis
     Args:
         root: folder of the corpus, or its folder `data/audited_aligned`, in which the archives are unpacked.
         partial: accept a corpus with other counts, such as some of the languages.
+        faults: list to add TextGrids that are not valid to, instead of an error; their utterances are in the result,
+            without phones.
 
     Returns:
         Utterances of `train`, `dev` and `test`; phones have times in samples of the recording.
@@ -56,7 +61,7 @@ def read_voxangeles(root: str | Path, *, partial: bool = False) -> dict[str, lis
     grids = [path for path in sorted(folder.glob("*/*")) if _is_of_corpus(path) and path.suffix == ".TextGrid"]
     if not grids:
         raise CorpusError(folder, None, "holds no LANGUAGE/WORD.TextGrid; name the folder of VoxAngeles")
-    utterances = [_utterance(path) for path in grids]
+    utterances = [_utterance(path, faults) for path in grids]
     stems = {path.with_suffix("") for path in grids}
     recordings = [path for path in folder.glob("*/*") if _is_of_corpus(path) and path.suffix == ".wav"]
     lonely = sorted(path.stem for path in recordings if path.with_suffix("") not in stems)
@@ -84,15 +89,22 @@ def _is_of_corpus(path: Path) -> bool:
     return path.parent.name != "__MACOSX" and not path.name.startswith("._")
 
 
-def _utterance(path: Path) -> Utterance:
+def _utterance(path: Path, faults: list[Fault] | None) -> Utterance:
     """Utterance of a TextGrid; its partition is not set."""
+    name, language = require_name(path.stem, path, None), require_name(path.parent.name, path, None, "language")
+    audio = path.with_suffix(".wav")
+    phones: tuple[TimedPhone, ...] = ()
+    with collected(faults, name):
+        phones = timed_phones(_segments(path), sample_rate_of(audio))
+    return Utterance(name, language, audio, phones)
+
+
+def _segments(path: Path) -> list[tuple[float, float, str]]:
+    """Start and end in seconds and symbol of each phone."""
     grid = read_text_grid(path)
     names = [tier.name for tier in grid.tiers if isinstance(tier, IntervalTier)]
     tier = grid.interval_tier(next((name for name in _TIERS if name in names), _TIERS[0]))
-    audio = path.with_suffix(".wav")
-    with open_audio(audio) as opened:
-        rate, length = opened.sound.samplerate, opened.num_samples
-    phones = []
+    segments = []
     for interval in tier.intervals:
         if not interval.text:
             continue
@@ -100,9 +112,7 @@ def _utterance(path: Path) -> Utterance:
         if len(symbols) > 1:
             why = f"interval {interval.text[:40]!r} holds {len(symbols)} symbols; label one phone per interval"
             raise CorpusError(path, interval.line, why)
-        first, end = (min(round(time_s * rate), length) for time_s in (interval.start_s, interval.end_s))
-        phones.append(TimedPhone(symbols[0], first, end))
-    if not phones:
+        segments.append((interval.start_s, interval.end_s, symbols[0]))
+    if not segments:
         raise CorpusError(path, None, f"tier {tier.name!r} has no phone; copy the corpus again")
-    name, language = require_name(path.stem, path, None), require_name(path.parent.name, path, None, "language")
-    return Utterance(name, language, audio, tuple(phones))
+    return segments
