@@ -82,7 +82,7 @@ def write_voxangeles(folder: Path, languages: tuple[str, ...] = ("ace", "bem", "
         for number, (tier, encoding) in enumerate((("phones", "utf-8"), ("phone", "utf-16"))):
             stem = folder / "data" / "audited_aligned" / language / f"{language}-000-{number:03d}"
             write_sound(stem.with_suffix(".wav"), 44100)
-            labels = ("", "ʃ", "a", "ã" if number else "u", "")
+            labels = ("", "ʃ", "a", "\u00e3" if number else "u", "")
             rows = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", "xmax = 0.3"]
             rows += ["tiers? <exists>", "size = 1", "item []:", "item [1]:", 'class = "IntervalTier"']
             rows += [f'name = "{tier}"', "xmin = 0", "xmax = 0.3", f"intervals: size = {len(labels)}"]

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from cnn_mellin.formats.ipa import ipa_phones
+from cnn_mellin.formats.ipa import in_one_form, ipa_phones
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,9 @@ def test_composed_and_decomposed_text_give_the_same_phones():
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     assert ipa_phones(composed) == ipa_phones(decomposed)
     assert len(ipa_phones(composed)) == 3
+
+
+def test_keyboard_characters_become_those_of_the_ipa():
+    assert ipa_phones("gak'") == ["ɡ", "a", "kʼ"]
+    assert in_one_form("t͡s’") == "t͡sʼ"
+    assert in_one_form(in_one_form("ẽg'")) == in_one_form("ẽg'") == "ẽɡʼ"

@@ -13,6 +13,7 @@ from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.held_out_speakers import held_out_speakers
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.errors import CorpusError
+from cnn_mellin.formats.ipa import in_one_form
 from cnn_mellin.formats.text_grid import IntervalTier, read_text_grid
 from cnn_mellin.formats.transcript_symbols import parse_transcript, require_name
 from cnn_mellin.utterance_names import name_utterances
@@ -33,7 +34,8 @@ def read_voxangeles(
     """Read the audited part of the corpus, split by language.
 
     The corpus has no partitions and does not name its speakers, but each language has its own: a language stands for
-    a speaker, a fifth of the words, by language, is `test`, and a tenth of the others `dev`.
+    a speaker, a fifth of the words, by language, is `test`, and a tenth of the others `dev`. Labels that differ only in
+    the form of a character (composed or not, keyboard's g and apostrophe or the IPA's) become one, by `in_one_form`.
 
     Args:
         root: folder of the corpus, or its folder `data/audited_aligned`, in which the archives are unpacked.
@@ -108,7 +110,7 @@ def _segments(path: Path) -> list[tuple[float, float, str]]:
     for interval in tier.intervals:
         if not interval.text:
             continue
-        symbols = parse_transcript(interval.text, path, interval.line)
+        symbols = parse_transcript(in_one_form(interval.text), path, interval.line)
         if len(symbols) > 1:
             why = f"interval {interval.text[:40]!r} holds {len(symbols)} symbols; label one phone per interval"
             raise CorpusError(path, interval.line, why)
