@@ -19,7 +19,9 @@ __all__ = ["EXTRAS", "MissingPackageError", "install_command", "missing_packages
 
 # Extra -> imported module -> requirement for pip, as in pyproject.toml.
 EXTRAS: dict[str, dict[str, str]] = {
+    "audio": {"soxr": "soxr>=0.3.7"},
     "demo": {"espeakng_loader": "espeakng-loader==0.2.4"},
+    "features": {"panphon": "panphon>=0.22,<1"},
     "report": {"matplotlib": "matplotlib>=3.8"},
     "search": {
         "matplotlib": "matplotlib>=3.8",

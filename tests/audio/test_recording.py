@@ -3,8 +3,9 @@ import pytest
 import soundfile
 
 from cnn_mellin.audio.reading import read_audio, write_sphere
-from cnn_mellin.audio.recording import read_recording
-from cnn_mellin.errors import AudioError
+from cnn_mellin.audio.recording import Conversion, read_mono, read_recording
+from cnn_mellin.audio.resampling import resampler
+from cnn_mellin.errors import AudioError, SettingsError
 
 
 def tone(rate: int, hertz: float = 440.0, seconds: float = 0.5) -> np.ndarray:
@@ -15,7 +16,7 @@ def tone(rate: int, hertz: float = 440.0, seconds: float = 0.5) -> np.ndarray:
 def test_resampling_keeps_the_frequency_of_a_tone(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(rate), rate, subtype="FLOAT")
     samples, changes = read_recording(tmp_path / "a.wav")
-    assert changes == [f"resampled from {rate} to 16000 Hz"]
+    assert changes == [f"resampled from {rate} to 16000 Hz with {resampler()}"]
     assert abs(len(samples) - 8000) <= 1
     middle = slice(1000, 7000)  # the filter rings at the ends
     np.testing.assert_allclose(samples[middle] / 32768, tone(16000)[middle], atol=2e-3)
@@ -94,3 +95,35 @@ def test_sample_rates_without_a_common_divisor_have_a_bounded_filter(tmp_path, r
     assert abs(len(samples) - 3200) <= 16000 // rate + 1
     middle = slice(500, 2700)
     np.testing.assert_allclose(samples[middle] / 32768, tone(16000, 200.0, 0.2)[middle], atol=2e-3)
+
+
+def test_one_channel_is_taken_from_a_span_as_if_it_were_a_file_of_its_own(tmp_path):
+    both = np.stack([tone(8000), tone(8000, 300.0)], 1)
+    soundfile.write(tmp_path / "both.wav", both, 8000, subtype="FLOAT")
+    for channel in (1, 2):
+        soundfile.write(tmp_path / "one.wav", both[:, channel - 1], 8000, subtype="FLOAT")
+        span = {"sample_rate_hz": 8000, "start_s": 0.125, "end_s": 0.25}
+        taken = read_mono(tmp_path / "both.wav", **span, conversion=Conversion(channel=channel))
+        assert (taken.sample_rate_hz, taken.num_channels, len(taken.samples)) == (8000, 2, 1000)
+        np.testing.assert_array_equal(taken.samples, read_audio(tmp_path / "one.wav", **span))
+
+
+@pytest.mark.parametrize(
+    ("conversion", "message"),
+    [
+        (Conversion(), "sample rate is 8000 Hz; expected 16000 Hz; resample the file"),
+        (Conversion(resample=True), "has 2 channels, but must have one; extract one, or mix them down"),
+        (Conversion(resample=True, channel=3), "has 2 channels, but channel 3 is wanted; name another one"),
+    ],
+)
+def test_only_allowed_changes_are_made(tmp_path, conversion, message):
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(8000)] * 2, 1), 8000)
+    with pytest.raises(AudioError, match=f"a.wav: {message}"):
+        read_mono(tmp_path / "a.wav", conversion=conversion)
+
+
+def test_a_channel_is_counted_from_one_and_not_mixed():
+    with pytest.raises(SettingsError, match="channel 0: must be at least 1"):
+        Conversion(channel=0)
+    with pytest.raises(SettingsError, match="channel 1: cannot be taken and mixed down"):
+        Conversion(mix_down=True, channel=1)

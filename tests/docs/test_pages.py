@@ -44,12 +44,28 @@ NOT_RUN = {
 }
 
 # Sizes that a page shows and that are smaller here.
-SMALLER = {"docs/tutorial.md": {"--utterances 300": "--utterances 40"}}
+_KNOWN_CORPORA = {
+    "speechocean762": "so --adults",
+    "free-spoken-digit-dataset": "fsdd",
+    "voxangeles": "vox",
+    "tusom2021": "tusom",
+}
+SMALLER = {
+    "docs/tutorial.md": {"--utterances 300": "--utterances 40"},
+    "docs/corpora.md": {
+        f" {folder} data/{data}": f" {folder} data/{data} --partial" for folder, data in _KNOWN_CORPORA.items()
+    }
+    | {
+        f"= 16/' <(cnn-mellin conf demo-{model})": f"= 1/' <(cnn-mellin conf demo-{model})"
+        for model in ("lcorr", "mcorr")
+    },
+}
 
 # Modules of the extras that a page takes.
 EXTRAS = {
+    "docs/corpora.md": ["panphon"],
+    "docs/decoding.md": ["matplotlib", "panphon"],
     "docs/other-formats.md": ["pyarrow"],
-    "docs/decoding.md": ["matplotlib"],
     "docs/own-corpus.md": ["matplotlib"],
     "docs/python-api.md": ["onnx", "onnxruntime", "onnxscript"],
     "docs/search.md": ["optuna", "matplotlib", "sklearn"],
@@ -134,6 +150,13 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
             quick(folder / name, name)
     if page == "docs/other-formats.md":
         other_formats(folder, rng)
+    if page == "docs/corpora.md":
+        known_corpora = request.getfixturevalue("known_corpora")
+        known_corpora.write_speechocean762(folder / "speechocean762")
+        known_corpora.write_fsdd(folder / "free-spoken-digit-dataset")
+        known_corpora.write_voxangeles(folder / "voxangeles")
+        known_corpora.write_tusom2021(folder / "tusom2021")
+        (folder / "stft.json").write_text(blocks("docs/own-corpus.md", "json")[0])
     if page == "docs/own-corpus.md":
         corpora(folder, rng)
         quick(folder / "published-lcorr-fbank-81-10ms", "demo-lcorr")
@@ -220,6 +243,14 @@ def other_formats(folder: Path, rng: np.random.Generator) -> None:
 # Checks of the files that the commands left, and of what they printed.
 
 
+def check_corpora(folder: Path, printed: str) -> None:
+    for name in ("so", "fsdd", "vox", "tusom"):
+        assert (folder / "exp" / f"{name}.trn").read_text(encoding="utf-8")
+    assert printed.count("PFER %") == 4
+    assert printed.count("features: read as ARPAbet") == 2
+    assert printed.count("features: read as IPA") == 2
+
+
 def check_decoding(folder: Path, printed: str) -> None:
     assert "best of 6)" in printed  # compare chose among the decoding options
     assert "speech.flac: " in printed
@@ -272,6 +303,7 @@ def check_other_formats(folder: Path, printed: str) -> None:
 
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "docs/other-formats.md": check_other_formats,
+    "docs/corpora.md": check_corpora,
     "docs/decoding.md": check_decoding,
     "docs/own-corpus.md": check_own_corpus,
     "docs/search.md": check_search,

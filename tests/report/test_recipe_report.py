@@ -259,3 +259,29 @@ def test_markup_in_the_name_of_a_corpus_is_escaped(recipe):
         assert "of &lt;img src=x>: " in results_text(recipe)
     finally:
         (recipe / "recipe.json").write_bytes(before)
+
+
+def test_phone_feature_error_rates_where_all_symbols_are_known(recipe, tmp_path, monkeypatch):
+    pytest.importorskip("panphon", reason="panphon is not installed (the extra features)")
+    ext, files = recipe / "data" / NAME / "ext", []
+    for seed in (1, 2):
+        files.append(str(recipe / "systems" / f"mcorr-{NAME}-greedy" / f"seed{seed}" / "test.trn"))
+    save(tmp_path / "scored.json", ["score", str(ext / "test.ref.trn"), *files, "--features"])
+    scored = json.loads((tmp_path / "scored.json").read_text())
+    mean = sum(file["rates"][0]["feature_percent"] for file in scored) / 2
+    assert 0 < mean < sum(file["rates"][0]["percent"] for file in scored) / 2
+    markdown = write_report(recipe)[1].read_text(encoding="utf-8")
+    section = re.search(r"## Articulatory features\n(.*?)\n## ", markdown, re.DOTALL)
+    assert section is not None
+    row = next(line for line in section[1].splitlines() if f"mcorr-{NAME}" in line)
+    assert f"{mean:.2f}" in row.replace("*", "")
+
+    other = tmp_path / "exp"
+    shutil.copytree(recipe, other)
+    options = read_options(other)
+    write_options(other, replace(options, corpus_kind="table"))
+    for path in other.rglob("*.trn"):
+        path.write_text(re.sub(r"\bs\b", "%%", path.read_text()))
+    assert "Articulatory features" not in write_report(other)[1].read_text(encoding="utf-8")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "Articulatory features" not in write_report(recipe)[1].read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from cnn_mellin.audio.audio_file import AudioFile, open_audio
 from cnn_mellin.audio.containers.sphere import SPHERE_MAGIC
 from cnn_mellin.errors import AudioError
 
-__all__ = ["count_samples", "read_audio", "read_samples", "write_sphere"]
+__all__ = ["count_samples", "read_audio", "read_samples", "require_channels", "require_sample_rate", "write_sphere"]
 
 _FULL_SCALE = 32768.0
 _TOLERATED_S = 0.1  # a segment may end this much past its recording, as Kaldi's rounded times do
@@ -61,20 +61,33 @@ def read_audio(
     [0.0, 100.0, -100.0]
     """
     with open_audio(path) as audio:
-        rate, channels = audio.sound.samplerate, audio.sound.channels
-        if rate != sample_rate_hz:
-            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample the file")
-        if channels != 1 and not mix_down:
-            raise AudioError(path, f"has {channels} channels, but must have one; extract one, or mix them down")
+        require_sample_rate(path, audio, sample_rate_hz)
+        if not mix_down:
+            require_channels(path, audio)
         return read_samples(path, audio, start_s=start_s, end_s=end_s)
 
 
-def count_samples(path: str | Path, *, sample_rate_hz: int = 16000) -> int:
+def require_sample_rate(path: str | Path, audio: AudioFile, sample_rate_hz: int) -> None:
+    """Raise an AudioError if an open audio file has another sample rate."""
+    rate = audio.sound.samplerate
+    if rate != sample_rate_hz:
+        raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample the file")
+
+
+def require_channels(path: str | Path, audio: AudioFile) -> None:
+    """Raise an AudioError if an open audio file has several channels."""
+    channels = audio.sound.channels
+    if channels != 1:
+        raise AudioError(path, f"has {channels} channels, but must have one; extract one, or mix them down")
+
+
+def count_samples(path: str | Path, *, sample_rate_hz: int = 16000, resample: bool = False) -> int:
     """Number of samples per channel of an audio file, from its header and size.
 
     Args:
         path: path of the file.
         sample_rate_hz: sample rate that the file must have.
+        resample: also accept other sample rates, and count the samples that resampling gives, to the nearest.
 
     Raises:
         AudioError: as for `read_audio`, as far as header and size show.
@@ -86,21 +99,21 @@ def count_samples(path: str | Path, *, sample_rate_hz: int = 16000) -> int:
     3
     """
     with open_audio(path) as audio:
-        rate = audio.sound.samplerate
-        if rate != sample_rate_hz:
-            raise AudioError(path, f"sample rate is {rate} Hz; expected {sample_rate_hz} Hz; resample the file")
-        return audio.num_samples
+        if not resample:
+            require_sample_rate(path, audio, sample_rate_hz)
+        return round(audio.num_samples * sample_rate_hz / audio.sound.samplerate)
 
 
 def read_samples(
-    path: str | Path, audio: AudioFile, *, start_s: float = 0.0, end_s: float | None = None
+    path: str | Path, audio: AudioFile, *, start_s: float = 0.0, end_s: float | None = None, channel: int | None = None
 ) -> NDArray[np.float32]:
-    """Read an open audio file; several channels are mixed down.
+    """Read an open audio file, one channel of it or several mixed down.
 
     Args:
         path: name of the file, for messages.
         audio: the open file.
         start_s, end_s: span to read, in seconds; an end of None is the end of the file.
+        channel: channel to read, counted from 1; None averages all channels.
 
     Returns:
         Samples (S,), full scale 32768.
@@ -110,7 +123,7 @@ def read_samples(
     """
     first, count = _span(path, audio.num_samples, audio.sound.samplerate, start_s, end_s)
     _warn_of_unread_bytes(path, audio)
-    samples = _decoded(path, audio, first, count)
+    samples = _decoded(path, audio, first, count, channel)
     if not np.isfinite(samples).all():
         raise AudioError(
             path, f"sample {int(np.argmin(np.isfinite(samples)))} is NaN or infinite; write the file again"
@@ -157,7 +170,7 @@ def _span(path: str | Path, num_samples: int, rate: int, start_s: float, end_s: 
     return first, min(end, num_samples) - first
 
 
-def _decoded(path: str | Path, audio: AudioFile, first: int, count: int) -> NDArray[np.float32]:
+def _decoded(path: str | Path, audio: AudioFile, first: int, count: int, channel: int | None) -> NDArray[np.float32]:
     """Decode samples in units of full scale, block by block, so that a wrong header cannot allocate too much memory."""
     sound = audio.sound
     block = max(_BLOCK // sound.channels, 1)
@@ -172,7 +185,9 @@ def _decoded(path: str | Path, audio: AudioFile, first: int, count: int) -> NDAr
             num_read += len(samples)
             if sound.subtype in _FLOAT_SUBTYPES:
                 _refuse_integer_units(path, samples)
-            blocks.append(samples if samples.ndim == 1 else samples.mean(axis=1))
+            if samples.ndim > 1:
+                samples = samples.mean(axis=1) if channel is None else samples[:, channel - 1].copy()
+            blocks.append(samples)
     except soundfile.LibsndfileError as error:
         why = error.error_string.strip(" .")
         remedy = "copy it again, or write it as WAV or FLAC"

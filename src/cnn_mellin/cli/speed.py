@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cnn_mellin.audio.recording import Conversion
 from cnn_mellin.cli.corpus_reading import read_corpus
 from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
 from cnn_mellin.data.speaking_rates import prepare_speaking_rates
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         labelling,
         arguments.rates,
         part=arguments.part,
+        conversion=Conversion(arguments.resample, arguments.mix_down, arguments.channel),
         jobs=arguments.jobs,
         quiet=arguments.quiet,
     )

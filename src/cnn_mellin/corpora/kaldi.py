@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.corpora.collection import sample_rate_of, timed_phones
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.look_alikes import look_alike_warning
@@ -25,9 +26,13 @@ _PARTITIONS = ("train", "dev", "test")
 
 
 def read_kaldi_parts(
-    root: str | Path, folders: Mapping[str, str] | None = None, *, audio_root: str | Path = "."
+    root: str | Path,
+    folders: Mapping[str, str] | None = None,
+    *,
+    audio_root: str | Path = ".",
+    faults: list[Fault] | None = None,
 ) -> dict[str, list[Utterance]]:
-    """Read all partitions of a corpus: those of `kaldi_parts`, each with `read_kaldi`.
+    """Read all partitions of a corpus: those of `kaldi_parts`, each with `read_kaldi`, whose arguments the others are.
 
     Returns:
         Partition -> utterances.
@@ -38,7 +43,7 @@ def read_kaldi_parts(
     partitions: dict[str, list[Utterance]] = {}
     partition_of: dict[str, str] = {}
     for partition, folder in kaldi_parts(root, folders).items():
-        partitions[partition] = read_kaldi(folder, part=partition, audio_root=audio_root)
+        partitions[partition] = read_kaldi(folder, part=partition, audio_root=audio_root, faults=faults)
         for utterance in partitions[partition]:
             name = utterance.utterance_id
             other = partition_of.setdefault(name, partition)
@@ -72,7 +77,9 @@ def kaldi_parts(root: str | Path, folders: Mapping[str, str] | None = None) -> d
     return found
 
 
-def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Path = ".") -> list[Utterance]:
+def read_kaldi(
+    folder: str | Path, *, part: str = "train", audio_root: str | Path = ".", faults: list[Fault] | None = None
+) -> list[Utterance]:
     """Read all utterances of a Kaldi data folder, sorted by id.
 
     Args:
@@ -80,6 +87,8 @@ def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Pat
             channel start duration symbol`, in seconds since the start of the utterance).
         part: partition of the utterances.
         audio_root: folder that relative paths in `wav.scp` start from; in Kaldi, the current folder.
+        faults: list to add the utterances of audio files that do not exist, and transcripts that are not valid, to,
+            instead of an error. These utterances are in the result. If no audio file exists at all, it is an error.
 
     Raises:
         CorpusError: a file is missing or a line cannot be read; an audio file does not exist or is a command; an
@@ -88,20 +97,26 @@ def read_kaldi(folder: str | Path, *, part: str = "train", audio_root: str | Pat
     """
     folder = Path(folder)
     segmented = (folder / "segments").exists()
-    audio = _audio(folder / "wav.scp", Path(audio_root), of_utterances=not segmented)
+    missing: dict[Path, CorpusError] = {}
+    audio = _audio(folder / "wav.scp", Path(audio_root), missing, of_utterances=not segmented)
+    if missing and (faults is None or len(missing) == len(set(audio.values()))):
+        raise next(iter(missing.values()))
     if segmented:
         spans, source = _segments(folder / "segments", audio), "segments"
     else:
         spans, source = {name: (path, 0.0, None) for name, path in audio.items()}, "wav.scp"
-    transcripts = {
-        require_name(name, folder / "text", line): parse_transcript(text, folder / "text", line)
-        for line, name, text in _rows(folder / "text", "utterance symbols")
-    }
+    transcripts: dict[str, tuple[str, ...]] = {}
+    for line, name, text in _rows(folder / "text", "utterance symbols"):
+        transcripts[require_name(name, folder / "text", line)] = ()
+        with collected(faults, name):
+            transcripts[name] = parse_transcript(text, folder / "text", line)
     speakers = {
         require_name(name, folder / "utt2spk", line): require_name(text.strip(), folder / "utt2spk", line, "speaker")
         for line, name, text in _rows(folder / "utt2spk", "utterance speaker")
     }
     _same_utterances(folder, {source: spans, "text": transcripts, "utt2spk": speakers})
+    if faults is not None:
+        faults += [Fault(name, missing[path]) for name, (path, _, _) in sorted(spans.items()) if path in missing]
     times = _times(folder / "phones.ctm", transcripts) if (folder / "phones.ctm").exists() else {}
     utterances = []
     for name, (path, start, end) in sorted(spans.items()):
@@ -126,8 +141,11 @@ def _rows(path: Path, expected: str) -> Iterator[tuple[int, str, str]]:
         yield line, name, rest[0].strip() if rest else ""
 
 
-def _audio(path: Path, audio_root: Path, *, of_utterances: bool) -> dict[str, Path]:
-    """Read `wav.scp`: recording -> audio file; without segments, recordings are utterances."""
+def _audio(path: Path, audio_root: Path, missing: dict[Path, CorpusError], *, of_utterances: bool) -> dict[str, Path]:
+    """Read `wav.scp`: recording -> audio file; without segments, recordings are utterances.
+
+    Audio files that do not exist are added to `missing`.
+    """
     found = {}
     for line, name, value in _rows(path, "recording audio-file"):
         if of_utterances:
@@ -142,7 +160,8 @@ def _audio(path: Path, audio_root: Path, *, of_utterances: bool) -> dict[str, Pa
         audio_path = audio_root / value
         if not audio_path.is_file():
             why = "is not a file (but a folder, pipe or device); name one" if audio_path.exists() else "does not exist"
-            raise CorpusError(path, line, f"{audio_path} {why}; relative paths start in {audio_root}")
+            error = CorpusError(path, line, f"{audio_path} {why}; relative paths start in {audio_root}")
+            missing.setdefault(audio_path, error)
         found[name] = audio_path
     return found
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.transcript_symbols import parse_transcript, read_lines, require_name
@@ -20,7 +21,7 @@ _QUOTED_FIELD = re.compile(r' *"(?:[^"]|"")*" *')
 _QUOTED_ROW = re.compile(rf'(?:{_QUOTED_FIELD.pattern}|[^\t"]*)(?:\t(?:{_QUOTED_FIELD.pattern}|[^\t"]*))*')
 
 
-def read_table(path: str | Path) -> dict[str, list[Utterance]]:
+def read_table(path: str | Path, *, faults: list[Fault] | None = None) -> dict[str, list[Utterance]]:
     r"""Read a table of utterances.
 
     Args:
@@ -28,6 +29,9 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
             (symbols separated by white space) are required. Optional columns and their defaults: `partition` (train),
             `utterance` (the id; by default the name of the audio file without its suffix) and `speaker` (the id of the
             utterance). Other columns are not read, with a warning. Fields may be quoted as by spreadsheets.
+        faults: list to add audio files that do not exist and transcripts that are not valid to, instead of an error.
+            Their utterances are in the result, some without a transcript. If none of the audio files exists, it is an
+            error.
 
     Returns:
         Partition -> utterances sorted by id; `train` first.
@@ -48,6 +52,7 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
     columns = _columns(path, header)
     partitions: dict[str, dict[str, Utterance]] = {}
     lines: dict[str, int] = {}
+    missing: list[Fault] = []
     for line, fields in enumerate(rows, 2):
         if not any(fields):
             continue
@@ -55,13 +60,17 @@ def read_table(path: str | Path) -> dict[str, list[Utterance]]:
             raise CorpusError(
                 path, line, f"has {len(fields)} fields, but the header has {len(columns)}; separate fields by tabs"
             )
-        utterance = _utterance(path, line, dict(zip(columns, fields, strict=True)))
+        utterance = _utterance(path, line, dict(zip(columns, fields, strict=True)), faults, missing)
         name = utterance.utterance_id
         first = lines.setdefault(name, line)
         if first != line:
             why = f"duplicate utterance id {name}, as in line {first}"
             raise CorpusError(path, line, f"{why}; give each utterance its own id in a column `utterance`")
         partitions.setdefault(utterance.part, {})[name] = utterance
+    if missing and len(missing) == len(lines):
+        raise missing[0].error
+    if faults is not None:
+        faults += missing
     if "train" not in partitions:
         raise CorpusError(
             path, None, f"has no utterance of partition train; it has {sorted(partitions) or 'none at all'}"
@@ -126,20 +135,26 @@ def _columns(path: Path, header: Sequence[str]) -> list[str]:
     return columns
 
 
-def _utterance(path: Path, line: int, row: Mapping[str, str]) -> Utterance:
+def _utterance(
+    path: Path, line: int, row: Mapping[str, str], faults: list[Fault] | None, missing: list[Fault]
+) -> Utterance:
     if not row["audio"]:
         raise CorpusError(path, line, "has no audio file; name one")
     audio_path = path.parent / row["audio"]
-    if not audio_path.is_file():
-        raise CorpusError(path, line, f"{audio_path} does not exist; paths are relative to the folder of the table")
     name = require_name(row.get("utterance") or audio_path.stem, path, line)
+    if not audio_path.is_file():
+        why = f"{audio_path} does not exist; paths are relative to the folder of the table"
+        missing.append(Fault(name, CorpusError(path, line, why)))
+        if faults is None:
+            raise missing[0].error
     speaker = require_name(row.get("speaker") or name, path, line, "speaker")
     partition = require_name(row.get("partition") or "train", path, line, "partition")
     if partition == "ext":
         raise CorpusError(path, line, "partition 'ext' is reserved for the folder of symbols and speakers; rename it")
-    return Utterance(
-        name, speaker, audio_path, (), part=partition, transcript=parse_transcript(row["transcript"], path, line)
-    )
+    transcript: tuple[str, ...] = ()
+    with collected(faults, name):
+        transcript = parse_transcript(row["transcript"], path, line)
+    return Utterance(name, speaker, audio_path, (), part=partition, transcript=transcript)
 
 
 def _ordered(partitions: Mapping[str, object]) -> list[str]:

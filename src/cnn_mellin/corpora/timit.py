@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnn_mellin.audio.reading import count_samples, read_audio
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import TimedPhone, TimedWord, Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.phone_sets import phone_set
@@ -37,11 +38,14 @@ _OPTIONAL = (".txt", ".wrd")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
-def read_timit(root: str | Path) -> list[Utterance]:
+def read_timit(root: str | Path, *, resample: bool = False, faults: list[Fault] | None = None) -> list[Utterance]:
     """Read all utterances of a corpus, including the SA sentences, sorted by id.
 
     Args:
         root: folder that holds `TRAIN` and `TEST`, or a folder one or two levels above.
+        resample: accept audio of another sample rate; times refer to 16 kHz all the same.
+        faults: list to add faults of single utterances to, instead of an error: a missing file, audio whose header
+            cannot be read, lines that are not valid. These utterances are in the result, some without phones.
 
     Returns:
         Utterances with phones of the 61 set and times in samples at 16 kHz. `part` is `train` or `test`; ids are
@@ -62,7 +66,7 @@ def read_timit(root: str | Path) -> list[Utterance]:
             if first != home:
                 raise CorpusError(home, None, f"duplicate speaker {speaker}, as in {first}; delete or rename one")
             for prompt, files in _prompts(home):
-                utterance = _utterance(f"{speaker}-{prompt}", speaker, dialect, part, files)
+                utterance = _utterance(f"{speaker}-{prompt}", speaker, dialect, part, files, resample, faults)
                 utterances[utterance.utterance_id] = utterance
                 missing.update(suffix for suffix in _OPTIONAL if suffix not in files)
     if not utterances:
@@ -142,33 +146,49 @@ def _prompts(home: Path) -> Iterator[tuple[str, dict[str, Path]]]:
             raise CorpusError(path, None, f"duplicate file {prompt}{suffix}, as {other.name}; delete one of them")
     if not prompts:
         raise CorpusError(home, None, "holds no utterance; copy the speaker again or delete the folder")
-    for prompt, files in prompts.items():
-        missing = [suffix for suffix in _NEEDED if suffix not in files]
-        if missing:
-            there = next(iter(files.values()))
-            upper = there.suffix.isupper()
-            names = " and ".join(there.stem + (suffix.upper() if upper else suffix) for suffix in missing)
-            verb = "is" if len(missing) == 1 else "are"
-            raise CorpusError(home, None, f"{names} {verb} missing beside {there.name}; copy the corpus again")
-        yield prompt, files
+    yield from prompts.items()
 
 
-def _utterance(utterance_id: str, speaker: str, dialect: str, part: str, files: dict[str, Path]) -> Utterance:
-    phones = _phones(files[".phn"], files[".wav"])
-    rows = _rows(files[".txt"]) if ".txt" in files else []
-    if ".txt" in files and len(rows) != 1:
-        raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: '0 LAST_SAMPLE TEXT'")
-    words = _rows(files[".wrd"]) if ".wrd" in files else []
+def _require_files(files: dict[str, Path]) -> None:
+    missing = [suffix for suffix in _NEEDED if suffix not in files]
+    if missing:
+        there = next(iter(files.values()))
+        upper = there.suffix.isupper()
+        names = " and ".join(there.stem + (suffix.upper() if upper else suffix) for suffix in missing)
+        verb = "is" if len(missing) == 1 else "are"
+        raise CorpusError(there.parent, None, f"{names} {verb} missing beside {there.name}; copy the corpus again")
+
+
+def _utterance(
+    utterance_id: str,
+    speaker: str,
+    dialect: str,
+    part: str,
+    files: dict[str, Path],
+    resample: bool,
+    faults: list[Fault] | None,
+) -> Utterance:
+    phones: tuple[TimedPhone, ...] = ()
+    rows: list[tuple[int, int, int, str]] = []
+    words: list[tuple[int, int, int, str]] = []
+    with collected(faults, utterance_id):
+        _require_files(files)
+        phones = _phones(files[".phn"], files[".wav"], resample)
+        rows = _rows(files[".txt"]) if ".txt" in files else []
+        if ".txt" in files and len(rows) != 1:
+            raise CorpusError(files[".txt"], None, f"has {len(rows)} lines; it must have one: '0 LAST_SAMPLE TEXT'")
+        words = _rows(files[".wrd"]) if ".wrd" in files else []
     return Utterance(
         utterance_id=utterance_id,
         speaker=speaker,
-        audio_path=files[".wav"],
+        audio_path=files.get(".wav", next(iter(files.values()))),
         phones=phones,
         gender=speaker[0],
         dialect=dialect,
         part=part,
         text=rows[0][3] if rows else "",
         words=tuple(TimedWord(word, first, end) for _, first, end, word in words),
+        sample_rate_hz=SAMPLE_RATE_HZ,
     )
 
 
@@ -191,9 +211,9 @@ def _rows(path: Path) -> list[tuple[int, int, int, str]]:
     return rows
 
 
-def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
+def _phones(path: Path, audio_path: Path, resample: bool) -> tuple[TimedPhone, ...]:
     known = phone_set(61)
-    length = count_samples(audio_path, sample_rate_hz=SAMPLE_RATE_HZ)
+    length = count_samples(audio_path, sample_rate_hz=SAMPLE_RATE_HZ, resample=resample)
     phones: list[TimedPhone] = []
     for line, first, end, label in _rows(path):
         if label not in known:
@@ -203,7 +223,8 @@ def _phones(path: Path, audio_path: Path) -> tuple[TimedPhone, ...]:
             why = f"{label} begins at sample {first}, before {before.symbol} ends at {before.end_sample}"
             raise CorpusError(path, line, f"{why}; correct the times")
         if first >= length or end > length + LONGEST_OVERHANG:
-            read_audio(audio_path)  # raises its own error if the audio is truncated
+            if not resample:
+                read_audio(audio_path)  # raises its own error if the audio is truncated
             why = f"{label} lasts from sample {first} to {end}, but {audio_path.name} has {length} samples"
             raise CorpusError(path, line, f"{why}; copy both again")
         phones.append(TimedPhone(label, first, min(end, length)))

@@ -42,6 +42,7 @@ class Utterance:
         words: words in order, with times; empty if unknown. Adjacent words may share samples.
         transcript: symbols in order, if their times are unknown.
         start_s, end_s: span of the utterance in its recording, in seconds; an end of None is the end of the recording.
+        sample_rate_hz: sample rate that the samples of phones and words refer to; None is the recording's own.
     """
 
     utterance_id: str
@@ -56,6 +57,7 @@ class Utterance:
     transcript: tuple[str, ...] = ()
     start_s: float = 0.0
     end_s: float | None = None
+    sample_rate_hz: int | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

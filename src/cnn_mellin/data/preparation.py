@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import delete_leftovers
-from cnn_mellin.audio.reading import read_audio
-from cnn_mellin.bounded_map import bounded_map
+from cnn_mellin.audio.recording import Conversion
+from cnn_mellin.audio.resampling import resampler
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.checked_audio import AudioRecord, CheckedAudio
+from cnn_mellin.data.corpus_check import CorpusCheck, require_labels_inside, sample_digest
+from cnn_mellin.data.corpus_warnings import corpus_warnings
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
+from cnn_mellin.data.faulty_utterances import FaultyCorpusError, LeaveOut
 from cnn_mellin.data.labelling import Labelling, timit_labelling
 from cnn_mellin.data.partition import (
     PartitionDescription,
@@ -36,10 +42,7 @@ from cnn_mellin.formats.identifier import require_identifier
 
 __all__ = ["PreparedPartition", "prepare", "prepare_timit"]
 
-T = TypeVar("T")
-
-# A label that ends up to this far beyond its audio is cut at the end; beyond that, the two do not belong together.
-_TOLERATED_SAMPLES = 1600
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class PreparedPartition:
         computed: False if it existed already, from the same corpus and settings.
         perplexity: perplexity of its references under the language model of the training partition; None if the model
             has too many symbols to be unrolled.
+        faults: faults of the utterances that were left out.
+        changes: phrases that say how many recordings were resampled or mixed down.
     """
 
     path: Path
@@ -59,6 +64,8 @@ class PreparedPartition:
     num_frames: int
     computed: bool
     perplexity: float | None = None
+    faults: tuple[Fault, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 def prepare_timit(
@@ -78,20 +85,30 @@ def prepare(
     parts: Mapping[str, Sequence[Utterance]],
     data: str | Path,
     feature_types: Sequence[str],
-    labelling: Labelling,
+    labelling: Labelling | Callable[[Mapping[str, Sequence[Utterance]]], Labelling],
     *,
+    conversion: Conversion | None = None,
+    faults: Sequence[Fault] = (),
+    leave_out_damaged: LeaveOut | None = None,
+    check: bool = False,
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
     """Write a partition for each feature type and each partition of a corpus, as a whole or not at all.
 
-    An existing partition with the same samples, labels, settings and version is kept unchanged.
+    All audio is checked before anything is written. What is known of a file is recorded in the user's cache folder, so
+    that its samples are not read again for this until its size, times or inode change. An existing partition with the
+    same samples, labels, settings and version is kept unchanged. The log warns about what `corpus_warnings` finds.
 
     Args:
         parts: partition name -> utterances; one of them must be `train`.
         data: folder for the data directories; partitions are written to `data/FEATURE_TYPE/PARTITION`.
         feature_types: feature types, such as fbank-81-10ms or raw, or files NAME.json.
-        labelling: mapping from labels to symbols.
+        labelling: mapping from labels to symbols, or a function that gives it for the utterances that are used.
+        conversion: changes that recordings may undergo, such as resampling; by default none.
+        faults: faults of utterances that were found when the corpus was read.
+        leave_out_damaged: maximum of faulty utterances to leave out; by default any fault is an error.
+        check: read all audio, even if its files have not changed since they were read.
         jobs: number of utterances to compute in parallel; by default one per core.
         quiet: show no progress bar.
 
@@ -99,30 +116,54 @@ def prepare(
         SettingsError: a feature type is unknown, or the sample rates of feature types differ.
         DataError: a partition is empty, its name breaks the rule for identifiers, or its folder exists and holds
             something that `prepare` did not write.
-        CorpusError: audio is damaged, has another sample rate, or is too short for its labels.
+        CorpusError: audio is damaged, has another sample rate or several channels, or is too short for its labels.
+        FaultyCorpusError: there are several such faults, or more than may be left out; it holds all of them.
     """
     extractors = _extractors(feature_types)
     for partition, utterances in parts.items():
         require_identifier(partition, "partition")
         if not utterances:
             raise DataError(f"partition {partition} has no utterance; each partition needs at least one")
-    preparations = {
-        partition: _PartitionPreparation(partition, utterances, labelling, extractors, jobs or _num_cores(), quiet)
-        for partition, utterances in parts.items()
-    }
-    for preparation in preparations.values():
-        preparation.require_replaceable(Path(data))
-    for name in extractors:
+    for name, extractor in extractors.items():
+        about = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, {"corpus": ""})
+        for partition in parts:
+            require_partition_replaceable(Path(data) / name / partition, about)
         if (Path(data) / name / "ext" / "utt2rate").exists():
             raise DataError(f"{Path(data) / name}: holds partitions that cnn-mellin speed wrote; name another folder")
+    work = CorpusCheck(extractors, conversion or Conversion(), jobs or _num_cores(), quiet)
+    audio: dict[str, CheckedAudio] = {}
+    faulty: dict[str, list[Fault]] = {}
+    known = {fault.utterance_id: fault for fault in reversed(faults)}
+    for partition, utterances in parts.items():
+        record = f"{os.path.realpath(data)}, {partition}, {work.sample_rate_hz} Hz, {work.conversion}"
+        faulty[partition] = work.run(partition, utterances, known, AudioRecord(record, anew=check), audio)
+    _require_few_faults(parts, faulty, leave_out_damaged)
+    parts = {
+        partition: [_with_sample_rate(u, audio, work.sample_rate_hz) for u in utterances if u.utterance_id in audio]
+        for partition, utterances in parts.items()
+    }
+    labelling = labelling(parts) if callable(labelling) else labelling
+    durations = {name: checked.duration_s for name, checked in audio.items()}
+    for line in corpus_warnings(parts, durations, labelling):
+        _LOGGER.warning(line)
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
-        for partition, preparation in preparations.items():
+        for partition, utterances in parts.items():
+            preparation = _PartitionPreparation(partition, utterances, labelling, work, audio, faulty[partition])
             computed = preparation.run(Path(data))
             for name in extractors:
                 path = Path(data) / name / partition
                 counts = count_partition(path)
-                prepared.append(PreparedPartition(path, counts.num_utterances, counts.num_frames, name in computed))
+                prepared.append(
+                    PreparedPartition(
+                        path,
+                        counts.num_utterances,
+                        counts.num_frames,
+                        name in computed,
+                        faults=tuple(faulty[partition]),
+                        changes=tuple(preparation.changes()),
+                    )
+                )
         ngrams = estimate_language_model(parts["train"], labelling)
         perplexities = part_perplexities(ngrams, parts, labelling) or {}
         for name, extractor in extractors.items():
@@ -134,7 +175,7 @@ def prepare(
 
 
 def frame_references(
-    utterance: Utterance, num_samples: int, num_frames: int, labelling: Labelling
+    utterance: Utterance, num_samples: int, num_frames: int, labelling: Labelling, *, sample_rate_hz: int = 16000
 ) -> NDArray[np.int64]:
     """Class, first frame and end frame of each symbol of an utterance.
 
@@ -142,6 +183,7 @@ def frame_references(
         utterance: utterance with labels.
         num_samples, num_frames: length of its audio and of its features.
         labelling: mapping from labels to symbols.
+        sample_rate_hz: sample rate of the audio; its labels may refer to another.
 
     Returns:
         (R, 3), with 0 <= first < end <= num_frames: a phone shorter than a frame still gets one frame. First and end
@@ -153,14 +195,13 @@ def frame_references(
     if not utterance.phones:
         rows = [(labelling.classes[symbol], -1, -1) for symbol in labelling.trained_symbols(utterance.transcript)]
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
+    require_labels_inside(utterance, num_samples, sample_rate_hz)
+    length = num_samples * (utterance.sample_rate_hz or sample_rate_hz) / sample_rate_hz  # in samples of the labels
     rows = []
     for phone in utterance.phones:
-        if phone.end_sample > num_samples + _TOLERATED_SAMPLES:
-            why = f"holds {num_samples} samples, but {phone.symbol} ends at {phone.end_sample}; copy it again"
-            raise AudioError(utterance.audio_path, why)
         for symbol in labelling.trained_symbols([phone.symbol]):
-            first = min(round(phone.first_sample * num_frames / num_samples), num_frames - 1)
-            end = min(max(round(phone.end_sample * num_frames / num_samples), first + 1), num_frames)
+            first = min(round(phone.first_sample * num_frames / length), num_frames - 1)
+            end = min(max(round(phone.end_sample * num_frames / length), first + 1), num_frames)
             rows.append((labelling.classes[symbol], first, end))
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
@@ -172,93 +213,157 @@ class _PartitionPreparation:
     partition: str
     utterances: Sequence[Utterance]
     labelling: Labelling
-    extractors: Mapping[str, FeatureExtractor]
-    workers: int
-    quiet: bool
-
-    def require_replaceable(self, data: Path) -> None:
-        """Raise a DataError if a folder to write exists and does not hold a prepared partition."""
-        for name in self.extractors:
-            require_partition_replaceable(data / name / self.partition, self._description(name))
+    work: CorpusCheck
+    audio: Mapping[str, CheckedAudio]
+    faults: Sequence[Fault]
 
     def run(self, data: Path) -> set[str]:
         """Write the partitions; returns the feature types that were computed."""
-        descriptions = {name: self._description(name) for name in self.extractors}
-        stored = {name: _stored_corpus(data / name / self.partition, d) for name, d in descriptions.items()}
-        if any(stored.values()):
-            corpus = self._corpus(result for result in self._map("check", self._sample_digest))
-            descriptions = {name: d for name, d in descriptions.items() if stored[name] != corpus}
-        if descriptions:
-            self._compute(data, descriptions)
-        return set(descriptions)
+        source = self._source()
+        descriptions = {name: self._description(name, source) for name in self.work.extractors}
+        changed = {name: d for name, d in descriptions.items() if not _is_current(data / name / self.partition, d)}
+        if changed:
+            self._compute(data, changed)
+        return set(changed)
+
+    def changes(self) -> list[str]:
+        """Phrases that say how many recordings were resampled or mixed down."""
+        found = [self.audio[utterance.utterance_id] for utterance in self.utterances]
+        rates, channels = (
+            Counter(audio.sample_rate_hz for audio in found),
+            Counter(audio.num_channels for audio in found),
+        )
+        to_hz, channel = self.work.sample_rate_hz, self.work.conversion.channel
+        done = "mixed down" if channel is None else f"of which channel {channel} was taken"
+        return [
+            *(f"{n} with {count} channels {done}" for count, n in sorted(channels.items()) if count > 1),
+            *(
+                f"{n} resampled from {hz} to {to_hz} Hz with {resampler()}"
+                for hz, n in sorted(rates.items())
+                if hz != to_hz
+            ),
+        ]
 
     def _compute(self, data: Path, descriptions: Mapping[str, PartitionDescription]) -> None:
-        def compute(utterance: Utterance) -> tuple[bytes, dict[str, tuple[NDArray[Any], NDArray[np.int64]]]]:
-            samples = self._samples(utterance)
-            return _digest(samples), {name: self._features(name, utterance, samples) for name in descriptions}
+        hz = self.work.sample_rate_hz
+
+        def compute(utterance: Utterance) -> dict[str, tuple[NDArray[Any], NDArray[np.int64]]]:
+            recording = self.work.read(utterance)
+            if sample_digest(recording, hz) != self.audio[utterance.utterance_id].digest:
+                raise AudioError(
+                    utterance.audio_path, "changed while the corpus was prepared; run the same command again"
+                )
+            samples = recording.resampled(hz)
+            return {name: self._features(name, utterance, samples) for name in descriptions}
 
         with contextlib.ExitStack() as stack:
             writers = {
                 name: stack.enter_context(write_partition(data / name / self.partition, description))
                 for name, description in descriptions.items()
             }
+            results = self.work.map(f"prepare {self.partition}", compute, self.utterances)
+            for utterance, computed in zip(self.utterances, results, strict=True):
+                for name, (features, references) in computed.items():
+                    try:
+                        writers[name].add(utterance.utterance_id, features, references)
+                    except DataError as error:
+                        raise CorpusError(utterance.audio_path, None, str(error)) from None
 
-            def write() -> Iterator[bytes]:
-                results = self._map("prepare", compute)
-                for utterance, (digest, computed) in zip(self.utterances, results, strict=True):
-                    for name, (features, references) in computed.items():
-                        try:
-                            writers[name].add(utterance.utterance_id, features, references)
-                        except DataError as error:
-                            raise CorpusError(utterance.audio_path, None, str(error)) from None
-                    yield digest
+    def _description(self, name: str, source: Mapping[str, Any]) -> PartitionDescription:
+        extractor = self.work.extractors[name]
+        about = {"configuration": extractor.configuration, "version": __version__, **self.labelling.source, **source}
+        return PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, about)
 
-            corpus = self._corpus(write())
-            for writer in writers.values():
-                source = {**writer.description.source, "corpus": corpus}
-                writer.description = replace(writer.description, source=source)
-
-    def _description(self, name: str) -> PartitionDescription:
-        extractor = self.extractors[name]
-        source = {"configuration": extractor.configuration, "version": __version__, **self.labelling.source}
-        return PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
-
-    def _samples(self, utterance: Utterance) -> NDArray[np.float32]:
-        hz = next(iter(self.extractors.values())).sample_rate_hz
-        return read_audio(utterance.audio_path, sample_rate_hz=hz, start_s=utterance.start_s, end_s=utterance.end_s)
-
-    def _sample_digest(self, utterance: Utterance) -> bytes:
-        return _digest(self._samples(utterance))
+    def _source(self) -> dict[str, Any]:
+        """Origin of the partition, without the features and symbols."""
+        source: dict[str, Any] = {"corpus": self._corpus()}
+        if self.work.conversion.allowed:
+            found = [self.audio[utterance.utterance_id] for utterance in self.utterances]
+            source["conversion"] = self.work.conversion.allowed
+            source["recordings"] = {
+                "sample_rates_hz": _counted(audio.sample_rate_hz for audio in found),
+                "channels": _counted(audio.num_channels for audio in found),
+            }
+        if self.faults:
+            source["left_out"] = {fault.utterance_id: fault.error.why for fault in self.faults}
+        return source
 
     def _features(
         self, name: str, utterance: Utterance, samples: NDArray[np.float32]
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         with torch.inference_mode():
-            features = self.extractors[name](torch.from_numpy(samples)).numpy()
+            features = self.work.extractors[name](torch.from_numpy(samples)).numpy()
         if not len(features):
             raise AudioError(utterance.audio_path, f"{len(samples)} samples are too few for a frame of {name}")
-        return features, frame_references(utterance, len(samples), len(features), self.labelling)
+        hz = self.work.sample_rate_hz
+        return features, frame_references(utterance, len(samples), len(features), self.labelling, sample_rate_hz=hz)
 
-    def _map(self, verb: str, function: Callable[[Utterance], T]) -> Iterator[T]:
-        """Results of a function in the order of the utterances, computed in parallel, each on one thread."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(self.workers) as pool:
-                results = bounded_map(pool, function, self.utterances, ahead=4 * self.workers)
-                yield from tqdm(
-                    results, f"{verb} {self.partition}", len(self.utterances), unit="utt", disable=self.quiet or None
-                )
-        finally:
-            torch.set_num_threads(threads)
-
-    def _corpus(self, sample_digests: Iterator[bytes]) -> str:
+    def _corpus(self) -> str:
         """Digest of ids, labels and samples, independent of the place and encoding of the audio files."""
         digest = hashlib.sha256()
-        for utterance, of_samples in zip(self.utterances, sample_digests, strict=True):
+        for utterance in self.utterances:
             phones = [(phone.symbol, phone.first_sample, phone.end_sample) for phone in utterance.phones]
-            digest.update(repr((utterance.utterance_id, phones, utterance.transcript)).encode() + of_samples)
+            about = repr((utterance.utterance_id, phones, utterance.transcript)).encode()
+            digest.update(about + self.audio[utterance.utterance_id].digest)
         return digest.hexdigest()
+
+
+def _counted(values: Iterable[int]) -> dict[str, int]:
+    """Number of times that each value occurs, by increasing value, for JSON."""
+    return {str(value): count for value, count in sorted(Counter(values).items())}
+
+
+def _with_sample_rate(utterance: Utterance, audio: Mapping[str, CheckedAudio], sample_rate_hz: int) -> Utterance:
+    """Utterance whose phones say which sample rate they refer to, if it is not that of the features."""
+    own_hz = audio[utterance.utterance_id].sample_rate_hz
+    if utterance.phones and utterance.sample_rate_hz is None and own_hz != sample_rate_hz:
+        return replace(utterance, sample_rate_hz=own_hz)
+    return utterance
+
+
+def _require_few_faults(
+    parts: Mapping[str, Sequence[Utterance]], faulty: Mapping[str, Sequence[Fault]], leave_out: LeaveOut | None
+) -> None:
+    """Raise the error of the only fault, or one for all faults, unless they may be left out."""
+    counts = {partition: (len(found), len(parts[partition])) for partition, found in faulty.items() if found}
+    if leave_out is not None:
+        over = {partition: count for partition, count in counts.items() if not leave_out.allows(*count)}
+        if not over:
+            return
+        why = f"{_shown(over)} cannot be used, more than leave_out_damaged={leave_out.most}"
+        raise FaultyCorpusError(faulty, f"{why}; mend them, or allow leave_out_damaged={_needed(counts)}")
+    faults = [fault for of_partition in faulty.values() for fault in of_partition]
+    if len(faults) == 1:
+        raise _with_remedy(faults[0].error)
+    if faults:
+        why = f"{_shown(counts)} cannot be used"
+        needs = Counter(remedy for fault in faults if (remedy := _remedy(fault.error)))
+        others = "".join(f"; for {count} of them, {remedy}" for remedy, count in sorted(needs.items()))
+        remedy = f"mend them, or leave them out with leave_out_damaged={_needed(counts)}{others}"
+        raise FaultyCorpusError(faulty, f"{why}; {remedy}")
+
+
+def _shown(counts: Mapping[str, tuple[int, int]]) -> str:
+    """Phrase for the number of faulty utterances and of all utterances of each partition."""
+    return ", ".join(f"{count} of {total} utterances of {partition}" for partition, (count, total) in counts.items())
+
+
+def _needed(counts: Mapping[str, tuple[int, int]]) -> str:
+    """Smallest percentage, with one decimal, that allows all faults to be left out."""
+    return f"{max(math.ceil(1000 * count / total) for count, total in counts.values()) / 10:g}%"
+
+
+def _remedy(error: CorpusError) -> str:
+    """Phrase for the argument of `prepare` by which audio of this form could be used; empty if there is none."""
+    if error.why.endswith("resample the file"):
+        return "pass resample=True"
+    return "pass channel=1 or mix_down=True" if error.why.endswith("mix them down") else ""
+
+
+def _with_remedy(error: CorpusError) -> CorpusError:
+    remedy = _remedy(error)
+    why = f"{error.why}, or {remedy}" if remedy else f"{error.why}; or leave it out with leave_out_damaged=1"
+    return AudioError(error.path, why) if isinstance(error, AudioError) else CorpusError(error.path, error.line, why)
 
 
 def _num_cores() -> int:
@@ -281,22 +386,15 @@ def _extractors(feature_types: Sequence[str]) -> dict[str, FeatureExtractor]:
     return extractors
 
 
-def _digest(samples: NDArray[np.float32]) -> bytes:
-    return hashlib.sha256(samples.data).digest()
-
-
-def _stored_corpus(path: Path, description: PartitionDescription) -> str | None:
-    """Digest of the corpus that a partition was computed from; None if it is damaged or has another description.
+def _is_current(path: Path, description: PartitionDescription) -> bool:
+    """Return True if a folder holds a whole partition with this description.
 
     The files are always read in full, as a failing disk can damage them without changing their times.
     """
     try:
-        stored = read_partition(path, verify="always").description
+        return read_partition(path, verify="always").description == description
     except DataError:
-        return None
-    corpus = str(stored.source.get("corpus", ""))
-    same = replace(description, source={**description.source, "corpus": corpus}) == stored
-    return corpus if same else None
+        return False
 
 
 @contextlib.contextmanager

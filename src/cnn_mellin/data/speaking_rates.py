@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.audio.reading import read_audio
+from cnn_mellin.audio.recording import Conversion, read_mono
 from cnn_mellin.audio.speaking_rate import FASTEST_RATE, SLOWEST_RATE, change_speaking_rate
 from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.utterance import Utterance
@@ -35,6 +35,7 @@ def prepare_speaking_rates(
     rates: Sequence[float],
     *,
     part: str = "test",
+    conversion: Conversion | None = None,
     jobs: int = 1,
     quiet: bool = True,
 ) -> int:
@@ -50,6 +51,7 @@ def prepare_speaking_rates(
         labelling: mapping from labels to symbols.
         rates: speaking rates in 0.3..3; 2 is twice as fast.
         part: name of the partition to use.
+        conversion: changes that recordings may undergo, such as resampling; by default none.
         jobs: number of utterances to compute in parallel.
         quiet: show no progress bar.
 
@@ -68,6 +70,8 @@ def prepare_speaking_rates(
         raise DataError(f"the corpus has no partition {part}; its partitions are {', '.join(parts)}")
     extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
     source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
+    if conversion is not None and conversion.allowed:
+        source["conversion"] = conversion.allowed
     name = Path(features).stem if features.endswith(".json") else features
     description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
     require_partition_replaceable(Path(out) / part, description)
@@ -80,8 +84,14 @@ def prepare_speaking_rates(
     def compute(job: tuple[Utterance, str]) -> NDArray[np.float32]:
         utterance, rate = job
         hz = extractor.sample_rate_hz
-        audio = read_audio(utterance.audio_path, sample_rate_hz=hz, start_s=utterance.start_s, end_s=utterance.end_s)
-        changed = change_speaking_rate(audio, float(rate), sample_rate_hz=hz)
+        recording = read_mono(
+            utterance.audio_path,
+            sample_rate_hz=hz,
+            start_s=utterance.start_s,
+            end_s=utterance.end_s,
+            conversion=conversion,
+        )
+        changed = change_speaking_rate(recording.resampled(hz), float(rate), sample_rate_hz=hz)
         with torch.inference_mode():
             frames: NDArray[np.float32] = extractor(torch.from_numpy(changed)).numpy()
         if not len(frames):

@@ -17,7 +17,16 @@ from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 
-__all__ = ["files_state", "forget_verified", "is_verified", "remember_verified"]
+__all__ = [
+    "State",
+    "cache_folder",
+    "delete_oldest",
+    "files_state",
+    "forget_verified",
+    "is_settled",
+    "is_verified",
+    "remember_verified",
+]
 
 State = list[list[int]]
 
@@ -54,15 +63,20 @@ def remember_verified(folder: Path, state: State) -> None:
         state: state of the files before they were read, from `files_state`. A state so recent that the next change
             might not alter it is not recorded.
     """
-    now = time.time_ns()
-    if any(now - changed < _tick_ns(changed) for _, *times, _, _ in state for changed in times):
+    if not is_settled(state):
         return
     with contextlib.suppress(OSError, RuntimeError):  # no cache or home folder: verify each time
         record = _record(folder)
         record.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(record) as file:
             json.dump({"folder": str(folder), "state": state}, file)
-        _delete_oldest(record.parent)
+        delete_oldest(record.parent, "*.json", _MOST_RECORDS)
+
+
+def is_settled(state: State) -> bool:
+    """Return True if the files are so old that any later change alters their state."""
+    now = time.time_ns()
+    return all(now - changed >= _tick_ns(changed) for _, *times, _, _ in state for changed in times)
 
 
 def forget_verified(folder: Path) -> None:
@@ -73,19 +87,28 @@ def forget_verified(folder: Path) -> None:
 
 def _record(folder: Path) -> Path:
     """File of the record, named by machine and folder, as machines may share a home folder but not their disks."""
+    name = hashlib.sha256(repr((platform.node(), os.path.realpath(folder))).encode()).hexdigest()
+    return cache_folder("verified") / f"{name[:32]}.json"
+
+
+def cache_folder(name: str) -> Path:
+    """Folder of this name in the user's cache; it need not exist.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
     given = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
-    name = hashlib.sha256(repr((platform.node(), os.path.realpath(folder))).encode()).hexdigest()
-    return cache / "cnn-mellin" / "verified" / f"{name[:32]}.json"
+    return cache / "cnn-mellin" / name
 
 
 def _tick_ns(changed_ns: int) -> int:
     return _TICK_NS if changed_ns % _NANOSECONDS else _COARSE_TICK_NS
 
 
-def _delete_oldest(records: Path) -> None:
-    """Delete old records if there are too many."""
-    found = list(records.glob("*.json"))
-    if len(found) > _MOST_RECORDS:
+def delete_oldest(folder: Path, pattern: str, most: int) -> None:
+    """Delete the older half of the files that a pattern matches if there are more than `most`."""
+    found = list(folder.glob(pattern))
+    if len(found) > most:
         for record in sorted(found, key=lambda path: path.stat().st_mtime_ns)[: len(found) // 2]:
             record.unlink(missing_ok=True)

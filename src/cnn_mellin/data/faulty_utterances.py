@@ -1,0 +1,110 @@
+"""Utterances that cannot be used: how many may be left out, and how they are reported, all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.corpora.fault import Fault, fault_kind
+from cnn_mellin.errors import CorpusError, SettingsError, UserError
+from cnn_mellin.formats.text_table import format_table
+
+__all__ = ["FaultyCorpusError", "LeaveOut", "fault_table", "write_fault_list"]
+
+_HEADER = "partition\tutterance\tfault"
+_MOST = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """Maximum number of utterances of a partition that may be left out.
+
+    Args:
+        most: a percentage of the partition, such as `1%`, or a number of utterances, such as `50`.
+
+    Raises:
+        SettingsError: `most` is neither.
+
+    >>> LeaveOut("1%").allows(25, 2500), LeaveOut("1%").allows(26, 2500), LeaveOut("50").allows(50, 60)
+    (True, False, True)
+    """
+
+    most: str = "1%"
+
+    def __post_init__(self) -> None:
+        found = _MOST.fullmatch(self.most)
+        if not found or (found[2] and float(found[1]) > 100) or (not found[2] and "." in found[1]):
+            rule = "must be a percentage of a partition, such as 1%, or a number of utterances, such as 50"
+            raise SettingsError(f"leave_out_damaged {self.most}: {rule}")
+
+    def allows(self, num_faulty: int, num_utterances: int) -> bool:
+        """Return True if so many of so many utterances may be left out."""
+        number = float(self.most.rstrip("%"))
+        return 100 * num_faulty <= number * num_utterances if self.most.endswith("%") else num_faulty <= number
+
+
+class FaultyCorpusError(UserError):
+    """Several utterances cannot be used, or more than may be left out.
+
+    Args:
+        faults: partition -> faults of its utterances.
+        why: the message.
+    """
+
+    def __init__(self, faults: Mapping[str, Sequence[Fault]], why: str) -> None:
+        self.faults, self.why = faults, why
+        super().__init__(why)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.faults, self.why)
+
+
+def fault_table(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
+    """Lines of a table of faults: each kind, how many there are of it, and the file that has the first.
+
+    Args:
+        faults: partition -> faults of its utterances.
+
+    >>> faults = [Fault(name, CorpusError(f"{name}.wav", None, "is empty (0 bytes); copy it again")) for name in "ab"]
+    >>> for line in fault_table({"train": faults}):
+    ...     print(line)
+    fault               count  first
+    is empty (N bytes)      2  a.wav
+    """
+    kinds: dict[str, list[CorpusError]] = {}
+    for fault in (fault for of_partition in faults.values() for fault in of_partition):
+        kinds.setdefault(fault_kind(fault.error), []).append(fault.error)
+    rows = [
+        [kind, str(len(errors)), str(errors[0].path) + ("" if errors[0].line is None else f":{errors[0].line}")]
+        for kind, errors in sorted(kinds.items(), key=lambda item: -len(item[1]))
+    ]
+    return format_table(["fault", "count", "first"], rows, "text").splitlines()
+
+
+def write_fault_list(path: str | Path, faults: Mapping[str, Sequence[Fault]]) -> None:
+    """Write a list of all faults, with tabs between partition, utterance and message.
+
+    Args:
+        path: file to write. Without any fault, an older list at this place is deleted.
+        faults: partition -> faults of its utterances.
+
+    Raises:
+        SettingsError: the file exists and is not a list of faults.
+    """
+    path = Path(path)
+    if path.exists() and not path.read_bytes().startswith(f"{_HEADER}\n".encode()):
+        raise SettingsError(f"fault_list {path}: exists and is not a list of faults; name another file")
+    rows = [
+        f"{partition}\t{fault.utterance_id}\t{' '.join(str(fault.error).split())}\n"
+        for partition, of_partition in faults.items()
+        for fault in of_partition
+    ]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.writelines([f"{_HEADER}\n", *rows])
