@@ -303,3 +303,44 @@ def test_alignments_of_a_model_go_out(timed, capsys):
     (row,) = [row for row in rows if row["id"] == "mary_dev0"]
     assert [item[:2] for item in row["alignment"]["aligned"]] == [[i.text, i.start_s] for i in aligned]
     assert [item[0] for item in row["alignment"]["phone"]] == [i.text for i in phones]
+
+
+def test_recordings_of_another_sample_rate_keep_their_times(timed, tmp_path):
+    """The same TextGrids beside recordings at 24 kHz give the same references, in and out and in again."""
+    for path in sorted(Path("praat").rglob("*.flac")):
+        samples, rate = soundfile.read(path)
+        at_24 = np.interp(np.arange(len(samples) * 3 // 2) / 24000, np.arange(len(samples)) / rate, samples)
+        place = Path("other") / path.relative_to("praat")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, at_24, 24000)
+        shutil.copy(path.with_suffix(".TextGrid"), place.with_suffix(".TextGrid"))
+    assert run("prep textgrid other resampled --resample --features", FEATURES, "raw") == 0
+    rows = [f"{path.absolute()}\tx\n" for path in sorted(Path("other").rglob("*.flac"))]
+    Path("other.tsv").write_text("audio\ttranscript\n" + "".join(rows))
+    for number, form in enumerate(TIMED_AGAIN):
+        assert run(f"data export resampled/{FEATURES} out --audio other.tsv --to", form) == 0
+        options = f"--resample --features {FEATURES} raw"
+        assert run(f"prep {form} out again{number} {TIMED_AGAIN[form]} {options}") == 0
+    for part in NUMBERS:
+        for data in ("resampled", *(f"again{number}" for number in range(len(TIMED_AGAIN)))):
+            for features in (FEATURES, "raw"):
+                expected = read_partition(timed / features / part).references
+                found = read_partition(Path(data, features, part)).references
+                assert np.abs(found - expected).max() <= (features == "raw"), data
+
+
+def test_damaged_recordings_are_left_out(timed, capsys):
+    faulty = sorted(Path("praat/train").rglob("*.flac"))[:2]
+    faulty[0].unlink()
+    faulty[1].write_bytes(faulty[1].read_bytes()[:-100])
+    capsys.readouterr()
+    assert run(f"prep textgrid praat again --features {FEATURES}") == 2
+    printed = capsys.readouterr().err
+    assert (
+        "2 of 5 utterances of train cannot be used; mend them, or leave them out with --leave-out-damaged 40%"
+        in printed
+    )
+    assert not Path("again").exists()
+    assert run(f"prep textgrid praat again --leave-out-damaged 40% --features {FEATURES}") == 0
+    found = set(read_partition(f"again/{FEATURES}/train").utterance_ids)
+    assert set(read_partition(f"data/{FEATURES}/train").utterance_ids) - found == {path.stem for path in faulty}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.huggingface import Columns, find_tables, read_huggingface
 from cnn_mellin.errors import CorpusError, DataError
 
@@ -223,3 +224,16 @@ def test_data_sets_that_were_saved_to_disk_are_read(tmp_path, rows, datasets):
     (tmp_path / "one" / "state.json").write_text("{}")
     with pytest.raises(CorpusError, match="state.json: names no data files; save the data set again"):
         read_huggingface(tmp_path / "one", tmp_path / "audio")
+
+
+def test_faults_are_collected_and_their_utterances_kept(tmp_path, rows):
+    rows[1] |= {"phones": ["a b"]}
+    absent = {**rows[0], "audio": {"bytes": None, "path": "none.wav"}}
+    write(tmp_path / "c.parquet", [*rows, absent])
+    faults: list[Fault] = []
+    found = read_huggingface(tmp_path / "c.parquet", tmp_path / "audio", faults=faults)["train"]
+    assert {u.utterance_id: len(u.labels) for u in found} == {"b": 2, "none": 0, "train-000002": 0}
+    assert [(fault.utterance_id, fault.error.line) for fault in faults] == [("train-000002", 2), ("none", 3)]
+    write(tmp_path / "c.parquet", [absent])
+    with pytest.raises(CorpusError, match="c.parquet:1: .*none.wav does not exist"):
+        read_huggingface(tmp_path / "c.parquet", tmp_path / "audio", faults=[])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.lhotse import find_manifests, read_lhotse
 from cnn_mellin.errors import CorpusError
 
@@ -195,3 +196,17 @@ def test_manifests_that_lhotse_wrote_are_read(folder, tmp_path, suffix):
     lhotse.SupervisionSet.from_segments(supervisions[1:]).to_file(path)
     (two,) = read_lhotse(written, alignment="phone")["train"]
     assert [(p.symbol, p.first_sample, p.end_sample) for p in two.phones] == [("b", 800, 3200), ("a", 3200, 9600)]
+
+
+def test_faults_are_collected_and_their_utterances_kept(folder):
+    other = {**RECORDING, "id": "r2", "sources": [{"type": "file", "channels": [0], "source": "none.wav"}]}
+    write(folder / "recordings.jsonl", [RECORDING, other])
+    third = {**SUPERVISIONS[0], "id": "u3", "recording_id": "r2"}
+    write(folder / "supervisions.jsonl", [*SUPERVISIONS, third, {**SUPERVISIONS[0], "id": "u4", "text": ""}])
+    faults: list[Fault] = []
+    found = read_lhotse(folder, audio_root=folder, faults=faults)["train"]
+    assert [(u.utterance_id, len(u.labels)) for u in found] == [("u1", 1), ("u2", 2), ("u3", 0), ("u4", 0)]
+    assert [(fault.utterance_id, fault.error.line) for fault in faults] == [("u3", 2), ("u4", 4)]
+    write(folder / "supervisions.jsonl", [third])
+    with pytest.raises(CorpusError, match="recordings.jsonl:2: .*none.wav does not exist"):
+        read_lhotse(folder, audio_root=folder, faults=[])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.text_grids import read_text_grids
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.text_grid import Interval, IntervalTier, write_text_grid
@@ -174,3 +175,22 @@ def test_times_past_the_end_of_damaged_audio_are_left_to_preparation(add, tmp_pa
     add("a").with_suffix(".wav").write_bytes(b"not audio")
     (found,) = read_text_grids(tmp_path)["train"]
     assert math.isclose(found.phones[0].end_sample, 0.5 * 16000)
+
+
+def test_faults_are_collected_and_their_utterances_kept(add, tmp_path):
+    for name in ("mary/a", "mary/b", "john/c", "john/d"):
+        add(name)
+    (tmp_path / "mary" / "a.wav").unlink()
+    edit(tmp_path / "john" / "c.TextGrid", '"phones"', '"words"')
+    edit(tmp_path / "john" / "d.TextGrid", '"x"', '"<s>"')
+    faults: list[Fault] = []
+    found = read_text_grids(tmp_path, faults=faults)["train"]
+    assert {u.utterance_id: (u.speaker, len(u.phones)) for u in found} == {
+        **{"a": ("mary", 0), "b": ("mary", 1), "c": ("john", 0), "d": ("john", 0)},
+    }
+    assert {fault.utterance_id: str(fault.error).partition(" ")[2][:18] for fault in faults} == {
+        **{"a": "has no recording b", "c": "has no tier 'phone", "d": "symbol '<s>' is re"},
+    }
+    (tmp_path / "mary" / "b.wav").unlink()
+    with pytest.raises(CorpusError, match="john/c.TextGrid: has no tier 'phones'"):
+        read_text_grids(tmp_path, faults=[])

@@ -57,6 +57,7 @@ def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None
             folders=_partition_folders(arguments.parts),
             table=arguments.speakers,
             names_from_paths=arguments.names_from_paths,
+            faults=faults,
         )
     if arguments.corpus_kind == "lhotse":
         return read_lhotse(
@@ -65,6 +66,7 @@ def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None
             alignment=arguments.alignment,
             silences=arguments.silences,
             audio_root=arguments.audio_root,
+            faults=faults,
         )
     if arguments.corpus_kind == "huggingface":
         start, end = arguments.time_columns or (None, None)
@@ -77,7 +79,8 @@ def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None
             end=end,
         )
         folder = arguments.audio_folder or Path(arguments.data) / "audio"
-        return read_huggingface(arguments.corpus, folder, parts=_partition_folders(arguments.parts), columns=columns)
+        parts = _partition_folders(arguments.parts)
+        return read_huggingface(arguments.corpus, folder, parts=parts, columns=columns, faults=faults)
     if arguments.corpus_kind == "table":
         return read_table(arguments.corpus, faults=faults)
     return _known_corpus(arguments, faults)

@@ -17,6 +17,7 @@ from typing import Any
 
 from cnn_mellin.atomic import atomic_directory
 from cnn_mellin.corpora.collection import UtteranceCollection, require_audio, sample_rate_of, timed_phones
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.errors import CorpusError, UserError
 from cnn_mellin.extras import require_packages
@@ -70,6 +71,7 @@ def read_huggingface(
     *,
     parts: Mapping[str, str] | None = None,
     columns: Columns | None = None,
+    faults: list[Fault] | None = None,
 ) -> dict[str, list[Utterance]]:
     """Read all partitions of a data set.
 
@@ -79,6 +81,8 @@ def read_huggingface(
             older result is replaced, or kept if the tables are unchanged. It is not made if the tables name files.
         parts: partition -> split of the data set.
         columns: names of the columns.
+        faults: list to add audio files that do not exist, and symbols and times that are not valid, to, instead of an
+            error. Their utterances are in the result, some without labels. If all are faulty, it is an error.
 
     Returns:
         Partition -> utterances sorted by id.
@@ -95,7 +99,7 @@ def read_huggingface(
     state = _state(tables, columns)
     if _stored_state(folder) == state:
         with contextlib.suppress(_ChangedAudioError):
-            return _Reading(root, folder, None, columns).read(tables)
+            return _Reading(root, folder, None, columns).read(tables, faults)
     with contextlib.ExitStack() as stack:
 
         def start() -> Path:
@@ -103,7 +107,7 @@ def read_huggingface(
             return stack.enter_context(atomic_directory(folder, what="folder of extracted audio", is_own=_is_own))
 
         reading = _Reading(root, folder, start, columns)
-        partitions = reading.read(tables)
+        partitions = reading.read(tables, faults)
         if reading.written_to is not None:
             (reading.written_to / _MARKER).write_text(json.dumps({"extracted from": state}) + "\n", encoding="utf-8")
     return partitions
@@ -204,17 +208,32 @@ class _Reading:
         self.written_to: Path | None = None
         self._collection = UtteranceCollection(root)
 
-    def read(self, tables: Mapping[str, Sequence[Path]]) -> dict[str, list[Utterance]]:
+    def read(self, tables: Mapping[str, Sequence[Path]], faults: list[Fault] | None) -> dict[str, list[Utterance]]:
+        faulty: list[Fault] | None = None if faults is None else []
+        count = 0
         for part, paths in tables.items():
             require_name(part, self.root, None, "partition")
             number = 0
             for path in paths:
                 for row, content in enumerate(_rows(path, self.columns), 1):
                     number += 1
-                    self._collection.add(self._utterance(content, part, number, path, row), path, row)
+                    self._collection.add(self._utterance(content, part, number, path, row, faulty), path, row)
+            count += number
+        if faulty and len(faulty) == count:
+            raise faulty[0].error
+        if faults is not None:
+            faults += faulty or []
         return self._collection.partitions()
 
-    def _utterance(self, content: Mapping[str, Any], part: str, number: int, path: Path, row: int) -> Utterance:
+    def _utterance(
+        self,
+        content: Mapping[str, Any],
+        part: str,
+        number: int,
+        path: Path,
+        row: int,
+        faulty: list[Fault] | None,
+    ) -> Utterance:
         audio = content["audio"]
         stored, named = (audio.get("bytes"), audio.get("path")) if isinstance(audio, dict) else (None, None)
         if isinstance(audio, bytes):
@@ -228,14 +247,16 @@ class _Reading:
         if stored:
             source, place = self._extracted(bytes(stored), part, name, named)
         else:
-            source = place = require_audio(self.root / str(named), path, row, self.root)
-        symbols = _symbols(content["transcript"], path, row)
+            source = place = self.root / str(named)
+        symbols: tuple[str, ...] = ()
         phones: tuple[TimedPhone, ...] = ()
-        if content.get("start") is not None or content.get("end") is not None:
-            times = _times(content["start"], content["end"], len(symbols), path, row)
-            phones = timed_phones(
-                [(*span, symbol) for span, symbol in zip(times, symbols, strict=True)], sample_rate_of(source)
-            )
+        with collected(faulty, name):
+            require_audio(source, path, row, self.root)
+            symbols = _symbols(content["transcript"], path, row)
+            if content.get("start") is not None or content.get("end") is not None:
+                times = _times(content["start"], content["end"], len(symbols), path, row)
+                segments = [(start_s, end_s, symbol) for (start_s, end_s), symbol in zip(times, symbols, strict=True)]
+                phones = timed_phones(segments, sample_rate_of(source))
         speaker = _word(content.get("speaker")) or name
         return Utterance(name, speaker, place, phones, part=part, transcript=() if phones else symbols)
 

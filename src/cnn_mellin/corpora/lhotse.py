@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mellin.corpora.collection import UtteranceCollection, require_audio, timed_phones
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.json_lines import read_json_lines
@@ -29,6 +30,8 @@ _WHOLE_S = 1e-3  # a supervision that ends this close to the end of its recordin
 
 @dataclass(frozen=True)
 class _Recording:
+    path: Path
+    line: int
     audio: Path
     sample_rate_hz: int
     duration_s: float
@@ -41,6 +44,7 @@ def read_lhotse(
     alignment: str | None = None,
     silences: Collection[str] = (),
     audio_root: str | Path = ".",
+    faults: list[Fault] | None = None,
 ) -> dict[str, list[Utterance]]:
     """Read the manifests of all partitions of a corpus.
 
@@ -51,6 +55,8 @@ def read_lhotse(
             symbols from `text`, separated by white space, without times.
         silences: symbols of the alignment that are left out, as are empty ones.
         audio_root: folder that relative paths of audio files start from; in Lhotse, the current folder.
+        faults: list to add audio files that do not exist, and texts and alignments that are not valid, to, instead of
+            an error. Their utterances are in the result, some without labels. If all are faulty, it is an error.
 
     Returns:
         Partition -> utterances sorted by id, one per supervision.
@@ -61,6 +67,8 @@ def read_lhotse(
     """
     root = Path(root)
     collection = UtteranceCollection(root)
+    faulty: list[Fault] = []
+    count = 0
     for part, (recordings_path, supervisions_path) in find_manifests(root, parts).items():
         recordings = _read_recordings(recordings_path, Path(audio_root))
         for line, content in read_json_lines(supervisions_path, "a supervision of Lhotse"):
@@ -69,7 +77,16 @@ def read_lhotse(
             if recording is None:
                 why = f"recording {row.text('recording_id')[:60]} is not in {recordings_path}; add it there"
                 raise CorpusError(supervisions_path, line, why)
-            collection.add(_utterance(row, recording, part, alignment, silences), supervisions_path, line)
+            count += 1
+            utterance = _without_labels(row, recording, part)
+            with collected(None if faults is None else faulty, utterance.utterance_id):
+                require_audio(recording.audio, recording.path, recording.line, Path(audio_root))
+                utterance = _with_labels(utterance, row, recording, alignment, silences)
+            collection.add(utterance, supervisions_path, line)
+    if faulty and len(faulty) == count:
+        raise faulty[0].error
+    if faults is not None:
+        faults += faulty
     return collection.partitions()
 
 
@@ -170,14 +187,11 @@ def _read_recordings(path: Path, audio_root: Path) -> dict[str, _Recording]:
         rate = row.number("sampling_rate")
         if not rate or not rate.is_integer():
             row.fail("sampling_rate", content.get("sampling_rate"), "a whole number of at least 1")
-        audio = require_audio(audio_root / source["source"], path, line, audio_root)
-        found[name] = _Recording(audio, int(rate), row.number("duration"))
+        found[name] = _Recording(path, line, audio_root / source["source"], int(rate), row.number("duration"))
     return found
 
 
-def _utterance(
-    row: _Row, recording: _Recording, part: str, alignment: str | None, silences: Collection[str]
-) -> Utterance:
+def _without_labels(row: _Row, recording: _Recording, part: str) -> Utterance:
     name = row.text("id")
     start_s, duration_s = row.number("start"), row.number("duration")
     end_s = start_s + duration_s
@@ -185,7 +199,7 @@ def _utterance(
         row.fail("duration", 0, "above 0")
     until_end = abs(end_s - recording.duration_s) < _WHOLE_S
     gender = row.text("gender", "").lower()[:1]
-    found = Utterance(
+    return Utterance(
         name,
         row.text("speaker", "") or name,
         recording.audio,
@@ -195,12 +209,17 @@ def _utterance(
         start_s=start_s,
         end_s=None if until_end else end_s,
     )
+
+
+def _with_labels(
+    utterance: Utterance, row: _Row, recording: _Recording, alignment: str | None, silences: Collection[str]
+) -> Utterance:
     if alignment is None:
-        return replace(found, transcript=parse_transcript(row.text("text", ""), row.path, row.line))
+        return replace(utterance, transcript=parse_transcript(row.text("text", ""), row.path, row.line))
     segments = [segment for segment in _segments(row, alignment) if segment[2] and segment[2] not in silences]
     if not segments:
         raise CorpusError(row.path, row.line, f"alignment {alignment!r} has no symbol besides silence; label it")
-    return replace(found, phones=timed_phones(segments, recording.sample_rate_hz, start_s))
+    return replace(utterance, phones=timed_phones(segments, recording.sample_rate_hz, utterance.start_s))
 
 
 def _segments(row: _Row, alignment: str) -> list[tuple[float, float, str]]:

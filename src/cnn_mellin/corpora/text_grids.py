@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnn_mellin.corpora.collection import UtteranceCollection, partition_folders, sample_rate_of, timed_phones
+from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
 from cnn_mellin.formats.text_grid import Interval, TextGrid, read_text_grid
@@ -41,6 +42,7 @@ def read_text_grids(
     folders: Mapping[str, str] | None = None,
     table: str | Path | None = None,
     names_from_paths: bool = False,
+    faults: list[Fault] | None = None,
 ) -> dict[str, list[Utterance]]:
     """Read all TextGrids below a folder, each with the recording of the same name beside it.
 
@@ -58,6 +60,8 @@ def read_text_grids(
             TextGrid or, where that is the folder of the partition, the utterance itself.
         names_from_paths: name recordings by their path below the folder of the partition, `mary/001` as mary-001,
             instead of only by their file names.
+        faults: list to add recordings to that are missing or whose TextGrid is not valid, instead of an error. Their
+            utterances are in the result, without labels. If this concerns all recordings, it is an error.
 
     Returns:
         Partition -> utterances sorted by id. Phones have times, in samples of the recording, unless `untimed` is true.
@@ -73,8 +77,9 @@ def read_text_grids(
     collection = UtteranceCollection(root)
     rows = _read_table(Path(table)) if table is not None else {}
     used: set[str] = set()
+    faulty: list[Fault] = []
     for partition, folder in partition_folders(root, folders, _USUAL).items():
-        for path, audio in _pairs(folder):
+        for path, beside in _pairs(folder):
             stem = path.relative_to(folder).with_suffix("")
             recording = "-".join(stem.parts) if names_from_paths else stem.name
             row = rows.get(recording)
@@ -83,11 +88,22 @@ def read_text_grids(
             used.add(recording)
             speaker = (row and row.speaker) or (path.parent.name if path.parent != folder else recording)
             part = (row and row.partition) or partition
-            grid = read_text_grid(path)
-            for name, labels, span in _utterances(grid, recording, tier, silences, utterance_tier):
-                utterance = _utterance(grid, labels, audio, span, untimed=untimed)
-                utterance = replace(utterance, utterance_id=name, speaker=speaker, part=part)
-                collection.add(utterance, path, labels[0].line)
+            found: list[tuple[Utterance, int | None]] = []
+            num_faulty = len(faulty)
+            with collected(None if faults is None else faulty, recording):
+                audio = _only_recording(path, beside)
+                grid = read_text_grid(path)
+                for name, labels, span in _utterances(grid, recording, tier, silences, utterance_tier):
+                    utterance = _utterance(grid, labels, audio, span, untimed=untimed)
+                    found.append((replace(utterance, utterance_id=name), labels[0].line))
+            if len(faulty) > num_faulty:
+                found = [(Utterance(recording, "", beside[0] if beside else path, ()), None)]
+            for utterance, line in found:
+                collection.add(replace(utterance, speaker=speaker, part=part), path, line)
+    if faulty and len(faulty) == len(used):
+        raise faulty[0].error
+    if faults is not None:
+        faults += faulty
     unused = sorted(set(rows) - used)
     if table is not None and unused:
         why = f"{len(unused)} utterances have no TextGrid below {root}: {name_utterances(unused)}; delete their lines"
@@ -116,8 +132,8 @@ def _read_table(path: Path) -> dict[str, _Row]:
     return found
 
 
-def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Iterate over the TextGrids below a folder, each with its recording."""
+def _pairs(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Iterate over the TextGrids below a folder, each with the recordings beside it."""
     grids: dict[Path, Path] = {}
     recordings: dict[Path, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -134,16 +150,15 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
         why = f"{len(lonely)} recordings have no TextGrid beside them and are left out: {name_utterances(lonely)}"
         warnings.warn(f"{folder}: {why}", stacklevel=4)
     for stem, path in grids.items():
-        beside = recordings.get(stem, [])
-        if not beside:
-            raise CorpusError(
-                path, None, f"has no recording beside it, such as {stem.name}.wav; add it, or delete this"
-            )
-        if len(beside) > 1:
-            raise CorpusError(
-                path, None, f"has {len(beside)} recordings: {', '.join(p.name for p in beside)}; keep one"
-            )
-        yield path, beside[0]
+        yield path, recordings.get(stem, [])
+
+
+def _only_recording(path: Path, beside: Sequence[Path]) -> Path:
+    if not beside:
+        raise CorpusError(path, None, f"has no recording beside it, such as {path.stem}.wav; add it, or delete this")
+    if len(beside) > 1:
+        raise CorpusError(path, None, f"has {len(beside)} recordings: {', '.join(p.name for p in beside)}; keep one")
+    return beside[0]
 
 
 def _utterances(
