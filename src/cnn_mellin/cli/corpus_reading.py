@@ -43,7 +43,7 @@ def read_corpus(arguments: argparse.Namespace) -> Mapping[str, Sequence[Utteranc
     if arguments.corpus_kind == "textgrid":
         return read_text_grids(
             arguments.corpus,
-            tier=arguments.tier,
+            tiers=arguments.tiers,
             silences=arguments.silences,
             untimed=arguments.untimed,
             utterance_tier=arguments.utterance_tier,
