@@ -102,10 +102,13 @@ def test_one_channel_is_taken_from_a_span_as_if_it_were_a_file_of_its_own(tmp_pa
     soundfile.write(tmp_path / "both.wav", both, 8000, subtype="FLOAT")
     for channel in (1, 2):
         soundfile.write(tmp_path / "one.wav", both[:, channel - 1], 8000, subtype="FLOAT")
-        span = {"sample_rate_hz": 8000, "start_s": 0.125, "end_s": 0.25}
-        taken = read_mono(tmp_path / "both.wav", **span, conversion=Conversion(channel=channel))
+        path = tmp_path / "both.wav"
+        wanted = Conversion(channel=channel)
+        taken = read_mono(path, sample_rate_hz=8000, start_s=0.125, end_s=0.25, conversion=wanted)
         assert (taken.sample_rate_hz, taken.num_channels, len(taken.samples)) == (8000, 2, 1000)
-        np.testing.assert_array_equal(taken.samples, read_audio(tmp_path / "one.wav", **span))
+        np.testing.assert_array_equal(
+            taken.samples, read_audio(tmp_path / "one.wav", sample_rate_hz=8000, start_s=0.125, end_s=0.25)
+        )
 
 
 @pytest.mark.parametrize(

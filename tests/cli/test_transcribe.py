@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from cnn_mellin.audio.reading import read_audio, write_sphere
+from cnn_mellin.audio.resampling import resampler
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
@@ -77,7 +78,7 @@ def test_changes_to_audio_and_bad_files_are_named_and_good_files_transcribed(fol
     assert (tmp_path / "out.txt").read_text().startswith(f"{tmp_path / 'stereo.flac'}: ")
     assert printed.out == f"{tmp_path / 'out.txt'}: 1 of 4 files\n"
     lines = [line.removeprefix(f"cnn-mellin: {tmp_path}/") for line in printed.err.splitlines()]
-    assert lines[1] == "stereo.flac: 2 channels mixed down, resampled from 8000 to 16000 Hz"
+    assert lines[1] == f"stereo.flac: 2 channels mixed down, resampled from 8000 to 16000 Hz with {resampler()}"
     for line, start in zip(
         lines, ("bad.wav: is not an audio", "stereo", "short.wav: samples has length 20", "none.wav"), strict=True
     ):

@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from cnn_mellin.audio.reading import read_audio
+from cnn_mellin.audio.resampling import resampler
 from cnn_mellin.decoding import TranscribedFile, Transcriber, transcribe_files
 from cnn_mellin.decoding.transcribed_files import recording_names, transcribe_file
 from cnn_mellin.errors import AudioError, SettingsError
@@ -35,7 +36,7 @@ def test_good_files_are_transcribed_and_bad_ones_are_logged(transcriber, tmp_pat
     assert found[0].transcription.as_dict() == expected.as_dict()
     damaged, changed = (record.getMessage() for record in caplog.records)
     assert damaged.startswith(f"{tmp_path}/bad.wav: ")
-    assert changed == f"{tmp_path}/b.wav: 2 channels mixed down, resampled from 8000 to 16000 Hz"
+    assert changed == f"{tmp_path}/b.wav: 2 channels mixed down, resampled from 8000 to 16000 Hz with {resampler()}"
     with pytest.raises(AudioError, match="bad.wav: "):
         transcribe_file(transcriber, tmp_path / "bad.wav")
 

@@ -101,7 +101,7 @@ def count_samples(path: str | Path, *, sample_rate_hz: int = 16000, resample: bo
     with open_audio(path) as audio:
         if not resample:
             require_sample_rate(path, audio, sample_rate_hz)
-        return round(audio.num_samples * sample_rate_hz / audio.sound.samplerate)
+        return round(audio.num_samples * sample_rate_hz / int(audio.sound.samplerate))
 
 
 def read_samples(

@@ -22,6 +22,7 @@ from cnn_mellin.extras import require_packages
 from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.output_place import require_apart, require_output_file
 from cnn_mellin.report.figures.utterance import draw_utterance
+from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["run"]
 
@@ -58,7 +59,26 @@ def _info(arguments: argparse.Namespace) -> int:
             cell.rjust(w) if 0 < i < 8 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+    for summary in summaries:
+        for line in _origin(summary):
+            print(f"{summary.path}: {line}")
     return 0
+
+
+def _origin(summary: PartitionSummary) -> list[str]:
+    """Lines on utterances that were left out and recordings that were converted."""
+    lines = []
+    if summary.left_out:
+        total = summary.num_utterances + len(summary.left_out)
+        about = f"{len(summary.left_out)} of {total} utterances left out as damaged"
+        lines.append(f"{about}: {name_utterances(list(summary.left_out))}")
+    if summary.conversion:
+        rates = ", ".join(f"{count} at {hz} Hz" for hz, count in summary.sample_rates_hz.items())
+        allowed = ", ".join(
+            name.replace("_", " ") if value is True else f"{name} {value}" for name, value in summary.conversion.items()
+        )
+        lines.append(f"recordings: {rates} (allowed: {allowed})")
+    return lines
 
 
 def _row(summary: PartitionSummary) -> tuple[str, ...]:

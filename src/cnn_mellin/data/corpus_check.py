@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -76,36 +78,39 @@ class CorpusCheck:
 
     def run(
         self,
-        partition: str,
+        place: Path,
         utterances: Sequence[Utterance],
-        known_faults: Mapping[str, Fault],
-        record: AudioRecord,
+        known: Sequence[Fault],
         audio: dict[str, CheckedAudio],
+        *,
+        anew: bool = False,
     ) -> list[Fault]:
         """Check the utterances of a partition.
 
         Args:
-            partition: name of the partition, for the progress bar.
+            place: folder that the partition is for, whose name is the partition's; it need not exist.
             utterances: utterances of the partition.
-            known_faults: utterance id -> fault that is known; these utterances are not read.
-            record: record of audio that was read before.
+            known: faults that are known, of this and other partitions; these utterances are not read.
             audio: dictionary to add the audio of all utterances without a fault to, by their ids.
+            anew: read all audio, even if its file has not changed since it was read for this place.
 
         Returns:
             Faults in the order of the utterances.
         """
-        faults = {u.utterance_id: known_faults[u.utterance_id] for u in utterances if u.utterance_id in known_faults}
-        with record:
+        first = {fault.utterance_id: fault for fault in reversed(known)}
+        faults = {u.utterance_id: first[u.utterance_id] for u in utterances if u.utterance_id in first}
+        what = f"{os.path.realpath(place)}, {self.sample_rate_hz} Hz, {self.conversion}"
+        with AudioRecord(what, anew=anew) as record:
             unread = []
             for utterance in utterances:
                 if utterance.utterance_id in faults:
                     continue
-                known = record.entry(utterance)
-                if known is None:
+                stored = record.entry(utterance)
+                if stored is None:
                     unread.append(utterance)
                 else:
-                    audio[utterance.utterance_id] = known
-            for utterance, found in zip(unread, self.map(f"check {partition}", self._checked, unread), strict=True):
+                    audio[utterance.utterance_id] = stored
+            for utterance, found in zip(unread, self.map(f"check {place.name}", self._checked, unread), strict=True):
                 if isinstance(found, CorpusError):
                     faults[utterance.utterance_id] = Fault(utterance.utterance_id, found)
                 else:

@@ -85,7 +85,11 @@ def _speeds(utterances: Sequence[Utterance], durations_s: Mapping[str, float]) -
         (f"fewer than {_SLOWEST}", [name for name, speed in speeds.items() if speed < _SLOWEST]),
         (f"more than {_FASTEST}", [name for name, speed in speeds.items() if speed > _FASTEST]),
     ):
-        named = name_utterances([f"{name} ({speeds[name]:.2g} per second)" for name in odd])
+        named = name_utterances([f"{name} ({_rounded(speeds[name])} per second)" for name in odd])
         unit = "symbol" if word.endswith(f" {_SLOWEST}") else "symbols"
         lines += [f"{len(odd)} of {len(speeds)} utterances have {word} {unit} per second: {named}"] * bool(odd)
     return lines
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.2f}" if value < _FASTEST else f"{value:.0f}"

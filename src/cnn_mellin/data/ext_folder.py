@@ -56,7 +56,7 @@ def write_ext_folder(
         parts: partition name -> utterances.
         labelling: mapping from labels to symbols.
         ngrams: language model of the training symbols.
-        sample_rate_hz: sample rate that the phones' first and end samples refer to.
+        sample_rate_hz: sample rate that phones refer to whose utterances do not say.
     """
     ext = folder / "ext"
     write_symbols(ext, labelling.symbols)
@@ -98,10 +98,12 @@ def _write_times(
     ext: Path, partition: str, utterances: Sequence[Utterance], labelling: Labelling, sample_rate_hz: int
 ) -> None:
     """Write the references with their times, as ctm and stm."""
+    rates_hz = {utterance.utterance_id: utterance.sample_rate_hz or sample_rate_hz for utterance in utterances}
     segments: dict[str, list[tuple[float, float, str]]] = {}
     for utterance in utterances:
+        hz = rates_hz[utterance.utterance_id]
         segments[utterance.utterance_id] = [
-            (phone.first_sample / sample_rate_hz, phone.end_sample / sample_rate_hz, symbol)
+            (phone.first_sample / hz, phone.end_sample / hz, symbol)
             for phone in utterance.phones
             for symbol in labelling.scored_symbols([phone.symbol])
         ]
@@ -111,7 +113,7 @@ def _write_times(
         {
             utterance.utterance_id: (
                 utterance.speaker,
-                utterance.phones[-1].end_sample / sample_rate_hz,
+                utterance.phones[-1].end_sample / rates_hz[utterance.utterance_id],
                 [symbol for _, _, symbol in segments[utterance.utterance_id]],
             )
             for utterance in utterances

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.fault import Fault, fault_kind
-from cnn_mellin.errors import CorpusError, SettingsError, UserError
+from cnn_mellin.errors import AudioError, CorpusError, SettingsError, UserError
 from cnn_mellin.formats.text_table import format_table
 
-__all__ = ["FaultyCorpusError", "LeaveOut", "fault_table", "write_fault_list"]
+__all__ = ["FaultyCorpusError", "LeaveOut", "fault_table", "require_few_faults", "write_fault_list"]
 
 _HEADER = "partition\tutterance\tfault"
 _MOST = re.compile(r"(\d+(?:\.\d+)?)(%?)")
@@ -20,7 +22,7 @@ _MOST = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 
 @dataclass(frozen=True)
 class LeaveOut:
-    """Maximum number of utterances of a partition that may be left out.
+    """Number of faulty utterances of a partition that may be left out.
 
     Args:
         most: a percentage of the partition, such as `1%`, or a number of utterances, such as `50`.
@@ -60,6 +62,61 @@ class FaultyCorpusError(UserError):
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.faults, self.why)
+
+
+def require_few_faults(
+    faulty: Mapping[str, Sequence[Fault]], num_utterances: Mapping[str, int], leave_out: LeaveOut | None
+) -> None:
+    """Check that there are no faults, or only as many as may be left out.
+
+    Args:
+        faulty: partition -> faults of its utterances.
+        num_utterances: partition -> number of its utterances, with the faulty ones.
+        leave_out: maximum that may be left out; None for no fault at all.
+
+    Raises:
+        CorpusError: there is one fault, the message of which names the remedies.
+        FaultyCorpusError: there are several, or more than may be left out.
+    """
+    counts = {partition: (len(found), num_utterances[partition]) for partition, found in faulty.items() if found}
+    if leave_out is not None:
+        over = {partition: count for partition, count in counts.items() if not leave_out.allows(*count)}
+        if not over:
+            return
+        why = f"{_shown(over)} cannot be used, more than leave_out_damaged={leave_out.most}"
+        raise FaultyCorpusError(faulty, f"{why}; mend them, or allow leave_out_damaged={_needed(counts)}")
+    faults = [fault for of_partition in faulty.values() for fault in of_partition]
+    if len(faults) == 1:
+        raise _with_remedy(faults[0].error)
+    if faults:
+        why = f"{_shown(counts)} cannot be used"
+        needs = Counter(remedy for fault in faults if (remedy := _remedy(fault.error)))
+        others = "".join(f"; for {count} of them, {remedy}" for remedy, count in sorted(needs.items()))
+        remedy = f"mend them, or leave them out with leave_out_damaged={_needed(counts)}{others}"
+        raise FaultyCorpusError(faulty, f"{why}; {remedy}")
+
+
+def _shown(counts: Mapping[str, tuple[int, int]]) -> str:
+    """Phrase for the number of faulty utterances and of all utterances of each partition."""
+    return ", ".join(f"{count} of {total} utterances of {partition}" for partition, (count, total) in counts.items())
+
+
+def _needed(counts: Mapping[str, tuple[int, int]]) -> str:
+    """Smallest percentage, with one decimal, that allows all faults to be left out."""
+    return f"{max(math.ceil(1000 * count / total) for count, total in counts.values()) / 10:g}%"
+
+
+def _remedy(error: CorpusError) -> str:
+    """Phrase for the argument of `prepare` by which audio of this form could be used; empty if there is none."""
+    if error.why.endswith("resample the file"):
+        return "pass resample=True"
+    return "pass channel=1 or mix_down=True" if error.why.endswith("mix them down") else ""
+
+
+def _with_remedy(error: CorpusError) -> CorpusError:
+    remedy = _remedy(error)
+    why = f"{error.why}, or {remedy}" if remedy else f"{error.why}; or leave it out with leave_out_damaged=1"
+    return AudioError(error.path, why) if isinstance(error, AudioError) else CorpusError(error.path, error.line, why)
 
 
 def fault_table(faults: Mapping[str, Sequence[Fault]]) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,11 @@ from cnn_mellin.audio.recording import Conversion
 from cnn_mellin.audio.resampling import resampler
 from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.utterance import Utterance
-from cnn_mellin.data.checked_audio import AudioRecord, CheckedAudio
+from cnn_mellin.data.checked_audio import CheckedAudio
 from cnn_mellin.data.corpus_check import CorpusCheck, require_labels_inside, sample_digest
 from cnn_mellin.data.corpus_warnings import corpus_warnings
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
-from cnn_mellin.data.faulty_utterances import FaultyCorpusError, LeaveOut
+from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling, timit_labelling
 from cnn_mellin.data.partition import (
     PartitionDescription,
@@ -85,7 +84,7 @@ def prepare(
     parts: Mapping[str, Sequence[Utterance]],
     data: str | Path,
     feature_types: Sequence[str],
-    labelling: Labelling | Callable[[Mapping[str, Sequence[Utterance]]], Labelling],
+    labelling: Labelling,
     *,
     conversion: Conversion | None = None,
     faults: Sequence[Fault] = (),
@@ -104,7 +103,7 @@ def prepare(
         parts: partition name -> utterances; one of them must be `train`.
         data: folder for the data directories; partitions are written to `data/FEATURE_TYPE/PARTITION`.
         feature_types: feature types, such as fbank-81-10ms or raw, or files NAME.json.
-        labelling: mapping from labels to symbols, or a function that gives it for the utterances that are used.
+        labelling: mapping from labels to symbols.
         conversion: changes that recordings may undergo, such as resampling; by default none.
         faults: faults of utterances that were found when the corpus was read.
         leave_out_damaged: maximum of faulty utterances to leave out; by default any fault is an error.
@@ -133,16 +132,15 @@ def prepare(
     work = CorpusCheck(extractors, conversion or Conversion(), jobs or _num_cores(), quiet)
     audio: dict[str, CheckedAudio] = {}
     faulty: dict[str, list[Fault]] = {}
-    known = {fault.utterance_id: fault for fault in reversed(faults)}
     for partition, utterances in parts.items():
-        record = f"{os.path.realpath(data)}, {partition}, {work.sample_rate_hz} Hz, {work.conversion}"
-        faulty[partition] = work.run(partition, utterances, known, AudioRecord(record, anew=check), audio)
-    _require_few_faults(parts, faulty, leave_out_damaged)
+        faulty[partition] = work.run(Path(data) / partition, utterances, faults, audio, anew=check)
+    require_few_faults(
+        faulty, {partition: len(utterances) for partition, utterances in parts.items()}, leave_out_damaged
+    )
     parts = {
         partition: [_with_sample_rate(u, audio, work.sample_rate_hz) for u in utterances if u.utterance_id in audio]
         for partition, utterances in parts.items()
     }
-    labelling = labelling(parts) if callable(labelling) else labelling
     durations = {name: checked.duration_s for name, checked in audio.items()}
     for line in corpus_warnings(parts, durations, labelling):
         _LOGGER.warning(line)
@@ -280,10 +278,8 @@ class _PartitionPreparation:
         if self.work.conversion.allowed:
             found = [self.audio[utterance.utterance_id] for utterance in self.utterances]
             source["conversion"] = self.work.conversion.allowed
-            source["recordings"] = {
-                "sample_rates_hz": _counted(audio.sample_rate_hz for audio in found),
-                "channels": _counted(audio.num_channels for audio in found),
-            }
+            source["sample_rates_hz"] = _counted(audio.sample_rate_hz for audio in found)
+            source["channels"] = _counted(audio.num_channels for audio in found)
         if self.faults:
             source["left_out"] = {fault.utterance_id: fault.error.why for fault in self.faults}
         return source
@@ -319,51 +315,6 @@ def _with_sample_rate(utterance: Utterance, audio: Mapping[str, CheckedAudio], s
     if utterance.phones and utterance.sample_rate_hz is None and own_hz != sample_rate_hz:
         return replace(utterance, sample_rate_hz=own_hz)
     return utterance
-
-
-def _require_few_faults(
-    parts: Mapping[str, Sequence[Utterance]], faulty: Mapping[str, Sequence[Fault]], leave_out: LeaveOut | None
-) -> None:
-    """Raise the error of the only fault, or one for all faults, unless they may be left out."""
-    counts = {partition: (len(found), len(parts[partition])) for partition, found in faulty.items() if found}
-    if leave_out is not None:
-        over = {partition: count for partition, count in counts.items() if not leave_out.allows(*count)}
-        if not over:
-            return
-        why = f"{_shown(over)} cannot be used, more than leave_out_damaged={leave_out.most}"
-        raise FaultyCorpusError(faulty, f"{why}; mend them, or allow leave_out_damaged={_needed(counts)}")
-    faults = [fault for of_partition in faulty.values() for fault in of_partition]
-    if len(faults) == 1:
-        raise _with_remedy(faults[0].error)
-    if faults:
-        why = f"{_shown(counts)} cannot be used"
-        needs = Counter(remedy for fault in faults if (remedy := _remedy(fault.error)))
-        others = "".join(f"; for {count} of them, {remedy}" for remedy, count in sorted(needs.items()))
-        remedy = f"mend them, or leave them out with leave_out_damaged={_needed(counts)}{others}"
-        raise FaultyCorpusError(faulty, f"{why}; {remedy}")
-
-
-def _shown(counts: Mapping[str, tuple[int, int]]) -> str:
-    """Phrase for the number of faulty utterances and of all utterances of each partition."""
-    return ", ".join(f"{count} of {total} utterances of {partition}" for partition, (count, total) in counts.items())
-
-
-def _needed(counts: Mapping[str, tuple[int, int]]) -> str:
-    """Smallest percentage, with one decimal, that allows all faults to be left out."""
-    return f"{max(math.ceil(1000 * count / total) for count, total in counts.values()) / 10:g}%"
-
-
-def _remedy(error: CorpusError) -> str:
-    """Phrase for the argument of `prepare` by which audio of this form could be used; empty if there is none."""
-    if error.why.endswith("resample the file"):
-        return "pass resample=True"
-    return "pass channel=1 or mix_down=True" if error.why.endswith("mix them down") else ""
-
-
-def _with_remedy(error: CorpusError) -> CorpusError:
-    remedy = _remedy(error)
-    why = f"{error.why}, or {remedy}" if remedy else f"{error.why}; or leave it out with leave_out_damaged=1"
-    return AudioError(error.path, why) if isinstance(error, AudioError) else CorpusError(error.path, error.line, why)
 
 
 def _num_cores() -> int:

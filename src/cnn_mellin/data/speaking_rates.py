@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +15,25 @@ from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
-from cnn_mellin.audio.recording import Conversion, read_mono
+from cnn_mellin.audio.recording import Conversion
 from cnn_mellin.audio.speaking_rate import FASTEST_RATE, SLOWEST_RATE, change_speaking_rate
 from cnn_mellin.bounded_map import bounded_map
+from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.data.checked_audio import CheckedAudio
+from cnn_mellin.data.corpus_check import CorpusCheck
+from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_trn
+from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["prepare_speaking_rates"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare_speaking_rates(
@@ -36,6 +45,9 @@ def prepare_speaking_rates(
     *,
     part: str = "test",
     conversion: Conversion | None = None,
+    faults: Sequence[Fault] = (),
+    leave_out_damaged: LeaveOut | None = None,
+    check: bool = False,
     jobs: int = 1,
     quiet: bool = True,
 ) -> int:
@@ -52,6 +64,9 @@ def prepare_speaking_rates(
         rates: speaking rates in 0.3..3; 2 is twice as fast.
         part: name of the partition to use.
         conversion: changes that recordings may undergo, such as resampling; by default none.
+        faults: faults of utterances that were found when the corpus was read.
+        leave_out_damaged: maximum of faulty utterances to leave out; by default any fault is an error.
+        check: read all audio before, even if its files have not changed since they were read for this.
         jobs: number of utterances to compute in parallel.
         quiet: show no progress bar.
 
@@ -62,6 +77,7 @@ def prepare_speaking_rates(
         DataError: the corpus has no such partition, or the folder of the partition exists and holds something else.
         SettingsError: a speaking rate is out of range or a duplicate, or `ext` belongs to other partitions.
         AudioError: audio is damaged, or too short for a frame.
+        FaultyCorpusError: there are several such faults, or more than may be left out; it holds all of them.
     """
     names = [f"{rate:g}" for rate in rates]
     if any(not SLOWEST_RATE <= rate <= FASTEST_RATE for rate in rates) or len(set(names)) < len(names):
@@ -79,18 +95,24 @@ def prepare_speaking_rates(
     ours = (ext / "utt2rate").exists() or (Path(out) / part / "partition.json").exists()
     if not ours and ext.exists() and any(ext.iterdir()):
         raise SettingsError(f"{ext}: belongs to other partitions, whose symbols would change; name another folder")
-    folder, wanted = Path(out), [(utterance, name) for utterance in parts[part] for name in names]
+    work = CorpusCheck({features: extractor}, conversion or Conversion(), jobs, quiet)
+    audio: dict[str, CheckedAudio] = {}
+    faulty = {part: work.run(Path(out) / part, parts[part], faults, audio, anew=check)}
+    require_few_faults(faulty, {part: len(parts[part])}, leave_out_damaged)
+    if faulty[part]:
+        source["left_out"] = {fault.utterance_id: fault.error.why for fault in faulty[part]}
+        description = replace(description, source=source)
+        names_left_out = name_utterances([fault.utterance_id for fault in faulty[part]])
+        _LOGGER.warning(
+            "left out %d of %d utterances of %s: %s", len(faulty[part]), len(parts[part]), part, names_left_out
+        )
+    used = [utterance for utterance in parts[part] if utterance.utterance_id in audio]
+    folder, wanted = Path(out), [(utterance, name) for utterance in used for name in names]
 
     def compute(job: tuple[Utterance, str]) -> NDArray[np.float32]:
         utterance, rate = job
         hz = extractor.sample_rate_hz
-        recording = read_mono(
-            utterance.audio_path,
-            sample_rate_hz=hz,
-            start_s=utterance.start_s,
-            end_s=utterance.end_s,
-            conversion=conversion,
-        )
+        recording = work.read(utterance)
         changed = change_speaking_rate(recording.resampled(hz), float(rate), sample_rate_hz=hz)
         with torch.inference_mode():
             frames: NDArray[np.float32] = extractor(torch.from_numpy(changed)).numpy()

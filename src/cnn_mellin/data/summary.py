@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ class PartitionSummary:
         frame_shift_ms: milliseconds between frames; None if unknown.
         size_bytes: size on disk.
         digest: digest of ids, features and references.
+        left_out: id of each utterance that was left out as damaged -> fault.
+        sample_rates_hz: sample rate in Hz -> number of recordings that had it before resampling; empty if no conversion
+            was allowed.
+        conversion: changes to recordings that were allowed: `resample` with its package, `mix_down`, `channel`.
     """
 
     path: str
@@ -46,6 +51,9 @@ class PartitionSummary:
     frame_shift_ms: float | None
     size_bytes: int
     digest: str
+    left_out: dict[str, str] = field(default_factory=dict)
+    sample_rates_hz: dict[int, int] = field(default_factory=dict)
+    conversion: dict[str, Any] = field(default_factory=dict)
 
 
 def summarise_partition(path: str | Path) -> PartitionSummary:
@@ -71,6 +79,9 @@ def summarise_partition(path: str | Path) -> PartitionSummary:
         frame_shift_ms=shift,
         size_bytes=sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()),
         digest=partition.digest,
+        left_out=dict(description.source.get("left_out", {})),
+        sample_rates_hz=dict(sorted((int(hz), n) for hz, n in description.source.get("sample_rates_hz", {}).items())),
+        conversion=dict(description.source.get("conversion", {})),
     )
 
 

@@ -12,6 +12,7 @@ from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Page, Section
 from cnn_mellin.report.sections.articulatory_features import articulatory_features_section
 from cnn_mellin.report.sections.confusions import confusions_section
+from cnn_mellin.report.sections.data import data_section
 from cnn_mellin.report.sections.groups import groups_section
 from cnn_mellin.report.sections.language_model import language_model_section
 from cnn_mellin.report.sections.layers import layers_section
@@ -77,6 +78,7 @@ def _page(results: RecipeResults) -> Page:
         groups_section(results, "speaker"),
         confusions_section(results),
         utterance_section(results),
+        data_section(results),
         _search(results),
         reproduction_section(results),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
-from cnn_mellin.cli.options.corpus_audio import add_conversion_options
+from cnn_mellin.cli.options.corpus_audio import add_conversion_options, add_damage_options
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
@@ -71,3 +71,4 @@ def add_options(parser: CommandParser) -> None:
         "--audio-root", default=".", metavar="FOLDER", help="kaldi: folder that relative paths in wav.scp start from"
     )
     add_conversion_options(parser)
+    add_damage_options(parser)
