@@ -138,7 +138,7 @@ TIERS = [
     IntervalTier("phones", (Interval(0.1, 1 / 3, 'a "b"'), Interval(1 / 3, 0.5, "x = 1 [2]:"), Interval(0.75, 2, "ʔ"))),
     IntervalTier("with \"marks\" and 'others'", ()),
 ]
-SPANS = [
+SPANS: list[list[tuple[float, float, str]]] = [
     [(0, 0.1, ""), (0.1, 1 / 3, 'a "b"'), (1 / 3, 0.5, "x = 1 [2]:"), (0.5, 0.75, ""), (0.75, 2, "ʔ")],
     [(0, 2, "")],
 ]

@@ -42,7 +42,8 @@ class Columns:
         speaker: speaker; without such a column, each utterance has its own. Usual: speaker, speaker_id.
         utterance: utterance id. Usual: utterance, id. Without such a column, the id is the name of the audio file
             without its suffix or, for audio without a name, the partition and the number of the row.
-        start, end: lists of the first and last seconds of the symbols. Usual: phone_starts, phone_ends.
+        start, end: lists of the first and last seconds of the symbols; None in a row without times. Usual:
+            phone_starts, phone_ends.
     """
 
     audio: str | None = None
@@ -230,7 +231,7 @@ class _Reading:
             source = place = require_audio(self.root / str(named), path, row, self.root)
         symbols = _symbols(content["transcript"], path, row)
         phones: tuple[TimedPhone, ...] = ()
-        if "start" in content:
+        if content.get("start") is not None or content.get("end") is not None:
             times = _times(content["start"], content["end"], len(symbols), path, row)
             phones = timed_phones(
                 [(*span, symbol) for span, symbol in zip(times, symbols, strict=True)], sample_rate_of(source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,23 +185,22 @@ def _utterance(
         row.fail("duration", 0, "above 0")
     until_end = abs(end_s - recording.duration_s) < _WHOLE_S
     gender = row.text("gender", "").lower()[:1]
-    utterance = {
-        "utterance_id": name,
-        "speaker": row.text("speaker", "") or name,
-        "audio_path": recording.audio,
-        "part": part,
-        "gender": gender if gender in ("f", "m") else "",
-        "start_s": start_s,
-        "end_s": None if until_end else end_s,
-    }
+    found = Utterance(
+        name,
+        row.text("speaker", "") or name,
+        recording.audio,
+        (),
+        gender=gender if gender in ("f", "m") else "",
+        part=part,
+        start_s=start_s,
+        end_s=None if until_end else end_s,
+    )
     if alignment is None:
-        transcript = parse_transcript(row.text("text", ""), row.path, row.line)
-        return Utterance(phones=(), transcript=transcript, **utterance)
+        return replace(found, transcript=parse_transcript(row.text("text", ""), row.path, row.line))
     segments = [segment for segment in _segments(row, alignment) if segment[2] and segment[2] not in silences]
     if not segments:
         raise CorpusError(row.path, row.line, f"alignment {alignment!r} has no symbol besides silence; label it")
-    phones = timed_phones(segments, recording.sample_rate_hz, start_s)
-    return Utterance(phones=phones, **utterance)
+    return replace(found, phones=timed_phones(segments, recording.sample_rate_hz, start_s))
 
 
 def _segments(row: _Row, alignment: str) -> list[tuple[float, float, str]]:
