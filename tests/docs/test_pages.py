@@ -55,10 +55,7 @@ SMALLER = {
     "docs/corpora.md": {
         f" {folder} data/{data}": f" {folder} data/{data} --partial" for folder, data in _KNOWN_CORPORA.items()
     }
-    | {
-        f"= 16/' <(cnn-mellin conf demo-{model})": f"= 1/' <(cnn-mellin conf demo-{model})"
-        for model in ("lcorr", "mcorr")
-    },
+    | {"num_epochs = 16": "num_epochs = 1"},
 }
 
 # Modules of the extras that a page takes.
