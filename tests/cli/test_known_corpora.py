@@ -63,3 +63,33 @@ def test_perceived_and_official_options(prepare, capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["prep", "fsdd", "a", "b", "--adults"])
     assert parser().parse_args(["prep", "fsdd", "a", "b", "--official-split"]).official_split
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "name"),
+    [
+        ("voxangeles", "data/audited_aligned/eus/eus-000-000.TextGrid", "eus-000-000"),
+        ("voxangeles", "data/audited_aligned/eus/eus-000-000.wav", "eus-000-000"),
+        ("speechocean762", "WAVE/SPEAKER0077/007700000.WAV", "007700000"),
+        ("fsdd", "recordings/3_george_0.wav", "george-3-00"),
+        ("tusom2021", "data/wav/bp1-1.wav", "bp1-1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*removed from transcripts")
+def test_damaged_files_are_named_and_may_be_left_out(prepare, known_corpora, tmp_path, capsys, kind, file, name):
+    getattr(known_corpora, f"write_{kind}")(tmp_path / "damaged")
+    (tmp_path / "damaged" / file).write_bytes(b"RIFF")
+    prepare(kind)  # writes the configuration
+    command = ["--quiet", "prep", kind, "damaged", "d", "--features", "small.json", "--partial", "--jobs", "1"]
+    assert main(command) == 2
+    assert f"damaged/{file}:" in capsys.readouterr().err
+    assert not (tmp_path / "d" / "small").exists()
+    assert main([*command, "--leave-out-damaged", "60%"]) == 0
+    left = [
+        id_ for part in ("train", "dev", "test") for id_ in read_partition(tmp_path / "d/small" / part).utterance_ids
+    ]
+    assert name not in left
+    assert name in (tmp_path / "d.faults.tsv").read_text(encoding="utf-8")
+    assert (
+        len(left) == sum(len(read_partition(tmp_path / "data/small" / part)) for part in ("train", "dev", "test")) - 1
+    )

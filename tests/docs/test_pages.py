@@ -55,10 +55,7 @@ SMALLER = {
     "docs/corpora.md": {
         f" {folder} data/{data}": f" {folder} data/{data} --partial" for folder, data in _KNOWN_CORPORA.items()
     }
-    | {
-        f"= 16/' <(cnn-mellin conf demo-{model})": f"= 1/' <(cnn-mellin conf demo-{model})"
-        for model in ("lcorr", "mcorr")
-    },
+    | {"num_epochs = 16": "num_epochs = 1"},
 }
 
 # Modules of the extras that a page takes.
@@ -148,8 +145,6 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
     if page == "docs/tutorial.md":
         for name in ("demo-lcorr", "demo-mcorr"):
             quick(folder / name, name)
-    if page == "docs/other-formats.md":
-        other_formats(folder, rng)
     if page == "docs/corpora.md":
         known_corpora = request.getfixturevalue("known_corpora")
         known_corpora.write_speechocean762(folder / "speechocean762")
@@ -157,6 +152,8 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
         known_corpora.write_voxangeles(folder / "voxangeles")
         known_corpora.write_tusom2021(folder / "tusom2021")
         (folder / "stft.json").write_text(blocks("docs/own-corpus.md", "json")[0])
+    if page == "docs/other-formats.md":
+        other_formats(folder, rng)
     if page == "docs/own-corpus.md":
         corpora(folder, rng)
         quick(folder / "published-lcorr-fbank-81-10ms", "demo-lcorr")
@@ -302,8 +299,8 @@ def check_other_formats(folder: Path, printed: str) -> None:
 
 
 CHECKS: dict[str, Callable[[Path, str], None]] = {
-    "docs/other-formats.md": check_other_formats,
     "docs/corpora.md": check_corpora,
+    "docs/other-formats.md": check_other_formats,
     "docs/decoding.md": check_decoding,
     "docs/own-corpus.md": check_own_corpus,
     "docs/search.md": check_search,

@@ -122,15 +122,17 @@ def test_every_arpabet_symbol_has_features():
 
 
 def test_unknown_symbols_and_parts_are_named():
-    result = feature_error_rate({"a": ["a", "tˢ", "%%", "sil"]}, {"a": ["a", "tˢ", "%%", "@", "@"]})
+    result = feature_error_rate(
+        {"a": ["a", "tˢ", "h\u0303", "%%", "sil"]}, {"a": ["a", "tˢ", "h\u0303", "%%", "@", "@"]}
+    )
     assert result.unknown == {"%%": 2, "@": 2}
-    assert result.ignored == {"tˢ": "ˢ"}
+    assert result.ignored == {"h\u0303": "\u0303", "tˢ": "ˢ"}
     assert result.total.wrong_features == 48
     assert result.remarks == [
-        "features: read as IPA, 3 segments, distance 2.0000 per utterance",
+        "features: read as IPA, 4 segments, distance 2.0000 per utterance",
         "features: left out as silence: sil 1 times",
         "features: without known features: %% 2 times, @ 2 times",
-        "features: read in part: tˢ without ˢ",
+        "features: read in part: h\u0303 without U+0303, tˢ without ˢ",
     ]
 
 

@@ -43,7 +43,7 @@ def feature_edit_distances(
 def _distances(
     references: Sequence[Sequence[int]], hypotheses: Sequence[Sequence[int]], changes: NDArray[np.int64]
 ) -> list[int]:
-    """Distances of a batch; the last row and column of `changes` may be anything, as padding is never read out."""
+    """Distances of a batch. What padding adds lies behind the end of each utterance, and is never read out."""
     # N batch, R longest reference, H longest hypothesis
     spoken, recognised = _padded(references), _padded(hypotheses)
     lengths = np.array([len(hypothesis) for hypothesis in hypotheses])

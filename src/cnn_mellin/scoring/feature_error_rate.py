@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class FeatureErrorRate:
             if counts:
                 lines.append(f"features: {what}: {', '.join(f'{s} {count} times' for s, count in counts.items())}")
         if self.ignored:
-            parts = ", ".join(f"{symbol} without {rest}" for symbol, rest in self.ignored.items())
+            parts = ", ".join(f"{symbol} without {_shown(rest)}" for symbol, rest in self.ignored.items())
             lines.append(f"features: read in part: {parts}")
         return lines
 
@@ -65,6 +66,11 @@ class FeatureErrorRate:
             speaker = speaker_of[utterance_id]
             speakers[speaker] = speakers.get(speaker, FeatureErrorCounts()) + counts
         return dict(sorted(speakers.items()))
+
+
+def _shown(characters: str) -> str:
+    """Characters for a message; those that would combine with the one before them are shown by their number."""
+    return " ".join(f"U+{ord(each):04X}" if unicodedata.combining(each) else each for each in characters)
 
 
 def feature_error_rate(

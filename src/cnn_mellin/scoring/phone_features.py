@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -62,38 +62,51 @@ def phone_features(symbols: Iterable[str]) -> PhoneFeatures:
     >>> found.unknown
     ['?']
     """
-    wanted = sorted(set(symbols) - _SILENCES)
+    every = sorted(set(symbols))
     table = _feature_table()
-    in_ipa = {symbol: _segments_of(symbol, table) for symbol in wanted}
-    arpabet = arpabet_to_ipa()
-    in_arpabet = [symbol for symbol in wanted if without_stress(symbol).upper() in arpabet]
-    if len(in_arpabet) >= sum(not ignored and bool(found) for found, ignored in in_ipa.values()):
-        alphabet = "arpabet"
-        read = {symbol: arpabet.get(without_stress(symbol).upper()) for symbol in wanted}
-        found = {symbol: ([], symbol) if ipa is None else _segments_of(ipa, table) for symbol, ipa in read.items()}
-        silences = [symbol for symbol, ipa in read.items() if ipa == ""]
-    else:
-        alphabet, found, silences = "ipa", in_ipa, []
-    unknown = [symbol for symbol in wanted if not found[symbol][0] and symbol not in silences]
-    names: dict[str, int] = {}
-    for symbol in wanted:
-        for segment in found[symbol][0]:
-            names.setdefault(segment, len(names))
-    segments = {symbol: tuple(names[segment] for segment in found[symbol][0]) for symbol in wanted}
-    for number, symbol in enumerate(unknown, len(names)):
-        segments[symbol] = (number,)
-    silences = sorted({*silences, *(_SILENCES & set(symbols))})
-    segments |= {symbol: () for symbol in silences}
-    vectors = np.array([table.fts(segment).numeric() for segment in names], dtype=np.int8).reshape(-1, NUM_FEATURES)
-    changes = np.full((len(names) + len(unknown),) * 2, NUM_FEATURES, dtype=np.int64)
-    changes[: len(names), : len(names)] = (vectors[:, None] != vectors[None]).sum(axis=2)
-    np.fill_diagonal(changes, 0)
-    ignored = {symbol: rest for symbol, (known, rest) in found.items() if known and rest}
-    return PhoneFeatures(alphabet, segments, changes, silences, unknown, ignored)
+    alphabet, found = _read_symbols([symbol for symbol in every if symbol not in _SILENCES], table)
+    found |= {symbol: None for symbol in every if symbol in _SILENCES}
+    read = {symbol: reading for symbol, reading in found.items() if reading is not None}
+    unknown = sorted(symbol for symbol, reading in read.items() if not reading.segments)
+    names = list(dict.fromkeys(segment for reading in read.values() for segment in reading.segments))
+    number_of = {segment: number for number, segment in enumerate(names)}
+    segments = {
+        symbol: tuple(number_of[segment] for segment in reading.segments) if reading else ()
+        for symbol, reading in found.items()
+    } | {symbol: (number,) for number, symbol in enumerate(unknown, len(names))}
+    return PhoneFeatures(
+        alphabet,
+        segments,
+        _changes(names, len(unknown), table),
+        silences=sorted(symbol for symbol, reading in found.items() if reading is None),
+        unknown=unknown,
+        ignored={symbol: reading.ignored for symbol, reading in read.items() if reading.segments and reading.ignored},
+    )
 
 
-def _segments_of(symbol: str, table: Any) -> tuple[list[str], str]:
+@dataclass(frozen=True)
+class _Reading:
     """Segments in a symbol, and the characters that belong to none of them."""
+
+    segments: list[str]
+    ignored: str
+
+
+def _read_symbols(symbols: Sequence[str], table: Any) -> tuple[str, dict[str, _Reading | None]]:
+    """Alphabet of symbols, and the reading of each; None for a silence."""
+    in_ipa = {symbol: _read_ipa(symbol, table) for symbol in symbols}
+    arpabet = arpabet_to_ipa()
+    ipa_of = {symbol: arpabet.get(without_stress(symbol).upper()) for symbol in symbols}
+    num_whole = sum(bool(reading.segments) and not reading.ignored for reading in in_ipa.values())
+    if sum(ipa is not None for ipa in ipa_of.values()) < num_whole:
+        return "ipa", dict(in_ipa)
+    in_arpabet: dict[str, _Reading | None] = {}
+    for symbol, ipa in ipa_of.items():
+        in_arpabet[symbol] = None if ipa == "" else _read_ipa(ipa, table) if ipa else _Reading([], symbol)
+    return "arpabet", in_arpabet
+
+
+def _read_ipa(symbol: str, table: Any) -> _Reading:
     # The letter g of keyboards stands for the IPA's script g, which alone is in the table.
     text = unicodedata.normalize("NFD", symbol).replace("g", "ɡ")
     segments: list[str] = table.ipa_segs(text, normalize=False)
@@ -101,7 +114,16 @@ def _segments_of(symbol: str, table: Any) -> tuple[list[str], str]:
     for segment in segments:
         before, _, rest = rest.partition(segment)
         ignored += before
-    return segments, ignored + rest
+    return _Reading(segments, ignored + rest)
+
+
+def _changes(names: Sequence[str], num_unknown: int, table: Any) -> NDArray[np.int64]:
+    """Number of features in which two segments differ, the unknown ones last."""
+    vectors = np.array([table.fts(name).numeric() for name in names], dtype=np.int8).reshape(-1, NUM_FEATURES)
+    changes = np.full((len(names) + num_unknown,) * 2, NUM_FEATURES, dtype=np.int64)
+    changes[: len(names), : len(names)] = (vectors[:, None] != vectors[None]).sum(axis=2)
+    np.fill_diagonal(changes, 0)
+    return changes
 
 
 @cache

@@ -20,7 +20,7 @@ def _add_speechocean762(kinds: Any, ending: str) -> CommandParser:
         kinds,
         "speechocean762",
         "speechocean762: English read by 250 speakers of Mandarin, children and adults",
-        "Prepare speechocean762 as its authors distribute it (free for any use): 39 phones from resource/text-phone, "
+        "Prepare speechocean762 as its authors distribute it, for any purpose: 39 phones from resource/text-phone, "
         f"its train and test, and a tenth of train, by speaker, as dev. All counts are checked. {ending}",
     )
     kind.add_argument("--adults", action="store_true", help="only the speakers of 16 years and more")
