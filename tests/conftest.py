@@ -30,6 +30,12 @@ def synthetic_timit() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def known_corpora() -> Any:
+    """Module `corpora/known_corpora.py`, which writes tiny samples of corpora that are known by name."""
+    return _module(_HERE / "corpora" / "known_corpora.py")
+
+
+@pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Any]:
     """A PostgreSQL of `database_servers.py`: `new_database(name)` gives a URL, `url(name, driver=)` another form."""
     servers = _module(_HERE / "database_servers.py")

@@ -98,6 +98,8 @@ def test_the_error_names_a_module_that_failed_to_import():
         ("score a.trn b.trn --plot a.png", "matplotlib", "report"),
         ("transcribe model a.wav --plot a.png", "matplotlib", "report"),
         ("data plot part x a.png", "matplotlib", "report"),
+        ("prep huggingface saved data", "pyarrow", "huggingface"),
+        ("data export part out --to huggingface", "pyarrow", "huggingface"),
     ],
 )
 def test_every_command_checks_its_extras_before_it_begins(

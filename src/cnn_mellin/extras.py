@@ -21,6 +21,7 @@ __all__ = ["EXTRAS", "MissingPackageError", "install_command", "missing_packages
 EXTRAS: dict[str, dict[str, str]] = {
     "audio": {"soxr": "soxr>=0.3.7"},
     "demo": {"espeakng_loader": "espeakng-loader==0.2.4"},
+    "features": {"panphon": "panphon>=0.22,<1"},
     "report": {"matplotlib": "matplotlib>=3.8"},
     "search": {
         "matplotlib": "matplotlib>=3.8",
@@ -31,6 +32,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "sklearn": "scikit-learn>=1.4",
         "sqlalchemy": "SQLAlchemy>=2,<2.1",
     },
+    "huggingface": {"pyarrow": "pyarrow>=15"},
     "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
     "workflow": {"snakemake": "snakemake>=9.16,<10"},

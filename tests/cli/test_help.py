@@ -15,7 +15,9 @@ import pytest
 
 from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.cli.main import main, parser
+from cnn_mellin.corpora.table import read_table
 from cnn_mellin.data.partition import read_partition
+from cnn_mellin.formats.text_grid import Interval, IntervalTier, write_text_grid
 
 
 def commands(root: CommandParser) -> Iterator[CommandParser]:
@@ -92,9 +94,10 @@ SHORTER = {
     "--num-trials 20": "--num-trials 5 --whitelist training.dropout_prob training.noise_eps",
 }
 # In this order each finds what the ones before it have made. Left out: `demo`, `recipe` and `report`, which have tests
-# of whole runs.
+# of whole runs, and `prep` of corpora that are known by name, whose examples tests/cli/test_known_corpora.py runs.
 ORDER = """\
-corpus demo, prep timit, prep kaldi, prep table, data info, data verify, data plot, data export, data import, conf,
+corpus demo, prep timit, prep kaldi, prep table, data info, data verify, data plot, data export, data import,
+prep textgrid, prep lhotse, prep huggingface, conf,
 train, logits, decode, score, compare, transcribe, export, lm train, lm perplexity, speed, optim URL init,
 optim URL run, optim URL status, optim URL best, optim URL important, optim URL plot, optim URL export
 """
@@ -102,11 +105,12 @@ optim URL run, optim URL status, optim URL best, optim URL important, optim URL 
 
 @pytest.mark.slow
 def test_the_first_example_of_every_command_runs(tmp_path, monkeypatch):
-    for package in ("matplotlib", "onnxruntime", "optuna"):
+    for package in ("matplotlib", "onnxruntime", "optuna", "pyarrow"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     names = [name.strip() for name in ORDER.split(",")]
     groups = {"corpus", "prep", "data", "lm", "optim URL", "optim"}
-    assert set(names) | groups | {"demo", "recipe", "report"} == set(COMMANDS) | groups
+    known = {f"prep {name}" for name in ("speechocean762", "fsdd", "voxangeles", "tusom2021")}
+    assert set(names) | groups | known | {"demo", "recipe", "report"} == set(COMMANDS) | groups
     monkeypatch.chdir(tmp_path)
     Path("tiny.ini").write_text(SETTINGS)
     for name in names:
@@ -117,6 +121,8 @@ def test_the_first_example_of_every_command_runs(tmp_path, monkeypatch):
             write_kaldi(Path("corpus"), Path("egs/mini/data"))
         elif name == "prep table":
             write_table(Path("corpus"), Path("recordings"))
+        elif name == "prep textgrid":
+            write_exports(Path("recordings/list.tsv"))
         elif name == "data plot":
             example = example.replace("UTTERANCE", read_partition("data/fbank-81-10ms/test").utterance_ids[0])
         elif name == "compare":
@@ -126,6 +132,19 @@ def test_the_first_example_of_every_command_runs(tmp_path, monkeypatch):
         elif name == "transcribe":
             shutil.copy(next(Path("corpus").rglob("*.WAV")), "recording.wav")
         assert main(["--quiet", *shlex.split(example, comments=True)[1:]]) == 0, example
+
+
+def write_exports(table: Path) -> None:
+    """Write the corpus that was prepared from a table as the examples of other formats have it."""
+    for form, folder in {"lhotse": "manifests", "huggingface": "saved"}.items():
+        assert main(f"--quiet data export own-data/fbank-81-10ms {folder} --to {form} --audio {table}".split()) == 0
+    for part, utterances in read_table(table).items():
+        (table.parent / part).mkdir()
+        for utterance in utterances:
+            place = table.parent / part / utterance.utterance_id
+            shutil.copy(utterance.audio_path, place.with_suffix(".wav"))
+            phones = (Interval(0.0, 0.1, "a"), Interval(0.1, 0.2, "sil"))
+            write_text_grid(place.with_suffix(".TextGrid"), 1.0, [IntervalTier("phones", phones)])
 
 
 def recordings(corpus: Path) -> list[Path]:

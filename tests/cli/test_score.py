@@ -148,3 +148,55 @@ def test_utterances_missing_on_either_side_are_refused(files: tuple[Path, Path],
 
 def test_the_conventions_offered_are_those_that_exist() -> None:
     assert _CONVENTIONS == CONVENTIONS
+
+
+@pytest.fixture
+def ipa_files(tmp_path: Path) -> tuple[Path, Path]:
+    pytest.importorskip("panphon", reason="panphon is not installed (the extra features)")
+    (tmp_path / "ref.trn").write_text("p a (f1-a)\na % (m1-b)\n", encoding="utf-8")
+    (tmp_path / "hyp.trn").write_text("b a (f1-a)\na (m1-b)\n", encoding="utf-8")
+    return tmp_path / "ref.trn", tmp_path / "hyp.trn"
+
+
+def test_features_stand_beside_the_phone_error_rate(
+    ipa_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*ipa_files, "--no-fold", "--features", "--per-speaker", "--per-phone") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[-2:] == ["PFER", "%"]
+    # one of 24 features, and one symbol without features
+    assert {line.split()[0]: (line.split()[1], line.split()[-1]) for line in lines[2:5]} == {
+        "total": ("50.00", "26.04"),
+        "f1": ("50.00", "2.08"),
+        "m1": ("50.00", "50.00"),
+    }
+    assert {line.split()[-1] for line in lines[5:8]} == {"."}
+    assert "  features: without known features: % 1 times" in lines
+    run(*ipa_files, "--no-fold")
+    assert "PFER" not in capsys.readouterr().out
+
+
+def test_features_in_csv_and_json(ipa_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    run(*ipa_files, ipa_files[0], "--no-fold", "--features", "--format", "csv", "--per-utterance", "--per-phone")
+    header, *rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    assert header[-3:] == ["feature_percent", "segments", "feature_distance"]
+    found = {(Path(row[0]).name, row[2], row[3]): row[-3:] for row in rows}
+    assert [float(value) for value in found["hyp.trn", "utterance", "f1-a"]] == pytest.approx([100 / 48, 2, 1 / 24])
+    assert found["ref.trn", "total", ""] == ["0.0", "4", "0.0"]
+    assert found["hyp.trn", "phone", "p"] == ["", "", ""]
+    run(*ipa_files, "--no-fold", "--features", "--format", "json")
+    (content,) = json.loads(capsys.readouterr().out)
+    assert content["rates"][0]["feature_percent"] == pytest.approx(100 * 25 / 96)
+    assert content["features"] == {
+        "alphabet": "ipa",
+        "distance_per_utterance": pytest.approx(25 / 48),
+        "silences": {},
+        "unknown": {"%": 1},
+        "ignored": {},
+    }
+
+
+def test_features_without_panphon(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"--features: needs panphon, which is not installed; install the extra feat"):
+        run(*files, "--features")

@@ -1,6 +1,8 @@
 import shutil
 
+import numpy as np
 import pytest
+import soundfile
 
 from cnn_mellin.corpora.kaldi import kaldi_parts, read_kaldi, read_kaldi_parts
 from cnn_mellin.errors import CorpusError
@@ -80,6 +82,35 @@ def test_relative_paths_start_in_the_current_folder(folder, monkeypatch):
 )
 def test_what_is_wrong_is_named(folder, name, lines, message):
     write(folder, name, *lines)
+    with pytest.raises(CorpusError, match=message):
+        read_kaldi(folder, audio_root=folder)
+
+
+def test_phones_ctm_gives_symbols_their_times(folder):
+    soundfile.write(folder / "r1.wav", np.zeros(16000, np.int16), 8000)
+    write(folder, "phones.ctm", "u2 1 0.125 0.25 b", "u1 1 0 0.1 a", "u1 1 0.1 0.4 b 0.9", "", "u2 1 0.5 0.25 c")
+    one, two, three = read_kaldi(folder, audio_root=folder)
+    assert [(p.symbol, p.first_sample, p.end_sample) for p in one.phones] == [("a", 0, 800), ("b", 800, 4000)]
+    # since the start of the utterance, which lies at 0.5 s of its recording
+    assert [(p.symbol, p.first_sample, p.end_sample) for p in two.phones] == [("b", 1000, 3000), ("c", 4000, 6000)]
+    assert (three.phones, three.labels) == ((), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["u1 1 0 0.1"], "phones.ctm:1: has 4 fields; it must be 'utterance channel start duration symbol'"),
+        (["u1 1 0 0.1 b"], "phones.ctm:1: symbol 1 of u1 is 'b', but text has 'a' there"),
+        (["u1 1 0 1 a", "u1 1 1 1 b", "u1 1 2 1 b"], "ctm:3: symbol 3 of u1 is 'b', but text has no such symbol"),
+        (["u9 1 0 1 a"], "phones.ctm:1: symbol 1 of u9 is 'a', but text has no such symbol"),
+        (["u1 1 0 1 a"], "phones.ctm: 1 utterances have fewer symbols than in text: u1; time all of their symbols"),
+        (["u1 1 -1 1 a"], "phones.ctm:1: 'a' starts at -1 s and lasts 1 s; times must be numbers, in order"),
+        (["u1 1 0 nan a"], "phones.ctm:1: 'a' starts at 0 s and lasts nan s"),
+        (["u1 1 1 1 a", "u1 1 0.5 1 b"], "phones.ctm:2: 'b' starts at 0.5 s and lasts 1 s; times must be numbers, in"),
+    ],
+)
+def test_faults_of_phones_ctm_are_named(folder, lines, message):
+    write(folder, "phones.ctm", *lines)
     with pytest.raises(CorpusError, match=message):
         read_kaldi(folder, audio_root=folder)
 

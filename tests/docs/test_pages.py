@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from cnn_mellin.cli.main import parser
+from cnn_mellin.cli.main import main, parser
 from cnn_mellin.config import read_settings
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.text_grid import Interval, IntervalTier, read_text_grid, write_text_grid
+from cnn_mellin.training import train
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -42,11 +44,25 @@ NOT_RUN = {
 }
 
 # Sizes that a page shows and that are smaller here.
-SMALLER = {"docs/tutorial.md": {"--utterances 300": "--utterances 40"}}
+_KNOWN_CORPORA = {
+    "speechocean762": "so --adults",
+    "free-spoken-digit-dataset": "fsdd",
+    "voxangeles": "vox",
+    "tusom2021": "tusom",
+}
+SMALLER = {
+    "docs/tutorial.md": {"--utterances 300": "--utterances 40"},
+    "docs/corpora.md": {
+        f" {folder} data/{data}": f" {folder} data/{data} --partial" for folder, data in _KNOWN_CORPORA.items()
+    }
+    | {"num_epochs = 16": "num_epochs = 1"},
+}
 
 # Modules of the extras that a page takes.
 EXTRAS = {
-    "docs/decoding.md": ["matplotlib"],
+    "docs/corpora.md": ["panphon"],
+    "docs/decoding.md": ["matplotlib", "panphon"],
+    "docs/other-formats.md": ["pyarrow"],
     "docs/own-corpus.md": ["matplotlib"],
     "docs/python-api.md": ["onnx", "onnxruntime", "onnxscript"],
     "docs/search.md": ["optuna", "matplotlib", "sklearn"],
@@ -130,6 +146,15 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
     if page == "docs/tutorial.md":
         for name in ("demo-lcorr", "demo-mcorr"):
             quick(folder / name, name)
+    if page == "docs/corpora.md":
+        known_corpora = request.getfixturevalue("known_corpora")
+        known_corpora.write_speechocean762(folder / "speechocean762")
+        known_corpora.write_fsdd(folder / "free-spoken-digit-dataset")
+        known_corpora.write_voxangeles(folder / "voxangeles")
+        known_corpora.write_tusom2021(folder / "tusom2021")
+        (folder / "stft.json").write_text(blocks("docs/own-corpus.md", "json")[0])
+    if page == "docs/other-formats.md":
+        other_formats(folder, rng)
     if page == "docs/own-corpus.md":
         corpora(folder, rng)
         quick(folder / "published-lcorr-fbank-81-10ms", "demo-lcorr")
@@ -165,7 +190,63 @@ def corpora(folder: Path, rng: np.random.Generator) -> None:
             (kaldi / "utt2spk").write_text(f"{utterance} {utterance[:-2]}\n")
 
 
+def other_formats(folder: Path, rng: np.random.Generator) -> None:
+    """Write a small corpus as TextGrids, manifests, saved data set and Parquet files, and a model of it."""
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    rows = []
+    for part in ("train", "dev", "test"):
+        for number, speaker in enumerate(("mary", "john")):
+            name, place = f"{speaker}-{part}{number}", folder / "praat" / part / speaker
+            place.mkdir(parents=True)
+            soundfile.write(place / f"{name}.wav", rng.normal(0, 0.1, 16000), 16000)
+            phones = [
+                Interval(0.1, 0.3, "b"),
+                Interval(0.3, 0.5, "ɛ"),
+                Interval(0.5, 0.8, "sil"),
+                Interval(0.8, 1, "b"),
+            ]
+            write_text_grid(place / f"{name}.TextGrid", 1.0, [IntervalTier("phones", tuple(phones))])
+            audio = {"bytes": (place / f"{name}.wav").read_bytes(), "path": f"{name}.wav"}
+            rows.append({"audio": audio, "ipa": "b ɛ b", "text": "b ɛ b", "speaker": speaker})
+    (folder / "parquet").mkdir()
+    for split, of_split in {"train": rows[:2], "validation": rows[2:4]}.items():
+        table = pyarrow.Table.from_pylist(of_split)
+        parquet.write_table(table, folder / "parquet" / f"{split}-00000-of-00001.parquet")
+        saved = folder / "saved" / split
+        saved.mkdir(parents=True)
+        with ipc.new_stream(saved / "data-00000-of-00001.arrow", table.schema) as stream:
+            stream.write_table(table)
+        (saved / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
+    (folder / "saved" / "dataset_dict.json").write_text('{"splits": ["train", "validation"]}')
+    (folder / "fieldwork").mkdir()
+    soundfile.write(folder / "fieldwork" / "story.wav", rng.normal(0, 0.1, 16000), 16000)
+    sentences = (Interval(0, 0.5, "one"), Interval(0.5, 1, "two"))
+    tiers = [
+        IntervalTier("sentence", sentences),
+        IntervalTier("phones", (Interval(0, 0.4, "a"), Interval(0.5, 1, "b"))),
+    ]
+    write_text_grid(folder / "fieldwork" / "story.TextGrid", 1.0, tiers)
+    (folder / "speakers.tsv").write_text("utterance\tspeaker\nstory\tann\n")
+    data = folder / "prepared"
+    options = ["--features", "fbank-81-10ms", "raw", "--silence", "sil"]
+    assert main(["--quiet", "prep", "textgrid", str(folder / "praat"), str(data), *options]) == 0
+    data /= "fbank-81-10ms"
+    assert main(["--quiet", "data", "export", str(data), str(folder / "manifests"), "--to", "lhotse"]) == 0
+    settings = read_settings("demo-mcorr").updated({"model": {"seed": 1}, "training": {"num_epochs": 1, "seed": 1}})
+    train(data / "train", data / "dev", folder / "exp" / "mine", settings)
+
+
 # Checks of the files that the commands left, and of what they printed.
+
+
+def check_corpora(folder: Path, printed: str) -> None:
+    for name in ("so", "fsdd", "vox", "tusom"):
+        assert (folder / "exp" / f"{name}.trn").read_text(encoding="utf-8")
+    assert printed.count("PFER %") == 4
+    assert printed.count("features: read as ARPAbet") == 2
+    assert printed.count("features: read as IPA") == 2
 
 
 def check_decoding(folder: Path, printed: str) -> None:
@@ -207,7 +288,21 @@ def check_own_corpus(folder: Path, printed: str) -> None:
     assert (folder / "john-1.png").exists()
 
 
+def check_other_formats(folder: Path, printed: str) -> None:
+    assert "data/fieldwork/fbank-81-10ms/train: 2 utterances" in printed
+    for features in ("fbank-81-10ms", "raw"):
+        before, after = folder / "data" / "praat" / features, folder / "data" / "again" / features
+        names = sorted(str(path.relative_to(before)) for path in before.rglob("*") if path.is_file())
+        assert names == sorted(str(path.relative_to(after)) for path in after.rglob("*") if path.is_file())
+        assert [name for name in names if (before / name).read_bytes() != (after / name).read_bytes()] == []
+    grid = read_text_grid(folder / "textgrids" / "test" / "mary" / "mary-test0.TextGrid")
+    assert [tier.name for tier in grid.tiers] == ["phones", "aligned"]
+    assert (folder / "textgrids" / "test" / "mary" / "mary-test0.wav").exists()
+
+
 CHECKS: dict[str, Callable[[Path, str], None]] = {
+    "docs/corpora.md": check_corpora,
+    "docs/other-formats.md": check_other_formats,
     "docs/decoding.md": check_decoding,
     "docs/own-corpus.md": check_own_corpus,
     "docs/search.md": check_search,

@@ -288,3 +288,29 @@ def test_transcripts_are_folded_as_the_data_record_or_else_by_the_kind_of_corpus
     for recorded, expected in ((True, folded), (False, unfolded)):
         write_folding(ext, folded=recorded)
         assert results.transcripts(ext / "test.ref.trn") == expected
+
+
+def test_phone_feature_error_rates_where_all_symbols_are_known(recipe, tmp_path, monkeypatch):
+    pytest.importorskip("panphon", reason="panphon is not installed (the extra features)")
+    ext, files = recipe / "data" / NAME / "ext", []
+    for seed in (1, 2):
+        files.append(str(recipe / "systems" / f"mcorr-{NAME}-greedy" / f"seed{seed}" / "test.trn"))
+    save(tmp_path / "scored.json", ["score", str(ext / "test.ref.trn"), *files, "--features"])
+    scored = json.loads((tmp_path / "scored.json").read_text())
+    mean = sum(file["rates"][0]["feature_percent"] for file in scored) / 2
+    assert 0 < mean < sum(file["rates"][0]["percent"] for file in scored) / 2
+    markdown = write_report(recipe)[1].read_text(encoding="utf-8")
+    section = re.search(r"## Articulatory features\n(.*?)\n## ", markdown, re.DOTALL)
+    assert section is not None
+    row = next(line for line in section[1].splitlines() if f"mcorr-{NAME}" in line)
+    assert f"{mean:.2f}" in row.replace("*", "")
+
+    other = tmp_path / "exp"
+    shutil.copytree(recipe, other)
+    options = read_options(other)
+    write_options(other, replace(options, corpus_kind="table"))
+    for path in other.rglob("*.trn"):
+        path.write_text(re.sub(r"\bs\b", "%%", path.read_text()))
+    assert "Articulatory features" not in write_report(other)[1].read_text(encoding="utf-8")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "Articulatory features" not in write_report(recipe)[1].read_text(encoding="utf-8")

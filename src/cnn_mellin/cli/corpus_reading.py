@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cnn_mellin.corpora.fault import Fault
+from cnn_mellin.corpora.fsdd import read_fsdd
+from cnn_mellin.corpora.huggingface import Columns, read_huggingface
 from cnn_mellin.corpora.kaldi import read_kaldi_parts
+from cnn_mellin.corpora.lhotse import read_lhotse
+from cnn_mellin.corpora.speechocean762 import read_speechocean762
 from cnn_mellin.corpora.table import read_table
+from cnn_mellin.corpora.text_grids import read_text_grids
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
+from cnn_mellin.corpora.tusom2021 import read_tusom2021
 from cnn_mellin.corpora.utterance import Utterance
+from cnn_mellin.corpora.voxangeles import read_voxangeles
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.identifier import require_identifier
 
@@ -39,7 +47,56 @@ def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None
     if arguments.corpus_kind == "kaldi":
         folders = _partition_folders(arguments.folders)
         return read_kaldi_parts(arguments.corpus, folders, audio_root=arguments.audio_root, faults=faults)
-    return read_table(arguments.corpus, faults=faults)
+    if arguments.corpus_kind == "textgrid":
+        return read_text_grids(
+            arguments.corpus,
+            tiers=arguments.tiers,
+            silences=arguments.silences,
+            untimed=arguments.untimed,
+            utterance_tier=arguments.utterance_tier,
+            folders=_partition_folders(arguments.parts),
+            table=arguments.speakers,
+            names_from_paths=arguments.names_from_paths,
+            faults=faults,
+        )
+    if arguments.corpus_kind == "lhotse":
+        return read_lhotse(
+            arguments.corpus,
+            parts=_partition_folders(arguments.parts),
+            alignment=arguments.alignment,
+            silences=arguments.silences,
+            audio_root=arguments.audio_root,
+            faults=faults,
+        )
+    if arguments.corpus_kind == "huggingface":
+        start, end = arguments.time_columns or (None, None)
+        columns = Columns(
+            audio=arguments.audio_column,
+            transcript=arguments.transcript_column,
+            speaker=arguments.speaker_column,
+            utterance=arguments.id_column,
+            start=start,
+            end=end,
+        )
+        folder = arguments.audio_folder or Path(arguments.data) / "audio"
+        parts = _partition_folders(arguments.parts)
+        return read_huggingface(arguments.corpus, folder, parts=parts, columns=columns, faults=faults)
+    if arguments.corpus_kind == "table":
+        return read_table(arguments.corpus, faults=faults)
+    return _known_corpus(arguments, faults)
+
+
+def _known_corpus(arguments: argparse.Namespace, faults: list[Fault] | None) -> Mapping[str, Sequence[Utterance]]:
+    """Read a corpus that is known by name."""
+    corpus, partial = arguments.corpus, arguments.partial
+    if arguments.corpus_kind == "speechocean762":
+        adults, perceived = arguments.adults, arguments.perceived
+        return read_speechocean762(corpus, adults=adults, perceived=perceived, partial=partial, faults=faults)
+    if arguments.corpus_kind == "fsdd":
+        return read_fsdd(corpus, official=arguments.official_split, partial=partial)
+    if arguments.corpus_kind == "voxangeles":
+        return read_voxangeles(corpus, partial=partial, faults=faults)
+    return read_tusom2021(corpus, partial=partial)
 
 
 def _partition_folders(pairs: Sequence[str]) -> dict[str, str]:

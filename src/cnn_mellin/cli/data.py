@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mellin.audio.reading import read_audio
+from cnn_mellin.cli.data_export import export_partitions
 from cnn_mellin.data.partition import read_partition, write_partition
 from cnn_mellin.data.summary import PartitionSummary, summarise_partition
 from cnn_mellin.data.tensor_files import open_partition, read_tensor_files, write_tensor_files
 from cnn_mellin.data.verification import find_faults, partitions_in
-from cnn_mellin.errors import DataError
+from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.extras import require_packages
 from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.output_place import require_apart, require_output_file
@@ -145,8 +146,13 @@ def _raw_samples(path: Path, utterance_id: str) -> NDArray[np.float32] | None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    """Convert a packed partition to tensor files."""
-    require_apart(arguments.target, arguments.source, inside=False)
+    """Convert packed partitions to tensor files, or to the format of another program."""
+    require_apart(arguments.target, arguments.source, arguments.recordings, arguments.model, inside=False)
+    if arguments.form != "tensors":
+        return export_partitions(arguments)
+    for option, value in (("--model", arguments.model), ("--audio", arguments.recordings)):
+        if value is not None:
+            raise SettingsError(f"{option} {value}: tensor files hold neither; name another format with --to")
     partition = read_partition(arguments.source)
     write_tensor_files(partition, arguments.target)
     print(f"{arguments.target}: {len(partition)} utterances")

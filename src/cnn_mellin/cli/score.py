@@ -12,7 +12,7 @@ from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.output_place import require_output_file
 from cnn_mellin.report.figures.confusions import plot_confusions
 from cnn_mellin.report.score_table import ScoredFile, score_text
-from cnn_mellin.scoring import CONVENTIONS, phone_error_rate
+from cnn_mellin.scoring import CONVENTIONS, FeatureErrorRate, feature_error_rate, phone_error_rate
 
 __all__ = ["run"]
 
@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     speaker_of: dict[str, str] = {}
     if arguments.per_speaker:
         speaker_of = speakers_of(references, arguments.reference.parent, arguments.utt2spk)
+    features: FeatureErrorRate | None = None
     conventions = CONVENTIONS if arguments.convention == "all" else (arguments.convention,)
     scored: list[ScoredFile] = []
     for path in arguments.hypothesis:
@@ -35,13 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
                 rows = [("total", "", result.total)]
                 if arguments.per_speaker:
                     rows += [("speaker", *item) for item in result.by_speaker(speaker_of).items()]
+                if arguments.features and convention == conventions[0]:
+                    features = feature_error_rate(references, hypotheses)
             except DataError as error:
                 raise DataError(f"{path} against {arguments.reference}: {error}") from None
             if arguments.per_phone:
                 rows += [("phone", *item) for item in result.by_phone().items()]
             if arguments.per_utterance:
                 rows += [("utterance", *item) for item in result.utterances.items()]
-            scored.append(ScoredFile(str(path), result, rows))
+            scored.append(ScoredFile(str(path), result, rows, features, speaker_of or None))
     if arguments.plot is not None:
         result = scored[0].result
         title = f"{scored[0].path}: {result.percent:.2f} % ({result.convention})"
@@ -57,6 +60,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise DataError(f"{path}: does not exist; name a trn file")
     if arguments.worst < 0:
         raise SettingsError(f"--worst is {arguments.worst}; it must be 0 or more")
+    if arguments.features:
+        require_packages("--features", ["features"])
     if arguments.plot is None:
         return
     if len(arguments.hypothesis) > 1 or arguments.convention == "all":

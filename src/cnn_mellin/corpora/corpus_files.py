@@ -43,6 +43,7 @@ def corpus_files(
     elif kind == "kaldi":
         for folder in _kaldi_folders(corpus, parts):
             yield from (folder / name for name in _KALDI_FILES)
+            yield from folder.glob("phones.ctm")
             yield from _kaldi_audio(folder / "wav.scp", Path(audio_root))
     else:
         yield from _timit_files(corpus)

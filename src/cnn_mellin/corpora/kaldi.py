@@ -1,5 +1,7 @@
 """Reading Kaldi data folders: `wav.scp`, `text`, `utt2spk`, and `segments` if recordings hold several utterances.
 
+A file `phones.ctm` gives the symbols of `text` their times.
+
 `wav.scp` must name audio files; commands that produce audio (`sph2pipe ... |`) are refused, not run. The symbols in
 `text` are the units to recognise: phones, characters, or any others separated by white space.
 """
@@ -7,9 +9,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cnn_mellin.corpora.collection import sample_rate_of, timed_phones
 from cnn_mellin.corpora.fault import Fault, collected
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.errors import CorpusError
@@ -80,7 +83,8 @@ def read_kaldi(
     """Read all utterances of a Kaldi data folder, sorted by id.
 
     Args:
-        folder: folder with `wav.scp`, `text`, `utt2spk` and, optionally, `segments`.
+        folder: folder with `wav.scp`, `text`, `utt2spk` and, optionally, `segments` and `phones.ctm` (lines `utterance
+            channel start duration symbol`, in seconds since the start of the utterance).
         part: partition of the utterances.
         audio_root: folder that relative paths in `wav.scp` start from; in Kaldi, the current folder.
         faults: list to add the utterances of audio files that do not exist, and transcripts that are not valid, to,
@@ -88,7 +92,8 @@ def read_kaldi(
 
     Raises:
         CorpusError: a file is missing or a line cannot be read; an audio file does not exist or is a command; an
-            utterance is missing from one of the files; a segment ends before it starts.
+            utterance is missing from one of the files; a segment ends before it starts; the symbols of `phones.ctm`
+            are not those of `text`.
     """
     folder = Path(folder)
     segmented = (folder / "segments").exists()
@@ -112,10 +117,15 @@ def read_kaldi(
     _same_utterances(folder, {source: spans, "text": transcripts, "utt2spk": speakers})
     if faults is not None:
         faults += [Fault(name, missing[path]) for name, (path, _, _) in sorted(spans.items()) if path in missing]
-    return [
-        Utterance(name, speakers[name], path, (), part=part, transcript=transcripts[name], start_s=start, end_s=end)
-        for name, (path, start, end) in sorted(spans.items())
-    ]
+    times = _times(folder / "phones.ctm", transcripts) if (folder / "phones.ctm").exists() else {}
+    utterances = []
+    for name, (path, start, end) in sorted(spans.items()):
+        phones = timed_phones(times[name], sample_rate_of(path)) if name in times else ()
+        transcript = () if phones else transcripts[name]
+        utterances.append(
+            Utterance(name, speakers[name], path, phones, part=part, transcript=transcript, start_s=start, end_s=end)
+        )
+    return utterances
 
 
 def _rows(path: Path, expected: str) -> Iterator[tuple[int, str, str]]:
@@ -175,6 +185,37 @@ def _segments(path: Path, audio: Mapping[str, Path]) -> dict[str, tuple[Path, fl
                 f"lasts from {times}; it must be 0 <= start < end in seconds, or -1 as the end; mend the segment",
             )
         found[name] = audio[recording], start, None if end == -1 else end
+    return found
+
+
+def _times(path: Path, transcripts: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[float, float, str]]]:
+    """Read `phones.ctm`: utterance -> start, end and symbol; utterances without a line have no times."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
+    for line, row in enumerate(read_lines(path, "utterance channel start duration symbol"), 1):
+        fields = row.split()
+        if not fields:
+            continue
+        if len(fields) not in (5, 6):
+            why = f"has {len(fields)} fields; it must be 'utterance channel start duration symbol'"
+            raise CorpusError(path, line, why)
+        name, _, start_field, duration_field, symbol = fields[:5]
+        start, duration = _seconds(start_field), _seconds(duration_field)
+        so_far = found.setdefault(name, [])
+        expected = transcripts.get(name, ())
+        if len(so_far) >= len(expected) or expected[len(so_far)] != symbol:
+            there = f"has {expected[len(so_far)]!r} there" if len(so_far) < len(expected) else "has no such symbol"
+            why = (
+                f"symbol {len(so_far) + 1} of {name} is {symbol!r}, but text {there}; the symbols must be those of text"
+            )
+            raise CorpusError(path, line, why)
+        if start is None or duration is None or start < 0 or duration < 0 or (so_far and start < so_far[-1][0]):
+            why = f"{symbol!r} starts at {start_field} s and lasts {duration_field} s; times must be numbers, in order"
+            raise CorpusError(path, line, f"{why}; mend the times")
+        so_far.append((start, start + duration, symbol))
+    short = [name for name, segments in found.items() if len(segments) < len(transcripts[name])]
+    if short:
+        why = f"{len(short)} utterances have fewer symbols than in text: {name_utterances(short)}"
+        raise CorpusError(path, None, f"{why}; time all of their symbols, or none")
     return found
 
 

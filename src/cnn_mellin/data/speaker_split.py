@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cnn_mellin.corpora.held_out_speakers import held_out_speakers
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
@@ -46,15 +46,7 @@ def split_by_speaker(partition: UtteranceData, speaker_of: Mapping[str, str], de
         of_speaker.setdefault(speaker_of.get(utterance_id, utterance_id), []).append(utterance_id)
     if len(of_speaker) < 2:
         raise DataError(f"{partition.path}: has only one speaker; a split without a common speaker needs at least 2")
-    order = sorted(of_speaker, key=lambda speaker: hashlib.sha256(speaker.encode()).hexdigest())
-    wanted, taken = dev_proportion * len(partition), len(of_speaker[order[0]])
-    number = 1
-    for speaker in order[1:-1]:
-        more = len(of_speaker[speaker])
-        if abs(taken + more - wanted) > abs(taken - wanted):
-            break
-        taken, number = taken + more, number + 1
-    dev_speakers = order[:number]
+    dev_speakers = held_out_speakers({speaker: len(names) for speaker, names in of_speaker.items()}, dev_proportion)
     dev_ids = {name for speaker in dev_speakers for name in of_speaker[speaker]}
     train_ids = [name for name in partition.utterance_ids if name not in dev_ids]
     return SpeakerSplit(

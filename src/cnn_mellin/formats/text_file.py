@@ -34,6 +34,7 @@ def read_text(
     expected: str = "",
     max_bytes: int = MAX_TEXT_BYTES,
     compressed: bool = False,
+    utf_16: bool = False,
 ) -> str:
     r"""Read a text file in UTF-8; a byte-order mark is removed.
 
@@ -43,6 +44,7 @@ def read_text(
         expected: description of the content, for messages, such as "lines 'utterance speaker'".
         max_bytes: maximum size of the file.
         compressed: also read gzip-compressed files.
+        utf_16: also read files in UTF-16, of either byte order, that begin with a byte-order mark.
 
     Raises:
         UserError: the file cannot be read, is too large, or is not UTF-8; the exception has the type `error`.
@@ -68,6 +70,12 @@ def read_text(
         _fail(error, path, None, f"is larger than {max_bytes / 1e6:.0f} MB; is it the right file?{remedy}")
     if compressed and content[:2] == b"\x1f\x8b":
         content = _decompressed(content, path, error, max_bytes)
+    if utf_16 and content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as reason:
+            why = f"is not whole UTF-16 text (byte {reason.start}); save it again, in UTF-8"
+            _fail(error, path, None, f"{why}{remedy}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as reason:

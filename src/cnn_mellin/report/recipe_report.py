@@ -10,6 +10,7 @@ from cnn_mellin.recipe.search_plan import study_names
 from cnn_mellin.report.answer import answer
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Page, Section
+from cnn_mellin.report.sections.articulatory_features import articulatory_features_section
 from cnn_mellin.report.sections.confusions import confusions_section
 from cnn_mellin.report.sections.data import data_section
 from cnn_mellin.report.sections.groups import groups_section
@@ -69,6 +70,7 @@ def _page(results: RecipeResults) -> Page:
     sections = [
         results_section(results),
         language_model_section(results),
+        articulatory_features_section(results),
         speaking_rate_section(results),
         layers_section(results),
         learning_curves_section(results),

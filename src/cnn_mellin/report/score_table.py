@@ -14,6 +14,7 @@ from cnn_mellin.scoring.scored_file import ScoredFile
 __all__ = ["ScoredFile", "score_text"]
 
 _RATES = ("group", "name", "percent", "phones", "substitutions", "deletions", "insertions")
+_FEATURE_RATES = ("feature_percent", "segments", "feature_distance")
 
 
 def score_text(
@@ -25,7 +26,8 @@ def score_text(
 ) -> str:
     """Tables of phone error rates.
 
-    Text, LaTeX and Markdown also list empty transcripts, unseen symbols and the most frequent confusions.
+    Text, LaTeX and Markdown also list empty transcripts, unseen symbols, remarks on articulatory features and the most
+    frequent confusions.
 
     Args:
         scored: scored files.
@@ -68,17 +70,27 @@ def _blocks(
     about = f"{file.path} ({file.result.convention}, {len(file.result.utterances)} utterances)"
     yield format_line(about, text_format)
     rows = [
-        [name or group, f"{counts.percent:.2f}", *map(str, _numbers(counts)[1:])] for group, name, counts in file.rows
+        [name or group, f"{counts.percent:.2f}", *map(str, _numbers(counts)[1:]), *_feature_cells(file, group, name)]
+        for group, name, counts in file.rows
     ]
-    yield format_table(["", "PER %", "phones", "sub", "del", "ins"], rows, text_format)
+    header = ["", "PER %", "phones", "sub", "del", "ins", *(["PFER %"] if file.features else [])]
+    yield format_table(header, rows, text_format)
     if with_matrix:
         yield format_table(*_matrix(file.result, zero="."), text_format)
-    lines = list(file.result.remarks)
+    lines = [*file.result.remarks, *(file.features.remarks if file.features else [])]
     confusions = file.result.worst_confusions(worst)
     if confusions:
         lines.append("worst: " + ", ".join(f"{r or '(ins)'} > {h or '(del)'} {n}" for r, h, n in confusions))
     if lines:
         yield ("\n\n" if text_format == "markdown" else "\n").join(format_line(line, text_format) for line in lines)
+
+
+def _feature_cells(file: ScoredFile, group: str, name: str) -> list[str]:
+    """Cell of the phone feature error rate, if it was asked for."""
+    if file.features is None:
+        return []
+    counts = file.feature_counts.get((group, name))
+    return ["." if counts is None else f"{counts.percent:.2f}"]
 
 
 def _numbers(counts: ErrorCounts) -> tuple[float, int, int, int, int]:
@@ -93,14 +105,22 @@ def _matrix(result: PhoneErrorRate, zero: str) -> tuple[list[str], list[list[str
     return ["reference", *names[:-1], "(del)"], rows
 
 
+def _csv_feature_cells(file: ScoredFile, group: str, name: str) -> list[str]:
+    counts = file.feature_counts.get((group, name))
+    return [""] * 3 if counts is None else [str(counts.percent), str(counts.num_segments), str(counts.distance)]
+
+
 def _csv(scored: Sequence[ScoredFile], with_matrix: bool) -> str:
     """One table of phone error rates, and one of the phone pairs that occur."""
+    with_features = any(file.features for file in scored)
     rates = [
         [file.path, file.result.convention, group, name, *map(str, _numbers(counts))]
+        + (_csv_feature_cells(file, group, name) if with_features else [])
         for file in scored
         for group, name, counts in file.rows
     ]
-    tables = [format_table(["hypothesis", "convention", *_RATES], rates, "csv")]
+    header = ["hypothesis", "convention", *_RATES, *(_FEATURE_RATES if with_features else ())]
+    tables = [format_table(header, rates, "csv")]
     if with_matrix:
         pairs = [
             [file.path, file.result.convention, reference or "", recognised or "", str(count)]

@@ -3,6 +3,8 @@
 from cnn_mellin.formats.transcripts import read_trn, write_ctm, write_trn
 from cnn_mellin.scoring.convention import CONVENTIONS, Convention
 from cnn_mellin.scoring.error_counts import ErrorCounts
+from cnn_mellin.scoring.feature_error_counts import FeatureErrorCounts
+from cnn_mellin.scoring.feature_error_rate import FeatureErrorRate, feature_error_rate
 from cnn_mellin.scoring.folder_comparison import FolderComparison, compare_folders
 from cnn_mellin.scoring.phone_error_rate import PhoneErrorRate, phone_error_rate
 from cnn_mellin.scoring.scored_file import ScoredFile
@@ -13,11 +15,14 @@ __all__ = [
     "Comparison",
     "Convention",
     "ErrorCounts",
+    "FeatureErrorCounts",
+    "FeatureErrorRate",
     "FolderComparison",
     "PhoneErrorRate",
     "ScoredFile",
     "compare_folders",
     "compare_systems",
+    "feature_error_rate",
     "phone_error_rate",
     "read_trn",
     "write_ctm",

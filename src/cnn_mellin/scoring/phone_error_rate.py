@@ -12,7 +12,7 @@ from cnn_mellin.scoring.convention import CONVENTIONS, Convention, align_by_conv
 from cnn_mellin.scoring.error_counts import ErrorCounts
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["CONVENTIONS", "Convention", "PhoneErrorRate", "phone_error_rate"]
+__all__ = ["CONVENTIONS", "Convention", "PhoneErrorRate", "phone_error_rate", "require_same_utterances"]
 
 
 @dataclass
@@ -145,7 +145,7 @@ def phone_error_rate(
     (66.7, ErrorCounts(num_phones=3, substitutions=0, deletions=1, insertions=1))
     """
     require_convention(convention)
-    _check_same_utterances(references, hypotheses)
+    require_same_utterances(references, hypotheses)
     if phones is not None:
         _check_phones(references, set(phones), "references")
         _check_phones(hypotheses, set(phones), "hypotheses")
@@ -171,7 +171,11 @@ def phone_error_rate(
     return result
 
 
-def _check_same_utterances(references: Mapping[str, object], hypotheses: Mapping[str, object]) -> None:
+def require_same_utterances(references: Mapping[str, object], hypotheses: Mapping[str, object]) -> None:
+    """Raise a DataError if references and hypotheses hold different utterances, or none.
+
+    >>> require_same_utterances({"a": ["t"]}, {"a": []})
+    """
     if not references:
         raise DataError("there is no reference to score against; give at least one utterance")
     for name, here, there in (("hypotheses", references, hypotheses), ("references", hypotheses, references)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
+from cnn_mellin.cli.options.trained_model import add_epoch_option
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
@@ -43,24 +44,53 @@ def add_options(parser: CommandParser) -> None:
     plot.add_argument("utterance", metavar="UTTERANCE", help="id of the utterance")
     plot.add_argument("out", metavar="OUT.png", help="file to write")
     plot.add_argument("--audio", metavar="FILE", help="recording of the utterance, for the waveform")
-    for name, described, example in (
-        (
-            "export",
-            "Convert a packed partition to one feat/UTT.pt and one ref/UTT.pt per utterance.",
+    export = actions.add_parser(
+        "export",
+        help="convert partitions to tensor files, or to the formats of other programs",
+        description="Convert a packed partition to one feat/UTT.pt and one ref/UTT.pt per utterance; or, with --to, a "
+        "partition or all partitions of a data directory to Kaldi folders, Lhotse manifests, Praat TextGrids or "
+        "Hugging Face tables, with audio, speakers, symbols and their times, which cnn-mellin prep reads again. Audio "
+        "is taken from the partition of raw audio beside the others (prep --features ... raw), or from --audio.",
+        examples=[
             "cnn-mellin data export data/fbank-81-10ms/test tensor-files",
-        ),
-        (
-            "import",
-            "Convert one feat/UTT.pt and one ref/UTT.pt per utterance to a packed partition.",
-            "cnn-mellin data import tensor-files packed",
-        ),
-    ):
-        line = described[0].lower() + described[1:-1]
-        action = actions.add_parser(name, help=line, description=described, examples=[example])
-        action.add_argument("source", metavar="PARTITION", help="folder to read")
-        action.add_argument(
-            "target", metavar="OUT", help="folder to write; an older result of this command is replaced"
-        )
+            "cnn-mellin data export data/fbank-81-10ms praat --to textgrid --model exp/mcorr",
+            "cnn-mellin data export data/fbank-81-10ms manifests --to lhotse --audio corpus.tsv",
+        ],
+    )
+    _add_conversion(export)
+    export.add_argument(
+        "--to",
+        dest="form",
+        default="tensors",
+        choices=("tensors", "kaldi", "lhotse", "textgrid", "huggingface"),
+        help="format to write (default: tensors)",
+    )
+    export.add_argument(
+        "--audio",
+        dest="recordings",
+        metavar="CORPUS",
+        help="table, Kaldi folders or Lhotse manifests that the data were prepared from, whose recordings to use",
+    )
+    export.add_argument("--labels-only", action="store_true", help="write no audio")
+    export.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="model folder: add the model's alignment of the symbols, to compare with the corpus's times, or instead",
+    )
+    add_epoch_option(export)
+    line = "convert one feat/UTT.pt and one ref/UTT.pt per utterance to a packed partition"
+    tensors = actions.add_parser(
+        "import",
+        help=line,
+        description=f"{line[0].upper()}{line[1:]}.",
+        examples=["cnn-mellin data import tensor-files packed"],
+    )
+    _add_conversion(tensors)
+
+
+def _add_conversion(parser: CommandParser) -> None:
+    parser.add_argument("source", metavar="PARTITION", help="folder to read")
+    parser.add_argument("target", metavar="OUT", help="folder to write; an older result of this command is replaced")
 
 
 def _add_folders(parser: CommandParser) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.cli.options.corpus_audio import add_conversion_options, add_damage_options
+from cnn_mellin.cli.options.corpus_formats import add_huggingface, add_lhotse, add_text_grid
+from cnn_mellin.cli.options.known_corpora import KNOWN_CORPORA
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
@@ -97,6 +99,9 @@ def add_options(parser: CommandParser) -> None:
     )
     table.add_argument("corpus", metavar="FILE.tsv", help="the table")
     _add_data_options(table)
+
+    for add in (add_text_grid, add_lhotse, add_huggingface, *KNOWN_CORPORA):
+        _add_data_options(add(kinds, f"{_SYMBOLS} {_WRITES}"))
 
 
 def _add_data_options(parser: CommandParser) -> None:

@@ -17,6 +17,7 @@ insertions as NIST's sclite does.
 EXAMPLES = [
     "cnn-mellin score data/fbank-81-10ms/ext/test.ref.trn hyp.trn",
     "cnn-mellin score data/fbank-81-10ms/ext/test.ref.trn hyp.trn --per-speaker --format csv",
+    "cnn-mellin score data/fbank-81-10ms/ext/test.ref.trn hyp.trn --features",
 ]
 
 
@@ -31,6 +32,12 @@ def add_options(parser: CommandParser) -> None:
     parser.add_argument("--per-speaker", action="store_true", help="also print the phone error rate of each speaker")
     parser.add_argument("--per-phone", action="store_true", help="also print the error rate of each phone")
     parser.add_argument("--per-utterance", action="store_true", help="also print the error rate of each utterance")
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="also print the phone feature error rate (PFER): an error counts as the proportion of the 24 articulatory "
+        "features that are wrong; for symbols of the IPA or ARPAbet, all others are named (needs the extra `features`)",
+    )
     parser.add_argument(
         "--confusions", action="store_true", help="also print how often each phone was recognised as each other"
     )
