@@ -127,7 +127,7 @@ def test_all_faults_are_listed_at_once_and_nothing_is_written(corpus, damaged, c
     *table, last = printed.err.splitlines()
     assert table[0].split() == ["fault", "count", "first"]
     assert len(table) == 1 + len(DAMAGES)
-    assert any(row.split()[-2:] == ["1", f"{corpus}/u16.wav"] and row.startswith("is empty (N bytes)") for row in table)
+    assert any(row.split()[-2:] == ["1", f"{corpus}/u16.wav"] and row.startswith("is empty (0 bytes)") for row in table)
     assert last == (
         "cnn-mellin: 5 of 20 utterances of train, 3 of 10 utterances of test cannot be used; mend them, or leave them "
         "out with --leave-out-damaged 30%; for 1 of them, pass --channel 1 or --mix-down; for 1 of them, pass "
@@ -312,6 +312,9 @@ def test_damage_that_left_no_trace_is_found_by_check(corpus, monkeypatch, capsys
     capsys.readouterr()
     assert prep(corpus) == 0
     assert capsys.readouterr().out.count(", unchanged") == 2
+    assert prep(corpus, "--features", "fbank-81-10ms") == 2
+    message = f"{corpus}/u25.wav: holds other samples than when it was checked; run the same command again with --check"
+    assert message in capsys.readouterr().err
     assert prep(corpus, "--check") == 0
     assert "data/raw/test: 10 utterances, 32000 frames, prepared" in capsys.readouterr().out
     assert prep(corpus) == 0  # the record holds what the check has found

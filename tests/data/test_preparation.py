@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from cnn_mellin.audio.reading import read_audio, write_sphere
+from cnn_mellin.audio.recording import Conversion
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
-from cnn_mellin.data.labelling import timit_labelling
+from cnn_mellin.data.faulty_utterances import FaultyCorpusError
+from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
 from cnn_mellin.data.partition import read_partition
-from cnn_mellin.data.preparation import frame_references, prepare_timit
+from cnn_mellin.data.preparation import frame_references, prepare, prepare_timit
 from cnn_mellin.data.verified_files import files_state, remember_verified
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
@@ -140,6 +142,29 @@ def test_every_phone_gets_a_frame_within_the_utterance(tmp_path):
     assert (rows[:, 1] >= 0).all()
     assert (rows[:, 1] < rows[:, 2]).all()
     assert (rows[:, 2] <= 25).all()
+
+
+def test_times_in_samples_of_the_recording_are_those_of_resampled_audio(tmp_path):
+    samples = np.random.default_rng(0).integers(-3000, 3000, 4000)
+    write_sphere(tmp_path / "a.wav", samples, 8000)
+    phones = (TimedPhone("a", 0, 1000), TimedPhone("b", 1000, 4000))
+    parts = {"train": [Utterance("u", "s", tmp_path / "a.wav", phones)]}
+    labelling, _ = corpus_labelling(parts)
+    prepare(parts, tmp_path / "data", ["fbank-81-10ms"], labelling, conversion=Conversion(resample=True))
+    folder = tmp_path / "data" / "fbank-81-10ms"
+    assert read_partition(folder / "train").reference_of(0).tolist() == [[0, 0, 12], [1, 12, 50]]
+    assert (folder / "ext" / "train.ref.ctm").read_text() == "u A 0.0000 0.1250 a\nu A 0.1250 0.3750 b\n"
+
+
+def test_several_faults_are_one_error_that_holds_them(tmp_path, parts):
+    for utterance in (*parts["train"], *parts["dev"]):
+        utterance.audio_path.write_bytes(b"")
+    with pytest.raises(
+        FaultyCorpusError, match="2 of 2 utterances of train, 1 of 1 utterances of dev cannot"
+    ) as raised:
+        prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"])
+    assert [len(raised.value.faults[part]) for part in parts] == [2, 1, 0]
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_label_beyond_the_audio_is_named(tmp_path):

@@ -55,8 +55,9 @@ def test_twin_and_job_write_the_same_data_directories(tmp_path, corpus):
         done = run(folder, script, corpus, *FEATURES, "--partial", **variables)
         assert done.returncode == 0, done.stderr
         assert "data/timit/raw/train: 16 utterances, 128000 frames, prepared" in done.stdout
-    trees = [tree(folder / "data") for folder in folders]
-    assert trees[0] == trees[1] == trees[2]
+    first, *others = (tree(folder / "data") for folder in folders)
+    for other in others:
+        assert {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} == set()
     for features in FEATURES:
         ready = folders[0] / "data" / "timit" / features
         assert {path.name for path in ready.iterdir()} == {"train", "dev", "test", "ext"}

@@ -71,7 +71,7 @@ def _table_audio(table: Path) -> list[Path]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            partitions = read_table(table)
+            partitions = read_table(table, faults=[])
     except UserError:  # reported when the corpus is prepared
         return []
     return [utterance.audio_path for utterances in partitions.values() for utterance in utterances]

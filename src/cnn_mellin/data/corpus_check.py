@@ -23,6 +23,7 @@ from cnn_mellin.features import FeatureExtractor
 
 __all__ = ["CorpusCheck", "require_labels_inside", "sample_digest"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _TOLERATED_S = 0.1  # a label that ends up to this far beyond its audio is cut; beyond that, they do not belong together
@@ -139,18 +140,34 @@ class CorpusCheck:
             conversion=self.conversion,
         )
 
-    def map(self, title: str, function: Callable[[Utterance], T], utterances: Sequence[Utterance]) -> Iterator[T]:
-        """Results of a function in the order of the utterances, computed in parallel, each on one thread."""
-        if not utterances:
+    def map(self, title: str, function: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
+        """Results of a function of an item in the order of the items, computed in parallel, each on one thread."""
+        if not items:
             return
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(self.num_workers) as pool:
-                results: Iterable[T] = bounded_map(pool, function, utterances, ahead=4 * self.num_workers)
-                yield from tqdm(results, title, len(utterances), unit="utt", disable=self.quiet or None)
+                results: Iterable[T] = bounded_map(pool, function, items, ahead=4 * self.num_workers)
+                yield from tqdm(results, title, len(items), unit="utt", disable=self.quiet or None)
         finally:
             torch.set_num_threads(threads)
+
+    def map_features(self, title: str, function: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
+        """Call `map` for a function that computes features.
+
+        Each extractor first computes one signal on its own, so that several threads do not set up at once what torch
+        and its libraries set up at their first call, or what extractors keep.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                for extractor in self.extractors.values():
+                    extractor(torch.zeros(extractor.sample_rate_hz))
+        finally:
+            torch.set_num_threads(threads)
+        yield from self.map(title, function, items)
 
     def _checked(self, utterance: Utterance) -> CheckedAudio | CorpusError:
         try:

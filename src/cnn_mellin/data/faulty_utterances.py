@@ -81,6 +81,9 @@ def require_few_faults(
     counts = {partition: (len(found), num_utterances[partition]) for partition, found in faulty.items() if found}
     if leave_out is not None:
         over = {partition: count for partition, count in counts.items() if not leave_out.allows(*count)}
+        for partition, (count, total) in counts.items():
+            if partition not in over and count == total:
+                raise FaultyCorpusError(faulty, f"none of {total} utterances of {partition} can be used; mend them")
         if not over:
             return
         why = f"{_shown(over)} cannot be used, more than leave_out_damaged={leave_out.most}"
@@ -92,8 +95,9 @@ def require_few_faults(
         why = f"{_shown(counts)} cannot be used"
         needs = Counter(remedy for fault in faults if (remedy := _remedy(fault.error)))
         others = "".join(f"; for {count} of them, {remedy}" for remedy, count in sorted(needs.items()))
-        remedy = f"mend them, or leave them out with leave_out_damaged={_needed(counts)}{others}"
-        raise FaultyCorpusError(faulty, f"{why}; {remedy}")
+        whole = any(count == total for count, total in counts.values())  # a partition may not be left empty
+        remedy = "mend them" if whole else f"mend them, or leave them out with leave_out_damaged={_needed(counts)}"
+        raise FaultyCorpusError(faulty, f"{why}; {remedy}{others}")
 
 
 def _shown(counts: Mapping[str, tuple[int, int]]) -> str:
@@ -122,6 +126,8 @@ def _with_remedy(error: CorpusError) -> CorpusError:
 def fault_table(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
     """Lines of a table of faults: each kind, how many there are of it, and the file that has the first.
 
+    Values in the messages of a kind are shown as N, FILE or '…' where they differ.
+
     Args:
         faults: partition -> faults of its utterances.
 
@@ -129,16 +135,26 @@ def fault_table(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
     >>> for line in fault_table({"train": faults}):
     ...     print(line)
     fault               count  first
-    is empty (N bytes)      2  a.wav
+    is empty (0 bytes)      2  a.wav
     """
     kinds: dict[str, list[CorpusError]] = {}
     for fault in (fault for of_partition in faults.values() for fault in of_partition):
         kinds.setdefault(fault_kind(fault.error), []).append(fault.error)
     rows = [
-        [kind, str(len(errors)), str(errors[0].path) + ("" if errors[0].line is None else f":{errors[0].line}")]
+        [
+            _shared_words(kind, errors),
+            str(len(errors)),
+            str(errors[0].path) + ("" if errors[0].line is None else f":{errors[0].line}"),
+        ]
         for kind, errors in sorted(kinds.items(), key=lambda item: -len(item[1]))
     ]
     return format_table(["fault", "count", "first"], rows, "text").splitlines()
+
+
+def _shared_words(kind: str, errors: Sequence[CorpusError]) -> str:
+    """Message of errors of one kind, without the remedy; without the values where these differ."""
+    messages = {error.why.rpartition("; ")[0] or error.why for error in errors}
+    return kind if len(messages) > 1 else messages.pop()
 
 
 def write_fault_list(path: str | Path, faults: Mapping[str, Sequence[Fault]]) -> None:

@@ -248,9 +248,8 @@ class _PartitionPreparation:
         def compute(utterance: Utterance) -> dict[str, tuple[NDArray[Any], NDArray[np.int64]]]:
             recording = self.work.read(utterance)
             if sample_digest(recording, hz) != self.audio[utterance.utterance_id].digest:
-                raise AudioError(
-                    utterance.audio_path, "changed while the corpus was prepared; run the same command again"
-                )
+                why = "holds other samples than when it was checked; run the same command again with check=True"
+                raise AudioError(utterance.audio_path, why)
             samples = recording.resampled(hz)
             return {name: self._features(name, utterance, samples) for name in descriptions}
 
@@ -259,7 +258,7 @@ class _PartitionPreparation:
                 name: stack.enter_context(write_partition(data / name / self.partition, description))
                 for name, description in descriptions.items()
             }
-            results = self.work.map(f"prepare {self.partition}", compute, self.utterances)
+            results = self.work.map_features(f"prepare {self.partition}", compute, self.utterances)
             for utterance, computed in zip(self.utterances, results, strict=True):
                 for name, (features, references) in computed.items():
                     try:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.recording import Conversion
 from cnn_mellin.audio.speaking_rate import FASTEST_RATE, SLOWEST_RATE, change_speaking_rate
-from cnn_mellin.bounded_map import bounded_map
 from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.checked_audio import CheckedAudio
@@ -120,10 +117,9 @@ def prepare_speaking_rates(
             raise AudioError(utterance.audio_path, f"is too short for a frame at {rate} times its speaking rate")
         return frames
 
-    with write_partition(folder / part, description) as writer, ThreadPoolExecutor(jobs) as pool:
-        computed: Iterator[NDArray[np.float32]] = bounded_map(pool, compute, wanted, ahead=4 * jobs)
-        shown = tqdm(computed, "change speaking rates", len(wanted), unit="utt", disable=quiet or None)
-        for (utterance, rate), frames in zip(wanted, shown, strict=True):
+    with write_partition(folder / part, description) as writer:
+        computed = work.map_features("change speaking rates", compute, wanted)
+        for (utterance, rate), frames in zip(wanted, computed, strict=True):
             classes = [labelling.classes[symbol] for symbol in labelling.trained_symbols(utterance.labels)]
             writer.add(_name(utterance, rate), frames, np.array(classes, dtype=np.int64))
     write_symbols(ext, labelling.symbols)
