@@ -233,7 +233,7 @@ def test_faults_are_one_line_and_write_nothing(timed, capsys):
     for words, message in (
         (
             f"data/{FEATURES}/dev out --to kaldi",
-            "data/raw/dev, but .* prepare the features raw together with the others",
+            "data/raw/dev, but .* prepare .* raw .*, or pass --audio CORPUS or --labels-only",
         ),
         (f"data/{FEATURES}/dev out --to kaldi --audio few.tsv", "1 utterances are not among the recordings: john_dev1"),
         (f"data/{FEATURES}/dev out --to kaldi --audio none.tsv", "none.tsv: does not exist"),

@@ -101,9 +101,21 @@ def test_equal_file_names_need_the_names_of_their_folders(add, tmp_path):
 def test_transcripts_without_times(add, tmp_path):
     add("a", text=[(0, 1, "x  y"), (1, 1.5, ""), (1.5, 2, "z")])
     with pytest.raises(CorpusError, match="a.TextGrid:18: interval 'x  y' holds 2 symbols.* or pass untimed=True"):
-        read_text_grids(tmp_path, tier="text")
-    (found,) = read_text_grids(tmp_path, tier="text", untimed=True)["train"]
+        read_text_grids(tmp_path, tiers=["text"])
+    (found,) = read_text_grids(tmp_path, tiers=["text"], untimed=True)["train"]
     assert (found.phones, found.transcript) == ((), ("x", "y", "z"))
+
+
+def test_the_first_tier_of_several_names_counts(add, tmp_path):
+    add("a", phone=[(0, 1, "x")], text=[(0, 1, "no")])
+    add("b", phones=[(0, 1, "y")], phone=[(0, 1, "no")])
+    found = read_text_grids(tmp_path, tiers=["phones", "phone"])["train"]
+    assert [u.labels for u in found] == [("x",), ("y",)]
+    add("c", text=[(0, 1, "z")])
+    with pytest.raises(
+        CorpusError, match="c.TextGrid: has no tier 'phones' or 'phone'; its tiers of intervals are 'te"
+    ):
+        read_text_grids(tmp_path, tiers=["phones", "phone"])
 
 
 def test_long_recordings_are_split_at_a_tier(add, tmp_path):

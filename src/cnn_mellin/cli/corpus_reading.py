@@ -50,7 +50,7 @@ def read_corpus(arguments: argparse.Namespace, faults: list[Fault] | None = None
     if arguments.corpus_kind == "textgrid":
         return read_text_grids(
             arguments.corpus,
-            tier=arguments.tier,
+            tiers=arguments.tiers,
             silences=arguments.silences,
             untimed=arguments.untimed,
             utterance_tier=arguments.utterance_tier,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class _Row:
 def read_text_grids(
     root: str | Path,
     *,
-    tier: str = "phones",
+    tiers: Sequence[str] = ("phones",),
     silences: Collection[str] = (),
     untimed: bool = False,
     utterance_tier: str | None = None,
@@ -46,7 +46,7 @@ def read_text_grids(
 
     Args:
         root: folder of the corpus; its folders train, dev and test are the partitions, or else all is train.
-        tier: name of the tier of intervals that holds the symbols.
+        tiers: names of the tier of intervals that holds the symbols; the first that a TextGrid has counts.
         silences: labels that are left out, as are empty intervals.
         untimed: intervals hold any number of symbols, and only the symbols are kept; False: each interval holds one
             symbol, whose times are kept.
@@ -84,7 +84,7 @@ def read_text_grids(
             speaker = (row and row.speaker) or (path.parent.name if path.parent != folder else recording)
             part = (row and row.partition) or partition
             grid = read_text_grid(path)
-            for name, labels, span in _utterances(grid, recording, tier, silences, utterance_tier):
+            for name, labels, span in _utterances(grid, recording, tiers, silences, utterance_tier):
                 utterance = _utterance(grid, labels, audio, span, untimed=untimed)
                 utterance = replace(utterance, utterance_id=name, speaker=speaker, part=part)
                 collection.add(utterance, path, labels[0].line)
@@ -147,16 +147,17 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _utterances(
-    grid: TextGrid, recording: str, tier: str, silences: Collection[str], utterance_tier: str | None
+    grid: TextGrid, recording: str, tiers: Sequence[str], silences: Collection[str], utterance_tier: str | None
 ) -> Iterator[tuple[str, list[Interval], Interval | None]]:
     """Iterate over name, labelled intervals and span of each utterance; a span of None is the whole recording."""
     if grid.start_s:
         why = f"starts at {grid.start_s:g} s, but its recording starts at 0; shift its times to 0 in Praat"
         raise CorpusError(grid.path, None, why)
-    labels = [label for label in grid.interval_tier(tier).intervals if label.text and label.text not in silences]
+    tier = grid.interval_tier(*tiers)
+    labels = [label for label in tier.intervals if label.text and label.text not in silences]
     if utterance_tier is None:
         if not labels:
-            why = f"tier {tier!r} has no label besides silence; label it, or move the file away"
+            why = f"tier {tier.name!r} has no label besides silence; label it, or move the file away"
             raise CorpusError(grid.path, None, why)
         yield recording, labels, None
         return
@@ -173,7 +174,7 @@ def _utterances(
             inside.append(label)
             place += 1
         if not inside:
-            why = f"interval {span.text[:40]!r} of tier {utterance_tier!r} has no label in tier {tier!r}"
+            why = f"interval {span.text[:40]!r} of tier {utterance_tier!r} has no label in tier {tier.name!r}"
             raise CorpusError(grid.path, span.line, f"{why}; label it, or empty the interval")
         yield f"{recording}-{number}", inside, span
     if place < len(labels):

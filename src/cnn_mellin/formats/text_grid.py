@@ -90,21 +90,26 @@ class TextGrid:
     end_s: float
     tiers: tuple[IntervalTier | PointTier, ...]
 
-    def interval_tier(self, name: str) -> IntervalTier:
-        """Return the tier of intervals with a name.
+    def interval_tier(self, *names: str) -> IntervalTier:
+        """Return the tier of intervals that has the first of several names.
+
+        Args:
+            names: names of the tier; a later one counts only if there is no tier with an earlier one.
 
         Raises:
-            CorpusError: there is none, or several.
+            CorpusError: no tier has such a name, or several have the same.
         """
-        found = [tier for tier in self.tiers if tier.name == name and isinstance(tier, IntervalTier)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise CorpusError(self.path, None, f"has {len(found)} tiers named {name!r}; rename all but one of them")
-        if any(tier.name == name for tier in self.tiers):
-            raise CorpusError(self.path, None, f"tier {name!r} holds points; name a tier of intervals")
-        names = ", ".join(repr(tier.name) for tier in self.tiers if isinstance(tier, IntervalTier)) or "none"
-        raise CorpusError(self.path, None, f"has no tier {name!r}; its tiers of intervals are {names}")
+        for name in names:
+            found = [tier for tier in self.tiers if tier.name == name and isinstance(tier, IntervalTier)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise CorpusError(self.path, None, f"has {len(found)} tiers named {name!r}; rename all but one of them")
+            if any(tier.name == name for tier in self.tiers):
+                raise CorpusError(self.path, None, f"tier {name!r} holds points; name a tier of intervals")
+        known = ", ".join(repr(tier.name) for tier in self.tiers if isinstance(tier, IntervalTier)) or "none"
+        wanted = " or ".join(map(repr, names))
+        raise CorpusError(self.path, None, f"has no tier {wanted}; its tiers of intervals are {known}")
 
 
 def read_text_grid(path: str | Path) -> TextGrid:

@@ -30,7 +30,14 @@ def add_text_grid(kinds: Any, ending: str) -> CommandParser:
         ],
     )
     kind.add_argument("corpus", metavar="DIR", help="folder of recordings and TextGrids; also folders in it are read")
-    kind.add_argument("--tier", default="phones", metavar="NAME", help="tier that holds the symbols (default: phones)")
+    kind.add_argument(
+        "--tier",
+        dest="tiers",
+        nargs="+",
+        default=["phones"],
+        metavar="NAME",
+        help="tier that holds the symbols (default: phones); of several names, the first that a TextGrid has",
+    )
     _add_silence_option(kind, "labels that are left out like empty intervals, such as sil sp")
     kind.add_argument(
         "--untimed",

@@ -179,7 +179,7 @@ def _raw_partition(partition: Partition, *, required: bool) -> Partition | None:
     except DataError as error:
         if not required:
             return None
-        remedy = "prepare the features raw together with the others, give recordings, or leave audio out"
+        remedy = "prepare the features raw together with the others, or pass recordings=CORPUS or labels_only=True"
         raise DataError(f"{partition.path}: its audio is taken from {path}, but {error}; {remedy}") from None
     return raw
 
