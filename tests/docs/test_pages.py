@@ -45,7 +45,7 @@ NOT_RUN = {
 
 # Sizes that a page shows and that are smaller here.
 _KNOWN_CORPORA = {
-    "speechocean762": "so --adults",
+    "speechocean762": "so",
     "free-spoken-digit-dataset": "fsdd",
     "voxangeles": "vox",
     "tusom2021": "tusom",

@@ -1,4 +1,4 @@
-"""Readers of corpora (TIMIT, tables, other programs' formats, corpora known by name) and the synthesised demo."""
+"""Readers of corpora (TIMIT, Kaldi, tables, other programs' formats, known corpora) and the synthesised demo corpus."""
 
 # Not `demo`: it imports `espeak`, which is also run as a program.
 from cnn_mellin.corpora.fsdd import read_fsdd
