@@ -112,8 +112,8 @@ def tiny_sizes() -> RecipeSizes:
         top_k_lg=2,
         top_k_md=2,
         search_epochs=1,
-        lm_betas=(0.4, 0.6, 0.8),
-        insertion_bonuses=(0.0, 1.0, 2.0),
+        lm_betas=(0.4, 0.6, 0.8, 1.0),
+        insertion_bonuses=(0.0, 1.0, 2.0, 3.0),
         speaking_rates=(0.8, 1.0, 1.25),
         num_data_workers=0,
     )
