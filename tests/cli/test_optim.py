@@ -74,6 +74,16 @@ def test_init_again_changes_nothing_and_names_different_arguments(data, capsys):
     assert "num_trials: 6, not 7" in capsys.readouterr().err
 
 
+def test_init_names_kernel_rows_that_cannot_learn(data, capsys):
+    settings = data / "dead.ini"
+    settings.write_text("[training]\nnum_epochs = 1\n[model]\nwindow_size = 2\nconvolutional_layers = 1\nconvolutional_mellin = True\n")
+    command = ["--read-ini", str(settings), "optim", f"sqlite:///{data / 'dead.db'}", "init", str(data / "train")]
+    assert main([*command, "--whitelist", "training.noise_eps", "--pruner", "none", "--num-trials", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "the settings at which the search starts: [model]" in said
+    assert "compares three ratios" in said
+
+
 def test_best_is_pure_settings_and_no_worse_than_the_start(data, capsys, tmp_path):
     assert optim(data, "best", "-", name="whole") == 0
     printed = capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,12 +12,15 @@ from cnn_mellin.cli.log_lines import show_log
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.recipe.corpus_recipe import recipe_options, require_recipe_packages, run_corpus_recipe
 from cnn_mellin.recipe.display import RecipeDisplay
-from cnn_mellin.recipe.options import RecipeSizes, tiny_sizes
+from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, tiny_sizes
+from cnn_mellin.recipe.plan import system_settings
 from cnn_mellin.recipe.profile import read_profile
 from cnn_mellin.recipe.search_database import require_search_database
 from cnn_mellin.recipe.status import recipe_status
 
 __all__ = ["run"]
+
+_log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_database(options.db_url, arguments.profile)
     quiet = arguments.quiet and not arguments.dry_run  # the list of a dry run is what the user wants to see
     show_log(quiet=quiet)
+    _warn_of_layers(options)
     with RecipeDisplay(arguments.exp, quiet=quiet):
         failed = run_corpus_recipe(
             options,
@@ -68,6 +73,21 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(f"{arguments.exp}: up to date as far as {arguments.until}")
     return 0
+
+
+def _warn_of_layers(options: RecipeOptions) -> None:
+    """Log which kernel rows of the Mellin models cannot learn, before hours are spent on training them."""
+    if "mcorr" not in options.models:
+        return
+    from cnn_mellin.features import FeatureExtractor  # imports torch, which status does without
+    from cnn_mellin.models.layer_summary import summarize_layers
+
+    for name, features in zip(options.feature_names, options.features, strict=True):
+        own = features.endswith(".json")
+        extractor = FeatureExtractor.from_json(features) if own else FeatureExtractor.named(features)
+        fault = summarize_layers(extractor.num_coefficients, system_settings(options, "mcorr", name).model).fault
+        if fault is not None:
+            _log.warning("mcorr-%s: %s", name, fault)
 
 
 def _check_database(db_url: str, profile: str) -> None:

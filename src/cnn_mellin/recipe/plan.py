@@ -17,7 +17,7 @@ from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.shipped_file import shipped_file
 
-__all__ = ["plan_recipe", "start_settings", "steps_until", "write_start_settings"]
+__all__ = ["plan_recipe", "start_settings", "steps_until", "system_settings", "write_start_settings"]
 
 DECODERS = ("greedy", "trigram")
 
@@ -67,7 +67,7 @@ def start_settings(options: RecipeOptions) -> dict[str, str]:
         SettingsError: there are no settings for a model and its feature type.
     """
     return ({MASKS_FILE: MASKS_TEXT} if options.search else {}) | {
-        f"conf/start/{model}-{name}.ini": format_settings(_start_settings(options, model, name))
+        f"conf/start/{model}-{name}.ini": format_settings(system_settings(options, model, name))
         for name in options.feature_names
         for model in options.models
     }
@@ -98,7 +98,8 @@ def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
     )
 
 
-def _start_settings(options: RecipeOptions, model: str, features: str) -> Settings:
+def system_settings(options: RecipeOptions, model: str, features: str) -> Settings:
+    """Settings of the final trainings of a model with a feature type, or those at which their search starts."""
     given = options.start.get(f"{model}-{features}") or options.start.get(model) or options.start.get("")
     if given:
         settings = read_settings(given)

@@ -15,6 +15,7 @@ from cnn_mellin.compute_device import usable_device
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.identifier import require_identifier
+from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.search.best_settings import best_settings, independent_best_settings
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
 from cnn_mellin.search.new_study import plan_study, start_values
@@ -101,6 +102,9 @@ def plan_search(
     plan, data = plan_study(settings or Settings(), train_dir, **options)
     with StudyDatabase(url, create=True) as database:
         created = create_study(database, study_name, plan, start_values(plan))
+    fault = summarize_layers(data.train.num_coefficients, plan.start().model).fault
+    if fault is not None:
+        _logger.warning("%s: the settings at which the search starts: %s", study_name, fault)
     return PlannedStudy(study_name, shown_url(url), plan, data, created)
 
 
