@@ -35,7 +35,7 @@ check: lint
 	$(TEST) -m "not slow and not soak"
 
 bench: $(VENV)/.system
-	for name in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in features mellin_correlation long_windows training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \

@@ -76,7 +76,8 @@ def test_init_again_changes_nothing_and_names_different_arguments(data, capsys):
 
 def test_init_names_kernel_rows_that_cannot_learn(data, capsys):
     settings = data / "dead.ini"
-    settings.write_text("[training]\nnum_epochs = 1\n[model]\nwindow_size = 2\nconvolutional_layers = 1\nconvolutional_mellin = True\n")
+    model = "window_size = 2\nconvolutional_layers = 1\nconvolutional_mellin = True\n"
+    settings.write_text(f"[training]\nnum_epochs = 1\n[model]\n{model}")
     command = ["--read-ini", str(settings), "optim", f"sqlite:///{data / 'dead.db'}", "init", str(data / "train")]
     assert main([*command, "--whitelist", "training.noise_eps", "--pruner", "none", "--num-trials", "2"]) == 0
     said = capsys.readouterr().err
