@@ -28,7 +28,7 @@ def test_official_split_is_by_number(tmp_path, known_corpora):
 
 def test_faults_are_named(tmp_path, known_corpora):
     folder = known_corpora.write_fsdd(tmp_path / "fsdd")
-    with pytest.raises(CorpusError, match=r"it has 3 speakers, not 6; 30 recordings, not 3000; use --partial"):
+    with pytest.raises(CorpusError, match=r"it has 3 speakers, not 6; 30 recordings, not 3000; use partial=True"):
         read_fsdd(folder)
     (folder / "recordings" / "x_theo_1.wav").write_bytes(b"")
     with pytest.raises(CorpusError, match=r"x_theo_1.wav: must be named DIGIT_SPEAKER_NUMBER.wav"):

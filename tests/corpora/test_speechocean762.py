@@ -87,7 +87,7 @@ def test_counts_and_missing_files(corpus, tmp_path):
     assert FULL_COUNTS["speakers"] == 250
     (corpus / "resource" / "scores.json").unlink()
     read_speechocean762(corpus, partial=True)
-    with pytest.raises(CorpusError, match="holds no resource/scores.json or scores.json, .* leave out --perceived"):
+    with pytest.raises(CorpusError, match="holds no resource/scores.json or scores.json, .* leave out perceived=True"):
         read_speechocean762(corpus, perceived=True, partial=True)
     with pytest.raises(CorpusError, match="holds no train/wav.scp; name the folder that holds"):
         read_speechocean762(tmp_path)

@@ -48,7 +48,7 @@ def test_a_recording_without_text_grid_is_named(corpus):
 
 
 def test_faults_are_named(corpus, tmp_path):
-    with pytest.raises(CorpusError, match="it has 6 languages, not 95; 12 words, not 5446; use --partial"):
+    with pytest.raises(CorpusError, match="it has 6 languages, not 95; 12 words, not 5446; use partial=True"):
         read_voxangeles(corpus)
     folder = corpus / "data" / "audited_aligned"
     (folder / "abk.zip").write_bytes(b"")

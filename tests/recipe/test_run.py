@@ -58,7 +58,7 @@ def test_bonuses_and_biases_are_decoded_where_asked(tmp_path):
 @pytest.mark.parametrize("name", ["insertion_bonuses", "blank_biases"])
 def test_bonuses_and_biases_are_finite(name):
     for text in ("nan", "inf", "0,-inf"):
-        with pytest.raises(SettingsError, match=f"--set {name}={text}: must be finite"):
+        with pytest.raises(SettingsError, match=f"{name}={text}: must be finite"):
             RecipeSizes().updated({name: text})
 
 

@@ -309,6 +309,7 @@ def test_phone_feature_error_rates_where_all_symbols_are_known(recipe, tmp_path,
     shutil.copytree(recipe, other)
     options = read_options(other)
     write_options(other, replace(options, corpus_kind="table"))
+    write_folding(other / "data" / NAME / "ext", folded=False)
     for path in other.rglob("*.trn"):
         path.write_text(re.sub(r"\bs\b", "%%", path.read_text()))
     assert "Articulatory features" not in write_report(other)[1].read_text(encoding="utf-8")

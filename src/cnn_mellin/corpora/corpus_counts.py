@@ -26,4 +26,6 @@ def require_counts(root: str | Path, name: str, found: Mapping[str, int], expect
     """
     wrong = [f"{found[what]} {what}, not {number}" for what, number in expected.items() if found[what] != number]
     if wrong:
-        raise CorpusError(root, None, f"is not the whole {name}: it has {'; '.join(wrong)}; use --partial to accept it")
+        raise CorpusError(
+            root, None, f"is not the whole {name}: it has {'; '.join(wrong)}; use partial=True to accept it"
+        )

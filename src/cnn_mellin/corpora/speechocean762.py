@@ -169,7 +169,7 @@ def _read_perceived(root: Path) -> dict[str, tuple[str, ...]]:
     """Read the phones that experts heard: utterance -> its phones."""
     path = next((root / place for place in _PLACES if (root / place).is_file()), None)
     if path is None:
-        why = f"holds no {' or '.join(_PLACES)}, which has the perceived phones; add it, or leave out --perceived"
+        why = f"holds no {' or '.join(_PLACES)}, which has the perceived phones; add it, or leave out perceived=True"
         raise CorpusError(root, None, why)
     content = parse_json(read_text(path, CorpusError), path, CorpusError)
     fault = shape_fault(content, _SCORES)

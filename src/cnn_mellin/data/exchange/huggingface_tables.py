@@ -29,7 +29,7 @@ def write_huggingface(partition: str, utterances: Iterable[LabelledAudio], folde
         MissingPackageError: pyarrow is not installed.
     """
     del final  # the table names no file
-    require_packages("data export --to huggingface", ["huggingface"])
+    require_packages("data export to huggingface", ["huggingface"])
     import pyarrow  # of the extra huggingface
     from pyarrow import parquet
 
