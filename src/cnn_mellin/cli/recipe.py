@@ -48,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
         _check_database(options.db_url, arguments.profile)
     quiet = arguments.quiet and not arguments.dry_run  # the list of a dry run is what the user wants to see
     show_log(quiet=quiet)
-    _warn_of_layers(options)
     with RecipeDisplay(arguments.exp, quiet=quiet):
         failed = run_corpus_recipe(
             options,
@@ -57,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             cores=arguments.cores,
             until=arguments.until,
             dry_run=arguments.dry_run,
+            before_steps=lambda: _warn_of_layers(options),
         )
     if failed:
         again = "mend what is wrong, then run the same command again to resume"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_mellin.corpora.table import read_table
@@ -29,6 +29,7 @@ def run_corpus_recipe(
     cores: int | None = None,
     until: str | None = None,
     dry_run: bool = False,
+    before_steps: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Run all steps of a recipe on this machine or a cluster; the same call resumes after any interruption.
 
@@ -41,6 +42,7 @@ def run_corpus_recipe(
         cores: number of steps that run at the same time; None for one per core, or as many as the profile says.
         until: last stage to run, such as `train`; None for all.
         dry_run: log the commands of the steps to do, and run none.
+        before_steps: called once all options have been checked, before the first step.
 
     Returns:
         Failed steps: name -> reason. All others are done.
@@ -65,6 +67,7 @@ def run_corpus_recipe(
         cores=chosen.num_jobs(_num_cores()) if cores is None else cores,
         until=until,
         dry_run=dry_run,
+        before_steps=before_steps,
     )
 
 

@@ -79,6 +79,7 @@ def run_recipe(
     cores: int = 1,
     until: str | None = None,
     dry_run: bool = False,
+    before_steps: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Run the steps of a recipe whose results are missing or out of date.
 
@@ -91,6 +92,7 @@ def run_recipe(
         cores: number of steps that run at the same time.
         until: last stage to run; None for all.
         dry_run: log the commands of the steps to do, and run none.
+        before_steps: called once all options have been checked, before the first step.
 
     Returns:
         Failed steps: name -> reason. All others are done.
@@ -116,6 +118,7 @@ def run_recipe(
         write_options(folder, options)
         plan = plan_recipe(options, folder)
         steps = steps_until(plan, until)
+        before_steps()
         records = StepRecords(folder)
         for name in records.forget_changed(steps):
             _LOGGER.info("%s: its products have changed or are missing", name)
