@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from mellin_correlation import alternate, timed
@@ -31,9 +33,13 @@ def one_channel(window: int, kernel: int, offset: int) -> list[Callable[[], tupl
     signal = torch.randn(WINDOWS, 1, window, COEFFICIENTS, requires_grad=True)
     left = WIDTH // 2
     linear = torch.nn.Conv2d(1, CHANNELS, (kernel, WIDTH), padding=(0, left))
-    sizes = {"kernel_offset": offset, "output_length": window // offset, "padding": (left, WIDTH - 1 - left)}
+    sizes: dict[str, Any] = {
+        "kernel_offset": offset,
+        "output_length": window // offset,
+        "padding": (left, WIDTH - 1 - left),
+    }
     mellin = MellinLinearConv2d(1, CHANNELS, (kernel, WIDTH), **sizes)
-    return [timed(lambda layer=layer: layer(signal), torch.ones_like(layer(signal))) for layer in (linear, mellin)]
+    return [timed(partial(layer, signal), torch.ones_like(layer(signal))) for layer in (linear, mellin)]
 
 
 def front_ends(window: int, kernel: int, offset: int) -> list[Callable[[], tuple[float, float]]]:
@@ -43,12 +49,12 @@ def front_ends(window: int, kernel: int, offset: int) -> list[Callable[[], tuple
 
     def windowed() -> torch.Tensor:
         padded = torch.nn.functional.pad(signal, (0, window - 1)).unfold(2, window, STRIDE)  # (N, F, A, window)
-        outputs = linear(padded.permute(0, 2, 1, 3).flatten(0, 1)).amax(2)
+        outputs: torch.Tensor = linear(padded.permute(0, 2, 1, 3).flatten(0, 1)).amax(2)
         return outputs.view(len(signal), -1, CHANNELS).transpose(1, 2)
 
-    sizes = {"window_size": window, "window_stride": STRIDE, "kernel_offset": offset}
+    sizes: dict[str, Any] = {"window_size": window, "window_stride": STRIDE, "kernel_offset": offset}
     layers = [LogTimeFrontEnd(COEFFICIENTS, CHANNELS, kernel, log_time=kind, **sizes) for kind in (False, True)]
-    steps = [windowed, *(lambda layer=layer: layer(signal) for layer in layers)]
+    steps = [windowed, *(partial(layer, signal) for layer in layers)]
     return [timed(step, torch.ones_like(step())) for step in steps]
 
 
