@@ -54,7 +54,7 @@ def front_ends(window: int, kernel: int, offset: int) -> list[Callable[[], tuple
 
     sizes: dict[str, Any] = {"window_size": window, "window_stride": STRIDE, "kernel_offset": offset}
     layers = [LogTimeFrontEnd(COEFFICIENTS, CHANNELS, kernel, log_time=kind, **sizes) for kind in (False, True)]
-    steps = [windowed, *(partial(layer, signal) for layer in layers)]
+    steps: list[Callable[[], torch.Tensor]] = [windowed, *(partial(layer, signal) for layer in layers)]
     return [timed(step, torch.ones_like(step())) for step in steps]
 
 
