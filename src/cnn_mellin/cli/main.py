@@ -15,6 +15,7 @@ from cnn_mellin import __version__
 from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.cli.log_lines import show_log
 from cnn_mellin.errors import UserError
+from cnn_mellin.extras import BASE, missing_packages
 
 if TYPE_CHECKING:
     from cnn_mellin.config import Settings
@@ -130,6 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(root, chosen)
     except UserError as error:
         return _complain(root.name_options(str(error), chosen))
+    except ModuleNotFoundError as error:  # an installation of the layers only
+        module = str(error.name).partition(".")[0]
+        if module not in BASE:
+            raise
+        return _complain(str(missing_packages(chosen.command or "settings", [], [module])))
     except BrokenPipeError:
         sys.stderr.close()
         return 1
