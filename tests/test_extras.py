@@ -96,6 +96,7 @@ def test_the_error_names_a_module_that_failed_to_import():
         ("demo demo", "espeakng_loader", "workflow,report,demo"),
         ("corpus demo corpus", "espeakng_loader", "demo"),
         ("corpus demo corpus", "scipy", "demo"),
+        ("--print-completion bash", "shtab", "completion"),
         ("report exp", "matplotlib", "report"),
         ("score a.trn b.trn --plot a.png", "matplotlib", "report"),
         ("transcribe model a.wav --plot a.png", "matplotlib", "report"),

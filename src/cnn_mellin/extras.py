@@ -32,6 +32,7 @@ BASE = {
 # Extra -> imported module -> requirement for pip, as in pyproject.toml.
 EXTRAS: dict[str, dict[str, str]] = {
     "audio": {"soxr": "soxr>=0.3.7"},
+    "completion": {"shtab": "shtab>=1.13,<2"},
     "demo": {"espeakng_loader": "espeakng-loader==0.2.4", "scipy": "scipy>=1.11"},
     "features": {"panphon": "panphon>=0.22,<1"},
     "report": {"matplotlib": "matplotlib>=3.8"},
