@@ -4,11 +4,17 @@
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
+#
+# PYTHON=python3.12     interpreter to make the environment with
+# VENV=.venv            folder of the environment
+# PIP_OPTIONS="..."     options for pip, such as --extra-index-url URL with the CPU index of PyTorch: without an NVIDIA GPU
+#                       this downloads 0.3 GB instead of 2.9 GB (docs/install.md, "Without a GPU")
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_OPTIONS ?=
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 # Two test processes with one thread each: for tests and small models, one thread per process is fastest.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
@@ -40,16 +46,20 @@ bench: $(VENV)/.system
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \
 	$(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
+	@echo "installing the program into $(VENV), without a word from pip: some minutes, up to 2.9 GB to download on Linux;"
+	@echo "without an NVIDIA GPU 0.3 GB are enough: docs/install.md says how (\"Without a GPU\")"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --editable ".[demo]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
+	@echo "installing what the tests need into $(VENV): about a minute, 0.2 GB to download"
 	$(INSTALL) --editable ".[dev]"
 	touch $@
 
 # Servers, a cluster, a browser and oracles, for the tests that start the real ones.
 $(VENV)/.system: $(VENV)/.dev scripts/test_packages.sh
+	@echo "installing system packages for the tests, if any is missing: some minutes"
 	scripts/test_packages.sh
 	$(INSTALL) kenlm || echo "kenlm could not be built (it needs g++ and cmake): the tests that compare with it are skipped" >&2
 	touch $@
