@@ -53,3 +53,10 @@ def test_a_set_up_environment_is_not_announced_again(tmp_path):
     done = make("-n", f"VENV={venv}", "demo", "test")
     assert "installing" not in done.stdout
     assert f"{venv}/bin/cnn-mellin demo demo" in done.stdout
+
+
+def test_the_lowest_versions_have_an_environment_of_their_own(tmp_path):
+    done = make("-n", f"VENV={tmp_path / 'venv'}", "UV_OPTIONS=--torch-backend=cpu", "lowest")
+    assert re.search(r"uv pip install [^\n]*--resolution lowest-direct --torch-backend=cpu ", done.stdout)
+    assert f"{tmp_path}/venv-lowest/bin/python -m pytest tests/ops tests/layers tests/config" in done.stdout
+    assert f"{tmp_path}/venv/" not in done.stdout
