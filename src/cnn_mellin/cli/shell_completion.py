@@ -26,4 +26,5 @@ def completion_script(parser: CommandParser, shell: str) -> str:
             if takes_text and not isinstance(action, argparse._SubParsersAction):
                 free_text: Any = action
                 free_text.complete = shtab.FILE
-    return shtab.complete(parser, shell)
+    script: str = shtab.complete(parser, shell)
+    return script
