@@ -4,7 +4,7 @@
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
-# make lowest the layers' and settings' tests with the lowest versions that pyproject.toml allows (an environment of its own)
+# make lowest the layers', settings' and audio files' tests with the lowest versions that pyproject.toml allows (an environment of its own)
 #
 # PYTHON=python3.12     interpreter to make the environment with
 # VENV=.venv            folder of the environment
@@ -47,7 +47,7 @@ bench: $(VENV)/.system
 	for name in features mellin_correlation training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 lowest: $(VENV)-lowest/.lowest
-	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/test_layers_only.py
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/audio tests/test_layers_only.py
 
 $(VENV)-lowest/.lowest: pyproject.toml
 	@echo "installing the lowest versions into $(VENV)-lowest: some minutes, up to 3 GB to download on Linux"
