@@ -4,7 +4,7 @@
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
-# make lowest the layers', settings' and audio files' tests with the lowest versions that pyproject.toml allows (an environment of its own)
+# make lowest  tests of layers, settings and audio with the lowest versions that pyproject.toml allows
 #
 # PYTHON=python3.12     interpreter to make the environment with
 # VENV=.venv            folder of the environment
