@@ -11,7 +11,7 @@ import pytest
 
 from cnn_mellin import extras
 from cnn_mellin.cli.main import main
-from cnn_mellin.extras import EXTRAS, MissingPackageError, install_command, missing_packages, require_packages
+from cnn_mellin.extras import BASE, EXTRAS, MissingPackageError, install_command, missing_packages, require_packages
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -34,11 +34,12 @@ def test_the_table_matches_the_project_file():
         own = [package for package in listed if not package.startswith("cnn-mellin[")]
         assert sorted(packages.values()) == sorted(own), extra
     assert set(EXTRAS) == set(PROJECT["optional-dependencies"]) - {"dev"}
+    assert sorted(BASE.values()) == sorted(PROJECT["dependencies"])
 
 
 def test_every_module_of_the_table_is_installed_by_its_package():
     pytest.importorskip("optuna", reason="the extras are not installed")
-    for packages in EXTRAS.values():
+    for packages in (BASE, *EXTRAS.values()):
         for module in packages:
             assert importlib.util.find_spec(module) is not None, module
 
@@ -94,6 +95,8 @@ def test_the_error_names_a_module_that_failed_to_import():
         ("recipe {tmp} exp --search --db-url mysql+pymysql:///d", "pymysql", "workflow,report,search"),
         ("demo demo", "espeakng_loader", "workflow,report,demo"),
         ("corpus demo corpus", "espeakng_loader", "demo"),
+        ("corpus demo corpus", "scipy", "demo"),
+        ("--print-completion bash", "shtab", "completion"),
         ("report exp", "matplotlib", "report"),
         ("score a.trn b.trn --plot a.png", "matplotlib", "report"),
         ("transcribe model a.wav --plot a.png", "matplotlib", "report"),

@@ -1,4 +1,4 @@
-"""Optional packages: checks that they are installed, and the command that installs them."""
+"""Packages that may be missing: the optional ones, checks for them, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ from urllib.request import url2pathname
 
 from cnn_mellin.errors import UserError
 
-__all__ = ["EXTRAS", "MissingPackageError", "install_command", "missing_packages", "require_packages"]
+__all__ = ["BASE", "EXTRAS", "MissingPackageError", "install_command", "missing_packages", "require_packages"]
+
+# Imported module -> requirement for pip of every installation, as in pyproject.toml. The layers need two: numpy, torch.
+BASE = {
+    "filelock": "filelock>=3.12",
+    "numpy": "numpy>=1.26",
+    "pydantic": "pydantic>=2.7",
+    "yaml": "PyYAML>=6",
+    "soundfile": "soundfile>=0.13",
+    "soxr": "soxr>=0.3.7",
+    "torch": "torch>=2.6",
+    "tqdm": "tqdm>=4.66",
+}
 
 # Extra -> imported module -> requirement for pip, as in pyproject.toml.
 EXTRAS: dict[str, dict[str, str]] = {
     "audio": {"soxr": "soxr>=0.3.7"},
-    "demo": {"espeakng_loader": "espeakng-loader==0.2.4"},
+    "completion": {"shtab": "shtab>=1.13,<2"},
+    "demo": {"espeakng_loader": "espeakng-loader==0.2.4", "scipy": "scipy>=1.11"},
     "features": {"panphon": "panphon>=0.22,<1"},
     "report": {"matplotlib": "matplotlib>=3.8"},
     "search": {
@@ -70,7 +83,7 @@ def missing_packages(purpose: str, extras: Sequence[str], modules: Sequence[str]
 
 
 def install_command(extras: Sequence[str]) -> str:
-    """Phrase with the command that installs extras into the running environment.
+    """Phrase with the command that installs extras, or without any the program, into the running environment.
 
     The package is not on an index, so the command names the checkout that it runs in or was installed from. If that no
     longer exists, the command names the requirements.
@@ -80,16 +93,17 @@ def install_command(extras: Sequence[str]) -> str:
     """
     checkout, editable = _checkout()
     if checkout is None:
-        wanted = list(dict.fromkeys(package for extra in extras for package in EXTRAS[extra].values()))
+        tables = [EXTRAS[extra] for extra in extras] or [BASE]
+        wanted = list(dict.fromkeys(package for table in tables for package in table.values()))
     else:
-        wanted = [*(["--editable"] if editable else []), f"{checkout}[{','.join(extras)}]"]
-    of = f"extra{'s' if len(extras) > 1 else ''} {', '.join(extras)}"
+        wanted = [*(["--editable"] if editable else []), f"{checkout}[{','.join(extras)}]" if extras else str(checkout)]
+    of = f"extra{'s' if len(extras) > 1 else ''} {', '.join(extras)}" if extras else "packages of the program"
     return f"install the {of} with: {_pip()} install {shlex.join(wanted)}"
 
 
 def _package(module: str) -> str:
     """Name of the distribution that provides a module."""
-    for packages in EXTRAS.values():
+    for packages in (BASE, *EXTRAS.values()):
         if module in packages:
             return packages[module].partition("[")[0].partition(">")[0].partition("=")[0]
     return module

@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing_and_a_dry_run_shows_it(finished, corpus, caps
     assert main(command(corpus, finished)) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("# Linear and Mellin models")
-    assert printed.endswith(f"\npage with all tables and pictures: {finished / 'report.html'}\n")
+    assert f"\npage with all tables and pictures: {finished / 'report.html'}\n" in printed
     assert main(command(corpus, finished, "--dry-run")) == 0
     assert "0 of 25 steps to do; the others are up to date" in capsys.readouterr().out
     assert {name: t for name, t in state(finished).items() if name not in ("recipe.json",)} == {

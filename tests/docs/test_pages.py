@@ -34,6 +34,7 @@ NOT_RUN = {
     "docs/study.md: python examples/digits.py": "needs recordings of digits, and trains for half an hour",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
     "docs/install.md: python3 -m venv": "downloads packages",
+    "docs/install.md: make demo": "downloads packages",
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
     "docs/recipe.md: cnn-mellin recipe ~/TIMIT exp/timit --cores": "needs TIMIT and days",
     "docs/recipe.md: cnn-mellin corpus demo": "takes minutes; tests/recipe runs it",

@@ -1,4 +1,4 @@
-"""Resampling: with soxr where it is installed, otherwise with scipy."""
+"""Resampling: with soxr, or with scipy in an environment from before soxr was required."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def resampler() -> str:
     >>> resampler() in ("soxr", "scipy")
     True
     """
-    return "soxr" if importlib.util.find_spec("soxr") else "scipy"
+    return "scipy" if not importlib.util.find_spec("soxr") and importlib.util.find_spec("scipy") else "soxr"
 
 
 def resample(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -40,7 +40,7 @@ def resample(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[
     if from_hz == to_hz:
         return samples
     if resampler() == "soxr":
-        import soxr  # an extra
+        import soxr  # rarely needed
 
         return np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)
     from scipy.signal import resample_poly  # slow to import, and rarely needed

@@ -319,7 +319,7 @@ class CommandParser(argparse.ArgumentParser):
         else:
             written += [*arguments, *options]
         if shows_settings:  # the command itself does not run and needs no arguments
-            for parser in (self, *self._all()):
+            for parser in (self, *self.subparsers()):
                 for action in parser._actions:
                     action.required = False
         return written
@@ -345,7 +345,7 @@ class CommandParser(argparse.ArgumentParser):
         if len(possible) > 1:
             word.parser.error(f"{name}: could be {' or '.join(possible)}; write it out")
         near = close_name(name, options)
-        homes = [parser for parser in self._all() if name in parser._options and parser is not word.parser]
+        homes = [parser for parser in self.subparsers() if name in parser._options and parser is not word.parser]
         named = [parser for parser in homes if parser.prog.split()[-1] in words]
         if named:
             at = named[0].prog
@@ -360,7 +360,7 @@ class CommandParser(argparse.ArgumentParser):
     def _unknown_command(self, word: _Word, words: Sequence[str]) -> NoReturn:
         known = word.parser._subcommands
         near = close_name(word.text.lower(), known)
-        homes = [parser._shape() for parser in self._all() if parser.prog.split()[-1] == word.text]
+        homes = [parser._shape() for parser in self.subparsers() if parser.prog.split()[-1] == word.text]
         later = [name for name in known if name in words]
         (choice,) = word.parser._arguments[-1:]
         if near:
@@ -373,11 +373,11 @@ class CommandParser(argparse.ArgumentParser):
             hint = nearest(word.text, known)
         word.parser.error(f"{word.text}: is not {_a(str(choice.metavar).lower())} of {word.parser.prog}; {hint}")
 
-    def _all(self) -> Iterator[CommandParser]:
+    def subparsers(self) -> Iterator[CommandParser]:
         """All subcommands, and their subcommands."""
         for sub in self._subcommands.values():
             yield sub
-            yield from sub._all()
+            yield from sub.subparsers()
 
 
 def _repeated(action: argparse.Action) -> argparse.Action:

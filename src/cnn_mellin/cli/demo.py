@@ -17,7 +17,7 @@ _CORPUS_SEED = 1
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the corpus, run the recipe, and print where all results are."""
+    """Make the corpus and run the recipe, which prints where all results are."""
     for option, value in {"--seeds": arguments.seeds, "--epochs": arguments.epochs, "--jobs": arguments.jobs}.items():
         if value is not None and value < 1:  # checked here, not after minutes of synthesis
             raise SettingsError(f"{option} {value}: must be at least 1")
@@ -32,9 +32,4 @@ def run(arguments: argparse.Namespace) -> int:
         command += ["--cores", str(arguments.jobs)]
     if not arguments.quiet:
         print(f"$ cnn-mellin {shlex.join(command)}", flush=True)
-    status = main(["--quiet", *command] if arguments.quiet else command)
-    if status == 0:
-        places = {"corpus": corpus, "features and references": folder / "data", "models": folder / "models"}
-        for what, path in (places | {"transcripts": folder / "systems", "logs": folder / "logs"}).items():
-            print(f"{what}: {path}")
-    return status
+    return main(["--quiet", *command] if arguments.quiet else command)

@@ -15,6 +15,7 @@ from cnn_mellin import __version__
 from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.cli.log_lines import show_log
 from cnn_mellin.errors import UserError
+from cnn_mellin.extras import BASE, missing_packages, require_packages
 
 if TYPE_CHECKING:
     from cnn_mellin.config import Settings
@@ -79,6 +80,17 @@ class _ReadSettings(argparse.Action):
         files.append((str(option_string).removeprefix("--read-"), values))
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints the completion script of a shell and ends the program."""
+
+    def __call__(self, _parser: Any, _namespace: Any, shell: Any, _option: str | None = None) -> None:
+        require_packages("--print-completion", ["completion"])
+        from cnn_mellin.cli.shell_completion import completion_script  # of an extra
+
+        print(completion_script(parser(), shell))
+        sys.exit(0)
+
+
 def parser() -> CommandParser:
     """Parser of the whole command line."""
     root = CommandParser(prog="cnn-mellin", description=_DESCRIPTION, examples=_EXAMPLES)
@@ -107,6 +119,13 @@ def parser() -> CommandParser:
             const=file_format,
             help=f"print all settings in {file_format} format and exit, to check them or to start a file from",
         )
+    root.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh", "fish"),
+        help="print a script that lets this shell complete commands, options and file names (needs the extra "
+        "`completion`); docs/install.md says how to use it",
+    )
     commands = root.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, line in _COMMANDS.items():
         options = import_module(f"cnn_mellin.cli.options.{name}")
@@ -130,6 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(root, chosen)
     except UserError as error:
         return _complain(root.name_options(str(error), chosen))
+    except ModuleNotFoundError as error:  # an installation of the layers only
+        module = str(error.name).partition(".")[0]
+        if module not in BASE:
+            raise
+        return _complain(str(missing_packages(chosen.command or "settings", [], [module])))
     except BrokenPipeError:
         sys.stderr.close()
         return 1

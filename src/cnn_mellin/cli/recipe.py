@@ -7,11 +7,13 @@ import logging
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cnn_mellin.cli.log_lines import show_log
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.recipe.corpus_recipe import recipe_options, require_recipe_packages, run_corpus_recipe
 from cnn_mellin.recipe.display import RecipeDisplay
+from cnn_mellin.recipe.next_command import transcribe_command
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, tiny_sizes
 from cnn_mellin.recipe.plan import system_settings
 from cnn_mellin.recipe.profile import read_profile
@@ -70,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             from cnn_mellin.report.recipe_report import results_text  # imports torch, which status does without
 
             print(f"{results_text(arguments.exp)}\npage with all tables and pictures: {arguments.exp}/report.html")
+            _print_places(arguments)
         else:
             print(f"{arguments.exp}: up to date as far as {arguments.until}")
     return 0
@@ -88,6 +91,17 @@ def _warn_of_layers(options: RecipeOptions) -> None:
         fault = summarize_layers(extractor.num_coefficients, system_settings(options, "mcorr", name).model).fault
         if fault is not None:
             _log.warning("mcorr-%s: %s", name, fault)
+
+
+def _print_places(arguments: argparse.Namespace) -> None:
+    """Print where the results are and, unless --quiet is given, what to try next."""
+    exp = Path(arguments.exp)
+    places = {"corpus": Path(arguments.corpus), "features and references": exp / "data", "models": exp / "models"}
+    for what, path in (places | {"transcripts": exp / "systems", "logs": exp / "logs"}).items():
+        print(f"{what}: {path}")
+    command = None if arguments.quiet else transcribe_command(exp)
+    if command is not None:
+        print(f"\nto try next, with this recording or one of your own:\n  {command}")
 
 
 def _check_database(db_url: str, profile: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -31,7 +30,7 @@ from cnn_mellin.corpora.demo_words import timed_words
 from cnn_mellin.corpora.espeak import PHONEME, WORD
 from cnn_mellin.corpora.utterance import TimedPhone
 from cnn_mellin.errors import UserError
-from cnn_mellin.extras import missing_packages
+from cnn_mellin.extras import require_packages
 from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.random_stream import random_stream, stream_seed
 
@@ -122,8 +121,7 @@ def make_demo_corpus(
         raise UserError(f"seed {seed}: must be 0 or more")
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs {jobs}: must be at least 1")
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise missing_packages("the demo corpus", ["demo"], ["espeakng_loader"])
+    require_packages("the demo corpus", ["demo"])
     manifest: dict[str, object] = {
         "generator": _VERSION,
         "espeakng_loader": importlib.metadata.version("espeakng-loader"),

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex, cast
 
+import numpy as np
 import torch
 
 __all__ = ["Size", "Sizes", "size_of", "sizes_of", "whole_number"]
@@ -85,7 +86,7 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
             raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1")
         return whole_number(name, value[0], least)
     try:
-        if isinstance(value, bool) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
+        if isinstance(value, bool | np.bool_) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
             raise TypeError
         return operator.index(value)
     except TypeError:

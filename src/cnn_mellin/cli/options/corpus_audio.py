@@ -12,8 +12,7 @@ def add_conversion_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--resample",
         action="store_true",
-        help="resample recordings whose sample rate is not that of the features, as transcribe does: with soxr (the "
-        "extra `audio`) where it is installed, otherwise with scipy",
+        help="resample recordings whose sample rate is not that of the features, as transcribe does, with soxr",
     )
     channels = parser.add_mutually_exclusive_group()
     channels.add_argument(
