@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
 
-__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates"]
+__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates", "hardest_first"]
 
 # Blue for linear, orange for Mellin, lighter for further features; colour-blind readers can tell them apart.
 _COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f0a04b", "#f9cb9c")}
@@ -36,7 +36,7 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
     axes.axvline(1, color="0.75", linewidth=1, zorder=0)
     axes.set(xlabel="speaking rate of the test audio (1 = as recorded)", ylabel="phone error rate, %")
     axes.legend(frameon=False)
-    return _svg(figure)
+    return svg_bytes(figure)
 
 
 @drawing()
@@ -61,24 +61,38 @@ def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False)
-    return _svg(figure)
+    return svg_bytes(figure)
+
+
+def hardest_first(groups: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Phones or speakers by their phone error rate, the highest first.
+
+    Args:
+        groups: system -> phone or speaker -> mean phone error rate in percent; infinite values do not count.
+
+    >>> hardest_first({"lcorr": {"a": 1.0, "b": 3.0}, "mcorr": {"a": 3.0, "b": math.inf}})
+    ['b', 'a']
+    """
+    names = dict.fromkeys(name for of_system in groups.values() for name in of_system)
+
+    def worst(name: str) -> float:
+        known = [v for of_system in groups.values() if math.isfinite(v := of_system.get(name, math.inf))]
+        return sum(known) / len(known) if known else 0.0
+
+    return sorted(names, key=lambda name: (-worst(name), name))
 
 
 @drawing()
 def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     """SVG of the phone error rate of each phone or speaker, the worst first, with one dot per system.
 
+    The column of each name in `hardest_first(groups)` has the id `mark-` and its number.
+
     Args:
         groups: system -> phone or speaker -> mean phone error rate in percent; infinite values have no dot.
         what: phone or speaker, for the label of the axis.
     """
-    names = list(dict.fromkeys(name for of_system in groups.values() for name in of_system))
-
-    def worst(name: str) -> float:
-        known = [v for of_system in groups.values() if math.isfinite(v := of_system.get(name, math.inf))]
-        return sum(known) / len(known) if known else 0.0
-
-    names.sort(key=lambda name: (-worst(name), name))
+    names = hardest_first(groups)
     figure, axes = _figure(max(4.0, min(0.24 * len(names) + 1.5, 14.0)), 3.2)
     for system, of_system in groups.items():
         values = [of_system.get(name, math.inf) for name in names]
@@ -91,7 +105,9 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     axes.set(ylabel="phone error rate, %", xlabel=f"{what}, the hardest first")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
-    return _svg(figure)
+    for number, column in enumerate(axes.bar(range(len(names)), axes.get_ylim()[1], width=1.0, alpha=0)):
+        column.set_gid(f"mark-{number}")
+    return svg_bytes(figure)
 
 
 @drawing()
@@ -119,7 +135,7 @@ def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]
     bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
     ticks = (0, 5, 20, 50, 100)
     bar.set_ticks([math.sqrt(percent) for percent in ticks], labels=[f"{percent} %" for percent in ticks])
-    return _svg(figure)
+    return svg_bytes(figure)
 
 
 def _style(system: str, systems: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,9 +154,3 @@ def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def _svg(figure: Any) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()

@@ -26,9 +26,13 @@ def speaking_rate_section(results: RecipeResults) -> Section:
         "no model was trained on them. A Mellin layer turns a change of speaking rate into a shift. If that helps, "
         "its line rises less to both sides."
     )
-    section.picture(draw_rates(percents), "Phone error rate against speaking rate: means as lines, seeds as dots.")
     rates = sorted(next(iter(percents.values())))
     means = {system: {rate: statistics.fmean(of[rate]) for rate in rates} for system, of in percents.items()}
+    courses = [
+        f"{system}: {', '.join(f'{of[rate]:.1f} % at {rate:g}' for rate in rates)}" for system, of in means.items()
+    ]
+    alt = f"Lines of the phone error rate against the speaking rate. {'; '.join(courses)}."
+    section.picture(draw_rates(percents), "Phone error rate against speaking rate: means as lines, seeds as dots.", alt)
     header = [f"{rate:g}" for rate in rates]
     rows = [[system, *(f"{of[rate]:.1f}" for rate in rates)] for system, of in means.items()]
     section.table(["mean PER %", *header], rows)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.formats.symbols import read_symbols
-from cnn_mellin.report.figures.utterance import draw_utterance
+from cnn_mellin.report.figures.utterance import utterance_svg
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.report.table_cells import system_name
@@ -32,10 +30,9 @@ def utterance_section(results: RecipeResults) -> Section:
     section.text(
         f"{name}, of average difficulty for {system_name(best, 'greedy')}: its phone error rate is {percent:.0f} %."
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "utterance.png"
-        draw_utterance(read_partition(data / "test"), name, out, symbols=read_symbols(data / "ext"))
-        section.picture(out.read_bytes(), "Its features, and its phones as they were labelled.", kind="png")
+    picture = utterance_svg(read_partition(data / "test"), name, read_symbols(data / "ext"))
+    alt = f"Features of the utterance against time. Its phones: {' '.join(references[name])}."
+    section.picture(picture, "Its features, and its phones as they were labelled.", alt)
     section.folded("Alignment with what was recognised", _alignment_text(references[name], hypotheses[name]))
     return section
 
