@@ -1,4 +1,4 @@
-"""Chromium without a window, driven through a pair of pipes (the DevTools protocol): a page's content, keys, pictures."""
+"""Chromium without a window, driven through pipes (the DevTools protocol): content of a page, keys and pictures."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ class Browser:
         """Press a key of `_KEYS`."""
         more = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key], **more
-            )
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key], **more)
             more = {}
 
     def picture(self, *, whole: bool = False) -> bytes:
@@ -98,7 +96,10 @@ def open_browser(program: str, profile: Path) -> Iterator[Browser]:
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
     line = f"exec {shlex.join([program, *options])} 3<&{their_commands} 4>&{their_answers}"
     process = subprocess.Popen(
-        ["bash", "-c", line], pass_fds=[their_commands, their_answers], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["bash", "-c", line],
+        pass_fds=[their_commands, their_answers],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     os.close(their_commands)
     os.close(their_answers)

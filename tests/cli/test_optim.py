@@ -163,7 +163,7 @@ def test_pictures(data, tmp_path):
     names = {"history.png", "importances.png", "slices.png", "parallel_coordinates.png", "index.html"}
     assert {path.name for path in (tmp_path / "p").iterdir()} == names
     page = (tmp_path / "p" / "index.html").read_text()
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("<svg ") == 4
     assert all(name in page for name in SEARCHED)
 
 

@@ -8,7 +8,7 @@ import html
 import importlib.resources
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cnn_mellin.formats.text_table import escape_markdown, format_table
@@ -79,6 +79,20 @@ class Section:
         scrolled = _scrolled(f"{self.title}, figure {self._num_pictures}", picture)
         self._html.append(f"<figure>{scrolled}<figcaption>{_escape_html(caption)}</figcaption></figure>")
         self._markdown.append(f"*{_escape_line(caption)} (see report.html)*")
+
+    def audio(self, recordings: Mapping[str, bytes]) -> None:
+        """Add recordings to play; Markdown has only their names.
+
+        Args:
+            recordings: name -> FLAC file.
+        """
+        for name, content in recordings.items():
+            data, shown = base64.b64encode(content).decode(), _escape_html(name)
+            self._html.append(
+                f'<figure><figcaption>{shown}</figcaption><audio controls preload="metadata" aria-label="{shown}" '
+                f'src="data:audio/flac;base64,{data}"></audio></figure>'
+            )
+        self._markdown.append(f"*Audio: {'; '.join(_escape_line(name) for name in recordings)} (see report.html)*")
 
     def folded(self, summary: str, text: str) -> None:
         """Add literal text that the page shows when its summary is clicked."""

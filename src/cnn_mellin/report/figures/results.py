@@ -17,11 +17,15 @@ _MARKERS = {"lcorr": "o", "mcorr": "s"}
 
 
 @drawing()
-def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
+def draw_rates(
+    rates: Mapping[str, Mapping[float, Sequence[float]]],
+    bands: Mapping[str, Mapping[float, tuple[float, float]]] | None = None,
+) -> bytes:
     """SVG of the phone error rate against the speaking rate, with one line per system and one dot per seed.
 
     Args:
         rates: system -> speaking rate -> phone error rates in percent, one per seed.
+        bands: system -> speaking rate -> interval of the phone error rate in percent, shown as a band.
     """
     figure, axes = _figure(7.5, 4.2)
     for system, of_system in rates.items():
@@ -31,6 +35,10 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
         axes.plot(
             places, means, label=shown_text(system, 40), linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style
         )
+        band = (bands or {}).get(system, {})
+        if band:
+            low, high = zip(*(band[rate] for rate in sorted(band)), strict=True)
+            axes.fill_between(sorted(band), low, high, alpha=0.15, linewidth=0, **style)
         for rate in places:
             axes.plot([rate] * len(of_system[rate]), of_system[rate], ".", alpha=0.35, markersize=5, **style)
     axes.axvline(1, color="0.75", linewidth=1, zorder=0)
@@ -107,6 +115,7 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     axes.legend(frameon=False)
     for number, column in enumerate(axes.bar(range(len(names)), axes.get_ylim()[1], width=1.0, alpha=0)):
         column.set_gid(f"mark-{number}")
+    axes.set_xlim(-0.8, len(names) - 0.2)
     return svg_bytes(figure)
 
 

@@ -86,7 +86,7 @@ def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], 
     pictures["parallel_coordinates"] = (
         _parallel(dimensions, done),
         f"One line per completed trial; the best {_BEST_FRACTION:.0%} are strong.",
-        f"Lines of {len(done)} trials across {len(dimensions)} hyperparameters. The best trial, {lowest}, has {at_best}.",
+        f"One line per trial across {len(dimensions)} hyperparameters. The best trial, {lowest}, has {at_best}.",
     )
     figures = Section("Pictures")
     out_dir = Path(out_dir)
