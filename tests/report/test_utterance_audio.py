@@ -14,20 +14,22 @@ TONE = (8000 * np.sin(np.arange(4000) / 5)).astype(np.int16)
 def table(folder, audio="a.wav") -> RecipeResults:
     (folder / "exp").mkdir()
     soundfile.write(folder / "a.wav", TONE, 16000)
-    (folder / "corpus.tsv").write_text(f"audio\ttranscript\tpartition\tutterance\n{audio}\tt d\ttest\tu1\n")
+    rows = [f"{audio}\tt d\t{part}\tu{i}\n" for i, part in enumerate(("train", "test", "dev"))]
+    (folder / "corpus.tsv").write_text("audio\ttranscript\tpartition\tutterance\n" + "".join(rows))
     return RecipeResults(folder / "exp", RecipeOptions("../corpus.tsv", "table"))
 
 
 def kaldi(folder) -> RecipeResults:
     (folder / "exp").mkdir()
     soundfile.write(folder / "a.wav", TONE, 16000)
-    part = folder / "corpus" / "eval"
-    part.mkdir(parents=True)
-    (part / "wav.scp").write_text("rec a.wav\n")
-    (part / "segments").write_text("u1 rec 0.05 0.15\n")
-    (part / "text").write_text("u1 t d\n")
-    (part / "utt2spk").write_text("u1 s\n")
-    options = ("--parts", "test=eval", "--audio-root", "..")
+    for i, part in enumerate(("train", "eval", "dev")):
+        place = folder / "corpus" / part
+        place.mkdir(parents=True)
+        (place / "wav.scp").write_text("rec a.wav\n")
+        (place / "segments").write_text(f"u{i} rec 0.05 0.15\n")
+        (place / "text").write_text(f"u{i} t d\n")
+        (place / "utt2spk").write_text(f"u{i} s\n")
+    options = ("--parts", "train", "test=eval", "dev", "--audio-root", "..")
     return RecipeResults(folder / "exp", RecipeOptions(str(folder / "corpus"), "kaldi", options))
 
 
@@ -55,7 +57,7 @@ def test_an_utterance_of_timit(small_corpus, tmp_path):
 def test_what_is_gone_is_no_error(tmp_path, gone):
     results = table(tmp_path)
     if gone == "utterance":
-        assert utterance_samples(results, "u2") is None
+        assert utterance_samples(results, "u9") is None
     else:
         (tmp_path / {"audio": "a.wav", "corpus": "corpus.tsv"}[gone]).unlink()
         assert utterance_samples(results, "u1") is None

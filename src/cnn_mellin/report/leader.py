@@ -17,7 +17,7 @@ def pair_p_value(pair: Mapping[str, Any]) -> float:
     Args:
         pair: pair of systems in the JSON of a comparison.
     """
-    return max(pair["permutation_p_holm"], pair["training_p_holm"])
+    return max(float(pair["permutation_p_holm"]), float(pair["training_p_holm"]))
 
 
 def significant_leader(comparison: Mapping[str, Any]) -> str | None:

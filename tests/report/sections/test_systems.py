@@ -11,7 +11,7 @@ from cnn_mellin.report.sections.systems import systems_section
 from cnn_mellin.training.history import EpochRecord, write_history
 from cnn_mellin.training.model_folder import ModelDescription, write_description
 
-MODEL = {"window_size": 1, "convolutional_kernel_time": 6, "convolutional_layers": 1, "recurrent_size": 8}
+MODEL = {"window_size": 1, "convolutional_kernel_time": 5, "convolutional_layers": 1, "recurrent_size": 8}
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def test_sizes_time_date_and_machine(results):
     weights = sum(parameter.numel() for parameter in model.parameters())
     assert found["lcorr-a"][0] == f"{weights:,}"
     live = int(found["lcorr-a"][1].replace(",", ""))
-    # windows of one frame meet one of six kernel rows
-    assert weights - live == 5 * model.convs[0].weight.numel() // 6
+    # windows of one frame meet one of five kernel rows
+    assert weights - live == 4 * sum(p.numel() for p in model.convs.parameters() if p.dim() > 1) // 5
     assert found["lcorr-a"][2:] == ["3.0", "–", "–"]
     assert found["mcorr-a"][2:] == ["3.0", "2026-03-04", "Chip 9"]
 
