@@ -61,3 +61,6 @@ def test_bands_are_drawn():
     banded = draw_rates(rates, {"lcorr-a": {0.8: (18.0, 22.0), 1.0: (8.0, 12.0)}})
     assert b"FillBetween" in banded
     assert b"FillBetween" not in plain
+    both = draw_rates(rates, None, {"lcorr-a": {0.8: (-1.0, -2.0, 0.5), 1.0: (0.0, -1.0, 1.0)}})
+    assert b"points above the linear model" in both
+    assert b"points above the linear model" not in banded

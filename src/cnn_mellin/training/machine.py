@@ -26,7 +26,7 @@ class TrainingMachine:
     """Content of `machine.json`.
 
     Args:
-        finished: time at which the last run of the training ended, in UTC, as in 2026-01-31T12:00:00+00:00.
+        finished: time at which the last epoch ended, in UTC, as in 2026-01-31T12:00:00+00:00.
         device: name of the accelerator, or cpu.
         processor: name of the processor.
         system: operating system and architecture.
@@ -39,7 +39,7 @@ class TrainingMachine:
 
 
 def write_machine(model_dir: str | Path, device: torch.device) -> None:
-    """Write `machine.json` of a training that ends now on this machine.
+    """Write `machine.json` of a training whose epoch ends now on this machine.
 
     Args:
         model_dir: model folder.

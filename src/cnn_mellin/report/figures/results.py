@@ -20,14 +20,20 @@ _MARKERS = {"lcorr": "o", "mcorr": "s"}
 def draw_rates(
     rates: Mapping[str, Mapping[float, Sequence[float]]],
     bands: Mapping[str, Mapping[float, tuple[float, float]]] | None = None,
+    differences: Mapping[str, Mapping[float, tuple[float, float, float]]] | None = None,
 ) -> bytes:
     """SVG of the phone error rate against the speaking rate, with one line per system and one dot per seed.
+
+    With differences, a second panel shows them.
 
     Args:
         rates: system -> speaking rate -> phone error rates in percent, one per seed.
         bands: system -> speaking rate -> interval of the phone error rate in percent, shown as a band.
+        differences: system -> speaking rate -> difference of its phone error rate from another system's in points, and
+            the ends of its interval.
     """
-    figure, axes = _figure(7.5, 4.2)
+    figure, panels = _figure(12.5 if differences else 7.5, 4.2, columns=2 if differences else 1)
+    axes = panels[0] if differences else panels
     for system, of_system in rates.items():
         places = sorted(of_system)
         means = [sum(of_system[rate]) / len(of_system[rate]) for rate in places]
@@ -41,9 +47,18 @@ def draw_rates(
             axes.fill_between(sorted(band), low, high, alpha=0.15, linewidth=0, **style)
         for rate in places:
             axes.plot([rate] * len(of_system[rate]), of_system[rate], ".", alpha=0.35, markersize=5, **style)
-    axes.axvline(1, color="0.75", linewidth=1, zorder=0)
-    axes.set(xlabel="speaking rate of the test audio (1 = as recorded)", ylabel="phone error rate, %")
+    axes.set(ylabel="phone error rate, %")
     axes.legend(frameon=False)
+    for system, of_pair in (differences or {}).items():
+        middle, low, high = zip(*(of_pair[rate] for rate in sorted(of_pair)), strict=True)
+        style = _style(system, rates)
+        panels[1].plot(sorted(of_pair), middle, label=shown_text(system, 40), marker=".", **style)
+        panels[1].fill_between(sorted(of_pair), low, high, alpha=0.15, linewidth=0, **style)
+        panels[1].axhline(0, color="0.75", linewidth=1, zorder=0)
+        panels[1].set(ylabel="points above the linear model")
+    for axis in panels if differences else [axes]:
+        axis.axvline(1, color="0.75", linewidth=1, zorder=0)
+        axis.set(xlabel="speaking rate of the test audio (1 = as recorded)")
     return svg_bytes(figure)
 
 

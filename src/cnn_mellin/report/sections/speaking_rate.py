@@ -46,12 +46,21 @@ def speaking_rate_section(results: RecipeResults) -> Section:
     means = {system: {rate: statistics.fmean(of[rate]) for rate in rates} for system, of in percents.items()}
     bands = _bands(errors, results.options.sizes.replications)
     caption = "Phone error rate against speaking rate: means as lines, seeds as dots"
-    caption += ", 95 % intervals as bands (bootstrap over speakers and seeds)." if bands else "."
+    caption += ", 95 % intervals as bands (bootstrap over speakers and seeds)" if bands else ""
+    panel = _panel(differences)
+    caption += (
+        "; at the right, the difference between the models, whose interval is narrower as both meet the same speakers."
+        if panel
+        else "."
+    )
     courses = [
         f"{system}: {', '.join(f'{of[rate]:.1f} % at {rate:g}' for rate in rates)}" for system, of in means.items()
     ]
     alt = f"Lines of the phone error rate against the speaking rate. {'; '.join(courses)}."
-    section.picture(draw_rates(percents, bands), caption, alt)
+    for system, of_pair in panel.items():
+        points = ", ".join(f"{difference:+.1f} at {rate:g}" for rate, (difference, _, _) in of_pair.items())
+        alt += f" Points of {system} above the linear model: {points}."
+    section.picture(draw_rates(percents, bands, panel), caption, alt)
     header = [f"{rate:g}" for rate in rates]
     rows = [[system, *(f"{of[rate]:.1f}" for rate in rates)] for system, of in means.items()]
     section.table(["mean PER %", *header], rows)
@@ -80,6 +89,17 @@ def _bands(
         if known:
             bands[system] = known
     return bands
+
+
+def _panel(differences: Sequence[RateDifference]) -> dict[str, dict[float, tuple[float, float, float]]]:
+    """Second system of a pair -> speaking rate -> difference and its interval, where it has one."""
+    panel: dict[str, dict[float, tuple[float, float, float]]] = {}
+    for found in differences:
+        bootstrap = found.difference
+        if bootstrap.low is not None and bootstrap.high is not None:
+            ends = (bootstrap.difference, bootstrap.low, bootstrap.high)
+            panel.setdefault(found.second, {})[found.rate] = ends
+    return panel
 
 
 def _findings(differences: Sequence[RateDifference]) -> list[str]:
