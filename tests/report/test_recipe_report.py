@@ -206,6 +206,16 @@ def test_the_best_system_is_bold_only_where_it_is_significantly_better(recipe, t
     assert bool(re.search(f'<tr class="best"><th scope="row">mcorr-{NAME}', page)) == bool(bold)
 
 
+def test_logs_of_the_steps_are_linked(recipe, tmp_path):
+    folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
+    (folder / "logs").mkdir()
+    for name in (f"train-lcorr-{NAME}-seed1", "other"):
+        (folder / "logs" / f"{name}.log").write_text("epoch 1\n")
+    page, markdown = (path.read_text(encoding="utf-8") for path in write_report(folder))
+    assert re.findall('href="(logs/[^"]*)"', page) == [f"logs/train-lcorr-{NAME}-seed1.log"]
+    assert f"[train-lcorr-{NAME}-seed1](logs/train-lcorr-{NAME}-seed1.log)" in markdown
+
+
 def test_substitutions_deletions_and_insertions_have_tables_of_their_own(recipe):
     page = write_report(recipe)[0].read_text(encoding="utf-8")
     section = page.partition(">Confusions</h2>")[2].partition("</section>")[0]

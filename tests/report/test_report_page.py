@@ -34,6 +34,8 @@ def page() -> Page:
     section.text(NASTY)
     section.table([NASTY], [[NASTY]])
     section.picture(b"<svg/>", NASTY, NASTY)
+    section.links(NASTY, {NASTY: "logs/a b.log"})
+    section.audio({NASTY: b""})
     section.folded(NASTY, f"{NASTY}\n```\n<b>")
     return Page(NASTY, NASTY, [NASTY], [section])
 
@@ -44,7 +46,7 @@ def test_html_shows_all_text_and_runs_none(page):
     assert {"eps", "b"} & set(reader.tags) == set()
     assert reader.tags.count("script") == 1  # the page's own
     shown = NASTY.replace("\x1b", "\ufffd").replace("\x00", "\ufffd")
-    assert sum(shown in text for text in reader.text) == 17
+    assert sum(shown in text for text in reader.text) == 21
     assert not {"\x1b", "\x00"} & set(page.html())
 
 
@@ -54,7 +56,7 @@ def test_markdown_holds_no_html_and_no_markup_but_its_own(page):
     assert "<script" not in outside
     assert "<eps" not in outside
     escaped = "&lt;eps> \\*x\\* \\_y\\_ \\`z\\` \\[l\\](u)"
-    assert outside.count(escaped) == 9
+    assert outside.count(escaped) == 12
     assert code + rest == f"````\n{NASTY}\n```\n<b>\n````\n".replace("\x1b", "\ufffd").replace("\x00", "\ufffd")
     assert not {"\x1b", "\x00"} & set(text)
 

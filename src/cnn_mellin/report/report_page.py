@@ -8,6 +8,7 @@ import html
 import importlib.resources
 import json
 import re
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -101,6 +102,21 @@ class Section:
         # The fence is longer than all backtick sequences of the text, so that no line of the text closes it.
         fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
         self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{fence}\n{_visible(text)}\n{fence}")
+
+    def links(self, summary: str, files: Mapping[str, str]) -> None:
+        """Add links to files beside the page, which it shows when the summary is clicked.
+
+        Args:
+            summary: what the files are.
+            files: name -> path relative to the page's folder.
+        """
+        items = "".join(
+            f'<li><a href="{_escape_html(urllib.parse.quote(path))}">{_escape_html(name)}</a></li>'
+            for name, path in files.items()
+        )
+        self._html.append(f"<details><summary>{_escape_html(summary)}</summary><ul>{items}</ul></details>")
+        listed = "\n".join(f"- [{_escape_line(name)}]({urllib.parse.quote(path)})" for name, path in files.items())
+        self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{listed}")
 
     @property
     def empty(self) -> bool:

@@ -21,7 +21,7 @@ _PARTITION = {"digest?": str}
 
 
 def reproduction_section(results: RecipeResults) -> Section:
-    """Settings of each system and how they differ, versions of packages, digests of partitions, and all commands."""
+    """Settings of each system and how they differ, versions, digests of partitions, commands and their logs."""
     section = Section("Settings, versions, commands")
     files = {system: results.folder / "conf" / "final" / f"{system}.ini" for system in results.systems}
     files = {system: path for system, path in files.items() if path.exists()}
@@ -43,8 +43,12 @@ def reproduction_section(results: RecipeResults) -> Section:
             about = read_product(results.folder / "data" / name / partition / "partition.json", _PARTITION) or {}
             digests.append([f"{name}/{partition}", str(about.get("digest", "–"))[:16]])
     section.table(["data", "fingerprint"], digests)
-    commands = "\n".join(step.command for step in plan_recipe(results.options, results.folder))
-    section.folded("All commands, each run in the recipe's folder", commands)
+    steps = plan_recipe(results.options, results.folder)
+    section.folded("All commands, each run in the recipe's folder", "\n".join(step.command for step in steps))
+    logs = {step.name: f"logs/{step.name}.log" for step in steps}
+    logs = {name: path for name, path in logs.items() if (results.folder / path).exists()}
+    if logs:
+        section.links("Logs of the steps, where the page is still in the recipe's folder", logs)
     return section
 
 
