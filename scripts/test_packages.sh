@@ -2,7 +2,8 @@
 # Install the system packages that the tests use: Debian's sctk (sclite and sc_stats, the oracle of the scoring tests),
 # g++ and cmake (to build kenlm, the oracle of the language models), PostgreSQL and MariaDB (for searches), Slurm (for the
 # recipe's jobs) and Chromium (for its report). Root installs them by apt; otherwise this script names them, and the tests
-# that need them are skipped.
+# that need them are skipped. Where npm is installed, it puts axe-core (the checks of the report's accessibility) into
+# node_modules of the checkout.
 set -eu
 
 wanted=""
@@ -18,6 +19,16 @@ for package in slurmctld slurmd munge; do
     [ -x "/usr/sbin/$package" ] || [ -x "/usr/sbin/${package}d" ] || wanted="$wanted $package"
 done
 command -v sbatch >/dev/null || wanted="$wanted slurm-client"
+
+checkout="$(cd "$(dirname "$0")/.." && pwd)"
+if [ ! -e "$checkout/node_modules/axe-core/axe.min.js" ]; then
+    if command -v npm >/dev/null; then
+        npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix "$checkout" axe-core@4 >/dev/null ||
+            echo "npm could not install axe-core; tests of the report's accessibility are skipped and say so." >&2
+    else
+        echo "To check the report's accessibility, install npm and run this again; without it, these tests are skipped." >&2
+    fi
+fi
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -51,6 +51,25 @@ def mariadb_server() -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium, as the `Browser` of `browser.py`."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed (scripts/test_packages.sh): the page cannot be opened")
+    with _module(_HERE / "browser.py").open_browser(program, tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Program of axe-core, which looks for what readers with disabilities cannot use."""
+    path = _HERE.parent / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.exists():
+        pytest.skip("axe-core is not installed (scripts/test_packages.sh, which needs npm)")
+    return path.read_text(encoding="utf-8")
+
+
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> str:
     """Each device that a test computes on; the test is skipped on those that this machine lacks."""

@@ -163,8 +163,20 @@ def test_pictures(data, tmp_path):
     names = {"history.png", "importances.png", "slices.png", "parallel_coordinates.png", "index.html"}
     assert {path.name for path in (tmp_path / "p").iterdir()} == names
     page = (tmp_path / "p" / "index.html").read_text()
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("<svg ") == 4
     assert all(name in page for name in SEARCHED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 390])
+def test_axe_finds_no_fault_in_the_page_of_pictures(data, tmp_path, browser, axe, width, dark):
+    pytest.importorskip("matplotlib", reason="matplotlib (the extra report) is not installed")
+    assert optim(data, "plot", str(tmp_path / "p"), name="whole") == 0
+    browser.show(tmp_path / "p" / "index.html", width=width, dark=dark)
+    browser.value(f"{axe};1")
+    assert browser.value("axe.run().then(r => r.violations.map(v => v.id))") == []
+    assert browser.value("document.documentElement.scrollWidth") <= width
 
 
 def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):

@@ -22,6 +22,7 @@ from cnn_mellin.training import load_model, train
 from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.lock import FolderLock
+from cnn_mellin.training.machine import read_machine
 from cnn_mellin.training.model_folder import checkpoint_store, read_description
 
 
@@ -83,6 +84,9 @@ def test_same_seed_gives_same_weights_and_another_seed_others(tmp_path, toy, set
     run(toy, tmp_path / "b", settings)
     run(toy, tmp_path / "c", settings.updated({"training": {"seed": 2}}))
     assert same(weights(tmp_path / "a", 4), weights(tmp_path / "b", 4))
+    machine = read_machine(tmp_path / "a")
+    assert machine is not None
+    assert machine.device == "cpu"
     assert not same(weights(tmp_path / "a", 4), weights(tmp_path / "c", 4))
 
 

@@ -17,7 +17,14 @@ from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.shipped_file import shipped_file
 
-__all__ = ["plan_recipe", "start_settings", "steps_until", "system_settings", "write_start_settings"]
+__all__ = [
+    "kaldi_places",
+    "plan_recipe",
+    "start_settings",
+    "steps_until",
+    "system_settings",
+    "write_start_settings",
+]
 
 DECODERS = ("greedy", "trigram")
 
@@ -85,6 +92,17 @@ def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
 
 def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
     """Digest of a recipe's corpus; relative paths start at the recipe's folder, as its steps run there."""
+    partitions, audio_root = kaldi_places(options, folder)
+    return corpus_state(options.corpus, options.corpus_kind, parts=partitions, audio_root=audio_root)
+
+
+def kaldi_places(options: RecipeOptions, folder: Path) -> tuple[dict[str, str], Path]:
+    """Where a Kaldi corpus has its partitions, partition -> folder, and its audio, as `prep_options` say.
+
+    Args:
+        options: options of the recipe.
+        folder: the recipe's folder, where relative paths start.
+    """
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     parser.add_argument("--parts", nargs="+", default=[])
     parser.add_argument("--audio-root", default=".")
@@ -93,9 +111,7 @@ def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
     except argparse.ArgumentError:  # the prep step reports it
         given = parser.parse_args([])
     partitions = {partition: name or partition for partition, _, name in (pair.partition("=") for pair in given.parts)}
-    return corpus_state(
-        options.corpus, options.corpus_kind, parts=partitions, audio_root=folder.resolve() / given.audio_root
-    )
+    return partitions, folder.resolve() / given.audio_root
 
 
 def system_settings(options: RecipeOptions, model: str, features: str) -> Settings:

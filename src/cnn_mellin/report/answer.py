@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cnn_mellin.report.leader import LEVEL, pair_p_value
 from cnn_mellin.report.recipe_results import DECODERS
 from cnn_mellin.report.table_cells import p_value_cell, system_name
 
@@ -32,8 +33,8 @@ def answer(comparisons: Mapping[str, Any]) -> list[str]:
         pair = next((p for p in comparison["pairs"] if {p["first"], p["second"]} == set(ranked[:2])), None)
         if pair is not None:
             difference = abs(pair["bootstrap"]["difference"])
-            p_value = max(pair["permutation_p_holm"], pair["training_p_holm"])
-            certainty = "more than chance explains" if p_value < 0.05 else "not shown to be more than chance"
+            p_value = pair_p_value(pair)
+            certainty = "more than chance explains" if p_value < LEVEL else "not shown to be more than chance"
             equal = "" if p_value < 0.001 else "= "
             text += f"; {difference:.1f} points below {system_name(ranked[1], name)}, {certainty} "
             text += f"(p {equal}{p_value_cell(p_value)})"

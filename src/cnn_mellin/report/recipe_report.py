@@ -21,6 +21,7 @@ from cnn_mellin.report.sections.reproduction import reproduction_section
 from cnn_mellin.report.sections.results import results_section
 from cnn_mellin.report.sections.search import search_section
 from cnn_mellin.report.sections.speaking_rate import speaking_rate_section
+from cnn_mellin.report.sections.systems import systems_section
 from cnn_mellin.report.sections.utterance import utterance_section
 
 __all__ = ["results_text", "write_report"]
@@ -68,6 +69,7 @@ def _read_results(folder: str | Path) -> RecipeResults:
 def _page(results: RecipeResults) -> Page:
     about = _about(results)
     sections = [
+        systems_section(results),
         results_section(results),
         language_model_section(results),
         articulatory_features_section(results),

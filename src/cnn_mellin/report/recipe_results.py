@@ -12,6 +12,7 @@ from typing import Any
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.scoring_folding import is_folded
+from cnn_mellin.formats.speakers import read_speakers, speakers_of
 from cnn_mellin.formats.text_file import parse_json, read_lines, read_text
 from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.recipe.options import RecipeOptions
@@ -128,6 +129,34 @@ class RecipeResults:
         ext = self.folder / "data" / self.options.feature_names[0] / "ext"
         fold = is_folded(ext, default=self.options.corpus_kind == "timit")
         return read_phones(ext / "test.ref.trn", fold=fold), read_phones(path, fold=fold)
+
+    def rate_transcripts(
+        self, system: str
+    ) -> tuple[dict[str, list[str]], list[dict[str, list[str]]], dict[str, float], dict[str, str]] | None:
+        """Transcripts of a system at all speaking rates, None where some are missing.
+
+        Returns:
+            References; hypotheses of each seed; utterance -> speaking rate; utterance -> speaker.
+
+        Raises:
+            DataError: a file is damaged.
+        """
+        features = next(name for name in self.options.feature_names if system.endswith(f"-{name}"))
+        ext = self.folder / "speed" / features / "ext"
+        folder = self.folder / "speed" / "systems" / system
+        files = [folder / f"seed{seed}" / "test.trn" for seed in range(1, self.options.num_seeds + 1)]
+        if not all(path.exists() for path in (ext / "test.ref.trn", ext / "utt2rate", *files)):
+            return None
+        fold = is_folded(ext, default=self.options.corpus_kind == "timit")
+        references = read_phones(ext / "test.ref.trn", fold=fold)
+        hypotheses = [read_phones(path, fold=fold) for path in files]
+        shown = read_speakers(ext / "utt2rate")
+        recorded = {name: name.removesuffix(f"_rate{rate}") for name, rate in shown.items()}
+        speaker_of = speakers_of(recorded.values(), self.folder / "data" / features / "ext")
+        if any(set(found) != set(references) or not set(found) <= set(shown) for found in (references, *hypotheses)):
+            return None
+        rate_of = {name: float(rate) for name, rate in shown.items()}
+        return references, hypotheses, rate_of, {name: speaker_of[recorded[name]] for name in references}
 
 
 def read_product(path: Path, shape: Any) -> Any:

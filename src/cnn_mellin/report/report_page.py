@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
+import importlib.resources
+import json
 import re
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cnn_mellin.formats.text_table import escape_markdown, format_table
+from cnn_mellin.report.inline_svg import inline_svg
 
 __all__ = ["Page", "Section"]
 
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1f2430; background: #fff;
-  max-width: 65rem; margin: 2.5rem auto 5rem; padding: 0 1.25rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; }
-h2 { font-size: 1.2rem; margin: 3rem 0 .5rem; padding-top: .6rem; border-top: 1px solid #e3e6ec; }
-p { margin: .5rem 0; max-width: 46rem; }
-.about { color: #626a7a; }
-.answer { font-size: 1.1rem; background: #f3f6fb; border-left: 4px solid #0b5394; padding: .8rem 1.1rem;
-  margin: 1.2rem 0; }
-.answer p { margin: .2rem 0; }
-.scroll { overflow-x: auto; margin: .9rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .32rem .75rem; text-align: right; border-bottom: 1px solid #e9ecf1; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-th { font-weight: 600; color: #4a5263; border-bottom: 2px solid #cfd5df; }
-tr.best td { font-weight: 600; background: #f3f6fb; }
-img { max-width: 100%; height: auto; }
-figure { margin: 1rem 0; }
-figcaption { color: #626a7a; font-size: .88rem; }
-pre { background: #f6f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .8rem; line-height: 1.45; }
-details { margin: .6rem 0; }
-summary { cursor: pointer; font-weight: 600; color: #0b5394; }
-nav { font-size: .92rem; margin: 1rem 0; }
-nav a { color: #0b5394; margin-right: 1rem; text-decoration: none; }
-@media print { details { display: block; } body { max-width: none; } }
-"""
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?")
 
 
 @dataclass
@@ -52,6 +31,8 @@ class Section:
     title: str
     _html: list[str] = field(default_factory=list)
     _markdown: list[str] = field(default_factory=list)
+    _num_tables: int = 0
+    _num_pictures: int = 0
 
     def text(self, paragraph: str) -> None:
         """Add a paragraph."""
@@ -59,34 +40,83 @@ class Section:
         self._markdown.append(_escape_paragraph(paragraph))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], *, best: int | None = None) -> None:
-        """Add a table; `best` is the index of a row to highlight."""
-        head = "".join(f"<th>{_escape_html(cell)}</th>" for cell in header)
+        """Add a table, with links to it as CSV and JSON; `best` is the index of a row to highlight."""
+        self._num_tables += 1
+        name = f"{self.title}, table {self._num_tables}"
+        head = "".join(f'<th scope="col">{_escape_html(cell)}</th>' for cell in header)
         body = ""
         for number, row in enumerate(rows):
-            cells = "".join(f"<td>{_escape_html(cell)}</td>" for cell in row)
+            cells = f'<th scope="row">{_escape_html(row[0])}</th>'
+            cells += "".join(f"<td>{_escape_html(cell)}</td>" for cell in row[1:])
             body += f'<tr class="best">{cells}</tr>' if number == best else f"<tr>{cells}</tr>"
         self._html.append(
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+            f"<div>{_scrolled(name, f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')}"
+            f"{_downloads(name, header, rows)}</div>"
         )
         shown = [[_visible(cell) for cell in row] for row in (header, *rows)]
         self._markdown.append(format_table(shown[0], shown[1:], "markdown"))
 
-    def picture(self, content: bytes, caption: str, *, kind: str = "svg+xml") -> None:
-        """Add a picture, embedded in the page; Markdown has only its caption."""
-        data = base64.b64encode(content).decode()
-        said = _escape_html(caption)
-        self._html.append(
-            f'<figure><img alt="{said}" src="data:image/{kind};base64,{data}"><figcaption>{said}</figcaption></figure>'
-        )
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[None]:
+        """Context whose tables the page shows beside one another, where it is wide enough."""
+        self._html.append('<div class="beside">')
+        yield
+        self._html.append("</div>")
+
+    def picture(
+        self, content: bytes, caption: str, alt: str, *, marks: Sequence[str] = (), invert: bool = False
+    ) -> None:
+        """Add a picture; Markdown has only its caption.
+
+        Args:
+            content: SVG file that matplotlib wrote.
+            caption: line below the picture.
+            alt: text that says what is seen.
+            marks: labels as for `inline_svg`.
+            invert: True for a heat map on white.
+        """
+        self._num_pictures += 1
+        picture = inline_svg(content, _visible(alt), marks=[_visible(mark) for mark in marks], invert=invert)
+        scrolled = _scrolled(f"{self.title}, figure {self._num_pictures}", picture)
+        self._html.append(f"<figure>{scrolled}<figcaption>{_escape_html(caption)}</figcaption></figure>")
         self._markdown.append(f"*{_escape_line(caption)} (see report.html)*")
+
+    def audio(self, recordings: Mapping[str, bytes]) -> None:
+        """Add recordings to play; Markdown has only their names.
+
+        Args:
+            recordings: name -> FLAC file.
+        """
+        for name, content in recordings.items():
+            data, shown = base64.b64encode(content).decode(), _escape_html(name)
+            self._html.append(
+                f'<figure><figcaption>{shown}</figcaption><audio controls preload="metadata" aria-label="{shown}" '
+                f'src="data:audio/flac;base64,{data}"></audio></figure>'
+            )
+        self._markdown.append(f"*Audio: {'; '.join(_escape_line(name) for name in recordings)} (see report.html)*")
 
     def folded(self, summary: str, text: str) -> None:
         """Add literal text that the page shows when its summary is clicked."""
         about, shown = _escape_html(summary), _escape_html(text)
-        self._html.append(f"<details><summary>{about}</summary><pre>{shown}</pre></details>")
+        self._html.append(f"<details><summary>{about}</summary><pre tabindex='0'>{shown}</pre></details>")
         # The fence is longer than all backtick sequences of the text, so that no line of the text closes it.
         fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
         self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{fence}\n{_visible(text)}\n{fence}")
+
+    def links(self, summary: str, files: Mapping[str, str]) -> None:
+        """Add links to files beside the page, which it shows when the summary is clicked.
+
+        Args:
+            summary: what the files are.
+            files: name -> path relative to the page's folder.
+        """
+        items = "".join(
+            f'<li><a href="{_escape_html(urllib.parse.quote(path))}">{_escape_html(name)}</a></li>'
+            for name, path in files.items()
+        )
+        self._html.append(f"<details><summary>{_escape_html(summary)}</summary><ul>{items}</ul></details>")
+        listed = "\n".join(f"- [{_escape_line(name)}]({urllib.parse.quote(path)})" for name, path in files.items())
+        self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{listed}")
 
     @property
     def empty(self) -> bool:
@@ -122,18 +152,23 @@ class Page:
     def html(self) -> str:
         """The page as one HTML file that refers to no other file."""
         shown = [section for section in self.sections if not section.empty]
-        links = "".join(f'<a href="#s{i}">{_escape_html(section.title)}</a>' for i, section in enumerate(shown))
+        titles = [_escape_html(section.title) for section in shown]
+        links = "".join(f'<li><a href="#s{i}">{title}</a></li>' for i, title in enumerate(titles))
         body = "".join(
-            f'<h2 id="s{i}">{_escape_html(section.title)}</h2>\n' + "\n".join(section._html) + "\n"
+            f'<section aria-labelledby="s{i}">\n<h2 id="s{i}">{titles[i]}</h2>\n'
+            + "\n".join(section._html)
+            + "\n</section>\n"
             for i, section in enumerate(shown)
         )
         answer = "".join(f"<p>{_escape_html(paragraph)}</p>" for paragraph in self.answer)
+        style, script = (_part(name) for name in ("page.css", "page.js"))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{_escape_html(self.title)}</title><style>{_STYLE}</style></head>\n<body>\n"
+            f"<title>{_escape_html(self.title)}</title><style>\n{style}</style></head>\n<body>\n<main>\n"
             f'<h1>{_escape_html(self.title)}</h1>\n<p class="about">{_escape_html(self.about)}</p>\n'
-            f'<div class="answer">{answer}</div>\n<nav>{links}</nav>\n{body}</body></html>\n'
+            f'<div class="answer">{answer}</div>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
+            f"{body}</main>\n<script>\n{script}</script>\n</body></html>\n"
         )
 
     def markdown(self) -> str:
@@ -144,6 +179,45 @@ class Page:
             if not section.empty:
                 blocks += [f"## {_escape_line(section.title)}", *section._markdown]
         return "\n\n".join(blocks) + "\n"
+
+
+def _part(name: str) -> str:
+    """Text of a file beside this module, which becomes a part of each page."""
+    return (importlib.resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _scrolled(name: str, content: str) -> str:
+    """Content that scrolls sideways, also by keyboard."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{_escape_html(name)}">{content}</div>'
+
+
+def _downloads(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Links to a table as CSV, and as JSON with `columns` and `rows`; numbers are numbers but in the first column."""
+    shown = [[_visible(cell) for cell in row] for row in (header, *rows)]
+    content = {"columns": shown[0], "rows": [[row[0], *map(_json_value, row[1:])] for row in shown[1:]]}
+    files = {
+        "CSV": ("csv", "text/csv", format_table(shown[0], shown[1:], "csv") + "\n"),
+        "JSON": ("json", "application/json", json.dumps(content, ensure_ascii=False)),
+    }
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    links = []
+    for kind, (suffix, media_type, text) in files.items():
+        data = base64.b64encode(text.encode()).decode()
+        links.append(
+            f'<a download="{stem}.{suffix}" href="data:{media_type};charset=utf-8;base64,{data}" '
+            f'aria-label="{kind}: {_escape_html(name)}">{kind}</a>'
+        )
+    return f'<p class="downloads">{"".join(links)}</p>'
+
+
+def _json_value(cell: str) -> str | float | int | None:
+    """A number where the cell is one, None for a dash, otherwise its text."""
+    if cell == "–":
+        return None
+    if not _NUMBER.fullmatch(cell):
+        return cell
+    plain = cell.replace(",", "")
+    return float(plain) if "." in plain else int(plain)
 
 
 def _visible(text: str) -> str:

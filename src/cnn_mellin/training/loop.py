@@ -36,6 +36,7 @@ from cnn_mellin.training.evaluation import partition_error_rate
 from cnn_mellin.training.history import EpochRecord, write_history
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.lock import FolderLock
+from cnn_mellin.training.machine import write_machine
 from cnn_mellin.training.memory_shortage import naming_memory_shortage
 from cnn_mellin.training.model_folder import (
     ModelDescription,
@@ -171,6 +172,7 @@ def train(
                 )
             with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
                 run.epoch(stop)
+            write_machine(model_dir, run.stepper.device)
             after_epoch(run.progress.records[-1], settings.training.num_epochs)
     return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
 

@@ -45,7 +45,7 @@ def test_history_best_and_importances_are_shown(url):
     first = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| model.")]
     assert first[0] == NAMES[1]
     assert set(first) == set(NAMES)
-    assert page.html().count("<img ") == 1
+    assert page.html().count("<svg ") == 1
 
 
 def test_a_url_from_the_environment_is_read_as_searches_read_it(url, monkeypatch):

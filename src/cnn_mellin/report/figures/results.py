@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
 
-__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates"]
+__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates", "hardest_first"]
 
 # Blue for linear, orange for Mellin, lighter for further features; colour-blind readers can tell them apart.
 _COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f0a04b", "#f9cb9c")}
@@ -17,13 +17,23 @@ _MARKERS = {"lcorr": "o", "mcorr": "s"}
 
 
 @drawing()
-def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
+def draw_rates(
+    rates: Mapping[str, Mapping[float, Sequence[float]]],
+    bands: Mapping[str, Mapping[float, tuple[float, float]]] | None = None,
+    differences: Mapping[str, Mapping[float, tuple[float, float, float]]] | None = None,
+) -> bytes:
     """SVG of the phone error rate against the speaking rate, with one line per system and one dot per seed.
+
+    With differences, a second panel shows them.
 
     Args:
         rates: system -> speaking rate -> phone error rates in percent, one per seed.
+        bands: system -> speaking rate -> interval of the phone error rate in percent, shown as a band.
+        differences: system -> speaking rate -> difference of its phone error rate from another system's in points, and
+            the ends of its interval.
     """
-    figure, axes = _figure(7.5, 4.2)
+    figure, panels = _figure(12.5 if differences else 7.5, 4.2, columns=2 if differences else 1)
+    axes = panels[0] if differences else panels
     for system, of_system in rates.items():
         places = sorted(of_system)
         means = [sum(of_system[rate]) / len(of_system[rate]) for rate in places]
@@ -31,12 +41,25 @@ def draw_rates(rates: Mapping[str, Mapping[float, Sequence[float]]]) -> bytes:
         axes.plot(
             places, means, label=shown_text(system, 40), linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style
         )
+        band = (bands or {}).get(system, {})
+        if band:
+            low, high = zip(*(band[rate] for rate in sorted(band)), strict=True)
+            axes.fill_between(sorted(band), low, high, alpha=0.15, linewidth=0, **style)
         for rate in places:
             axes.plot([rate] * len(of_system[rate]), of_system[rate], ".", alpha=0.35, markersize=5, **style)
-    axes.axvline(1, color="0.75", linewidth=1, zorder=0)
-    axes.set(xlabel="speaking rate of the test audio (1 = as recorded)", ylabel="phone error rate, %")
+    axes.set(ylabel="phone error rate, %")
     axes.legend(frameon=False)
-    return _svg(figure)
+    for system, of_pair in (differences or {}).items():
+        middle, low, high = zip(*(of_pair[rate] for rate in sorted(of_pair)), strict=True)
+        style = _style(system, rates)
+        panels[1].plot(sorted(of_pair), middle, label=shown_text(system, 40), marker=".", **style)
+        panels[1].fill_between(sorted(of_pair), low, high, alpha=0.15, linewidth=0, **style)
+        panels[1].axhline(0, color="0.75", linewidth=1, zorder=0)
+        panels[1].set(ylabel="points above the linear model")
+    for axis in panels if differences else [axes]:
+        axis.axvline(1, color="0.75", linewidth=1, zorder=0)
+        axis.set(xlabel="speaking rate of the test audio (1 = as recorded)")
+    return svg_bytes(figure)
 
 
 @drawing()
@@ -61,24 +84,38 @@ def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False)
-    return _svg(figure)
+    return svg_bytes(figure)
+
+
+def hardest_first(groups: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Phones or speakers by their phone error rate, the highest first.
+
+    Args:
+        groups: system -> phone or speaker -> mean phone error rate in percent; infinite values do not count.
+
+    >>> hardest_first({"lcorr": {"a": 1.0, "b": 3.0}, "mcorr": {"a": 3.0, "b": math.inf}})
+    ['b', 'a']
+    """
+    names = dict.fromkeys(name for of_system in groups.values() for name in of_system)
+
+    def worst(name: str) -> float:
+        known = [v for of_system in groups.values() if math.isfinite(v := of_system.get(name, math.inf))]
+        return sum(known) / len(known) if known else 0.0
+
+    return sorted(names, key=lambda name: (-worst(name), name))
 
 
 @drawing()
 def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     """SVG of the phone error rate of each phone or speaker, the worst first, with one dot per system.
 
+    The column of each name in `hardest_first(groups)` has the id `mark-` and its number.
+
     Args:
         groups: system -> phone or speaker -> mean phone error rate in percent; infinite values have no dot.
         what: phone or speaker, for the label of the axis.
     """
-    names = list(dict.fromkeys(name for of_system in groups.values() for name in of_system))
-
-    def worst(name: str) -> float:
-        known = [v for of_system in groups.values() if math.isfinite(v := of_system.get(name, math.inf))]
-        return sum(known) / len(known) if known else 0.0
-
-    names.sort(key=lambda name: (-worst(name), name))
+    names = hardest_first(groups)
     figure, axes = _figure(max(4.0, min(0.24 * len(names) + 1.5, 14.0)), 3.2)
     for system, of_system in groups.items():
         values = [of_system.get(name, math.inf) for name in names]
@@ -91,7 +128,10 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
     axes.set(ylabel="phone error rate, %", xlabel=f"{what}, the hardest first")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
-    return _svg(figure)
+    for number, column in enumerate(axes.bar(range(len(names)), axes.get_ylim()[1], width=1.0, alpha=0)):
+        column.set_gid(f"mark-{number}")
+    axes.set_xlim(-0.8, len(names) - 0.2)
+    return svg_bytes(figure)
 
 
 @drawing()
@@ -119,7 +159,7 @@ def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]
     bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
     ticks = (0, 5, 20, 50, 100)
     bar.set_ticks([math.sqrt(percent) for percent in ticks], labels=[f"{percent} %" for percent in ticks])
-    return _svg(figure)
+    return svg_bytes(figure)
 
 
 def _style(system: str, systems: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,9 +178,3 @@ def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def _svg(figure: Any) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
 from cnn_mellin.report.report_page import Page, Section
 from cnn_mellin.search.best_settings import best_trial, completed_trials, trial_value
@@ -31,6 +32,8 @@ PICTURES = ("history", "importances", "slices", "parallel_coordinates")
 
 _DOT, _LINE = "#5b9bd5", "#0b5394"
 _BEST_FRACTION = 0.25
+# Number of hyperparameters that the alternative text of the importances names.
+_NUM_NAMED = 3
 
 
 @drawing()
@@ -51,32 +54,48 @@ def draw_study(study_name: str, plan: StudyPlan, trials: Sequence[FrozenTrial], 
     best = best_trial(study_name, trials)
     done = completed_trials(trials)
     values = [trial_value(trial) for trial in done]
-    pictures = {"history": (_history(done), "Dots: completed trials. Line: the lowest so far.")}
+    lowest = f"{best.value:.2f} % in trial {best.number}"
+    pictures = {
+        "history": (
+            _history(done),
+            "Dots: completed trials. Line: the lowest so far.",
+            f"Dots of the dev phone error rate of {len(done)} trials. Lowest: {lowest}.",
+        )
+    }
     section = Section("Importances")
     if len(set(values)) > 1:
         found = setting_importances(study_name, plan, trials)
         pictures["importances"] = (
             _importances(found),
             "Fraction of the results' variance that each hyperparameter explains.",
+            f"Bars of the importance of {len(found)} hyperparameters. The longest: "
+            + ", ".join(f"{name} {value:.2f}" for name, value in found[:_NUM_NAMED])
+            + ".",
         )
         section.table(["hyperparameter", "importance"], [[name, f"{value:.3f}"] for name, value in found])
         order = [name for name, _ in found]
         dimensions = sorted(plan.dimensions, key=lambda dimension: order.index(dimension.name))
     else:
         dimensions = list(plan.dimensions)
-    pictures["slices"] = (_slices(dimensions, done), "Dev PER against each hyperparameter, the most important first.")
+    at_best = ", ".join(f"{dimension.name} {_shown(best.params[dimension.name])}" for dimension in dimensions)
+    pictures["slices"] = (
+        _slices(dimensions, done),
+        "Dev PER against each hyperparameter, the most important first.",
+        f"One panel of dots per hyperparameter. The best trial, {lowest}, has {at_best}.",
+    )
     pictures["parallel_coordinates"] = (
         _parallel(dimensions, done),
-        f"One line per completed trial; the best {_BEST_FRACTION:.0%} are dark.",
+        f"One line per completed trial; the best {_BEST_FRACTION:.0%} are strong.",
+        f"One line per trial across {len(dimensions)} hyperparameters. The best trial, {lowest}, has {at_best}.",
     )
     figures = Section("Pictures")
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for name, (figure, caption) in pictures.items():
+    for name, (figure, caption, alt) in pictures.items():
         content = _as_png(figure)
         with atomic_file(out_dir / f"{name}.png", "wb") as file:
             file.write(content)
-        figures.picture(content, caption, kind="png")
+        figures.picture(svg_bytes(figure), caption, alt)
     settings = Section("Best settings")
     settings.table(["setting", "value"], [[name, _shown(value)] for name, value in best.params.items()])
     page = Page(
@@ -115,9 +134,7 @@ def draw_histories(histories: Mapping[str, Sequence[tuple[int, float]]]) -> byte
         axis.set_title(shown_text(name, 40), fontsize=9)
     for axis in axes[len(histories) :]:
         axis.set_visible(False)
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    return svg_bytes(figure)
 
 
 def _draw_history(axes: Axes, numbers: Sequence[int], values: Sequence[float]) -> None:

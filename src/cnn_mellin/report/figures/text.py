@@ -21,8 +21,8 @@ _MOST_NAMED = 8
 def drawing() -> Iterator[None]:
     """Context or decorator in which figures are made and saved.
 
-    Dollar signs do not start formulas, whatever the user's matplotlibrc says; the same content gives the same SVG; and
-    one warning per figure names the characters that the font lacks.
+    Dollar signs do not start formulas, whatever the user's matplotlibrc says; the same content gives the same SVG, in
+    which text is text, not paths; and one warning per figure names the characters that the font lacks.
 
     Raises:
         ImportError: matplotlib is not installed (the extra `report`).
@@ -30,6 +30,7 @@ def drawing() -> Iterator[None]:
     import matplotlib as mpl
 
     plain: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False, "svg.hashsalt": "cnn-mellin"}
+    plain["svg.fonttype"] = "none"
     with mpl.rc_context(plain), warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", _MISSING_GLYPH.pattern)
         yield

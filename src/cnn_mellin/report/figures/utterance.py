@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.data.partition import Partition
 from cnn_mellin.errors import DataError
+from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["draw_utterance"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_utterance", "utterance_svg"]
 
 _FULL_SCALE = 32768
 # Wide enough for the names of phones.
@@ -46,6 +50,34 @@ def draw_utterance(
         DataError: the partition does not have the utterance, or a class has no symbol.
         ImportError: matplotlib is not installed (the extra `report`).
     """
+    figure = _figure(partition, utterance_id, symbols, samples, sample_rate_hz)
+    with atomic_file(out, "wb") as file:
+        figure.savefig(file, dpi=100, format="png")
+
+
+@drawing()
+def utterance_svg(partition: Partition, utterance_id: str, symbols: Sequence[str]) -> bytes:
+    """SVG of an utterance's features and phones, as `draw_utterance` plots them.
+
+    Args:
+        partition: partition that holds the utterance.
+        utterance_id: id of the utterance.
+        symbols: symbols of the classes.
+
+    Raises:
+        DataError: the partition does not have the utterance, or a class has no symbol.
+        ImportError: matplotlib is not installed (the extra `report`).
+    """
+    return svg_bytes(_figure(partition, utterance_id, symbols, None, 16000))
+
+
+def _figure(
+    partition: Partition,
+    utterance_id: str,
+    symbols: Sequence[str] | None,
+    samples: NDArray[np.float32] | None,
+    sample_rate_hz: int,
+) -> Figure:
     from matplotlib.figure import Figure
 
     if utterance_id not in partition.utterance_ids:
@@ -84,8 +116,7 @@ def draw_utterance(
     figure.suptitle(shown_text(f"{heading} ({about})", 400))
     axes[-1].set_xlabel("time, s" if partition.description.frame_shift_ms else "time, s (if frames are 10 ms apart)")
     axes[-1].set_xlim(0, length_s)
-    with atomic_file(out, "wb") as file:
-        figure.savefig(file, dpi=100, format="png")
+    return figure
 
 
 def _draw_waveform(axis: Any, samples: NDArray[np.float32], sample_rate_hz: int) -> None:

@@ -37,8 +37,6 @@ def articulatory_features_section(results: RecipeResults) -> Section:
         "(panphon), an insertion or deletion 1; the sum is divided by the number of segments in the references, "
         "without silence. The last but one column divides it by the number of utterances instead."
     )
-    means = [float(row[1]) for row in rows]
-    best = [i for i, mean in enumerate(means) if mean == min(means)]
     header = ["system", "mean PFER %", "sd", "distance per utterance", "seeds"]
-    section.table(header, rows, best=best[0] if len(best) == 1 else None)
+    section.table(header, rows)
     return section

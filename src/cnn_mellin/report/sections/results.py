@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnn_mellin.report.leader import significant_leader
 from cnn_mellin.report.recipe_results import DECODERS, RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.report.table_cells import TEST_HEADERS, difference_cells, number_cell, p_value_cell, system_name
@@ -30,11 +31,11 @@ def results_section(results: RecipeResults) -> Section:
             if name != "trigram":
                 last = number_cell(_untrained_percent(results, system_name(system, "greedy")))
             rows.append([system_name(system, name), f"{summary['mean']:.2f}", sd, *spread, count, *percents, last])
-        lowest = min(float(row[1]) for row in rows)
-        best = [i for i, row in enumerate(rows) if float(row[1]) == lowest]
+        leader = significant_leader(comparison)
+        best = None if leader is None else list(comparison["systems"]).index(leader)
         header = ["system", "mean PER %", "sd", "median", "best", "worst", "seeds", *(f"seed {s}" for s in seeds)]
         header.append("setting" if name == "trigram" else "untrained")
-        section.table(header, rows, best=best[0] if len(best) == 1 else None)
+        section.table(header, rows, best=best)
         tried = {len(choice.get("percent") or ()) for choice in comparison["choices"].values()}
         if name == "trigram" and max(tried, default=0) > 1:
             section.text(

@@ -52,12 +52,17 @@ def search_section(db_url: str, names: Sequence[str]) -> Section:
     histories = {name: [(t.number, trial_value(t)) for t in completed_trials(ts)] for name, (_, ts) in studies.items()}
     histories = {name: values for name, values in histories.items() if values}
     if histories:
-        section.picture(draw_histories(histories), "Dots: trials. Line: the lowest so far.")
+        lowest_of = {name: min(values, key=lambda pair: pair[1]) for name, values in histories.items()}
+        found = [f"{name}: lowest {value:.2f} % in trial {number}" for name, (number, value) in lowest_of.items()]
+        alt = f"Dots of the dev phone error rate of each trial. {'; '.join(found)}."
+        section.picture(draw_histories(histories), "Dots: trials. Line: the lowest so far.", alt)
     for name, values in histories.items():
         if len({value for _, value in values}) > 1:
-            found = setting_importances(name, *studies[name])[:_MOST_HYPERPARAMETERS]
+            importances = setting_importances(name, *studies[name])[:_MOST_HYPERPARAMETERS]
             section.text(f"Importance in {name} (fANOVA over the completed trials):")
-            section.table(["hyperparameter", "importance"], [[setting, f"{value:.3f}"] for setting, value in found])
+            section.table(
+                ["hyperparameter", "importance"], [[setting, f"{value:.3f}"] for setting, value in importances]
+            )
     return section
 
 
