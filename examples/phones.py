@@ -29,7 +29,7 @@ import numpy as np
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.cli.main import main as cnn_mellin
-from cnn_mellin.config import format_settings, read_settings
+from cnn_mellin.config import Settings, format_settings, read_settings
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import read_speakers
@@ -80,6 +80,16 @@ WINDOWS = {
 KINDS = {"lcorr": "time", "mcorr": "log time"}
 
 
+def arm_settings(window: str, model: str, epochs: int) -> Settings:
+    """Settings of the model of an arm: those of the demonstration with changes."""
+    settings, changed = read_settings(shipped_file(f"model/demo-{model}.ini")), WINDOWS[window]
+    return replace(
+        settings,
+        model=replace(settings.model, **changed.model),
+        training=replace(settings.training, num_epochs=epochs, **changed.training),
+    )
+
+
 def run(window: str, arguments: argparse.Namespace) -> None:
     """Run the recipe of one length of windows; what is done and up to date is not done again."""
     folder, chosen = _folder(arguments.out, window), WINDOWS[window]
@@ -87,13 +97,7 @@ def run(window: str, arguments: argparse.Namespace) -> None:
     command = ["recipe", str(arguments.corpus), str(folder), "--tiny", "--seeds", str(arguments.seeds)]
     command += ["--cores", str(arguments.jobs), "--models", *chosen.models, "--settings"]
     for model in chosen.models:
-        settings = read_settings(shipped_file(f"model/demo-{model}.ini"))
-        training = {"num_epochs": arguments.epochs, **chosen.training}
-        settings = replace(
-            settings,
-            model=replace(settings.model, **chosen.model),
-            training=replace(settings.training, **training),
-        )
+        settings = arm_settings(window, model, arguments.epochs)
         path = folder.with_name(f"{folder.name}-{model}.ini")
         with atomic_file(path) as file:
             file.write(format_settings(settings))
@@ -183,7 +187,7 @@ def interaction(
         replace(one[condition], errors=one[condition].errors + other["1"].errors)
         for one, other in ((log_time, time), (time, log_time))
     )
-    return bootstrap_difference(gain, loss, paired_seeds=True)
+    return bootstrap_difference(loss, gain, paired_seeds=True)
 
 
 def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Iterator[str]:
@@ -197,7 +201,7 @@ def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Ite
             if None in pair:
                 continue
             log_time, time = (one for one in pair if one is not None)
-            found = [bootstrap_difference(log_time[c], time[c], paired_seeds=True) for c in columns]
+            found = [bootstrap_difference(time[c], log_time[c], paired_seeds=True) for c in columns]
             rows.append([f"{window}: log time - time", *map(_interval, found)])
             if columns is names:
                 beyond = ["" if c == "1" else _interval(interaction(log_time, time, c)) for c in columns]

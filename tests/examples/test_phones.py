@@ -1,0 +1,70 @@
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from cnn_mellin.corpora.demo import make_demo_corpus
+from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
+
+PROGRAM = Path(__file__).parents[2] / "examples" / "phones.py"
+
+
+@pytest.fixture(scope="module")
+def phones() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("phones", PROGRAM)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["phones"] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_log_time_and_its_control_have_the_same_live_weights_and_outputs(phones):
+    for name, window in phones.WINDOWS.items():
+        if len(window.models) < 2:
+            continue
+        time, log_time = (
+            plan_layers(81, phones.arm_settings(name, model, epochs=1).model)[0] for model in ("lcorr", "mcorr")
+        )
+        assert log_time.num_live_weights == time.num_live_weights
+        assert log_time.out_sizes == time.out_sizes
+        assert log_time.tap_table().dead_rows == ()
+        assert log_time.tap_table().most_ratios >= 5
+
+
+def test_natural_rate_counts_phones_between_first_and_last_loud_frame(phones, tmp_path):
+    frames = np.full((300, 3), 0.01, np.float32)
+    frames[100:200] = 1.0
+    with write_partition(tmp_path / "test", PartitionDescription(num_coefficients=3)) as writer:
+        writer.add("u", frames, [0, 1, 2, 0])
+    assert phones.natural_rates(tmp_path / "test", {"u": ["sil", "a", "b", "sil"]}) == {"u": 2.0}
+
+
+def test_interaction_is_the_gain_beyond_that_at_the_recorded_rate(phones):
+    def errors(*counts: int) -> SpeakerErrors:
+        return SpeakerErrors(("a", "b"), np.array([100, 100]), np.array([counts, counts]))
+
+    log_time = {"1": errors(10, 10), "2": errors(20, 20)}
+    time = {"1": errors(12, 12), "2": errors(30, 30)}
+    assert phones.interaction(log_time, time, "2").difference == pytest.approx(-8)
+
+
+@pytest.mark.soak
+def test_all_of_it_runs_and_a_second_run_does_nothing(phones, tmp_path, capsys):
+    make_demo_corpus(tmp_path / "corpus", 100, 1, jobs=1, quiet=True)
+    command = [str(tmp_path / "corpus"), str(tmp_path / "out"), "--seeds", "2", "--epochs", "1", "--windows", "80 ms"]
+    phones.main(command)
+    text = (tmp_path / "out" / "phones.md").read_text(encoding="utf-8")
+    assert "80 ms: log time - time" in text
+    assert "differences of the seeds at rate 1" in text
+    assert (tmp_path / "out" / "phones.png").stat().st_size > 10_000
+    capsys.readouterr()
+    phones.main(command)
+    assert "0 of " in capsys.readouterr().out
+    assert (tmp_path / "out" / "phones.md").read_text(encoding="utf-8") == text
