@@ -199,7 +199,7 @@ def test_wrong_arguments_are_refused(tmp_path, arguments, why):
 
 def test_a_missing_synthesiser_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs espeakng-loader, which is not installed; .*\[demo\]'"):
+    with pytest.raises(UserError, match=r"needs espeakng-loader, scipy, which are not installed; .*\[demo\]'"):
         make_demo_corpus(tmp_path / "corpus", 30)
     assert list(tmp_path.iterdir()) == []
 
