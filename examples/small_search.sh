@@ -39,7 +39,7 @@ search() { # STUDY SAMPLER: run all trials of a study, by several workers
 # Small models, with random settings: which settings matter, and which value of each is best whatever the others are.
 cnn-mellin --read-ini start.ini optim --study-name small "$url" init $data/train \
   --whitelist 'model.window_.*' 'model.convolutional_kernel_.*' model.recurrent_size \
-  --dev-proportion 0.2 --num-trials "$num_trials_sm" --pruner none --mem-limit-bytes 60000000
+  --dev-proportion 0.2 --num-trials "$num_trials_sm" --pruner none --mem-limit-bytes 200000000
 search small random
 cnn-mellin optim --study-name small "$url" important --top-k 3 large.params
 cnn-mellin optim --study-name small "$url" best --independent large.ini
@@ -47,7 +47,7 @@ cnn-mellin optim --study-name small "$url" best --independent large.ini
 # Larger models: search only the settings that mattered, starting from their best values.
 cnn-mellin --read-ini large.ini optim --study-name large "$url" init $data/train \
   --whitelist @large.params \
-  --dev-proportion 0.2 --num-trials "$num_trials_lg" --pruner median --mem-limit-bytes 90000000
+  --dev-proportion 0.2 --num-trials "$num_trials_lg" --pruner median --mem-limit-bytes 400000000
 search large tpe
 cnn-mellin optim --study-name large "$url" best found.ini
 cnn-mellin optim "$url" status
