@@ -6,10 +6,12 @@ import pytest
 
 from cnn_mellin.config import Settings, read_settings
 from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.models.layer_plan import plan_layers
 from cnn_mellin.search.live_kernels import FAVOURABLE, has_live_kernels, live_range
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import Dimension, choose_dimensions, nearest_values, sample_values, settings_with
+from cnn_mellin.shipped_file import shipped_file
 
 RECIPE = Path(__file__).parents[2] / "conf" / "optim" / "model-mcorr-sm.ini"
 BLACKLIST = ["training.*", "data.*", "model.convolutional_mellin"]
@@ -122,3 +124,15 @@ def test_studies_created_before_keep_their_dimensions_and_can_be_created_again()
     assert not any(dimension.live for dimension in old.dimensions)
     assert any(dimension.live for dimension in new.dimensions)
     assert new.differences(old) == old.differences(new) == []
+
+
+def test_every_linear_model_without_padding_can_be_built():
+    start = read_settings(shipped_file("model/demo-lcorr.ini"))
+    dimensions = choose_dimensions(start, blacklist=BLACKLIST)
+    configs = [sampled(dimensions, start, seed) for seed in range(200)]
+    assert all(plan_layers(81, config) for config in configs)
+    for name in ("window_size", "convolutional_layers", "convolutional_kernel_time"):
+        assert len({getattr(config, name) for config in configs}) > 3, name
+    before = [Dimension.from_dict({**dimension.as_dict(), "live": False}) for dimension in dimensions]
+    with pytest.raises(SettingsError, match="kernel"):
+        _ = [plan_layers(81, sampled(before, start, seed)) for seed in range(200)]

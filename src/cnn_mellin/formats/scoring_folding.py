@@ -27,7 +27,7 @@ def write_folding(ext: Path, *, folded: bool) -> None:
 
 
 def is_folded(ext: str | Path, *, default: bool = True) -> bool:
-    """Whether the symbols of a corpus are folded to TIMIT's 39 phones before they are scored.
+    """Return True if the symbols of a corpus are folded to TIMIT's 39 phones before they are scored.
 
     Args:
         ext: folder `ext` of the data directory, or any folder that holds references.

@@ -1,4 +1,4 @@
-"""What to try after a recipe: the command that transcribes a recording of its corpus with one of its models."""
+"""The command to try after a recipe: it transcribes a recording of its corpus with one of its models."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import DecoderSetting, format_settings, read_settings
@@ -98,7 +97,7 @@ def corpus_state_of(options: RecipeOptions, folder: Path) -> str:
 
 
 def kaldi_places(options: RecipeOptions, folder: Path) -> tuple[dict[str, str], Path]:
-    """Where a Kaldi corpus has its partitions, partition -> folder, and its audio, as `prep_options` say.
+    """Find the partitions of a Kaldi corpus, partition -> folder, and its audio, as `prep_options` say.
 
     Args:
         options: options of the recipe.
@@ -131,11 +130,7 @@ def system_settings(options: RecipeOptions, model: str, features: str) -> Settin
             raise SettingsError(
                 f"features {features}: has no published settings; give some with start=FILE, or search=True"
             ) from None
-    changes: dict[str, dict[str, Any]] = {"model": {"convolutional_mellin": model == "mcorr"}}
-    if (
-        options.search and options.tiny
-    ):  # a search also samples kernels longer than the window, which fit if it is padded
-        changes["model"]["convolutional_time_padding"] = True
+    changes = {"model": {"convolutional_mellin": model == "mcorr"}}
     epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
     return settings.updated(changes | ({"training": {"num_epochs": epochs}} if epochs else {}))
 

@@ -1,7 +1,8 @@
-"""Ranges of hyperparameters in which every kernel row of every Mellin layer meets a frame of its window.
+"""Ranges of hyperparameters in which every kernel row of every layer meets a frame of its window.
 
-A row that meets no frame is dead: it never gets a gradient (`cnn_mellin.ops.tap_table`). Sizes of windows, layers and
-kernels depend on each other, so that each range depends on the values sampled before.
+A row of a Mellin layer that meets no frame is dead: it never gets a gradient (`cnn_mellin.ops.tap_table`). A linear
+layer without padding cannot be built if its kernel is longer than its input. Sizes of windows, layers and kernels
+depend on each other, so that each range depends on the values sampled before.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from cnn_mellin.config.model import AcousticModelConfig
+from cnn_mellin.errors import SettingsError
 
 __all__ = ["FAVOURABLE", "has_live_kernels", "live_range"]
 
@@ -37,7 +39,7 @@ def has_live_kernels(config: AcousticModelConfig) -> bool:
     >>> has_live_kernels(config)
     False
     """
-    return _are_live(*(getattr(config, name) for name in FAVOURABLE))
+    return _are_live(True, *(getattr(config, name) for name in FAVOURABLE))
 
 
 def live_range(
@@ -53,20 +55,21 @@ def live_range(
 
     Returns:
         Lower and upper end; the whole range if kernels are not live even at its favourable end, or if the model's
-        convolutions are not Mellin-linear with an unset kernel offset.
+        convolutions are neither Mellin-linear with an unset kernel offset nor linear without padding.
 
     >>> config = AcousticModelConfig(convolutional_mellin=True, convolutional_layers=1, window_size=5)
     >>> live_range("convolutional_kernel_time", 1, 10, config, {})
     (1, 6)
     """
-    if not config.convolutional_mellin or config.convolutional_kernel_offset is not None:
+    mellin = config.convolutional_mellin
+    if config.convolutional_kernel_offset is not None if mellin else config.convolutional_time_padding:
         return low, high
     values: dict[str, Any] = {entry: getattr(config, entry) for entry in FAVOURABLE}
     values |= {entry: ends[FAVOURABLE[entry] == "high"] for entry, ends in later.items()}
     upwards = FAVOURABLE[name] == "low"
     end = None
     for value in range(low, high + 1) if upwards else range(high, low - 1, -1):
-        if not _are_live(*(values | {name: value}).values()):
+        if not _are_live(mellin, *(values | {name: value}).values()):
             break
         end = value
     if end is None:
@@ -76,12 +79,19 @@ def live_range(
 
 @lru_cache(maxsize=1 << 16)
 def _are_live(
-    window_size: int, num_layers: int, schedule: int, input_dilation: int | None, time_factor: int, kernel_time: int
+    mellin: bool,
+    window_size: int,
+    num_layers: int,
+    schedule: int,
+    input_dilation: int | None,
+    time_factor: int,
+    kernel_time: int,
 ) -> bool:
     from cnn_mellin.models.layer_plan import plan_layers  # imports torch, which most actions of `optim` do without
 
     config = AcousticModelConfig(
-        convolutional_mellin=True,
+        convolutional_mellin=mellin,
+        convolutional_time_padding=False,
         window_size=window_size,
         convolutional_layers=num_layers,
         convolutional_factor_schedule=schedule,
@@ -89,4 +99,8 @@ def _are_live(
         convolutional_time_factor=time_factor,
         convolutional_kernel_time=kernel_time,
     )
-    return not any(layer.tap_table().dead_rows for layer in plan_layers(_RAW, config))
+    try:
+        plan = plan_layers(_RAW, config)
+    except SettingsError:
+        return False
+    return not any(layer.tap_table().dead_rows for layer in plan)

@@ -21,6 +21,7 @@ __all__ = ["Dimension", "choose_dimensions", "nearest_values", "range_of", "samp
 
 _logger = logging.getLogger(__name__)
 _MELLIN, _OFFSET = "model.convolutional_mellin", "model.convolutional_kernel_offset"
+_PADDING = "model.convolutional_time_padding"
 _LIVE = [f"model.{name}" for name in FAVOURABLE]
 
 
@@ -35,8 +36,9 @@ class Dimension:
         whole: values are whole numbers.
         log: values are sampled uniformly in the logarithm.
         most: upper bound that depends on other settings, as in `SearchRange`.
-        live: in Mellin models, only values with which no kernel row is dead (`live_kernels`). Studies created before
-            this existed do not have it; it is no difference between plans.
+        live: only values with which no kernel row of a Mellin model is dead, and every kernel of a linear model
+            without padding fits (`live_kernels`). Studies created before this existed do not have it; it is no
+            difference between plans.
     """
 
     name: str
@@ -144,8 +146,12 @@ def choose_dimensions(
             if reason:
                 _logger.warning("%s: leaves the search, as %s", name, reason)
         kept = [name for name in kept if not reasons[name]]
-    live = _OFFSET not in kept and _value(settings, _OFFSET) is None
-    live = live and (_MELLIN in kept or _value(settings, _MELLIN))
+    of_mellin = _OFFSET not in kept and _value(settings, _OFFSET) is None
+    of_linear = _PADDING not in kept and not _value(settings, _PADDING)
+    if _MELLIN in kept:
+        live = of_mellin or of_linear
+    else:
+        live = of_mellin if _value(settings, _MELLIN) else of_linear
     dimensions = [_dimension(name, spaces[name], raw, live) for name in kept]
     if not dimensions:
         given = " ".join(whitelist or blacklist or [])
