@@ -14,6 +14,18 @@ from cnn_mellin.corpora.demo import make_demo_corpus
 _HERE = Path(__file__).parent
 
 
+# Fixtures that start programs of system packages (scripts/test_packages.sh); make check needs none of them.
+_SERVERS = {"postgresql_server", "mariadb_server", "slurm", "browser"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests with a server of their own as slow."""
+    for item in items:
+        if _SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Use a temporary folder as the user's cache, in this process and its children."""

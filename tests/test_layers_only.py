@@ -54,6 +54,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [LAYERS, OPS, TESTING], ids=["layers", "ops", "testing"])
 def test_torch_and_numpy_are_enough(program):
     done = run(program)
@@ -65,6 +66,7 @@ def test_the_others_are_blocked(module):
     assert f"No module named '{module}'" in run(f"import {module}").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "package"),
     [

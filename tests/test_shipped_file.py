@@ -29,6 +29,7 @@ def test_lcorr_and_mcorr_differ_in_one_line(pattern):
     assert differing == [("convolutional_mellin = False", "convolutional_mellin = True")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in INIS if "corr" in name and "linear-as" not in name])
 def test_mcorr_models_have_only_mellin_layers_and_lcorr_models_none(name):
     model = AcousticModel(81, 49, read_settings(shipped_file(name)).model)

@@ -108,6 +108,7 @@ def write_table():
     Path("corpus.tsv").write_text("audio\ttranscript\tpartition\n" + "".join(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TIMED_AGAIN)
 @pytest.mark.parametrize("audio", ["raw", "files"])
 def test_timed_phones_go_out_and_in_again(timed, form, audio):
@@ -138,6 +139,7 @@ def test_without_raw_audio_times_are_those_of_frames(timed, form):
         assert np.array_equal(before.references, after.references)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", UNTIMED_AGAIN)
 @pytest.mark.parametrize("audio", ["raw", "files"])
 def test_segments_of_recordings_go_out_and_in_again(segmented, form, audio):

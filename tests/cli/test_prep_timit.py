@@ -175,6 +175,7 @@ def test_a_preparation_killed_at_several_moments_ends_with_the_same_bytes(tmp_pa
     assert {path.name for path in (data / features[0]).iterdir()} == {"train", "dev", "test", "ext"}
 
 
+@pytest.mark.slow
 def test_an_old_partition_survives_a_kill_during_its_replacement(tmp_path, synthetic_timit):
     corpus, data = synthetic_timit(tmp_path / "corpus"), tmp_path / "data"
     assert prepare(corpus, data, "--partial", "--features", "raw") == 0

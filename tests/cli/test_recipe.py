@@ -238,6 +238,7 @@ def test_an_interrupted_recipe_says_how_to_resume(corpus, tmp_path, name):
     assert complaints == "cnn-mellin: interrupted; run the same command again to resume\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "fault"), [((), "12 of 18 kernel rows of layers 1 to 3"), (("--tiny",), None)])
 def test_kernel_rows_that_cannot_learn_are_named_before_anything_runs(corpus, tmp_path, capsys, options, fault):
     assert main(["recipe", str(corpus), str(tmp_path / "exp"), "--partial", "--dry-run", *options]) == 0

@@ -158,6 +158,7 @@ def ipa_files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ref.trn", tmp_path / "hyp.trn"
 
 
+@pytest.mark.slow
 def test_features_stand_beside_the_phone_error_rate(
     ipa_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

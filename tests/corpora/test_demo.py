@@ -142,6 +142,7 @@ def test_a_classifier_of_frames_fits_best_where_the_labels_are(utterances):
     assert accuracy[0] > accuracy[-4] + 0.1
 
 
+@pytest.mark.slow
 def test_bytes_depend_on_the_seed_and_not_on_the_number_of_processes(tmp_path):
     for name, seed, jobs in (("a", 1, 1), ("b", 1, 3), ("c", 2, 3)):
         make_demo_corpus(tmp_path / name, 30, seed, jobs=jobs)
@@ -212,6 +213,7 @@ def test_a_failing_synthesiser_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_corpus_and_can_be_repeated(tmp_path, corpus):
     code = f"from cnn_mellin.corpora.demo import *; make_demo_corpus({str(tmp_path / 'a')!r}, {_UTTERANCES}, 1, jobs=1)"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

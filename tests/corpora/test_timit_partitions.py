@@ -23,6 +23,7 @@ def _speakers(utterances):
     return sorted({utterance.speaker for utterance in utterances})
 
 
+@pytest.mark.slow
 def test_a_complete_corpus_has_all_counts(whole):
     assert count_timit(whole) == FULL_COUNTS
     parts = timit_partitions(whole)
@@ -34,6 +35,7 @@ def test_a_complete_corpus_has_all_counts(whole):
     assert not any("-sa" in utterance.utterance_id for part in parts.values() for utterance in part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "counts"),
     [

@@ -165,6 +165,7 @@ def test_a_forked_process_forks_its_own_workers():
     assert forked_map(process_id, range(2)) == [mine, HERE]
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
 def test_workers_end_with_their_parent(end):

@@ -332,6 +332,7 @@ def test_every_shell_block_runs_in_the_order_of_its_page(page, tmp_path, shell, 
     CHECKS.get(page, lambda _folder, _printed: None)(tmp_path, printed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_every_python_block_runs_in_the_order_of_its_page(page, tmp_path, monkeypatch):
     for module in EXTRAS.get(page, []):

@@ -56,6 +56,7 @@ def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization):
     assert check.num_frames == [7, 44]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "mellin", "kind", "bidirectional"), CASES)
 def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, kind, bidirectional):
     extractor = FeatureExtractor.named(features)
@@ -74,6 +75,7 @@ def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, ki
         np.testing.assert_allclose(posteriors.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("features", "kind", "changes"),
     [

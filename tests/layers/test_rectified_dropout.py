@@ -21,6 +21,7 @@ def test_values_are_those_of_relu_or_zero(prob, device):
         assert abs(together - float(present.double().mean()) ** 2) < 0.003
 
 
+@pytest.mark.slow
 def test_gradient_follows_what_stayed(device):
     leaf = torch.randn(5, 3, 4, 7, dtype=torch.float64, device=device, requires_grad=True)
 

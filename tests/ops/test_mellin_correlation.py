@@ -139,6 +139,7 @@ def test_golden_values():
     assert found.tolist() == [[[32.0, 300.0, 3020.0, 0.0]]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 def test_gradcheck_and_gradgradcheck(formulation):
     torch.manual_seed(1)

@@ -104,6 +104,7 @@ def save(path: Path, arguments: list[str]) -> None:
     path.write_text(printed.getvalue())
 
 
+@pytest.mark.slow
 def test_the_page_names_the_best_model_first_and_needs_no_other_file(recipe):
     page, markdown = (path.read_text(encoding="utf-8") for path in write_report(recipe))
     compared = json.loads((recipe / "comparison" / "greedy.json").read_text())
@@ -179,6 +180,7 @@ def test_results_show_each_seed_the_untrained_model_and_the_gain_of_the_language
     assert "One speaker: no interval, and no permutation p below 1; compare on more speakers." in text
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(recipe):
     first = [path.read_bytes() for path in write_report(recipe)]
     assert [path.read_bytes() for path in write_report(recipe)] == first
@@ -194,6 +196,7 @@ def test_the_page_says_what_the_models_are_and_which_settings_differ(recipe):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_value", "bold"), [(0.04, 1), (0.06, 0)])
 def test_the_best_system_is_bold_only_where_it_is_significantly_better(recipe, tmp_path, p_value, bold):
     folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
@@ -216,6 +219,7 @@ def test_logs_of_the_steps_are_linked(recipe, tmp_path):
     assert f"[train-lcorr-{NAME}-seed1](logs/train-lcorr-{NAME}-seed1.log)" in markdown
 
 
+@pytest.mark.slow
 def test_substitutions_deletions_and_insertions_have_tables_of_their_own(recipe):
     page = write_report(recipe)[0].read_text(encoding="utf-8")
     section = page.partition(">Confusions</h2>")[2].partition("</section>")[0]
@@ -224,6 +228,7 @@ def test_substitutions_deletions_and_insertions_have_tables_of_their_own(recipe)
     assert '<th scope="col">deleted</th>' not in section
 
 
+@pytest.mark.slow
 def test_speaking_rates_are_tested_and_the_finding_is_said(recipe):
     markdown = write_report(recipe)[1].read_text(encoding="utf-8")
     section = markdown.partition("## Speaking rate")[2].partition("\n## ")[0]
@@ -241,6 +246,7 @@ def test_speaking_rates_are_tested_and_the_finding_is_said(recipe):
             hidden.rename(path)
 
 
+@pytest.mark.slow
 def test_the_page_plays_the_utterance_and_stays_small(recipe, tmp_path):
     path, _ = write_report(recipe)
     page = path.read_text(encoding="utf-8")
@@ -427,6 +433,7 @@ def test_transcripts_are_folded_as_the_data_record_or_else_by_the_kind_of_corpus
         assert results.transcripts(ext / "test.ref.trn") == expected
 
 
+@pytest.mark.slow
 def test_phone_feature_error_rates_where_all_symbols_are_known(recipe, tmp_path, monkeypatch):
     pytest.importorskip("panphon", reason="panphon is not installed (the extra features)")
     ext, files = recipe / "data" / NAME / "ext", []

@@ -57,6 +57,7 @@ def test_hand_made_cases(reference, hypothesis, wrong_features, num_segments):
     assert (result.wrong_features, result.num_segments) == (wrong_features, num_segments)
 
 
+@pytest.mark.slow
 def test_equal_to_a_slow_loop_and_to_panphon(table):
     stream = random.Random(0)
     references, hypotheses = (

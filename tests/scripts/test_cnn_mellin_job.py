@@ -24,6 +24,7 @@ def start(arguments: list[str], path: str, **variables: str) -> subprocess.Popen
     )
 
 
+@pytest.mark.slow
 def test_it_runs_the_command_and_ends_as_it_does():
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     job = start(["--version"], path)

@@ -64,6 +64,7 @@ def test_twin_and_job_write_the_same_data_directories(tmp_path, corpus):
         assert len(read_partition(ready / "test")) == 8
 
 
+@pytest.mark.slow
 def test_all_three_features_are_the_default(tmp_path, corpus):
     done = run(tmp_path, SCRIPTS / "timit_prep.sh", corpus, "--partial", "--phones", "39")
     assert done.returncode == 0, done.stderr
@@ -72,6 +73,7 @@ def test_all_three_features_are_the_default(tmp_path, corpus):
     assert len((tmp_path / "data/timit/raw/ext/token2id.txt").read_text().splitlines()) == 39
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["timit_prep.sh", "timit_prep.slrm"])
 def test_wrong_arguments_are_named(tmp_path, script):
     done = run(tmp_path, SCRIPTS / script)

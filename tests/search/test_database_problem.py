@@ -28,6 +28,7 @@ def refusal(url: str, create: bool = False) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "words"),
     [
@@ -55,6 +56,7 @@ def with_role(server: Any) -> None:
     server.query("REVOKE CONNECT ON DATABASE closed FROM PUBLIC")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
 def test_postgresql_refuses(postgresql_server, driver):
     server = postgresql_server
@@ -82,6 +84,7 @@ def test_postgresql_without_tls(postgresql_server):
     assert "ask the server's administrator about TLS" in said
 
 
+@pytest.mark.slow
 def test_mariadb_refuses(mariadb_server, tmp_path):
     assert "Unknown database 'absent'" in refusal(mariadb_server.url("absent"))
     mariadb_server.new_database("closed")

@@ -43,6 +43,7 @@ def dead_rows(config: AcousticModelConfig, num_coefficients: int = 81) -> list[t
     return [rows for layer in plan_layers(num_coefficients, config) if (rows := layer.tap_table().dead_rows)]
 
 
+@pytest.mark.slow
 def test_no_mcorr_trial_of_the_recipe_has_a_dead_kernel_row():
     start = read_settings(RECIPE)
     dimensions = choose_dimensions(start, blacklist=BLACKLIST)
@@ -62,6 +63,7 @@ def test_the_first_trial_of_the_recipe_has_no_dead_kernel_row():
     assert not dead_rows(settings_with(start, values).model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "searched",
     [
@@ -82,6 +84,7 @@ def test_any_part_of_the_space_has_live_kernels_if_the_fixed_settings_allow_it(s
         assert len({getattr(config, name) for config in configs}) > 1, name
 
 
+@pytest.mark.slow
 def test_raw_audio_has_live_kernels():
     start = read_settings(RECIPE)
     dimensions = choose_dimensions(start, blacklist=BLACKLIST, raw=True)
@@ -126,6 +129,7 @@ def test_studies_created_before_keep_their_dimensions_and_can_be_created_again()
     assert new.differences(old) == old.differences(new) == []
 
 
+@pytest.mark.slow
 def test_every_linear_model_without_padding_can_be_built():
     start = read_settings(shipped_file("model/demo-lcorr.ini"))
     dimensions = choose_dimensions(start, blacklist=BLACKLIST)

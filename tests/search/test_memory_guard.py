@@ -97,6 +97,7 @@ def test_the_need_is_that_of_a_training_in_a_separate_process(tmp_path, mellin):
     assert 0.85 < need / true < 1.15, (need / 2**20, true / 2**20)
 
 
+@pytest.mark.slow
 def test_the_need_is_that_of_a_full_batch_of_the_longest_utterance_with_its_largest_shift(tmp_path, device):
     partition = write(tmp_path / "train", 12, 100)
     # Blocks above 32 MiB, which never come from memory that other tests have freed.
@@ -108,6 +109,7 @@ def test_the_need_is_that_of_a_full_batch_of_the_longest_utterance_with_its_larg
     assert 1.05 * small.num_bytes < large.num_bytes < 1.7 * small.num_bytes
 
 
+@pytest.mark.slow
 @linux
 def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     write_symbols(tmp_path / "ext", ["aa", "sil"])
@@ -126,6 +128,7 @@ def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     assert batches[-1] == (72, 7)
 
 
+@pytest.mark.slow
 def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     partition = write(tmp_path / "train", 8, 400)
     settings = Settings().updated(SMALL)
@@ -139,6 +142,7 @@ def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     assert need.num_bytes > 1 << 20
 
 
+@pytest.mark.slow
 def test_gradients_and_optimizer_state_count(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     model = {"recurrent_size": 1024, "recurrent_layers": 2, "convolutional_layers": 0}
@@ -152,6 +156,7 @@ def test_gradients_and_optimizer_state_count(tmp_path, device):
     assert needs["adam"] - needs["sgd"] == pytest.approx(2 * weights, rel=0.3)
 
 
+@pytest.mark.slow
 def test_random_number_generators_do_not_change(tmp_path, device):
     partition = write(tmp_path / "train", 2, 20)
     torch.manual_seed(3)
@@ -170,6 +175,7 @@ def test_more_memory_than_any_machine_has_is_over_the_limit_and_the_process_surv
     assert need.num_bytes > 2**30
 
 
+@pytest.mark.slow
 @linux
 def test_a_trial_over_the_limit_is_pruned_before_training_and_the_reason_has_its_need(tmp_path):
     write(tmp_path / "train", 12, 300)

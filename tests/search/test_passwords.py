@@ -118,6 +118,7 @@ def refused(data: Path, done: list[subprocess.CompletedProcess[str]], reason: st
     assert SECRET not in done[0].stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_reported_in_one_line_without_it(guarded, data):
     url = guarded.url("kept", "psycopg", f"guarded:{SECRET}-wrong")
     refused(data, search(data, "env:STUDIES", STUDIES=url), "password authentication failed")
@@ -125,6 +126,7 @@ def test_a_wrong_password_is_reported_in_one_line_without_it(guarded, data):
     refused(data, search(data, "env:STUDIES", STUDIES=url), "password authentication failed")
 
 
+@pytest.mark.slow
 def test_a_password_on_the_command_line_is_refused(guarded, data):
     command = [
         sys.executable,
@@ -139,6 +141,7 @@ def test_a_password_on_the_command_line_is_refused(guarded, data):
     assert SECRET not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_a_database_that_does_not_exist_is_reported_in_one_line(kind, request, data):
     server = request.getfixturevalue(f"{kind}_server")

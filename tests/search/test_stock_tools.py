@@ -46,6 +46,7 @@ def program(name: str) -> str:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "postgresql+pg8000", "mariadb"])
 def test_the_optuna_command_lists_trials_in_the_form_that_the_recipe_counts(kind, request, tmp_path):
     if kind == "sqlite":
@@ -61,6 +62,7 @@ def test_the_optuna_command_lists_trials_in_the_form_that_the_recipe_counts(kind
     assert sorted(states) == ["COMPLETE", "COMPLETE", "COMPLETE", "PRUNED"]
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_the_study(tmp_path):
     pytest.importorskip("optuna_dashboard", reason="optuna-dashboard (the extra dev) is not installed")
     url = f"sqlite:///{tmp_path}/study.db"

@@ -183,6 +183,7 @@ def test_the_first_trial_has_the_given_values(database):
     assert sizes[0] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_gives_the_same_values_to_studies_of_the_same_name(tmp_path, sampler):
     sampled: list[list[object]] = []
@@ -317,6 +318,7 @@ DAMAGED_PLANS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", DAMAGED_PLANS, ids=range(len(DAMAGED_PLANS)))
 def test_a_damaged_plan_is_reported_in_one_line(database, content):
     create_study(database, "cheap", plan_of(1))
@@ -430,6 +432,7 @@ def test_a_long_trial_ends_soon_after_its_file_is_deleted(database, tmp_path):
     assert told == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_a_worker_leaves_when_its_study_is_deleted_or_replaced(database, again):
     import optuna

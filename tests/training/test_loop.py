@@ -61,6 +61,7 @@ def run(toy, folder, settings, **kwargs):
     return train(toy / "train", toy / "dev", folder, settings, **kwargs)
 
 
+@pytest.mark.slow
 def test_training_learns_an_easy_task(tmp_path, toy, settings):
     plain: dict[str, float] = {
         "dropout_prob": 0,

@@ -21,6 +21,7 @@ from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
 from cnn_mellin.recipe.step_run import StepFailed, StepRunner
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
 PROFILE = "machine: slurm\njobs: 4\npoll_s: 0.5\noptions: [--cpus-per-task=1, --requeue]\n"

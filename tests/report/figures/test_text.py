@@ -76,6 +76,7 @@ def transcription(folder: Path, name: str) -> None:
     plot_transcription(found, [name, "b"], folder / "a.png", title=f"/corpus/{name}.wav")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 @pytest.mark.parametrize("draw", [confusions, results, histories, curves, utterance, transcription])
 def test_every_figure_shows_any_name(tmp_path, draw, name):
