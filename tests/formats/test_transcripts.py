@@ -37,7 +37,7 @@ def test_sclite_reads_our_trn_files(sclite: list[str], tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("ah b\n", r"x.trn:1: 'ah b' is not 'phones \(utterance\)'"),
-        ("ah (a)\nb (a)\n", "x.trn:2: duplicate utterance id a .listed a second time."),
+        ("ah (a)\nb (a)\n", "x.trn:2: duplicate utterance id a .listed twice."),
         ("ah (b) k (u1)\n", r"x.trn:1: symbol '\(b\)' has a bracket, .* replace it"),
         ("ah (u1)\rb (u2)\n", "x.trn:1: symbol '.u1.' has a bracket"),
         ("\nah { b / t / @ } k (u1)\n", "x.trn:2: has alternatives, '{ b / t / @ }', of which one must be chosen"),

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         result = scored[0].result
         title = f"{scored[0].path}: {result.percent:.2f} % ({result.convention})"
-        plot_confusions(result, arguments.plot, title=title)
+        plot_confusions(*result.confusion_matrix(), arguments.plot, title=title)
     print(score_text(scored, arguments.format, worst=arguments.worst, with_matrix=arguments.confusions))
     return 0
 

@@ -16,7 +16,7 @@ from cnn_mellin.extras import install_command
 from cnn_mellin.report.epoch_events import EpochEvents
 from cnn_mellin.report.figures.learning_curves import plot_learning_curves
 from cnn_mellin.training import train
-from cnn_mellin.training.history import EpochRecord
+from cnn_mellin.training.history import EpochRecord, read_history
 from cnn_mellin.training.interruption import EXIT_STATUS, StopSignals, TrainingInterrupted
 
 __all__ = ["run"]
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _plot_curves(folder: Path) -> None:
     """Plot the learning curves into the model folder, if matplotlib is installed."""
     try:
-        plot_learning_curves({folder.name: folder / "history.csv"}, folder / "curves.png")
+        plot_learning_curves({folder.name: [read_history(folder / "history.csv")]}, folder / "curves.png")
     except ImportError:
         _LOGGER.info("%s: no curves.png, as matplotlib is not installed; %s", folder, install_command(["report"]))
 

@@ -65,9 +65,7 @@ def _read_lines(path: str | Path) -> list[tuple[int, str, str]]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'phones (utterance)'")
         name = require_identifier(match["name"], "utterance", f"{path}:{number}")
         if name in rows:
-            raise DataError(
-                f"{path}:{number}: duplicate utterance id {name} (listed a second time); delete one of the lines"
-            )
+            raise DataError(f"{path}:{number}: duplicate utterance id {name} (listed twice); delete one of the lines")
         rows[name] = number, name, match["symbols"]
     if not rows:
         raise DataError(f"{path}: holds no transcript; expected one line 'phones (utterance)' per utterance")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from cnn_mellin.errors import DataError
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import read_speakers, speakers_of
-from cnn_mellin.formats.text_file import parse_json, read_lines, read_text
+from cnn_mellin.formats.text_file import parse_json, read_text
 from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.recipe.options import RecipeOptions
-from cnn_mellin.training.history import EpochRecord
+from cnn_mellin.training.history import EpochRecord, read_history
 
 __all__ = ["DECODERS", "RecipeResults", "read_product"]
 
@@ -101,18 +100,18 @@ class RecipeResults:
                     percents.setdefault(row["name"], []).append(percent)
         return percents
 
-    def histories(self) -> dict[str, list[list[dict[str, float]]]]:
-        """Epochs of all trainings: system -> seed -> epoch -> column of `history.csv` -> value.
+    def histories(self) -> dict[str, list[list[EpochRecord]]]:
+        """Epochs of all trainings: system -> seed -> records.
 
         Raises:
             DataError: a history is damaged.
         """
-        histories: dict[str, list[list[dict[str, float]]]] = {}
+        histories: dict[str, list[list[EpochRecord]]] = {}
         for system in self.systems:
             for seed in range(1, self.options.num_seeds + 1):
                 path = self.folder / "models" / system / f"seed{seed}" / "history.csv"
                 if path.exists():
-                    histories.setdefault(system, []).append(_read_epochs(path))
+                    histories.setdefault(system, []).append(read_history(path))
         return histories
 
     def median_run(self) -> tuple[str, Path]:
@@ -180,27 +179,3 @@ def read_product(path: Path, shape: Any) -> Any:
     if fault is not None:
         raise DataError(f"{path}: {fault}; {remedy}")
     return content
-
-
-def _read_epochs(path: Path) -> list[dict[str, float]]:
-    """Columns of `history.csv` -> values, per epoch of a training."""
-    lines = read_lines(path)
-    rows = list(csv.reader(lines))
-    header = rows[0] if rows else []
-    if not {entry.name for entry in fields(EpochRecord)} <= set(header):
-        raise DataError(f"{path}:1: names no epochs of a training; restore it, or delete it, and its curve is left out")
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(header) or not all(_is_number(cell) for cell in row):
-            raise DataError(
-                f"{path}:{number}: {lines[number - 1][:60]!r} is not one number for each of {', '.join(header)[:200]}; "
-                "restore it, or delete it, and its curve is left out"
-            )
-    return [dict(zip(header, map(float, row), strict=True)) for row in rows[1:]]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

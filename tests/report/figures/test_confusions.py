@@ -16,9 +16,9 @@ def ink(path: Path) -> float:
 def test_correct_phones_lie_on_the_diagonal(tmp_path: Path) -> None:
     phones = [f"p{i}" for i in range(12)]
     right = phone_error_rate({"a": phones}, {"a": phones})
-    plot_confusions(right, tmp_path / "right.png", title="right")
+    plot_confusions(*right.confusion_matrix(), tmp_path / "right.png", title="right")
     taken = phone_error_rate({"a": phones[:6]}, {"a": phones[6:]})
-    plot_confusions(taken, tmp_path / "wrong.png")
+    plot_confusions(*taken.confusion_matrix(), tmp_path / "wrong.png")
     correlations = []
     for name in ("right", "wrong"):
         red, _, blue = np.moveaxis(image.imread(tmp_path / f"{name}.png")[..., :3], 2, 0)
@@ -33,6 +33,7 @@ def test_correct_phones_lie_on_the_diagonal(tmp_path: Path) -> None:
     ("reference", "hypothesis"), [([], []), (["t"], []), ([], ["t"]), (["t"] * 3, ["t"] * 3), (["a b"], ["$x_y$"])]
 )
 def test_few_phones_or_none(tmp_path: Path, reference: list[str], hypothesis: list[str]) -> None:
-    plot_confusions(phone_error_rate({"a": reference}, {"a": hypothesis}), tmp_path / "few.png", title="$_{")
+    scored = phone_error_rate({"a": reference}, {"a": hypothesis})
+    plot_confusions(*scored.confusion_matrix(), tmp_path / "few.png", title="$_{")
     assert ink(tmp_path / "few.png") > 0
     assert [path.name for path in tmp_path.iterdir()] == ["few.png"]

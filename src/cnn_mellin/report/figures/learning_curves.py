@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.report.figures.panels import new_figure, system_style
+from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
-from cnn_mellin.training.history import read_history
+from cnn_mellin.training.history import EpochRecord
 
-__all__ = ["plot_learning_curves"]
+__all__ = ["draw_learning_curves", "plot_learning_curves"]
 
 _PANELS = (
-    ("train_loss", "training loss per utterance"),
+    ("train_loss", "training loss"),
     ("dev_per_percent", "dev phone error rate, %"),
     ("learning_rate", "learning rate"),
 )
 
 
 @drawing()
-def plot_learning_curves(histories: Mapping[str, Path], out: str | Path) -> None:
-    """Plot training loss, dev PER and learning rate against epochs.
+def draw_learning_curves(histories: Mapping[str, Sequence[Sequence[EpochRecord]]]) -> bytes:
+    """SVG of training loss, dev phone error rate and learning rate against epochs, with one line per seed.
 
     Args:
-        histories: label -> `history.csv`; labels that differ only in the word after the last space share a colour.
+        histories: system -> seed -> records of its epochs.
+    """
+    return svg_bytes(_learning_curves(histories))
+
+
+@drawing()
+def plot_learning_curves(histories: Mapping[str, Sequence[Sequence[EpochRecord]]], out: str | Path) -> None:
+    """Write the picture of `draw_learning_curves` as a PNG file.
+
+    Args:
+        histories: system -> seed -> records of its epochs.
         out: PNG file to write.
 
     Raises:
-        DataError: a history is damaged.
         ImportError: matplotlib is not installed (the extra `report`).
     """
-    from matplotlib.figure import Figure
+    figure = _learning_curves(histories)
+    with atomic_file(out, "wb") as file:
+        figure.savefig(file, dpi=100, format="png")
 
-    figure = Figure(figsize=(14, 4), layout="constrained")
-    axes = figure.subplots(1, len(_PANELS))
-    systems = list(dict.fromkeys(label.rpartition(" ")[0] or label for label in histories))
-    for label, path in histories.items():
-        records = read_history(path)
-        system = label.rpartition(" ")[0] or label
-        epochs = [record.epoch for record in records]
-        marker = "o" if len(records) == 1 else None
-        # matplotlib leaves labels that begin with an underscore out of the legend.
-        legend = f" {shown_text(label, 40)}" if label.startswith("_") else shown_text(label, 40)
-        style = {"color": f"C{systems.index(system)}", "alpha": 0.8, "label": legend, "marker": marker}
-        for axis, (name, _) in zip(axes, _PANELS, strict=True):
-            axis.plot(epochs, [getattr(record, name) for record in records], **style)
+
+def _learning_curves(histories: Mapping[str, Sequence[Sequence[EpochRecord]]]) -> Any:
+    figure, axes = new_figure(14, 3.8, columns=len(_PANELS))
+    for system, seeds in histories.items():
+        for number, records in enumerate(seeds):
+            epochs = [record.epoch for record in records]
+            # matplotlib leaves labels that begin with an underscore out of the legend.
+            label = f" {shown_text(system, 40)}" if number == 0 else None
+            style = {**system_style(system, histories), "marker": "o" if len(records) == 1 else None}
+            for axis, (name, _) in zip(axes, _PANELS, strict=True):
+                axis.plot(epochs, [getattr(record, name) for record in records], label=label, alpha=0.8, **style)
     for axis, (_, title) in zip(axes, _PANELS, strict=True):
         axis.set(title=title, xlabel="epoch")
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
-    axes[0].legend()
-    with atomic_file(out, "wb") as file:
-        figure.savefig(file, dpi=100, format="png")
+    axes[0].legend(frameon=False)
+    return figure

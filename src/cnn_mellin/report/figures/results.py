@@ -1,19 +1,15 @@
-"""Figures of a recipe's results: speaking rates, learning curves, phones, speakers and confusions."""
+"""Figures of a recipe's results: speaking rates, phones and speakers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from cnn_mellin.report.figures.panels import SYSTEM_MARKERS, new_figure, system_style
 from cnn_mellin.report.figures.svg import svg_bytes
 from cnn_mellin.report.figures.text import drawing, shown_text
 
-__all__ = ["draw_confusions", "draw_curves", "draw_groups", "draw_rates", "hardest_first"]
-
-# Blue for linear, orange for Mellin, lighter for further features; colour-blind readers can tell them apart.
-_COLOURS = {"lcorr": ("#0b5394", "#5b9bd5", "#9fc5e8"), "mcorr": ("#b45309", "#f0a04b", "#f9cb9c")}
-_MARKERS = {"lcorr": "o", "mcorr": "s"}
+__all__ = ["draw_groups", "draw_rates", "hardest_first"]
 
 
 @drawing()
@@ -32,14 +28,19 @@ def draw_rates(
         differences: system -> speaking rate -> difference of its phone error rate from another system's in points, and
             the ends of its interval.
     """
-    figure, panels = _figure(12.5 if differences else 7.5, 4.2, columns=2 if differences else 1)
+    figure, panels = new_figure(12.5 if differences else 7.5, 4.2, columns=2 if differences else 1)
     axes = panels[0] if differences else panels
     for system, of_system in rates.items():
         places = sorted(of_system)
         means = [sum(of_system[rate]) / len(of_system[rate]) for rate in places]
-        style = _style(system, rates)
+        style = system_style(system, rates)
         axes.plot(
-            places, means, label=shown_text(system, 40), linewidth=2, marker=_MARKERS.get(system[:5], "o"), **style
+            places,
+            means,
+            label=shown_text(system, 40),
+            linewidth=2,
+            marker=SYSTEM_MARKERS.get(system[:5], "o"),
+            **style,
         )
         band = (bands or {}).get(system, {})
         if band:
@@ -51,7 +52,7 @@ def draw_rates(
     axes.legend(frameon=False)
     for system, of_pair in (differences or {}).items():
         middle, low, high = zip(*(of_pair[rate] for rate in sorted(of_pair)), strict=True)
-        style = _style(system, rates)
+        style = system_style(system, rates)
         panels[1].plot(sorted(of_pair), middle, label=shown_text(system, 40), marker=".", **style)
         panels[1].fill_between(sorted(of_pair), low, high, alpha=0.15, linewidth=0, **style)
         panels[1].axhline(0, color="0.75", linewidth=1, zorder=0)
@@ -59,31 +60,6 @@ def draw_rates(
     for axis in panels if differences else [axes]:
         axis.axvline(1, color="0.75", linewidth=1, zorder=0)
         axis.set(xlabel="speaking rate of the test audio (1 = as recorded)")
-    return svg_bytes(figure)
-
-
-@drawing()
-def draw_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> bytes:
-    """SVG of training loss and dev phone error rate against epochs, with one line per seed.
-
-    Args:
-        histories: system -> seed -> epoch -> column of `history.csv` -> value.
-    """
-    figure, axes = _figure(9.5, 3.6, columns=2)
-    for axis, (column, title) in zip(
-        axes, (("train_loss", "training loss"), ("dev_per_percent", "dev phone error rate, %")), strict=True
-    ):
-        for system, seeds in histories.items():
-            for number, epochs in enumerate(seeds):
-                label = shown_text(system, 40) if number == 0 else None
-                values = [epoch[column] for epoch in epochs]
-                marker = "o" if len(values) == 1 else None
-                places = [epoch["epoch"] for epoch in epochs]
-                axis.plot(places, values, label=label, alpha=0.8, marker=marker, **_style(system, histories))
-        axis.set(xlabel="epoch", title=title)
-        axis.set_ylim(bottom=0)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].legend(frameon=False)
     return svg_bytes(figure)
 
 
@@ -116,13 +92,13 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
         what: phone or speaker, for the label of the axis.
     """
     names = hardest_first(groups)
-    figure, axes = _figure(max(4.0, min(0.24 * len(names) + 1.5, 14.0)), 3.2)
+    figure, axes = new_figure(max(4.0, min(0.24 * len(names) + 1.5, 14.0)), 3.2)
     for system, of_system in groups.items():
         values = [of_system.get(name, math.inf) for name in names]
         shown = [value if math.isfinite(value) else math.nan for value in values]
-        marker = _MARKERS.get(system[:5], "o")
+        marker = SYSTEM_MARKERS.get(system[:5], "o")
         axes.plot(
-            range(len(names)), shown, marker, label=shown_text(system, 40), markersize=5, **_style(system, groups)
+            range(len(names)), shown, marker, label=shown_text(system, 40), markersize=5, **system_style(system, groups)
         )
     axes.set_xticks(range(len(names)), list(map(shown_text, names)), rotation=90, fontsize=8)
     axes.set(ylabel="phone error rate, %", xlabel=f"{what}, the hardest first")
@@ -132,49 +108,3 @@ def draw_groups(groups: Mapping[str, Mapping[str, float]], what: str) -> bytes:
         column.set_gid(f"mark-{number}")
     axes.set_xlim(-0.8, len(names) - 0.2)
     return svg_bytes(figure)
-
-
-@drawing()
-def draw_confusions(phones: Sequence[str | None], counts: Sequence[Sequence[int]]) -> bytes:
-    """SVG of a confusion matrix, each row in percent of its reference phone.
-
-    Args:
-        phones: P names, the last of which is None.
-        counts: (P, P) counts, reference by recognised phone; the last row holds insertions, the last column deletions.
-    """
-    import numpy as np
-
-    table = np.array(counts, dtype=float)
-    percents = 100 * table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    percents[-1] = 100 * table[-1] / max(table[-1].sum(), 1)
-    side = max(4.5, 0.19 * len(phones) + 1.5)
-    figure, axes = _figure(side + 0.8, side)
-    shown = axes.imshow(np.sqrt(percents), cmap="Blues", vmin=0, vmax=10)
-    for axis, missing in ((axes.xaxis, "deleted"), (axes.yaxis, "inserted")):
-        axis.set_ticks(range(len(phones)), [missing if name is None else shown_text(name) for name in phones])
-        axis.set_tick_params(labelsize=7)
-    axes.tick_params(axis="x", rotation=90)
-    axes.set(xlabel="recognised", ylabel="reference")
-    axes.grid(visible=False)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
-    ticks = (0, 5, 20, 50, 100)
-    bar.set_ticks([math.sqrt(percent) for percent in ticks], labels=[f"{percent} %" for percent in ticks])
-    return svg_bytes(figure)
-
-
-def _style(system: str, systems: Mapping[str, Any]) -> dict[str, Any]:
-    model = system[:5]
-    same = [name for name in systems if name[:5] == model]
-    colours = _COLOURS.get(model, ("#444444",))
-    return {"color": colours[same.index(system) % len(colours)]}
-
-
-def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns)
-    for axis in [axes] if columns == 1 else axes:
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes

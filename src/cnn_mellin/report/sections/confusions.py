@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from cnn_mellin.report.figures.results import draw_confusions
+from cnn_mellin.report.figures.confusions import draw_confusions
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.report.table_cells import system_name

@@ -5,13 +5,11 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-import torch
-
-from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.report.model_size import model_size
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.training.machine import TrainingMachine, read_machine
-from cnn_mellin.training.model_folder import ModelDescription, build_model, read_description
+from cnn_mellin.training.model_folder import read_description
 
 __all__ = ["systems_section"]
 
@@ -34,9 +32,9 @@ def systems_section(results: RecipeResults) -> Section:
     for system in results.systems:
         folders = sorted((results.folder / "models" / system).glob("seed*"))
         described = [folder for folder in folders if (folder / "model.json").exists()]
-        sizes = _sizes(read_description(described[0])) if described else None
+        sizes = model_size(read_description(described[0])) if described else None
         numbers = ["–", "–"] if sizes is None else [f"{size:,}" for size in sizes]
-        seconds = [sum(epoch["seconds"] for epoch in epochs) for epochs in histories.get(system, [])]
+        seconds = [sum(epoch.seconds for epoch in epochs) for epochs in histories.get(system, [])]
         time = f"{statistics.fmean(seconds) / 60:.1f}" if seconds else "–"
         rows.append([system, *numbers, time, *_when_and_where(folders)])
     if any(cell != "–" for row in rows for cell in row[1:]):
@@ -44,18 +42,6 @@ def systems_section(results: RecipeResults) -> Section:
         header = ["system", "weights", "live weights", "training, minutes per seed", "date (UTC)", "machine"]
         section.table(header, rows)
     return section
-
-
-def _sizes(description: ModelDescription) -> tuple[int, int]:
-    """Number of weights of a model, and of those that can learn."""
-    with torch.device("meta"):
-        weights = sum(parameter.numel() for parameter in build_model(description).parameters())
-    layers = plan_layers(description.num_features, description.as_settings().model)
-    dead = sum(
-        layer.out_channels * (1 + layer.in_channels * layer.kernel[0] * layer.kernel[1]) - layer.num_live_weights
-        for layer in layers
-    )
-    return weights, weights - dead
 
 
 def _when_and_where(folders: list[Path]) -> list[str]:
