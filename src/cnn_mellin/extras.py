@@ -47,6 +47,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     },
     "huggingface": {"pyarrow": "pyarrow>=15"},
     "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
+    "share": {"safetensors": "safetensors>=0.4.2"},
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
     "workflow": {"snakemake": "snakemake>=9.16,<10"},
 }

@@ -68,7 +68,7 @@ EXTRAS = {
     "docs/own-corpus.md": ["matplotlib"],
     "docs/python-api.md": ["onnx", "onnxruntime", "onnxscript"],
     "docs/search.md": ["optuna", "matplotlib", "sklearn"],
-    "docs/training.md": ["matplotlib", "tensorboard", "onnxruntime"],
+    "docs/training.md": ["matplotlib", "tensorboard", "onnxruntime", "safetensors"],
     "docs/tutorial.md": ["matplotlib", "espeakng_loader"],
 }
 

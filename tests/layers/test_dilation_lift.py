@@ -38,3 +38,11 @@ def test_wrong_axes_are_named():
 def test_device_and_dtype_are_those_of_the_parameter():
     layer = DilationLift(1, device="meta", dtype=torch.float64)
     assert (layer.log_tau.device.type, layer.log_tau.dtype) == ("meta", torch.float64)
+
+
+def test_a_scalar_of_the_earlier_program_is_read_with_a_warning():
+    layer = DilationLift(1)
+    model = torch.nn.Sequential(layer)
+    with pytest.warns(UserWarning, match="0.log_tau is a scalar, so that this lift was trained along frequency"):
+        model.load_state_dict({"0.log_tau": torch.tensor(0.25)})
+    assert layer.log_tau.tolist() == [0.25]

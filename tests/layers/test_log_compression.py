@@ -32,3 +32,9 @@ def test_signals_of_whole_numbers_are_refused(dtype):
 def test_device_and_dtype_are_those_of_the_parameter():
     layer = LogCompression(device="meta", dtype=torch.float64)
     assert (layer.log_eps.device.type, layer.log_eps.dtype) == ("meta", torch.float64)
+
+
+def test_a_scalar_of_the_earlier_program_is_read():
+    layer = LogCompression()
+    layer.load_state_dict({"log_eps": torch.tensor(-0.5)})
+    assert layer.log_eps.tolist() == [-0.5]

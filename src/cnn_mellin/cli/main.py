@@ -33,6 +33,7 @@ _COMMANDS = {
     "train": "train an acoustic model",
     "optim": "search hyperparameters with many workers on one database",
     "logits": "write the logits of a model on a partition",
+    "model": "describe a trained model, pack it to hand it on",
     "export": "export a trained model to ONNX: audio in, posteriors out",
     "decode": "recognise the utterances of a partition",
     "transcribe": "recognise audio files: phones with times",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import torch
 
+from cnn_mellin.layers.parameters import add_missing_axis
 from cnn_mellin.ops.sizes import whole_number
 from cnn_mellin.tensor_kind import require_floating
 
@@ -12,6 +16,9 @@ __all__ = ["DilationLift"]
 
 class DilationLift(torch.nn.Module):
     """Multiplies sample t = 1, 2, ..., T along one axis by t^exp(log_tau), with log_tau learnt.
+
+    A state dict in which log_tau is a scalar is read, too, with a warning: the earlier program that wrote such files
+    lifted along frequency, so that its models give other outputs here.
 
     Args:
         dim: time axis.
@@ -54,6 +61,14 @@ class DilationLift(torch.nn.Module):
         shape = [1] * signal.dim()
         shape[self.dim] = length
         return signal * (time ** self.log_tau.exp().to(signal.dtype)).view(shape)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        if add_missing_axis(state_dict, f"{prefix}log_tau"):
+            warnings.warn(
+                f"{prefix}log_tau is a scalar, so that this lift was trained along frequency; it is applied along time",
+                stacklevel=2,
+            )
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     def extra_repr(self) -> str:
         """The time axis, as shown by repr."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from cnn_mellin.layers.parameters import add_missing_axis
 from cnn_mellin.tensor_kind import require_floating
 
 __all__ = ["LogCompression"]
@@ -11,6 +14,8 @@ __all__ = ["LogCompression"]
 
 class LogCompression(torch.nn.Module):
     """Pointwise log(exp(log_eps) + |x|), with log_eps learnt.
+
+    A state dict in which log_eps is a scalar is read, too.
 
     Args:
         device, dtype: device and dtype of the parameter, as in torch's layers.
@@ -40,3 +45,7 @@ class LogCompression(torch.nn.Module):
         """Compress `signal`, of any shape."""
         require_floating("signal", signal, also_complex=True)
         return (self.log_eps.exp() + signal.abs()).log()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        add_missing_axis(state_dict, f"{prefix}log_eps")
+        super()._load_from_state_dict(state_dict, prefix, *more)

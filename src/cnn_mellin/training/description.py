@@ -13,6 +13,7 @@ from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.symbols import class_of_end
 from cnn_mellin.training.model_folder import ModelDescription, current_versions, read_description, write_description
+from cnn_mellin.training.packed_weights import is_packed
 
 __all__ = ["OtherTrainingError", "describe_training"]
 
@@ -55,6 +56,8 @@ def describe_training(
         SettingsError: `sos` or `eos` is not a symbol.
         DataError: the description in the folder is damaged, or its `settings.ini` belongs to something else.
     """
+    if is_packed(model_dir):
+        raise OtherTrainingError(model_dir, ["it is packed, and has no checkpoints"])
     old = read_description(model_dir) if (model_dir / "model.json").exists() else None
     seed = settings.training.seed
     if seed is None:

@@ -21,6 +21,7 @@ from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.formats.text_file import read_json, read_text
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.checkpoint import CheckpointStore
+from cnn_mellin.training.packed_weights import is_packed, load_packed_weights, snapshot_folder
 
 __all__ = [
     "ModelDescription",
@@ -109,10 +110,13 @@ def write_description(folder: Path, description: ModelDescription) -> None:
 def read_description(folder: str | Path) -> ModelDescription:
     """Read the description of the model in a folder.
 
+    Args:
+        folder: folder of a trained or packed model, or of a model in the cache of Hugging Face's hub.
+
     Raises:
         DataError: the folder is not a model folder, or `model.json` is damaged.
     """
-    path = Path(folder) / "model.json"
+    path = snapshot_folder(folder) / "model.json"
     if not path.is_file():
         raise DataError(f"{folder}: is not a model folder (it has no model.json); name one that a training wrote")
     content = read_json(path, expected="the description of a trained model")
@@ -225,7 +229,7 @@ def load_model(
     """Load a trained model, in evaluation mode.
 
     Args:
-        folder: folder of a trained model.
+        folder: folder of a trained or packed model, or of a model in the cache of Hugging Face's hub.
         epoch: number of the epoch whose weights are loaded, by default the best; 0 makes the initial weights again,
             for which the settings must have a seed.
         device: device that the model is moved to.
@@ -236,6 +240,7 @@ def load_model(
     Raises:
         DataError: the folder is not a model folder, or the checkpoint is missing or damaged.
     """
+    folder = snapshot_folder(folder)
     description = read_description(folder)
     model = build_model(description)
     if epoch == 0:
@@ -244,7 +249,12 @@ def load_model(
                 f"{folder}: its settings have no [model] seed, so that its initial weights cannot be made again"
             )
     else:
-        weights = checkpoint_store(folder, description).load_model(epoch)
+        if not is_packed(folder):
+            weights = checkpoint_store(folder, description).load_model(epoch)
+        elif epoch is None:
+            weights = load_packed_weights(folder)
+        else:
+            raise DataError(f"epoch {epoch}: {folder} is packed, with the weights of one epoch only; leave it out")
         try:
             model.load_state_dict(weights)
         except (RuntimeError, TypeError):
