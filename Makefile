@@ -4,6 +4,7 @@
 # make soak   the long tests: kills and restarts of real servers and clusters, whole searches (sets everything up)
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
+# make site   the documentation as a web site with a reference of the Python API, in site/
 # make lowest  tests of layers, settings and audio with the lowest versions that pyproject.toml allows
 #
 # PYTHON=python3.12     interpreter to make the environment with
@@ -21,7 +22,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Two test processes with one thread each: for tests and small models, one thread per process is fastest.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test coverage soak lint check bench lowest clean
+.PHONY: demo test coverage soak lint check bench site lowest clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
@@ -45,6 +46,9 @@ check: lint
 
 bench: $(VENV)/.system
 	for name in features mellin_correlation long_windows training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+site: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lowest: $(VENV)-lowest/.lowest
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/audio tests/test_layers_only.py

@@ -1,0 +1,33 @@
+"""Hooks of the documentation site: pages that are not in docs/, for mkdocs (make docs)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+# Page -> title and packages, whose public names (`__all__`) are described from their docstrings.
+REFERENCE = {
+    "layers": ("Layers and operations", ["layers", "ops", "testing"]),
+    "features": ("Audio and features", ["audio", "features"]),
+    "models": ("Models, training, export", ["config", "models", "training", "export"]),
+    "data": ("Corpora and data", ["corpora", "data"]),
+    "decoding": ("Decoding and language models", ["decoding", "language_models"]),
+    "scoring": ("Scoring", ["scoring"]),
+}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add CONTRIBUTING.md and the pages of the reference."""
+    contributing = Path(config.config_file_path).with_name("CONTRIBUTING.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "CONTRIBUTING.md", content=contributing))
+    for name, (title, packages) in REFERENCE.items():
+        blocks = "\n\n".join(f"::: cnn_mellin.{package}" for package in packages)
+        files.append(File.generated(config, f"reference/{name}.md", content=f"# {title}\n\n{blocks}\n"))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links to files beside docs/ point to their pages on the site."""
+    return markdown.replace("](../CONTRIBUTING.md", "](CONTRIBUTING.md").replace("](docs/", "](")
