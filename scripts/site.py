@@ -7,14 +7,22 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-# Page -> title and packages, whose public names (`__all__`) are described from their docstrings.
+# Page -> title and packages, whose public names (`__all__`) are described from their docstrings. Functions that have the
+# name of their module are listed, too.
 REFERENCE = {
     "layers": ("Layers and operations", ["layers", "ops", "testing"]),
     "features": ("Audio and features", ["audio", "features"]),
     "models": ("Models, training, export", ["config", "models", "training", "export"]),
     "data": ("Corpora and data", ["corpora", "data"]),
     "decoding": ("Decoding and language models", ["decoding", "language_models"]),
-    "scoring": ("Scoring", ["scoring"]),
+    "scoring": (
+        "Scoring",
+        [
+            "scoring",
+            "scoring.phone_error_rate.phone_error_rate",
+            "scoring.feature_error_rate.feature_error_rate",
+        ],
+    ),
 }
 
 

@@ -48,7 +48,10 @@ EXTRAS: dict[str, dict[str, str]] = {
     "huggingface": {"pyarrow": "pyarrow>=15"},
     "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
     "share": {"safetensors": "safetensors>=0.4.2"},
+    "mlflow": {"mlflow": "mlflow-skinny>=3"},
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
+    "trackio": {"trackio": "trackio>=0.20"},
+    "wandb": {"wandb": "wandb>=0.19"},
     "workflow": {"snakemake": "snakemake>=9.16,<10"},
 }
 

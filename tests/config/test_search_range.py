@@ -12,6 +12,7 @@ NEVER = {
         "reduce_lr_log10_epsilon",
         "autocast",
         "keep_last_and_best_only",
+        "tracker",
         "saved_model_fmt",
         "saved_optimizer_fmt",
         "seed",

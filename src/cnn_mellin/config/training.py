@@ -153,6 +153,11 @@ class TrainingConfig:
     keep_last_and_best_only: bool = Field(
         default=True, description="Delete the checkpoints of all epochs but the last two and the best"
     )
+    tracker: Literal["none", "trackio", "wandb", "mlflow"] = Field(
+        default="none",
+        description="Program that records the training to compare it with others in a browser: trackio, wandb (Weights "
+        "& Biases) or mlflow; each needs the extra of its name",
+    )
     saved_model_fmt: str = Field(
         default=_DEFAULT_NAMES["saved_model_fmt"],
         description="File name of the weights after an epoch; {epoch} is its number",

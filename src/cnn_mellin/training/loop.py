@@ -46,6 +46,7 @@ from cnn_mellin.training.model_folder import (
 from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.optimizer import make_optimizer
 from cnn_mellin.training.schedule import Schedule, learning_rate_factor
+from cnn_mellin.training.tracker import Tracker
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["NO_END", "TrainingResult", "train"]
@@ -165,6 +166,8 @@ def train(
             _log.info("%s: resumes after epoch %d", model_dir, resumed_from)
         else:
             _log_layers(model_dir, description)
+        chosen = "none" if run.progress.finished else settings.training.tracker
+        tracker = Tracker(chosen, model_dir, description.settings)
         while not run.progress.finished:
             if stop():
                 raise TrainingInterrupted(
@@ -173,7 +176,10 @@ def train(
             with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
                 run.epoch(stop)
             write_machine(model_dir, run.stepper.device)
+            tracker.add(run.progress.records[-1])
             after_epoch(run.progress.records[-1], settings.training.num_epochs)
+        best_epoch = run.progress.best_epoch
+        tracker.finish(best_epoch, run.progress.records[best_epoch - 1].dev_per_percent)
     return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
 
 

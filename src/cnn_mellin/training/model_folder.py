@@ -73,7 +73,12 @@ class ModelDescription:
         """Differences that change the result of a training, each as `name: other, not this`."""
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
         # Features that differ have another digest of the training data.
-        irrelevant = ("versions.", "feature_configuration", "settings.training.keep_last_and_best_only")
+        irrelevant = (
+            "versions.",
+            "feature_configuration",
+            "settings.training.keep_last_and_best_only",
+            "settings.training.tracker",
+        )
         names = [name for name in mine | theirs if not name.startswith(irrelevant)]
         return [
             f"{name.removeprefix('settings.')}: {_shown(theirs.get(name))}, not {_shown(mine.get(name))}"
