@@ -47,8 +47,8 @@ class Tracker:
     A tracker never stops a training: its first failure is logged as a warning, and nothing more is recorded.
 
     Args:
-        name: program to record with: trackio, wandb (Weights & Biases), mlflow, or none. It finds its own settings, such
-            as where to store and the account, in its environment variables.
+        name: program to record with: trackio, wandb (Weights & Biases), mlflow, or none. It finds its own settings,
+            such as where to store and the account, in its environment variables.
         model_dir: folder of the training. Its `tracker.json` holds the run's id, so that a resumed training is
             recorded as the same run.
         settings: settings of the training, section -> setting -> value.
