@@ -7,8 +7,8 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-# Page -> title and packages, whose public names (`__all__`) are described from their docstrings. Functions with the name
-# of their module are listed, too.
+# Page -> title and packages, whose public names (`__all__`) are described from their docstrings; then functions that
+# have the name of their module.
 REFERENCE = {
     "layers": ("Layers and operations", ["layers", "ops", "testing"]),
     "features": ("Audio and features", ["audio", "features"]),
