@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: pages that are not in docs/, for mkdocs (make docs)."""
+"""Hooks of the documentation site: files that are not in docs/, for mkdocs (make site)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ REFERENCE = {
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add CONTRIBUTING.md and the pages of the reference."""
-    contributing = Path(config.config_file_path).with_name("CONTRIBUTING.md").read_text(encoding="utf-8")
-    files.append(File.generated(config, "CONTRIBUTING.md", content=contributing))
+    """Add CONTRIBUTING.md, the notebooks and the pages of the reference."""
+    root = Path(config.config_file_path).parent
+    for path in [root / "CONTRIBUTING.md", *sorted((root / "notebooks").glob("*.ipynb"))]:
+        name = path.relative_to(root).as_posix()
+        files.append(File.generated(config, name, content=path.read_text(encoding="utf-8")))
     for name, (title, packages) in REFERENCE.items():
         blocks = "\n\n".join(f"::: cnn_mellin.{package}" for package in packages)
         files.append(File.generated(config, f"reference/{name}.md", content=f"# {title}\n\n{blocks}\n"))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let links to files beside docs/ point to their pages on the site."""
-    return markdown.replace("](../CONTRIBUTING.md", "](CONTRIBUTING.md").replace("](docs/", "](")
+    if page.file.src_uri == "index.md":
+        markdown = markdown.replace("](../", "](")
+    return markdown.replace("](docs/", "](")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -116,6 +117,14 @@ def test_texts_are_shortened_and_escaped():
     assert shown_text("a" * 24) == "a" * 24
     assert shown_text("a" * 20 + "b" * 30) == "a" * 11 + "…" + "b" * 11
     assert shown_text("a\nb\u200b") == "a\\nb\\u200b"
+
+
+def test_a_backend_that_is_not_installed_here_does_not_matter():
+    """As in a program that a notebook starts, whose kernel has its own."""
+    program = "from cnn_mellin.report.figures.learning_curves import draw_learning_curves as d; d({'a': [[]]})"
+    environment = {**os.environ, "MPLBACKEND": "module://of_another_environment"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_matplotlib_is_not_imported_before_a_picture_is_drawn():

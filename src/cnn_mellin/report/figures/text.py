@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,8 +28,7 @@ def drawing() -> Iterator[None]:
     Raises:
         ImportError: matplotlib is not installed (the extra `report`).
     """
-    import matplotlib as mpl
-
+    mpl = _matplotlib()
     plain: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False, "svg.hashsalt": "cnn-mellin"}
     plain["svg.fonttype"] = "none"
     with mpl.rc_context(plain), warnings.catch_warnings(record=True) as caught:
@@ -44,6 +44,17 @@ def drawing() -> Iterator[None]:
     if missing:
         named = ", ".join(sorted(missing)[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
         logger.warning("the font of figures lacks %d characters, which are shown as boxes: %s", len(missing), named)
+
+
+def _matplotlib() -> Any:
+    """Import matplotlib, whatever backend its environment variable names: figures are only saved here, never shown."""
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    return mpl
 
 
 def shown_text(text: str, most: int = 24) -> str:
