@@ -199,14 +199,13 @@ class _Step:
         return new_model(settings, self._num_coefficients, self._num_symbols, scale)
 
     def _batch(self, num_utterances: int, num_frames: int) -> Batch:
-        batch = Batch(
+        return Batch(
             [str(i) for i in range(num_utterances)],
             torch.rand(num_utterances, num_frames, self._num_coefficients),
             torch.full((num_utterances,), num_frames),
             torch.zeros(num_utterances * self._num_labels, dtype=torch.int64),
             torch.full((num_utterances,), self._num_labels),
         )
-        return batch.to(self.device)
 
 
 class _Memory:
