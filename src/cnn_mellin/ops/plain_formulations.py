@@ -93,9 +93,10 @@ def correlate_plainly(
     formulation: PlainName | None = None,
 ) -> torch.Tensor:
     """Correlate by a plain formulation: the given one, or the one chosen for the shape."""
-    correlate = PLAIN_FORMULATIONS[formulation or choose_plain_formulation(*geometry.along_time)]
+    formulation = formulation or choose_plain_formulation(*geometry.along_time)
+    correlate = PLAIN_FORMULATIONS[formulation]
     left, right = geometry.padding
-    if left != right:
+    if left != right and formulation != "joint_gather":  # which pads time and frequency at once
         signal, left = torch.nn.functional.pad(signal, geometry.padding), 0
     return correlate(signal, kernel, bias, geometry, left)
 
@@ -131,10 +132,11 @@ def _correlate_densely(
     geometry: Geometry,
     padding: int,
 ) -> torch.Tensor:
-    places = _indices(_kernel_frames_of_pairs, geometry.along_time, signal)
-    kernel = torch.nn.functional.pad(kernel, (0, 0, 0, 1))  # the frame past the end is a zero to spread
-    spread = kernel.index_select(2, places).unflatten(2, (geometry.output_length, -1))  # (O, C, T', T, W)
-    weight = spread.transpose(1, 2).flatten(2, 3).flatten(0, 1)
+    num_outputs, channels, _, width = kernel.shape
+    shape = (num_outputs, geometry.output_length, channels, geometry.signal_length, width)
+    places, met = _indices(_kernel_frames_of_pairs, geometry.along_time, signal)
+    spread = kernel.unsqueeze(1).expand(-1, geometry.output_length, -1, -1, -1).gather(3, places.expand(shape))
+    weight = (spread * met).flatten(2, 3).flatten(0, 1)
     repeated_bias = None if bias is None else bias.repeat_interleave(geometry.output_length)
     out = conv1d(signal.flatten(1, 2), weight, repeated_bias, geometry.stride, padding, geometry.dilation)
     by_output: torch.Tensor = out.unflatten(1, (-1, geometry.output_length))
@@ -146,10 +148,13 @@ def _correlate_by_joint_gather(
     kernel: torch.Tensor,
     bias: torch.Tensor | None,
     geometry: Geometry,
-    padding: int,
+    _: int,
 ) -> torch.Tensor:
     places = _indices(_input_frames_of_pairs, geometry.along_time, signal)
-    signal = torch.nn.functional.pad(signal, (0, 0, 0, 1))  # the frame past the end is a zero to read
+    left, right = geometry.padding
+    around = (0, 0) if left == right else (left, right)
+    signal = torch.nn.functional.pad(signal, (*around, 0, 1))  # the frame past the end is a zero to read
+    padding = left if left == right else 0
     gathered = signal.index_select(2, places).unflatten(2, (-1, geometry.output_length)).flatten(1, 2)
     along_frequency = ((1, geometry.stride), (0, padding), (1, geometry.dilation))
     return torch.nn.functional.conv2d(gathered, kernel.flatten(1, 2).unsqueeze(2), bias, *along_frequency)
@@ -221,14 +226,15 @@ def _input_frames_of_pairs(key: tuple[int, ...], device: torch.device) -> torch.
     return torch.tensor(sum(places, []), device=device)
 
 
-def _kernel_frames_of_pairs(key: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Kernel frame of every pair of output frame and input frame (T', T), flat; the frame past the end if no tap."""
+def _kernel_frames_of_pairs(key: tuple[int, ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Kernel frame of every pair of output frame and input frame (T', 1, T, 1), and whether there is one."""
     signal_length, kernel_length = key[:2]
     places = []
     for taps in frame_taps(*key):
         read_by = dict(zip(taps.input_frames, taps.kernel_frames, strict=True))
-        places += [read_by.get(input_frame, kernel_length) for input_frame in range(signal_length)]
-    return torch.tensor(places, device=device)
+        places.append([read_by.get(input_frame, kernel_length) for input_frame in range(signal_length)])
+    frames = torch.tensor(places, device=device).view(-1, 1, signal_length, 1)
+    return frames.clamp(max=kernel_length - 1), frames < kernel_length
 
 
 PLAIN_FORMULATIONS: dict[
