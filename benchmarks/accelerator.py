@@ -248,7 +248,8 @@ def layer_row(shape: tuple[int, ...], arguments: argparse.Namespace) -> list[str
         )
 
     texts = []
-    for layer in [linear, *(partial(mellin, formulation) for formulation in FORMULATIONS)]:
+    layers: list[Callable[[], torch.Tensor]] = [linear, *(partial(mellin, name) for name in FORMULATIONS)]
+    for layer in layers:
         grad_output = torch.ones_like(layer())
         milliseconds = []
         for tf32 in (False, True):

@@ -75,8 +75,11 @@ def axe() -> str:
 def device(request: pytest.FixtureRequest) -> str:
     """Each device that a test computes on; the test is skipped on those that this machine or torch lacks."""
     name: str = request.param
-    if name == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device is present")
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device is present")
+        # Exact products in float32, to be compared with the CPU's.
+        request.getfixturevalue("monkeypatch").setattr(torch.backends.cudnn, "allow_tf32", False)
     if name == "pretend":
         request.getfixturevalue("pretend")
     return name
@@ -88,7 +91,7 @@ def pretend() -> Any:
     accelerator = _module(_HERE / "pretend_accelerator.py")
     try:
         accelerator.activate()
-    except accelerator.Unsupported as reason:
+    except accelerator.UnsupportedError as reason:
         pytest.skip(str(reason))
     return accelerator
 

@@ -4,8 +4,8 @@ Tensors on it wrap tensors of the CPU. An operation that mixes the two raises an
 of no dimension, copies, and the lengths of CTC. Recurrent layers of gated cells are computed cell by cell. Everything
 that reaches the device is counted (`counting`): operations, copies to it and from it, and reads that wait for it.
 
-`activate` uses private parts of torch, which versions before 2.13 may lack: then it raises `Unsupported`. It cannot be
-undone: call it in a process of tests only.
+`activate` uses private parts of torch, which versions before 2.13 may lack: then it raises `UnsupportedError`. It
+cannot be undone: call it in a process of tests only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
-__all__ = ["Counts", "Unsupported", "activate", "counting"]
+__all__ = ["Counts", "UnsupportedError", "activate", "counting"]
 
 NAME = "pretend"
 
@@ -64,7 +64,7 @@ _LAUNCHES = {"constant_pad_nd": 2}
 _WAITING = {"_local_scalar_dense", "equal", "masked_select", "nonzero", "repeat_interleave.Tensor", "_unique2"}
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """This version of torch has no device that is written in Python."""
 
 
@@ -174,16 +174,17 @@ class _OnDevice(torch.Tensor):
 
     @staticmethod
     def __new__(cls, raw: torch.Tensor, requires_grad: bool = False) -> _OnDevice:
-        made: _OnDevice = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls,
-            raw.size(),
-            strides=raw.stride(),
-            storage_offset=raw.storage_offset(),
-            dtype=raw.dtype,
-            layout=raw.layout,
-            requires_grad=requires_grad,
-            device=torch.device(NAME, 0),
-        )
+        with torch.inference_mode(False):  # whose tensors could not be views of others
+            made: _OnDevice = torch.Tensor._make_wrapper_subclass(
+                cls,
+                raw.size(),
+                strides=raw.stride(),
+                storage_offset=raw.storage_offset(),
+                dtype=raw.dtype,
+                layout=raw.layout,
+                requires_grad=requires_grad,
+                device=torch.device(NAME, 0),
+            )
         made.raw = raw
         _memory.hold(raw, made)
         return made
@@ -191,8 +192,18 @@ class _OnDevice(torch.Tensor):
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Save a copy of the CPU, which torch.load gives with `map_location="cpu"`."""
+        return self.cpu().detach().__reduce_ex__(protocol)
+
     @classmethod
-    def __torch_dispatch__(cls, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if torch.is_inference_mode_enabled():  # operations that consist of others come here whole
+            composed = operation.decompose(*args, **(kwargs or {}))
+            if composed is not NotImplemented:
+                return composed
         return _run(operation, *args, **(kwargs or {}))
 
 
@@ -208,7 +219,9 @@ def _refuse_mixture(name: str, values: Any) -> None:
     tensors = [value for value in values if isinstance(value, torch.Tensor)]
     elsewhere = [tuple(value.shape) for value in tensors if not isinstance(value, _OnDevice) and value.dim()]
     if elsewhere and len(elsewhere) < len(tensors):
-        raise RuntimeError(f"{name}: expected all tensors to be on the same device, but some are on the CPU: {elsewhere}")
+        raise RuntimeError(
+            f"{name}: expected all tensors to be on the same device, but some are on the CPU: {elsewhere}"
+        )
 
 
 def _count(name: str, overload: str) -> None:
@@ -325,7 +338,7 @@ _LOWERED = ["conv1d", "conv2d", "linear", "matmul", "mm", "bmm", "addmm"]
 
 def _lowered(name: str) -> Any:
     operation = getattr(torch.ops.aten, name)
-    autocast = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
+    autocast = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)  # type: ignore[attr-defined]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         dtype = torch.get_autocast_dtype(NAME)
@@ -340,7 +353,7 @@ def _lowered(name: str) -> Any:
 
 
 # Operations that torch has for other devices only.
-_CELLS = {
+_CELLS: dict[str, Callable[..., Any]] = {
     "_thnn_fused_gru_cell": _gru_cell,
     "_thnn_fused_gru_cell_backward": _gru_cell_backward,
     "_thnn_fused_lstm_cell": _lstm_cell,
@@ -353,12 +366,12 @@ def activate() -> str:
     """Make torch know the device, once per process; return its name.
 
     Raises:
-        Unsupported: this version of torch cannot.
+        UnsupportedError: this version of torch cannot.
     """
     try:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend as set_up
     except ImportError:
-        raise Unsupported(f"torch {torch.__version__} has no devices in Python; 2.13 has") from None
+        raise UnsupportedError(f"torch {torch.__version__} has no devices in Python; 2.13 has") from None
     set_up(NAME, backend_module=_Backend())
     fallback = torch.library.Library("_", "IMPL")
     fallback.fallback(_run, "PrivateUse1")
@@ -378,7 +391,7 @@ def activate() -> str:
             return make(data, device=device, requires_grad=requires_grad, **options)
         return make(data, **options).to(device).requires_grad_(requires_grad)
 
-    torch.tensor = tensor
+    torch.tensor = tensor  # type: ignore[assignment]
     return NAME
 
 

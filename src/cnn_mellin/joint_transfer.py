@@ -35,6 +35,4 @@ def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list
     for tensor, place in zip(tensors, places, strict=True):
         packed[place].view(tensor.dtype).view(tensor.shape).copy_(tensor)
     moved = packed.to(device, non_blocking=True)
-    return [
-        moved[place].view(tensor.dtype).view(tensor.shape) for tensor, place in zip(tensors, places, strict=True)
-    ]
+    return [moved[place].view(tensor.dtype).view(tensor.shape) for tensor, place in zip(tensors, places, strict=True)]

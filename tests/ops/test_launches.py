@@ -54,4 +54,3 @@ def test_a_layer_makes_few_operations_whatever_the_window(made, shape, pretend):
     assert 1 <= backward.launches <= MOST_BACKWARD, backward.operations
     for counts in (forward, backward):
         assert (counts.to_device, counts.to_host, counts.waits) == ([], [], {})
-    print(forward.launches, backward.launches, forward.operations, backward.operations)

@@ -15,6 +15,8 @@ from cnn_mellin.training.optimizer import make_optimizer
 
 NUM_FEATURES, NUM_SYMBOLS = 7, 5
 OPTIMIZERS = ["adam", "sgd", "rms"]
+# The first updates of Adam move every weight by the learning rate, also where rounding decides the gradient's sign.
+NEAR = {"cpu": 1e-6, "pretend": 1e-4, "cuda": 2e-3}
 
 
 def settings(optimizer: str = "adam", **training: Any) -> Settings:
@@ -68,7 +70,7 @@ def test_an_epoch_on_any_device_equals_one_on_the_cpu(device, optimizer, monkeyp
     assert [(result.num_batches, result.num_utterances) for result in results] == 2 * [(5, 12)]
     assert results[1].total_loss == pytest.approx(results[0].total_loss, rel=1e-4)
     for one, other in zip(state_of(expected), state_of(found), strict=True):
-        assert torch.allclose(one, other, atol=1e-4)
+        assert torch.allclose(one, other, atol=NEAR[device])
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -128,7 +130,7 @@ def test_an_interrupted_epoch_equals_a_whole_one_also_from_a_state_of_the_cpu(de
     exact = device == "cpu"
     assert found == expected if exact else found.total_loss == pytest.approx(expected.total_loss, rel=1e-4)
     for one, other in zip(state_of(whole), state_of(resumed), strict=True):
-        assert torch.equal(one, other) if exact else torch.allclose(one, other, atol=1e-4)
+        assert torch.equal(one, other) if exact else torch.allclose(one, other, atol=NEAR[device])
 
 
 def test_references_that_ctc_cannot_emit_are_named():

@@ -74,8 +74,9 @@ class WindowPlan:
 
     def by_utterance(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (W, V), one per window, as (N, T', V), with zeros for windows that do not exist."""
-        padded = torch.nn.functional.pad(rows, (0, 0, 0, 1)).index_select(0, self.places)
-        return padded.unflatten(0, (len(self.lengths), len(self.batch_sizes)))
+        rows = torch.nn.functional.pad(rows, (0, 0, 0, 1)).index_select(0, self.places)
+        padded: torch.Tensor = rows.unflatten(0, (len(self.lengths), len(self.batch_sizes)))
+        return padded
 
 
 def plan_windows(lengths: torch.Tensor, frames: int, window_size: int, window_stride: int) -> WindowPlan:

@@ -3,8 +3,8 @@
 Legend: N batch, C channel, T time, O output channel, K kernel row, A window (anchor), L output frame of a window.
 Window a begins at frame a * stride. Its output t is the sum over rows k of kernel[k] x[a * stride + i(t, k)], where i
 is the frame given by `mellin_tap_table`. A frame lies in many windows and meets the same kernel row in most of them, so
-each frame is multiplied by each row once, and a window only adds up such products: tap by tap, or on accelerators, where
-operations cost more to launch, from one gathered copy of all of them.
+each frame is multiplied by each row once, and a window only adds up such products: tap by tap, or on accelerators,
+where operations cost more to launch, from one gathered copy of all of them.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _correlate_by_gather(
     most = 1 << (max(windows, 1) - 1).bit_length()  # so that signals of many lengths share a few index tensors
     places = _places(window_size, window_stride, num_rows, kernel_offset, output_length, most, signal.device)
     gathered = products.index_select(1, places[: windows * output_length * num_rows])
-    summed = gathered.unflatten(1, (windows, output_length, num_rows)).sum(3)  # (N, A, L, O)
+    summed: torch.Tensor = gathered.unflatten(1, (windows, output_length, num_rows)).sum(3)  # (N, A, L, O)
     if bias is not None:
         summed = summed + bias.to(summed.dtype)
     return summed.permute(0, 3, 2, 1)
