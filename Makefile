@@ -44,7 +44,7 @@ check: lint
 	$(TEST) -m "not slow and not soak"
 
 bench: $(VENV)/.system
-	for name in features mellin_correlation long_windows training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in features mellin_correlation long_windows launches training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 lowest: $(VENV)-lowest/.lowest
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/audio tests/test_layers_only.py
