@@ -125,6 +125,8 @@ def test_an_interrupted_epoch_equals_a_whole_one_also_from_a_state_of_the_cpu(de
     resumed = stepper(device, config)
     resumed.model.load_state_dict(begun.model.state_dict())
     resumed.optimizer.load_state_dict(copy.deepcopy(begun.optimizer.state_dict()))
+    for group, own in zip(resumed.optimizer.param_groups, whole.optimizer.param_groups, strict=True):
+        assert [group.get(name) for name in ("fused", "capturable")] == [own.get("fused"), own.get("capturable")]
     found = train_epoch(resumed, batches(4, spoilt=[2])[2:], partial=partial)
     expected.seconds = found.seconds = 0
     exact = device == "cpu"
