@@ -28,7 +28,14 @@ from report import write_section
 
 ROOT = Path(__file__).parents[1]
 # frames, kernel frames, kernel coefficients (1: a layer in 1-d), kernel offset, input dilation
-LAYERS = [(5, 3, 3, 1, 1), (10, 10, 3, 1, 1), (12, 5, 3, 1, 3), (64, 24, 9, 8, 1), (200, 3, 1, 1, 1), (1000, 10, 1, 1, 1)]
+LAYERS = [
+    (5, 3, 3, 1, 1),
+    (10, 10, 3, 1, 1),
+    (12, 5, 3, 1, 3),
+    (64, 24, 9, 8, 1),
+    (200, 3, 1, 1, 1),
+    (1000, 10, 1, 1, 1),
+]
 NUM_UPDATES = 10
 
 
@@ -113,8 +120,8 @@ def main() -> None:
     shape = "frames, kernel frames, kernel coefficients, kernel offset, input dilation"
     parts = [
         "## Operations on an accelerator",
-        f"`python benchmarks/{Path(__file__).name}`; torch {torch.__version__}. Counted on a pretend accelerator, which "
-        "computes on the CPU; views and allocations are left out. [docs/accelerators.md](accelerators.md) says more.",
+        f"`python benchmarks/{Path(__file__).name}`; torch {torch.__version__}. Counted on a pretend accelerator, "
+        "which computes on the CPU; views and allocations are left out. [accelerators.md](accelerators.md) says more.",
         "Operations of a Mellin layer, forward + backward: by the formulation for traced programs, which accelerators "
         "also used before, and by theirs.",
         format_table([shape, "before", "on accelerators"], layers, "markdown"),

@@ -372,7 +372,10 @@ def activate() -> str:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend as set_up
     except ImportError:
         raise UnsupportedError(f"torch {torch.__version__} has no devices in Python; 2.13 has") from None
-    set_up(NAME, backend_module=_Backend())
+    try:
+        set_up(NAME, backend_module=_Backend())
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise UnsupportedError(f"torch {torch.__version__} cannot make the device: {error}") from None
     fallback = torch.library.Library("_", "IMPL")
     fallback.fallback(_run, "PrivateUse1")
     own = torch.library.Library("_", "IMPL")
