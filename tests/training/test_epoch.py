@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,6 +101,29 @@ def test_an_update_sends_one_transfer_and_waits_for_nothing(pretend, optimizer, 
             made(batch)
     assert (len(counts.to_device), counts.to_host, counts.waits) == (2, [], {})
     assert counts.launches > 0
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is present")
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_on_cuda_nothing_but_torchs_ctc_waits(optimizer, autocast, monkeypatch):
+    def without_ctc(logits: torch.Tensor, *_: Any) -> torch.Tensor:
+        return logits.float().square().mean((1, 2))
+
+    made = stepper("cuda", settings(optimizer, autocast=autocast, max_gradient_norm=1))
+    first, *rest = batches(4)
+    made(first)
+    monkeypatch.setattr("cnn_mellin.training.epoch.ctc_losses", without_ctc)
+    made(first)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that this mode is a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in rest:
+            made(batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_an_epoch_reads_its_losses_once_per_many_updates_and_at_its_end(pretend, monkeypatch):
