@@ -13,7 +13,7 @@ _ALIGNMENT = 256
 
 
 def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
-    """Copy tensors from the CPU to a device in one transfer, which the CPU does not wait for.
+    """Copy tensors from the CPU to a device in one transfer, for which the CPU does not wait on CUDA.
 
     They are packed into one block of memory, pinned for CUDA, of which the results are views. On the CPU, the tensors
     themselves are returned.
@@ -31,8 +31,9 @@ def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list
     for tensor in tensors:
         places.append(slice(size, size + tensor.nbytes))
         size += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
-    packed = torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    pinned = device.type == "cuda"
+    packed = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
     for tensor, place in zip(tensors, places, strict=True):
         packed[place].view(tensor.dtype).view(tensor.shape).copy_(tensor)
-    moved = packed.to(device, non_blocking=True)
+    moved = packed.to(device, non_blocking=pinned)  # torch keeps pinned memory until it has been read, not any other
     return [moved[place].view(tensor.dtype).view(tensor.shape) for tensor, place in zip(tensors, places, strict=True)]
