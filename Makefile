@@ -45,7 +45,7 @@ check: lint
 	$(TEST) -m "not slow and not soak"
 
 bench: $(VENV)/.system
-	for name in features mellin_correlation long_windows training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in features mellin_correlation long_windows launches training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 site: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -33,7 +33,7 @@ from report import write_section
 
 FORMULATIONS: list[Formulation] = [
     *("per_tap", "dft", "im2col", "pointwise"),
-    *("per_frame", "dense", "gather", "dynamic_gather"),
+    *("per_frame", "dense", "gather", "dynamic_gather", "joint_gather"),
 ]
 # signals, channels in and out, frames, coefficients, kernel frames, kernel coefficients
 LISTED: list[tuple[int, ...]] = [

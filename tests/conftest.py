@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,29 @@ def axe() -> str:
     return path.read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=["cpu", "cuda"])
+@pytest.fixture(params=["cpu", "pretend", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Each device that a test computes on; the test is skipped on those that this machine lacks."""
+    """Each device that a test computes on; the test is skipped on those that this machine or torch lacks."""
     name: str = request.param
-    if name == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device is present")
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device is present")
+        # Exact products in float32, to be compared with the CPU's.
+        request.getfixturevalue("monkeypatch").setattr(torch.backends.cudnn, "allow_tf32", False)
+    if name == "pretend":
+        request.getfixturevalue("pretend")
     return name
+
+
+@pytest.fixture(scope="session")
+def pretend() -> Any:
+    """Module `pretend_accelerator.py`, with its device activated."""
+    accelerator = _module(_HERE / "pretend_accelerator.py")
+    try:
+        accelerator.activate()
+    except accelerator.UnsupportedError as reason:
+        pytest.skip(str(reason))
+    return accelerator
 
 
 @pytest.fixture(scope="session")
@@ -122,5 +139,6 @@ def _module(path: Path) -> Any:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module  # where dataclasses look for it
     specification.loader.exec_module(module)
     return module

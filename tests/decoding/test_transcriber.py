@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -28,9 +30,9 @@ def samples() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("setting", [DecoderSetting(), DecoderSetting(4)])
-def test_equals_features_then_model_then_decoder(model, samples, setting):
+def test_equals_features_then_model_then_decoder(model, samples, setting, device):
     extractor = FeatureExtractor.named("fbank-81-10ms")
-    found = Transcriber(model, SYMBOLS, extractor, setting)(samples)
+    found = Transcriber(copy.deepcopy(model).to(device), SYMBOLS, extractor, setting)(samples)
     features = extractor(samples)
     with torch.inference_mode():
         logits, lengths = model(features[None], torch.tensor([len(features)]))
@@ -40,7 +42,7 @@ def test_equals_features_then_model_then_decoder(model, samples, setting):
     for (_, start, end), (_, first, last) in zip(found.phones, expected.segments, strict=True):
         assert start == pytest.approx(first * 0.03)
         assert end == pytest.approx(min(last * 0.03, 1.0))
-    torch.testing.assert_close(found.log_probs, logits[0].log_softmax(1))
+    torch.testing.assert_close(found.log_probs, logits[0].log_softmax(1), rtol=1e-4, atol=1e-3)
     assert found.duration_s == 1.0
 
 

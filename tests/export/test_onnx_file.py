@@ -49,9 +49,9 @@ def small_model(extractor: FeatureExtractor, mellin=True, kind="GRU", bidirectio
 
 
 @pytest.mark.parametrize("normalization", ["mean", "variance"])
-def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization):
+def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization, device):
     extractor = FeatureExtractor.named("fbank-81-10ms")
-    model = small_model(extractor, True, "GRU", True, utterance_normalization=normalization)
+    model = small_model(extractor, True, "GRU", True, utterance_normalization=normalization).to(device)
     check = export_onnx(model, extractor, PHONES, tmp_path / "m.onnx", check_seconds=(0.2, 1.3))
     assert check.num_frames == [7, 44]
 

@@ -1,31 +1,25 @@
 import pytest
 import torch
 
-from cnn_mellin.models.windows import Windows
+from cnn_mellin.models.windows import check_utterances, plan_windows
 from cnn_mellin.ops.window_correlation import num_windows
 
 
 def test_windows_equal_slices_of_the_padded_utterance():
     features = torch.randn(3, 11, 2)
     lengths = torch.tensor([7, 11, 1])
-    windows = Windows(features, lengths, 4, 3, 2)
-    assert windows.lengths.tolist() == [3, 4, 1] == num_windows(lengths, 3).tolist()
-    packed = torch.nn.utils.rnn.PackedSequence(
-        windows.values, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices
-    )
-    padded, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    plan = plan_windows(lengths, 11, 4, 3)
+    assert plan.lengths.tolist() == [3, 4, 1] == num_windows(lengths, 3).tolist()
+    assert plan.batch_sizes.tolist() == [3, 2, 2, 1]
+    assert plan.beyond is not None
+    features.masked_fill_(plan.beyond.unsqueeze(2), 0)
+    by_utterance = plan.by_utterance(plan.windows_of(features).flatten(1)).unflatten(2, (4, 2))
+    assert by_utterance.shape == (3, 4, 4, 2)
     for i, length in enumerate(lengths.tolist()):
         whole = torch.cat([features[i, :length], torch.zeros(20, 2)])
-        for t in range(int(windows.lengths[i])):
-            assert torch.equal(padded[i, t], whole[3 * t : 3 * t + 4])
-
-
-def test_frames_past_the_length_are_not_read():
-    features = torch.randn(1, 5, 2)
-    spoilt = features.clone()
-    spoilt[0, 3:] = float("nan")
-    lengths = torch.tensor([3])
-    assert torch.equal(Windows(features, lengths, 4, 1, 2).values, Windows(spoilt, lengths, 4, 1, 2).values)
+        for t in range(4):
+            expected = whole[3 * t : 3 * t + 4] if t < plan.lengths[i] else torch.zeros(4, 2)
+            assert torch.equal(by_utterance[i, t], expected)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +36,4 @@ def test_frames_past_the_length_are_not_read():
 )
 def test_wrong_arguments_are_named(features, lengths, message):
     with pytest.raises(ValueError, match=message):
-        Windows(torch.zeros(features), torch.tensor(lengths), 3, 2, 2)
+        check_utterances(torch.zeros(features), torch.tensor(lengths), 2)

@@ -13,6 +13,7 @@ FORMULATIONS: list[Formulation] = [
     "per_frame",
     "gather",
     "dynamic_gather",
+    "joint_gather",
     "dense",
     "per_tap",
     "im2col",
@@ -106,7 +107,7 @@ def test_the_shape_decides_the_formulation():
     ]
     assert choose_formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "per_tap"
     assert choose_formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "per_tap"
-    assert choose_formulation((8, 1, 3, 2), 81, geometry, "cuda") == "per_frame"
+    assert choose_formulation((8, 1, 3, 2), 81, geometry, "cuda") == "joint_gather"
 
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)

@@ -519,3 +519,18 @@ def test_a_second_training_in_a_folder_waits_for_the_first(tmp_path, toy, settin
                 assert not second.done()
                 time.sleep(0.01)
         assert len(second.result(60).records) == 1
+
+
+def test_a_training_on_any_device_is_resumed_within_an_epoch_and_decoded(tmp_path, toy, settings, device):
+    whole, begun = tmp_path / "whole", tmp_path / "begun"
+    expected = run(toy, whole, settings, device=device)
+    asked = iter([False] * 2)
+    with pytest.raises(TrainingInterrupted, match="saved after batch 2 of 3 of epoch 1"):
+        run(toy, begun, settings, device=device, stop=lambda: next(asked, True))
+    found = run(toy, begun, settings, device=device)
+    assert [record.epoch for record in found.records] == [1, 2, 3, 4]
+    for one, other in zip(found.records, expected.records, strict=True):
+        if device != "cuda":  # where sums of many numbers have no fixed order
+            assert (one.train_loss, one.dev_per_percent) == (other.train_loss, other.dev_per_percent)
+        assert one.num_not_finite == 0
+    assert device == "cuda" or same(weights(whole), weights(begun))

@@ -39,12 +39,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.utterance_ids)
 
-    def to(self, device: torch.device) -> Batch:
-        """Move features and references to a device; lengths stay on the CPU, where they are used."""
-        moved = (tensor.to(device, non_blocking=True) for tensor in (self.features, self.references))
-        features, references = moved
-        return Batch(self.utterance_ids, features, self.lengths, references, self.reference_lengths)
-
 
 def load_batch(
     partition: UtteranceData, indices: Sequence[int], *, first_class: int | None = None, last_class: int | None = None

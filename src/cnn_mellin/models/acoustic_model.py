@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, SupportsFloat
 
 import torch
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
@@ -16,7 +16,7 @@ from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
 from cnn_mellin.models.utterance_normalization import normalized_utterances
-from cnn_mellin.models.windows import Windows, check_utterances, zeros_past_lengths
+from cnn_mellin.models.windows import WindowPlan, check_utterances, plan_windows, zeros_past_lengths
 from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.sizes import whole_number
 from cnn_mellin.tensor_kind import require_floating
@@ -99,12 +99,16 @@ class AcousticModel(torch.nn.Module):
                 size = config.recurrent_size * (2 if config.recurrent_bidirectional else 1)
             self.out = torch.nn.Linear(size, num_classes)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the logits of every window.
 
         Args:
             features: (N, T, F).
-            lengths: (N,), frames of each utterance, in 1..T; frames past them are not read.
+            lengths: (N,), frames of each utterance, in 1..T; frames past them are not read. On the CPU, nothing waits
+                for the device.
+            plan: `plan_windows` of these features on their device, if it is there already.
 
         Returns:
             logits (N, T', V), zero past the lengths, and lengths (N,) with
@@ -114,14 +118,30 @@ class AcousticModel(torch.nn.Module):
             ValueError: dtypes, devices, shapes or lengths do not fit.
         """
         self._check_features(features)
-        features = self.normalize(features, lengths)
-        windows = Windows(features, lengths, self.config.window_size, self.config.window_stride, self.num_features)
-        hidden = self.convolve(windows.values)
-        packed = PackedSequence(hidden, windows.batch_sizes, windows.sorted_indices, windows.unsorted_indices)
+        if plan is None:
+            plan = self.plan_windows(features, lengths).to(features.device)
+        features = self._scaled(features)
+        if plan.beyond is not None:
+            features = features.masked_fill(plan.beyond.unsqueeze(2), 0)
+        hidden = self.convolve(plan.windows_of(self._normalized(features, plan.num_frames)))
         if self.rnn is not None:
+            packed = PackedSequence(hidden, plan.batch_sizes)
             packed = packed_gru(self.rnn, packed) if is_faster(self.rnn) else self.rnn(packed)[0]
-        logits = PackedSequence(self.out(packed.data), *packed[1:])
-        return pad_packed_sequence(logits, batch_first=True)[0], windows.lengths.to(lengths.device)
+            hidden = packed.data
+        return plan.by_utterance(self.out(hidden)), plan.lengths.to(lengths.device)
+
+    def plan_windows(self, features: torch.Tensor, lengths: torch.Tensor) -> WindowPlan:
+        """Plan the windows of a batch on the CPU, for `forward`.
+
+        Args:
+            features: (N, T, F), on any device; only their shape counts.
+            lengths: (N,), frames of each utterance, in 1..T.
+
+        Raises:
+            ValueError: dtypes, shapes or lengths do not fit.
+        """
+        check_utterances(features, lengths, self.num_features)
+        return plan_windows(lengths, features.size(1), self.config.window_size, self.config.window_stride)
 
     def normalize(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Divide features by the feature scale and, if the settings say so, normalise the utterances.
@@ -133,13 +153,19 @@ class AcousticModel(torch.nn.Module):
         Raises:
             ValueError: shapes or lengths do not fit.
         """
-        if self.feature_scale is not None:
-            features = features / self.feature_scale
-        if self.config.utterance_normalization == "none":
-            return features
-        if lengths is not None:
+        features = self._scaled(features)
+        if self.config.utterance_normalization != "none" and lengths is not None:
             check_utterances(features, lengths, self.num_features)
             features = zeros_past_lengths(features, lengths.cpu())
+        return self._normalized(features, lengths)
+
+    def _scaled(self, features: torch.Tensor) -> torch.Tensor:
+        return features if self.feature_scale is None else features / self.feature_scale
+
+    def _normalized(self, features: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        """Normalise utterances that are zero past their lengths, if the settings say so."""
+        if self.config.utterance_normalization == "none":
+            return features
         if self.log_compression is not None:
             features = self.log_compression(features)
         return normalized_utterances(features, lengths, variance=self.config.utterance_normalization == "variance")

@@ -2,60 +2,116 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import torch
 
+from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
-__all__ = ["Windows", "check_utterances", "zeros_past_lengths"]
+__all__ = ["WindowPlan", "check_utterances", "plan_windows", "zeros_past_lengths"]
 
 
-class Windows:
-    """All windows of a batch that hold at least one frame, in packed order.
+@dataclass(frozen=True)
+class WindowPlan:
+    """Order of all windows of a batch that hold at least one frame, and what is needed to bring them into it.
 
     Window t of an utterance holds frames t * window_stride up to t * window_stride + window_size, zeros past its end.
+    The first windows of all utterances come first, longest utterance first, then the second windows, and so on.
 
     Args:
-        features: (N, T, F).
-        lengths: (N,), frames of each utterance, in 1..T.
-        window_size: frames in a window.
-        window_stride: frames from the start of a window to the start of the next.
-        num_features: expected number of coefficients, F.
-
-    Attributes:
-        values: (W, window_size, F): the first windows of all utterances, longest utterance first, then the second
-            windows, and so on.
+        window_size, window_stride: frames in a window, and from the start of a window to the start of the next.
         lengths: (N,), windows of each utterance, on the CPU.
-        batch_sizes, sorted_indices, unsorted_indices: as in torch's PackedSequence.
-
-    Raises:
-        ValueError: dtypes, shapes or lengths do not fit.
-
-    >>> Windows(torch.arange(4.0).view(1, 4, 1), torch.tensor([4]), 3, 2, 1).values.squeeze(2).tolist()
-    [[0.0, 1.0, 2.0], [2.0, 3.0, 0.0]]
+        batch_sizes: (T',), as in torch's PackedSequence, on the CPU.
+        num_frames: (N,), frames of each utterance.
+        utterances, steps: (W,), utterance of each window, and its number in the utterance.
+        places: (N * T',), place of each window of each utterance, W for windows that do not exist.
+        beyond: (N, T), true for frames past the end of the utterance; None if there are none.
     """
 
-    def __init__(
-        self, features: torch.Tensor, lengths: torch.Tensor, window_size: int, window_stride: int, num_features: int
-    ) -> None:
-        check_utterances(features, lengths, num_features)
-        device = features.device
-        frames = lengths.to("cpu", torch.int64)
-        self.lengths = num_windows(frames, window_stride)
-        sorted_lengths, order = torch.sort(self.lengths, descending=True, stable=True)
-        steps = torch.arange(int(sorted_lengths[0]))
-        present = steps.unsqueeze(1) < sorted_lengths  # (T', N): one row per step of the packed sequence
-        self.batch_sizes = present.sum(1)
-        self.sorted_indices = order.to(device)
-        self.unsorted_indices = torch.argsort(order).to(device)
-        step, utterance = present.nonzero(as_tuple=True)
-        utterance = order[utterance]
-        padding = (int(self.lengths.max()) - 1) * window_stride + window_size - features.size(1)
-        features = zeros_past_lengths(features, frames)
+    window_size: int
+    window_stride: int
+    lengths: torch.Tensor
+    batch_sizes: torch.Tensor
+    num_frames: torch.Tensor
+    utterances: torch.Tensor
+    steps: torch.Tensor
+    places: torch.Tensor
+    beyond: torch.Tensor | None
+
+    @property
+    def device_tensors(self) -> list[torch.Tensor]:
+        """Tensors that must be where the features are."""
+        found = [self.num_frames, self.utterances, self.steps, self.places]
+        return found if self.beyond is None else [*found, self.beyond]
+
+    def with_device_tensors(self, tensors: Sequence[torch.Tensor]) -> WindowPlan:
+        """The same plan with copies of its `device_tensors`."""
+        num_frames, utterances, steps, places, *beyond = tensors
+        return replace(
+            self,
+            num_frames=num_frames,
+            utterances=utterances,
+            steps=steps,
+            places=places,
+            beyond=beyond[0] if beyond else None,
+        )
+
+    def to(self, device: torch.device) -> WindowPlan:
+        """The same plan for features on a device, by one transfer."""
+        return self.with_device_tensors(move_together(self.device_tensors, device))
+
+    def windows_of(self, features: torch.Tensor) -> torch.Tensor:
+        """Windows (W, window_size, F) of features (N, T, F), which are zero past the end of their utterance."""
+        num_steps = len(self.batch_sizes)
+        padding = (num_steps - 1) * self.window_stride + self.window_size - features.size(1)
         if padding > 0:
             features = torch.nn.functional.pad(features, (0, 0, 0, padding))
-        unfolded = features.unfold(1, window_size, window_stride)  # (N, T', F, window): a view
-        self.values = unfolded[utterance.to(device), step.to(device)].transpose(1, 2)
+        unfolded = features.unfold(1, self.window_size, self.window_stride)  # (N, T', F, window): a view
+        return unfolded[self.utterances, self.steps].transpose(1, 2)
+
+    def by_utterance(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (W, V), one per window, as (N, T', V), with zeros for windows that do not exist."""
+        rows = torch.nn.functional.pad(rows, (0, 0, 0, 1)).index_select(0, self.places)
+        padded: torch.Tensor = rows.unflatten(0, (len(self.lengths), len(self.batch_sizes)))
+        return padded
+
+
+def plan_windows(lengths: torch.Tensor, frames: int, window_size: int, window_stride: int) -> WindowPlan:
+    """Plan the windows of a batch on the CPU.
+
+    Args:
+        lengths: (N,), frames of each utterance, in 1..T.
+        frames: frames of the batch, T.
+        window_size: frames in a window.
+        window_stride: frames from the start of a window to the start of the next.
+
+    >>> plan = plan_windows(torch.tensor([4]), 4, 3, 2)
+    >>> plan.windows_of(torch.arange(4.0).view(1, 4, 1)).squeeze(2).tolist()
+    [[0.0, 1.0, 2.0], [2.0, 3.0, 0.0]]
+    """
+    num_frames = lengths.to("cpu", torch.int64)
+    windows = num_windows(num_frames, window_stride)
+    sorted_windows, order = torch.sort(windows, descending=True, stable=True)
+    present = torch.arange(int(sorted_windows[0])).unsqueeze(1) < sorted_windows  # (T', N): one row per step
+    steps, rank = present.nonzero(as_tuple=True)
+    utterances = order[rank]
+    places = torch.full((len(windows), len(present)), len(steps))
+    places[utterances, steps] = torch.arange(len(steps))
+    beyond = torch.arange(frames) >= num_frames.unsqueeze(1)
+    return WindowPlan(
+        window_size,
+        window_stride,
+        windows,
+        present.sum(1),
+        num_frames,
+        utterances,
+        steps,
+        places.flatten(),
+        beyond if beyond.any() else None,
+    )
 
 
 def zeros_past_lengths(features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

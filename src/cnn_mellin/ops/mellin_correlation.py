@@ -3,7 +3,8 @@
 On a CPU the batch is correlated in pieces (`piecewise`): `pointwise` for kernels of one coefficient, as in 1-d,
 `im2col` for a single input channel, `dft` for wide kernels, otherwise `per_tap`. On other devices, for gradients of
 gradients, for complex numbers, and under torch.compile, torch.export and torch.jit, plain torch operations are used
-(`plain_formulations`): `per_frame`, `dense`, `gather` or `dynamic_gather`.
+(`plain_formulations`): on accelerators the few of `joint_gather` or `dense`, otherwise `per_frame`, `dense`, `gather`
+or `dynamic_gather`.
 
 Shapes, dtype and device decide which one is used (`choose_formulation`); tests and benchmarks can force one
 (`correlate_by_formulation`).
@@ -19,7 +20,12 @@ from cnn_mellin.ops.autocast import autocast_type
 from cnn_mellin.ops.dft import is_dft_faster
 from cnn_mellin.ops.geometry import Geometry, geometry_of
 from cnn_mellin.ops.piecewise import PIECEWISE_FORMULATIONS, correlate_piecewise
-from cnn_mellin.ops.plain_formulations import PlainName, choose_plain_formulation, correlate_plainly
+from cnn_mellin.ops.plain_formulations import (
+    PlainName,
+    choose_accelerator_formulation,
+    choose_plain_formulation,
+    correlate_plainly,
+)
 from cnn_mellin.ops.sizes import Size, Sizes
 from cnn_mellin.ops.tensor_checks import check_tensors
 from cnn_mellin.ops.tracing import is_symbolic, is_traced
@@ -32,7 +38,9 @@ __all__ = [
     "mellin_linear_correlate_2d",
 ]
 
-Formulation = Literal["dense", "dft", "dynamic_gather", "gather", "im2col", "per_frame", "per_tap", "pointwise"]
+Formulation = Literal[
+    "dense", "dft", "dynamic_gather", "gather", "im2col", "joint_gather", "per_frame", "per_tap", "pointwise"
+]
 
 # One product per output frame pays for the windows of acoustic models, not for the hundreds of samples of raw audio.
 _MOST_PRODUCTS = 16
@@ -51,7 +59,7 @@ def choose_formulation(
         kernel: shape of the kernel, (O, C, K, W).
         coefficients: coefficients of the signal, F.
         geometry: geometry of the correlation.
-        device: type of the device.
+        device: type of the device; "" for complex numbers.
         dtype: dtype of the computation. `dft` needs at least single precision, whereas convolutions may be faster in
             half precision.
 
@@ -59,12 +67,14 @@ def choose_formulation(
     >>> [choose_formulation((27, channels, 3, 3), 81, geometry) for channels in (1, 27)]
     ['im2col', 'per_tap']
     >>> choose_formulation((27, 27, 3, 9), 81, geometry), choose_formulation((27, 27, 3, 3), 81, geometry, "cuda")
-    ('dft', 'per_frame')
+    ('dft', 'joint_gather')
     >>> choose_formulation((27, 27, 3, 1), 81, geometry._replace(padding=(0, 0)))
     'pointwise'
     """
-    if device != "cpu":
+    if device in ("", "meta"):
         return choose_plain_formulation(*geometry.along_time)
+    if device != "cpu":
+        return choose_accelerator_formulation(geometry.signal_length, geometry.kernel_length)
     if _is_pointwise(kernel, geometry):
         return "pointwise"
     if kernel[1] == 1 and geometry.output_length <= _MOST_PRODUCTS:

@@ -3,7 +3,8 @@
 Legend: N batch, C channel, T time, O output channel, K kernel row, A window (anchor), L output frame of a window.
 Window a begins at frame a * stride. Its output t is the sum over rows k of kernel[k] x[a * stride + i(t, k)], where i
 is the frame given by `mellin_tap_table`. A frame lies in many windows and meets the same kernel row in most of them, so
-each frame is multiplied by each row once, and a window only adds up such products.
+each frame is multiplied by each row once, and a window only adds up such products: tap by tap, or on accelerators,
+where operations cost more to launch, from one gathered copy of all of them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from cnn_mellin.ops.shape_cache import cached_by_shape
 from cnn_mellin.ops.tap_table import mellin_tap_table
 from cnn_mellin.ops.tensor_checks import check_tensors
+from cnn_mellin.ops.tracing import is_traced
 
 __all__ = ["correlate_windows", "num_windows"]
 
@@ -82,6 +85,8 @@ def correlate_windows(
             kernel_offset=kernel_offset,
             output_length=output_length,
         ).squeeze(0)
+    if signal.device.type not in ("cpu", "meta") and not signal.is_complex() and not is_traced(signal):
+        return _correlate_by_gather(signal, kernel, bias, window_size, window_stride, kernel_offset, output_length)
     table = mellin_tap_table(window_size, kernel.size(2), kernel_offset=kernel_offset, output_length=output_length)
     taps = [(output, tap.kernel_row, tap.frame) for output, taken in enumerate(table.outputs) for tap in taken]
     windows = num_windows(signal.size(2), window_stride)
@@ -92,6 +97,51 @@ def correlate_windows(
     if bias is not None:
         summed = summed + bias.to(summed.dtype)
     return summed.permute(0, 3, 2, 1)
+
+
+def _correlate_by_gather(
+    signal: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor | None,
+    window_size: int,
+    window_stride: int,
+    kernel_offset: int,
+    output_length: int,
+) -> torch.Tensor:
+    num_rows, windows = kernel.size(2), num_windows(signal.size(2), window_stride)
+    rows = kernel.permute(2, 0, 1).flatten(0, 1).unsqueeze(2)  # (K O, C, 1)
+    # Zeros on either side: a window reads those past the end, and the very first for a row without a tap.
+    products = torch.nn.functional.conv1d(signal, rows, padding=window_size)
+    products = products.transpose(1, 2).contiguous().unflatten(2, (num_rows, -1)).flatten(1, 2)  # (N, frames K, O)
+    most = 1 << (max(windows, 1) - 1).bit_length()  # so that signals of many lengths share a few index tensors
+    places = _places(window_size, window_stride, num_rows, kernel_offset, output_length, most, signal.device)
+    gathered = products.index_select(1, places[: windows * output_length * num_rows])
+    summed: torch.Tensor = gathered.unflatten(1, (windows, output_length, num_rows)).sum(3)  # (N, A, L, O)
+    if bias is not None:
+        summed = summed + bias.to(summed.dtype)
+    return summed.permute(0, 3, 2, 1)
+
+
+@cached_by_shape
+def _places(
+    window_size: int,
+    window_stride: int,
+    kernel_length: int,
+    kernel_offset: int,
+    output_length: int,
+    windows: int,
+    device: torch.device,
+) -> torch.Tensor:
+    """Places (A L K), flat, of the products that the outputs of each window add up, among frames x kernel rows."""
+    table = mellin_tap_table(window_size, kernel_length, kernel_offset=kernel_offset, output_length=output_length)
+    with torch.inference_mode(False):  # tensors made during inference must serve training, too
+        frames = torch.full((output_length, kernel_length), -1)
+        for output, taps in enumerate(table.outputs):
+            for tap in taps:
+                frames[output, tap.kernel_row] = window_size + tap.frame
+        first = window_stride * torch.arange(windows).view(-1, 1, 1)
+        places = (first + frames) * kernel_length + torch.arange(kernel_length)
+        return places.masked_fill(frames < 0, 0).flatten().to(device)
 
 
 class _SumTaps(torch.autograd.Function):

@@ -1,8 +1,9 @@
 """The peak memory of a training, measured before it begins by one step on its longest batch.
 
-On CUDA the measure is torch's peak of allocated memory. On a CPU it is the process's peak of resident memory during
-the step, which Linux resets on request, minus the resident memory before it (after freed memory is given back to the
-system). Both include memory that libraries take for themselves. docs/decisions/0006-memory-guard.md gives the reasons.
+On CUDA and other accelerators the measure is torch's peak of allocated memory. On a CPU it is the process's peak of
+resident memory during the step, which Linux resets on request, minus the resident memory before it (after freed memory
+is given back to the system). Both include memory that libraries take for themselves.
+docs/decisions/0006-memory-guard.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -70,7 +72,13 @@ def memory_size(num_bytes: int) -> str:
 
 def can_measure_memory(device: torch.device) -> bool:
     """Check whether the memory of a step can be measured on this device and system."""
-    return device.type == "cuda" or (device.type == "cpu" and _RESET.exists())
+    return _statistics(device) is not None or (device.type == "cpu" and _RESET.exists())
+
+
+def _statistics(device: torch.device) -> Any:
+    """Module with torch's statistics of the memory of an accelerator, such as torch.cuda; None without any."""
+    module = None if device.type == "cpu" else getattr(torch, device.type, None)
+    return module if hasattr(module, "max_memory_allocated") else None
 
 
 def measure_memory_need(
@@ -199,14 +207,13 @@ class _Step:
         return new_model(settings, self._num_coefficients, self._num_symbols, scale)
 
     def _batch(self, num_utterances: int, num_frames: int) -> Batch:
-        batch = Batch(
+        return Batch(
             [str(i) for i in range(num_utterances)],
             torch.rand(num_utterances, num_frames, self._num_coefficients),
             torch.full((num_utterances,), num_frames),
             torch.zeros(num_utterances * self._num_labels, dtype=torch.int64),
             torch.full((num_utterances,), self._num_labels),
         )
-        return batch.to(self.device)
 
 
 class _Memory:
@@ -217,15 +224,15 @@ class _Memory:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self.highest = device, 0
+        self._device, self.highest, self._statistics = device, 0, _statistics(device)
         self.settle()
-        self._before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
+        self._before = self._statistics.memory_allocated(device) if self._statistics else _resident("VmRSS")
 
     def peak_of(self, call: Callable[[], None]) -> int:
         """Peak number of bytes in use during a call."""
         self.settle()
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
+        if self._statistics:
+            self._statistics.reset_peak_memory_stats(self._device)
         else:
             _RESET.write_text("5")  # resets the peak of resident memory
         try:
@@ -238,17 +245,17 @@ class _Memory:
     def settle(self) -> None:
         """Give freed memory back to the system."""
         gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        if self._statistics:
+            self._statistics.empty_cache()
         else:
             trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
             if trim is not None:
                 trim(0)
 
     def _peak(self) -> int:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            return int(torch.cuda.max_memory_allocated(self._device))
+        if self._statistics:
+            self._statistics.synchronize(self._device)
+            return int(self._statistics.max_memory_allocated(self._device))
         return _resident("VmHWM")
 
 

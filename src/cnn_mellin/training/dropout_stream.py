@@ -19,7 +19,7 @@ def dropout_stream(
     Args:
         device: device that dropout runs on.
         seed: seed of the streams.
-        state: state that an earlier block's function returned, to resume from.
+        state: state that an earlier block's function returned, to resume from; one of the CPU serves other devices.
 
     Yields:
         Function that returns the current state: of the CPU, then of the device if it is another.
@@ -35,10 +35,11 @@ def dropout_stream(
         torch.manual_seed(seed)
         if state is not None:
             torch.set_rng_state(state[0])
-            if device.type == "cuda":
-                torch.cuda.set_rng_state(state[1], cuda[0])
-            elif device.type == "mps":
-                torch.mps.set_rng_state(state[1])
+            of_device = state[1:]  # empty after a block on the CPU: another device goes on from the seed
+            if of_device and device.type == "cuda":
+                torch.cuda.set_rng_state(of_device[0], cuda[0])
+            elif of_device and device.type == "mps":
+                torch.mps.set_rng_state(of_device[0])
 
         def current() -> list[torch.Tensor]:
             states = [torch.get_rng_state()]

@@ -11,10 +11,14 @@ import torch
 
 from cnn_mellin.config.training import TrainingConfig
 from cnn_mellin.data.batch import Batch
+from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.models import AcousticModel
-from cnn_mellin.training.objective import ctc_objective
+from cnn_mellin.training.objective import can_emit, ctc_losses
 
 __all__ = ["EpochResult", "Stepper", "train_epoch"]
+
+# Updates from one read of the losses to the next. A read waits for the device, which then has nothing to do.
+_UPDATES_PER_READ = 50
 
 
 @dataclass
@@ -46,9 +50,11 @@ class EpochResult:
 class Stepper:
     """Updates a model on one batch at a time.
 
+    On an accelerator, an update sends what it needs in one transfer, and nothing waits for the device.
+
     Args:
         model: model in training mode.
-        optimizer: optimizer of the model's parameters.
+        optimizer: optimizer of the model's parameters, from `make_optimizer` on accelerators.
         config: settings of training; `autocast` and `max_gradient_norm` are used.
     """
 
@@ -59,25 +65,72 @@ class Stepper:
         scaled = config.autocast and self._dtype == torch.float16
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
 
-    def __call__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, bool]:
-        """Update the model on a batch.
+    def __call__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Update the model on a batch, unless its loss or gradient is not finite.
+
+        Args:
+            batch: batch on the CPU.
 
         Returns:
-            losses (N,); booleans (N,), true for references that CTC can emit; true if loss and gradient were finite.
+            losses (N,), on the device; booleans (N,), true for references that CTC can emit, on the CPU; and a boolean
+            of no dimension, true if loss and gradient were finite, on the device.
         """
-        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
-            logits, lengths = self.model(batch.features, batch.lengths)
-        objective = ctc_objective(logits, lengths, batch.references, batch.reference_lengths)
-        self.optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(objective.mean).backward()
+        losses, emittable, mean = self._gradients(batch, len(batch))
         self._scaler.unscale_(self.optimizer)
-        limit = math.inf if self.config.max_gradient_norm is None else self.config.max_gradient_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        finite = bool(torch.isfinite(norm) & torch.isfinite(objective.mean))
-        if finite or self._scaler.is_enabled():  # a scaler skips an update that is not finite, and lowers its scale
-            self._scaler.step(self.optimizer)
-            self._scaler.update()
-        return objective.losses.detach(), objective.emittable, finite
+        finite = torch.isfinite(self._clip_gradients()) & torch.isfinite(mean)
+        self._step_if(finite)
+        self._scaler.update()  # lowers the scale after a gradient that is not finite
+        return losses, emittable, finite
+
+    def _gradients(self, batch: Batch, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute the gradients of the part that a batch has in the mean over `batch_size` utterances."""
+        plan = self.model.plan_windows(batch.features, batch.lengths)
+        emittable = can_emit(plan.lengths, batch.references, batch.reference_lengths)
+        num_phones = batch.reference_lengths.clamp(min=1)
+        sent = [batch.features, batch.references, num_phones, *plan.device_tensors]
+        features, references, num_phones, *indices = move_together(sent, self.device)
+        plan = plan.with_device_tensors(indices)
+        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
+            logits, lengths = self.model(features, batch.lengths, plan)
+        losses = ctc_losses(logits, lengths, references, batch.reference_lengths, num_phones)
+        mean = losses.mean() if len(losses) == batch_size else losses.sum() / batch_size
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(mean).backward()
+        return losses.detach(), emittable, mean.detach()
+
+    def _clip_gradients(self) -> torch.Tensor:
+        """Limit the norm of all gradients, if a limit is set, and return what it was."""
+        limit = self.config.max_gradient_norm
+        if limit is not None:
+            return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def _step_if(self, finite: torch.Tensor) -> None:
+        """Make the optimizer's step if a boolean is true; otherwise, weights and state stay as they are.
+
+        The CPU does not learn which: a fused optimizer reads the boolean itself, and another one whose state is on the
+        device makes the step, which is then undone.
+        """
+        groups = self.optimizer.param_groups
+        if finite.device.type == "cpu" or not all(group.get("fused") or group.get("capturable") for group in groups):
+            if finite:
+                self.optimizer.step()
+        elif all(group.get("fused") for group in groups):
+            self.optimizer.grad_scale, self.optimizer.found_inf = None, (~finite).float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        else:
+            with torch.no_grad():
+                before = {id(tensor): tensor.clone() for tensor in self._tensors_of_a_step()}
+                self.optimizer.step()
+                for tensor in self._tensors_of_a_step():
+                    earlier = before.get(id(tensor))  # None after the first step, which makes the state from zeros
+                    tensor.copy_(torch.where(finite, tensor, 0 if earlier is None else earlier))
+
+    def _tensors_of_a_step(self) -> list[torch.Tensor]:
+        """Weights and state of the optimizer."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        return weights + [value for state in self.optimizer.state.values() for value in state.values()]
 
     def state_dict(self) -> dict[str, object]:
         """State of the loss scaling; empty if it is off."""
@@ -110,18 +163,48 @@ def train_epoch(
     stepper.model.train()
     result = EpochResult() if partial is None else partial
     earlier = result.seconds
+    unread = _UnreadUpdates()
     for batch in batches:
         set_learning_rate(result.num_batches)
-        losses, emittable, finite = stepper(batch.to(stepper.device))
+        losses, emittable, finite = stepper(batch)
         result.num_batches += 1
-        if finite:
-            result.total_loss += float(losses.cpu().double().sum())
-            result.num_utterances += len(batch)
-        else:
-            result.not_finite.append(batch.utterance_ids)
+        unread.add(batch.utterance_ids, losses, finite)
         if not emittable.all():
             result.not_emittable += [name for name, can in zip(batch.utterance_ids, emittable, strict=True) if not can]
+        if len(unread) == _UPDATES_PER_READ:
+            unread.read_into(result)
         if stop():
             break
+    unread.read_into(result)
     result.seconds = earlier + time.perf_counter() - began
     return result
+
+
+class _UnreadUpdates:
+    """Updates whose losses are still on the device only."""
+
+    def __init__(self) -> None:
+        self._updates: list[tuple[list[str], torch.Tensor, torch.Tensor]] = []
+
+    def __len__(self) -> int:
+        return len(self._updates)
+
+    def add(self, utterance_ids: list[str], losses: torch.Tensor, finite: torch.Tensor) -> None:
+        """Keep the results of an update."""
+        self._updates.append((utterance_ids, losses, finite))
+
+    def read_into(self, result: EpochResult) -> None:
+        """Copy the results of all updates from the device at once, and add them to those of the epoch."""
+        if not self._updates:
+            return
+        names, losses, finite = zip(*self._updates, strict=True)
+        self._updates = []
+        sizes = [len(part) for part in losses]
+        values = torch.cat([*losses, torch.stack(finite).to(losses[0].dtype)]).cpu()
+        *parts, were_finite = values.split([*sizes, len(sizes)])
+        for utterance_ids, part, was_finite in zip(names, parts, were_finite.tolist(), strict=True):
+            if was_finite:
+                result.total_loss += float(part.double().sum())
+                result.num_utterances += len(utterance_ids)
+            else:
+                result.not_finite.append(utterance_ids)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Objective", "ctc_objective", "frames_needed"]
+__all__ = ["Objective", "can_emit", "ctc_losses", "ctc_objective", "frames_needed"]
 
 
 @dataclass
@@ -42,20 +42,41 @@ def frames_needed(references: torch.Tensor, reference_lengths: torch.Tensor) -> 
     return reference_lengths + torch.tensor(repeats, dtype=reference_lengths.dtype)
 
 
-def ctc_objective(
-    logits: torch.Tensor, lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor
-) -> Objective:
-    """CTC losses, with the blank as the last class; infinite losses become 0 and are marked in `emittable`.
+def can_emit(lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor) -> torch.Tensor:
+    """Check which references CTC can emit, from what is known on the CPU.
+
+    Args:
+        lengths: (N,), number of output frames of each utterance.
+        references: (R,), classes of all utterances, concatenated.
+        reference_lengths: (N,), number of phones of each utterance.
+
+    Returns:
+        (N,), true where the output has enough frames.
+
+    >>> can_emit(torch.tensor([3, 3]), torch.tensor([1, 1, 2, 3, 3]), torch.tensor([2, 3])).tolist()
+    [True, False]
+    """
+    return lengths.cpu() >= frames_needed(references, reference_lengths)
+
+
+def ctc_losses(
+    logits: torch.Tensor,
+    lengths: torch.Tensor,
+    references: torch.Tensor,
+    reference_lengths: torch.Tensor,
+    num_phones: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """CTC losses (N,), with the blank as the last class, divided by the number of phones; infinite losses become 0.
 
     Args:
         logits: (N, T, V).
         lengths: (N,), number of output frames of each utterance.
         references: (R,), classes of all utterances, concatenated.
-        reference_lengths: (N,), number of phones of each utterance.
+        reference_lengths: (N,), number of phones of each utterance; on the CPU, nothing waits for the device.
+        num_phones: (N,), the same on the device of the logits, at least 1, if it is there already.
 
-    >>> objective = ctc_objective(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([0, 0]), torch.tensor([2]))
-    >>> objective.mean.item(), objective.emittable.tolist()
-    (0.0, [False])
+    >>> ctc_losses(torch.zeros(1, 1, 2), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
+    tensor([0.6931])
     """
     losses = torch.nn.functional.ctc_loss(
         logits.float().log_softmax(2).transpose(0, 1),
@@ -66,5 +87,19 @@ def ctc_objective(
         reduction="none",
         zero_infinity=True,
     )
-    losses = losses / reference_lengths.clamp(min=1).to(losses.device)
-    return Objective(losses, lengths.cpu() >= frames_needed(references, reference_lengths))
+    if num_phones is None:
+        num_phones = reference_lengths.clamp(min=1).to(losses.device)
+    return losses / num_phones
+
+
+def ctc_objective(
+    logits: torch.Tensor, lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor
+) -> Objective:
+    """CTC losses, and which references CTC can emit; the arguments are those of `ctc_losses`.
+
+    >>> objective = ctc_objective(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([0, 0]), torch.tensor([2]))
+    >>> objective.mean.item(), objective.emittable.tolist()
+    (0.0, [False])
+    """
+    losses = ctc_losses(logits, lengths, references, reference_lengths)
+    return Objective(losses, can_emit(lengths, references, reference_lengths))
