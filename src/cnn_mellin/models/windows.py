@@ -7,7 +7,7 @@ import torch
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
-__all__ = ["Windows", "check_utterances", "zeros_past_lengths"]
+__all__ = ["Windows", "check_utterances", "rows_of_utterances", "zeros_past_lengths"]
 
 
 class Windows:
@@ -56,6 +56,27 @@ class Windows:
             features = torch.nn.functional.pad(features, (0, 0, 0, padding))
         unfolded = features.unfold(1, window_size, window_stride)  # (N, T', F, window): a view
         self.values = unfolded[utterance.to(device), step.to(device)].transpose(1, 2)
+
+
+def rows_of_utterances(lengths: torch.Tensor, chosen: torch.Tensor, window_stride: int) -> tuple[int, torch.Tensor]:
+    """Place of some utterances' windows among the packed windows of a whole batch.
+
+    Args:
+        lengths: (N,), frames of each utterance of the whole batch, on the CPU.
+        chosen: (N,), booleans, true for the utterances that are asked for.
+        window_stride: frames from the start of a window to the start of the next.
+
+    Returns:
+        number of windows of the whole batch, and the places of the windows of the chosen utterances, in the order in
+        which `Windows` packs a batch of these utterances.
+
+    >>> rows_of_utterances(torch.tensor([2, 3, 1]), torch.tensor([True, False, True]), 1)
+    (6, tensor([1, 2, 4]))
+    """
+    sorted_lengths, order = torch.sort(num_windows(lengths, window_stride), descending=True, stable=True)
+    present = torch.arange(int(sorted_lengths[0])).unsqueeze(1) < sorted_lengths
+    utterances = order[present.nonzero()[:, 1]]
+    return len(utterances), chosen[utterances].nonzero().flatten()
 
 
 def zeros_past_lengths(features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +14,9 @@ from cnn_mellin.config.training import TrainingConfig
 from cnn_mellin.data.batch import Batch
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.objective import ctc_objective
+
+if TYPE_CHECKING:
+    from cnn_mellin.training.data_parallel import DataParallel
 
 __all__ = ["EpochResult", "Stepper", "train_epoch"]
 
@@ -50,10 +54,14 @@ class Stepper:
         model: model in training mode.
         optimizer: optimizer of the model's parameters.
         config: settings of training; `autocast` and `max_gradient_norm` are used.
+
+    Attributes:
+        parallel: this process's part, if several processes update the model together; None for one process.
     """
 
     def __init__(self, model: AcousticModel, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
         self.model, self.optimizer, self.config = model, optimizer, config
+        self.parallel: DataParallel | None = None
         self.device = next(model.parameters()).device
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         scaled = config.autocast and self._dtype == torch.float16
@@ -65,19 +73,29 @@ class Stepper:
         Returns:
             losses (N,); booleans (N,), true for references that CTC can emit; true if loss and gradient were finite.
         """
-        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
-            logits, lengths = self.model(batch.features, batch.lengths)
-        objective = ctc_objective(logits, lengths, batch.references, batch.reference_lengths)
-        self.optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(objective.mean).backward()
+        if self.parallel is None:
+            losses, emittable, mean = self._gradients(batch, len(batch))
+        else:
+            losses, emittable, mean = self.parallel.gradients(self._gradients, batch)
         self._scaler.unscale_(self.optimizer)
         limit = math.inf if self.config.max_gradient_norm is None else self.config.max_gradient_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        finite = bool(torch.isfinite(norm) & torch.isfinite(objective.mean))
+        finite = bool(torch.isfinite(norm) & torch.isfinite(mean))
         if finite or self._scaler.is_enabled():  # a scaler skips an update that is not finite, and lowers its scale
             self._scaler.step(self.optimizer)
             self._scaler.update()
-        return objective.losses.detach(), objective.emittable, finite
+        return losses, emittable, finite
+
+    def _gradients(self, batch: Batch, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute the gradients of the part that a batch has in the mean over `batch_size` utterances."""
+        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
+            logits, lengths = self.model(batch.features, batch.lengths)
+        objective = ctc_objective(logits, lengths, batch.references, batch.reference_lengths)
+        losses = objective.losses[: len(batch)]  # one that only keeps the processes in step has no id
+        mean = objective.mean if len(batch) == batch_size else losses.sum() / batch_size
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(mean).backward()
+        return losses.detach(), objective.emittable[: len(batch)], mean.detach()
 
     def state_dict(self) -> dict[str, object]:
         """State of the loss scaling; empty if it is off."""
