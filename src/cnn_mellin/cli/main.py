@@ -198,7 +198,7 @@ def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _printing_once() -> Iterator[None]:
-    """Print what all of several processes would print, such as the same mistake of a command line, in process 0 only."""
+    """Print what all of several processes would print, such as a mistake of a command line, in process 0 only."""
     with contextlib.ExitStack() as stack:
         if launched_process().rank:
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))

@@ -198,7 +198,7 @@ def _finish(
         after_epoch(run.progress.records[-1], run.settings.training.num_epochs)
 
     while not run.progress.finished:
-        group.stopping = group.stopping or any(group.gather(stop()))
+        group.stopping = group.stopping or any(group.gather(group.together(stop)))
         if group.stopping:
             raise TrainingInterrupted(
                 f"{folder}: told to stop; all {run.progress.epoch} epochs are saved; run it again to resume"
