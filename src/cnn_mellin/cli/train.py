@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         except TrainingInterrupted as interrupted:
             if group.is_first:
-                print(f"cnn-mellin: {signals.received or 'another process'}: {interrupted}", file=sys.stderr)
+                reason = "the launcher has ended" if group.lost_launcher() else "another process was told to stop"
+                print(f"cnn-mellin: {signals.received or reason}: {interrupted}", file=sys.stderr)
             return EXIT_STATUS
         finally:
             if events is not None:

@@ -209,7 +209,8 @@ class DataParallel:
             whole[places] = torch.tensor(theirs[: len(places)], dtype=torch.int64)
         chosen = torch.zeros(len(whole), dtype=torch.bool)
         chosen[positions[self.group.rank] or [0]] = True
-        return DropoutRows(*rows_of_utterances(whole, chosen, self._model.config.window_stride))
+        num_rows, rows = rows_of_utterances(whole, chosen, self._model.config.window_stride)
+        return DropoutRows(num_rows, rows.to(self._sums.device))
 
     def _sums_of_parameters(self) -> Iterator[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Each parameter, and the summed gradient of it."""
