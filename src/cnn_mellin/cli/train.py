@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
                 after_epoch=after_epoch,
                 stop=lambda: signals.received is not None or group.lost_launcher(),
                 compiled=arguments.compiled,
-                save_every_minutes=arguments.save_every,
+                save_every_minutes=arguments.save_every_minutes,
                 group=group,
             )
         except TrainingInterrupted as interrupted:

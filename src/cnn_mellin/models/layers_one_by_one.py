@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
@@ -9,7 +12,12 @@ from cnn_mellin.layers.dropout_rows import DropoutRows, dropout
 
 __all__ = ["packed_layers"]
 
-_FUNCTIONS = {"GRU": torch.gru, "LSTM": torch.lstm, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "GRU": torch.gru,
+    "LSTM": torch.lstm,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
 
 
 def packed_layers(rnn: torch.nn.RNNBase, packed: PackedSequence, rows: DropoutRows | None = None) -> PackedSequence:

@@ -153,7 +153,7 @@ def train(
     """
     settings, group, model_dir = settings or Settings(), group or ProcessGroup(), Path(model_dir)
     if not 0 <= save_every_minutes < math.inf:
-        raise SettingsError(f"save_every_minutes is {save_every_minutes:g}; it must be 0 (off) or a number of minutes")
+        raise SettingsError(f"save_every_minutes {save_every_minutes:g}: must be 0 (off) or a number of minutes")
     try:
         with ExitStack() as stack:
             data = group.together(lambda: _open_data(train_dir, dev_dir, settings))

@@ -48,6 +48,7 @@ def add_options(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--save-every",
+        dest="save_every_minutes",
         type=float,
         default=10.0,
         metavar="MINUTES",

@@ -1,0 +1,90 @@
+"""Training with several processes: the same model whatever their number, and the time that they take.
+
+    python benchmarks/data_parallel.py [--utterances 200] [--processes 1 2 4] [--epochs 3] [--settings demo-mcorr]
+
+torchrun starts each number of processes, one thread each, on the demonstration corpus, which is synthesised first
+(extra demo). The table has losses, phone error rates and the largest difference of a weight from that of one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from cnn_mellin.cli.main import main as cnn_mellin
+from cnn_mellin.config import format_settings, read_settings
+from cnn_mellin.training import load_model
+from cnn_mellin.training.history import read_history
+from report import write_section
+
+
+def train(data: Path, folder: Path, settings: Path, size: int) -> None:
+    """Train with so many processes."""
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(size), "-m", "cnn_mellin", "--quiet"]
+    command = ["--read-ini", str(settings), "train", str(data / "train"), str(data / "dev"), str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, *launch, "--num-threads", "1", *command, "--seed", "1", "--no-tensorboard"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def row(folder: Path, first: Path, size: int) -> str:
+    """Line of the table for a training, compared with that of one process."""
+    records = read_history(folder / "history.csv")
+    weights, expected = (load_model(path, epoch=len(records))[0].state_dict() for path in (folder, first))
+    largest = max(float((weights[name] - expected[name]).abs().max()) for name in weights)
+    losses = ", ".join(f"{record.train_loss:.7f}" for record in records)
+    percents = ", ".join(f"{record.dev_per_percent:.2f}" for record in records)
+    speed = records[-1].utterances_per_s
+    return f"| {size} | {losses} | {percents} | {largest:.1e} | {speed:.0f} |"
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--utterances", type=int, default=200)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--settings", default="demo-mcorr")
+    parser.add_argument("--batch-size", type=int, default=16)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = ["corpus", "demo", str(folder / "corpus"), "--utterances", str(arguments.utterances)]
+        features = ["--features", "fbank-81-10ms", "--partial"]
+        for command in (made, ["prep", "timit", str(folder / "corpus"), str(folder / "data"), *features]):
+            if cnn_mellin(["--quiet", *command]):
+                raise SystemExit(f"cnn-mellin {' '.join(command)} failed")
+        changes = {"training": {"num_epochs": arguments.epochs}, "data": {"batch_size": arguments.batch_size}}
+        settings = read_settings(arguments.settings).updated(changes)
+        (folder / "settings.ini").write_text(format_settings(settings))
+        rows = []
+        for size in arguments.processes:
+            train(folder / "data" / "fbank-81-10ms", folder / f"processes{size}", folder / "settings.ini", size)
+            rows.append(row(folder / f"processes{size}", folder / f"processes{arguments.processes[0]}", size))
+            print(rows[-1], flush=True)
+    parts = [
+        "## Several processes",
+        f"`python benchmarks/data_parallel.py --utterances {arguments.utterances} --epochs {arguments.epochs} "
+        f"--settings {arguments.settings} --batch-size {arguments.batch_size}`; torch {torch.__version__}, "
+        f"{platform.machine()}, {os.cpu_count()} cores, one thread per process. Training loss and dev PER (%) of each "
+        f"epoch, the largest difference of a weight from that of {arguments.processes[0]} process, and utterances per "
+        "second in the last epoch.",
+        "| processes | training loss | dev PER % | largest difference | utterances/s |\n|--:|---|---|--:|--:|\n"
+        + "\n".join(rows),
+    ]
+    write_section("data_parallel", "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
