@@ -262,13 +262,12 @@ def test_wrong_input_is_one_line_and_nothing_is_written(data, settings):
     assert problems == "cnn-mellin: score: runs as one process, not 2; start it without torchrun\n"
 
 
-@pytest.mark.slow
-def test_torchrun_ends_all_when_one_is_killed_and_leaves_no_process(data, settings):
-    write_settings(data, settings, num_epochs=1000)
-    parts = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "cnn_mellin"]
+def kill_one_of_torchrun(arguments: Sequence[str], *options: str) -> tuple[int, str, list[int]]:
+    """Start two processes by torchrun, kill the second in the second epoch; status, problems printed, ids of both."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *options, "-m", "cnn_mellin"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [*parts, *command(data, "m")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*launch, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -284,12 +283,33 @@ def test_torchrun_ends_all_when_one_is_killed_and_leaves_no_process(data, settin
         os.kill(ids[1], signal.SIGKILL)
         process.stdout.read()
         problems = process.stderr.read()
-        assert process.wait(60) != 0
-    assert [line for line in problems.splitlines() if "cnn-mellin: " in line] == [
-        f"cnn-mellin: {data / 'm'}: another process of this training has ended; run the same command again to resume"
-    ]
+        return process.wait(60), problems, ids
+
+
+def complaints(problems: str) -> list[str]:
+    """Our own lines among those of torchrun."""
+    return [line for line in problems.splitlines() if "cnn-mellin: " in line]
+
+
+@pytest.mark.slow
+def test_torchrun_ends_all_when_one_is_killed_and_leaves_no_process(data, settings):
+    write_settings(data, settings, num_epochs=1000)
+    status, problems, ids = kill_one_of_torchrun(command(data, "m"))
+    assert status != 0
+    line = f"cnn-mellin: {data / 'm'}: another process of this training has ended; run the same command again to resume"
+    assert complaints(problems) == [line]
     assert not any(map(is_running, ids))
     load_model(data / "m")
+
+
+@needs_fork
+@pytest.mark.slow
+def test_torchrun_can_restart_all_when_one_is_killed(uninterrupted):
+    status, problems, ids = kill_one_of_torchrun(command(uninterrupted, "restarted"), "--max-restarts", "1")
+    assert status == 0, problems
+    assert len(complaints(problems)) == 1
+    assert not any(map(is_running, ids))
+    assert_same(uninterrupted / "restarted", uninterrupted / "whole")
 
 
 @pytest.mark.slow

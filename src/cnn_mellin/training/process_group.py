@@ -184,7 +184,13 @@ def process_group() -> Iterator[ProcessGroup]:
         yield ProcessGroup()
         return
     with _noticing_loss("the processes of this training cannot reach each other"):
-        torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
+        if _launcher_has_store():
+            store = _launcher_store(datetime.timedelta(minutes=5))
+            torch.distributed.init_process_group(
+                "gloo", store=store, rank=place.rank, world_size=place.size, timeout=_PATIENCE
+            )
+        else:
+            torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
     # After an error, connections are closed by the end of the process, when it has said what is wrong.
     yield ProcessGroup(place)
     torch.distributed.destroy_process_group()
@@ -192,17 +198,24 @@ def process_group() -> Iterator[ProcessGroup]:
 
 def first_to_complain() -> bool:
     """Check whether no other process has claimed to say what is wrong; true without the launcher's own store."""
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or launched_process().size == 1:
+    if launched_process().size == 1 or not _launcher_has_store():
         return True
     try:
-        store = torch.distributed.TCPStore(
-            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=datetime.timedelta(seconds=5)
-        )
-        start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        first: bool = store.add(f"cnn_mellin/complaints/{start}", 1) == 1
+        first: bool = _launcher_store(datetime.timedelta(seconds=5)).add("complaints", 1) == 1
     except RuntimeError:  # the launcher is gone
         return launched_process().rank == 0
     return first
+
+
+def _launcher_has_store() -> bool:
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _launcher_store(timeout: datetime.timedelta) -> torch.distributed.Store:
+    """The launcher's store of keys and values; each start of the processes has its own part of it."""
+    store = torch.distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=timeout)
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return torch.distributed.PrefixStore(f"cnn_mellin/{start}", store)
 
 
 @contextlib.contextmanager
