@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from os import PathLike
 
-__all__ = ["AudioError", "CorpusError", "DataError", "SettingsError", "UserError"]
+__all__ = [
+    "AudioError",
+    "CorpusError",
+    "DataError",
+    "OtherProcessError",
+    "ProcessLostError",
+    "SettingsError",
+    "UserError",
+]
 
 
 class UserError(Exception):
@@ -17,6 +25,23 @@ class UserError(Exception):
 
 class SettingsError(UserError):
     """A settings file, a setting or an argument is not valid."""
+
+
+class ProcessLostError(UserError):
+    """Another process that computes with this one has ended, or its machine cannot be reached."""
+
+
+class OtherProcessError(Exception):
+    """Another process that computes with this one failed, and says why; this one ends without a word.
+
+    Args:
+        text: message of the other process's error.
+        is_user_error: the other process's error is a UserError.
+    """
+
+    def __init__(self, text: str, *, is_user_error: bool) -> None:
+        super().__init__(text)
+        self.is_user_error = is_user_error
 
 
 class DataError(UserError):

@@ -1,9 +1,13 @@
+import json
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model
+from cnn_mellin.training.history import read_history
 
 EPOCHS = 3
 
@@ -68,6 +73,33 @@ def test_signals_save_and_exit_with_75_and_nothing_is_lost(data, capfd):
     assert main(arguments(data, data / "parts")) == 0
     assert "resumes " in capfd.readouterr().out
     assert same_weights(data / "whole", data / "parts")
+
+
+@pytest.mark.slow
+def test_a_kill_within_an_epoch_loses_only_what_came_after_the_last_save(data, capsys):
+    assert main(arguments(data, data / "whole")) == 0
+    command = [sys.executable, "-m", "cnn_mellin.cli.main", *arguments(data, data / "parts"), "--save-every", "0.0001"]
+    listed = data / "parts" / "checkpoints.json"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        saved: dict[str, Any] = {}
+        while not (saved.get("checkpoints") and saved.get("within_epoch")):  # within the second epoch or a later one
+            assert process.poll() is None
+            time.sleep(0.002)
+            saved = json.loads(listed.read_text()) if listed.exists() else {}
+        process.kill()
+    saved = json.loads(listed.read_text())
+    capsys.readouterr()
+    assert main(arguments(data, data / "parts")) == 0
+    resumed = re.search(r"resumes within epoch (\d), after batch (\d+)", capsys.readouterr().out)
+    assert resumed is not None
+    assert saved["within_epoch"]["epoch"] + 1 == int(resumed[1])
+    assert list(saved["within_epoch"]["files"]) == [f"within_{int(resumed[1]):03d}_{int(resumed[2]):06d}.pt"]
+    assert same_weights(data / "whole", data / "parts")
+    histories = [read_history(data / name / "history.csv") for name in ("whole", "parts")]
+    assert [[(r.train_loss, r.dev_per_percent) for r in records] for records in histories[:1]] == [
+        [(r.train_loss, r.dev_per_percent) for r in records] for records in histories[1:]
+    ]
+    assert not list((data / "parts").glob("within_*"))
 
 
 def test_one_line_per_epoch_and_a_plot_of_the_curves(data, capsys):

@@ -21,6 +21,7 @@ from cnn_mellin.config import read_settings
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.text_grid import Interval, IntervalTier, read_text_grid, write_text_grid
 from cnn_mellin.training import train
+from cnn_mellin.training.history import read_history
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -62,6 +63,7 @@ SMALLER = {
 
 # Modules of the extras that a page takes.
 EXTRAS = {
+    "docs/data-parallel.md": ["matplotlib", "optuna"],
     "docs/corpora.md": ["panphon"],
     "docs/decoding.md": ["matplotlib", "panphon"],
     "docs/other-formats.md": ["pyarrow"],
@@ -131,16 +133,16 @@ def commands() -> list[Any]:
 def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> None:
     """Put the files that the commands of a page start from into the folder, which is empty."""
     rng = np.random.default_rng(0)
-    if page in ("docs/decoding.md", "docs/training.md", "docs/search.md"):
+    if page in ("docs/data-parallel.md", "docs/decoding.md", "docs/training.md", "docs/search.md"):
         pytest.importorskip("espeakng_loader", reason="espeakng_loader (of the extra demo) is not installed")
         tiny_model = request.getfixturevalue("tiny_model")
-    if page in ("docs/decoding.md", "docs/training.md"):
+    if page in ("docs/data-parallel.md", "docs/decoding.md", "docs/training.md"):
         shutil.copytree(tiny_model.data, folder / "data" / "timit" / "fbank-81-10ms")
     if page == "docs/decoding.md":
         for name in ("model", "models/seed1", "models/seed2"):
             shutil.copytree(tiny_model.model, folder / "exp" / name)
         soundfile.write(folder / "speech.flac", rng.normal(0, 0.1, 12000), 8000)
-    if page == "docs/training.md":
+    if page in ("docs/data-parallel.md", "docs/training.md"):
         quick(folder / "settings.ini", "demo-mcorr", num_epochs=2)
     if page == "docs/search.md":
         shutil.copytree(tiny_model.data, folder / "data" / "fbank-81-10ms")
@@ -279,6 +281,14 @@ def check_search(folder: Path, _printed: str) -> None:
     assert (folder / "pictures" / "index.html").exists()
 
 
+def check_data_parallel(folder: Path, printed: str) -> None:
+    one, two = (read_history(folder / "exp" / name / "history.csv") for name in ("one", "two"))
+    assert len(one) == 2
+    for ours, theirs in zip(one, two, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
+    assert "this worker completed 2 trials" in printed
+
+
 def check_tutorial(_folder: Path, printed: str) -> None:
     assert "mcorr - lcorr" in printed
     assert "  0.8 " in printed
@@ -305,6 +315,7 @@ def check_other_formats(folder: Path, printed: str) -> None:
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "docs/corpora.md": check_corpora,
     "docs/other-formats.md": check_other_formats,
+    "docs/data-parallel.md": check_data_parallel,
     "docs/decoding.md": check_decoding,
     "docs/own-corpus.md": check_own_corpus,
     "docs/search.md": check_search,

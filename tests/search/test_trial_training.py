@@ -8,11 +8,14 @@ import pytest
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.launched_process import LaunchedProcess
 from cnn_mellin.search.early_end import HandBack, Pruned
+from cnn_mellin.search.memory_guard import MemoryNeed
 from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.search.trial_training import TrialTraining
+from cnn_mellin.training.process_group import ProcessGroup
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "model": {"recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 0},
@@ -138,6 +141,22 @@ def test_a_subset_is_split_once(study, tmp_path):
     trial = _trial(plan.start())
     TrialTraining("subset", replace(plan, num_data_workers=1), data)(trial)
     assert len(trial.reported) == 4
+
+
+def test_the_memory_limit_holds_for_the_share_of_each_process(study, monkeypatch):
+    sizes = []
+
+    def measure(settings: Settings, *_arguments: Any, **_options: Any) -> MemoryNeed:
+        sizes.append(settings.data.batch_size)
+        return MemoryNeed(2**40, settings.data.batch_size, 30)
+
+    monkeypatch.setattr("cnn_mellin.search.trial_training.measure_memory_need", measure)
+    plan = replace(study[0], mem_limit_bytes=2**30)
+    for size, share in ((1, 4), (3, 2)):
+        group = ProcessGroup(LaunchedProcess(size=size))
+        with pytest.raises(Pruned, match=f"of {share} utterances"):
+            TrialTraining("a study", plan, study[1], group=group)(_trial(plan.start()))
+    assert sizes == [4, 2]
 
 
 def _trial(settings: Settings) -> Any:

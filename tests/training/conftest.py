@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def write_toy_partition(path: Path, num_utterances: int, seed: int, num_coeffici
             writer.add(f"utt{i:02d}", frames + stream.normal(0, 0.1, frames.shape), reference)
 
 
+@pytest.fixture(scope="session")
+def write_toy() -> Callable[..., None]:
+    """`write_toy_partition`, for other sizes than those of `toy`."""
+    return write_toy_partition
+
+
 @pytest.fixture
 def toy(tmp_path) -> Path:
     """A folder with partitions train and dev."""
@@ -32,7 +39,7 @@ def toy(tmp_path) -> Path:
     return data
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     """Settings of a training that takes a moment, with everything random switched on."""
     return Settings().updated(

@@ -163,3 +163,12 @@ def test_a_list_that_names_other_files_deletes_none(tmp_path, name, kind):
     with pytest.raises(DataError, match=r"checkpoints.json: is damaged .* lists .*; must be"):
         save(folder, [2, 3, 4], best=lambda epoch: epoch)
     assert all(path.read_text() == "precious" for path in precious)
+
+
+def test_saves_within_an_epoch_that_are_not_listed_are_deleted(tmp_path):
+    save(tmp_path, [1])
+    store(tmp_path).save_within(Checkpoint(1, {}, {}), 7)
+    for name in ("within_002_000003.pt", "within_002_000009.pt", "within_2.pt", "other.pt"):
+        (tmp_path / name).write_bytes(b"x")
+    store(tmp_path).delete_unlisted()
+    assert files(tmp_path) == {"model_001.pt", "optim_001.pt", "within_002_000007.pt", "within_2.pt", "other.pt"}

@@ -19,6 +19,7 @@ from cnn_mellin.data.partition import PartitionDescription, read_partition, writ
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train
+from cnn_mellin.training.checkpoint import CheckpointStore
 from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.lock import FolderLock
@@ -169,6 +170,32 @@ def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path,
     assert re.search(r"within_.*is damaged .* going back to the epoch before it", warning)
     assert resumed.resumed_from == epoch - 1
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+
+
+def test_saving_within_epochs_does_not_change_the_result(tmp_path, toy, settings, monkeypatch):
+    run(toy, tmp_path / "whole", settings, save_every_minutes=0)
+    saved = []
+    real = CheckpointStore.save_within
+
+    def save_within(store, checkpoint, num_batches):
+        saved.append(num_batches)
+        real(store, checkpoint, num_batches)
+
+    monkeypatch.setattr(CheckpointStore, "save_within", save_within)
+    often = run(toy, tmp_path / "often", settings, save_every_minutes=1e-9)
+    assert saved == [1, 2] * 4  # after every update but the last of an epoch, which has 3
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "often", 4))
+    assert [record.num_not_finite for record in often.records] == [0] * 4
+    assert not list((tmp_path / "often").glob("within_*"))
+    run(toy, tmp_path / "never", settings)  # takes less than ten minutes
+    assert len(saved) == 8
+
+
+@pytest.mark.parametrize("minutes", [-1, float("inf"), float("nan")])
+def test_an_impossible_time_between_saves_is_refused(tmp_path, toy, settings, minutes):
+    with pytest.raises(SettingsError, match=f"save_every_minutes {minutes:g}: must be 0 .off. or a number"):
+        run(toy, tmp_path / "m", settings, save_every_minutes=minutes)
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.slow

@@ -8,21 +8,24 @@ import torch
 
 from cnn_mellin.compute_device import usable_device
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.training.process_group import ProcessGroup
 
 __all__ = ["compute_device", "set_num_threads"]
 
 
-def compute_device(arguments: argparse.Namespace) -> torch.device:
+def compute_device(arguments: argparse.Namespace, group: ProcessGroup | None = None) -> torch.device:
     """Set the number of threads of `--num-threads`, and return the device of `--device`, by default the CPU.
 
     Args:
         arguments: arguments of the command line.
+        group: processes that train together; with `--device cuda`, each takes a GPU of its own.
 
     Raises:
         SettingsError: the device cannot be used on this machine, or the number of threads is below 1.
     """
     set_num_threads(arguments)
-    return usable_device(arguments.device or "cpu")
+    device = arguments.device or "cpu"
+    return usable_device(device if group is None else group.own_device(device))
 
 
 def set_num_threads(arguments: argparse.Namespace) -> None:

@@ -33,17 +33,18 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
 
-def show_log(*, quiet: bool) -> None:
+def show_log(*, quiet: bool, silent: bool = False) -> None:
     """Print the log records of the package from now on.
 
     Args:
         quiet: print only warnings.
+        silent: print nothing, as another process prints the same.
 
     >>> show_log(quiet=False)
     >>> logging.getLogger("cnn_mellin.example").info("epoch 1")
     epoch 1
     """
     logger = logging.getLogger("cnn_mellin")
-    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.setLevel(logging.CRITICAL + 1 if silent else logging.WARNING if quiet else logging.INFO)
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin import __version__
 from cnn_mellin.cli.command_parser import CommandParser
 from cnn_mellin.cli.log_lines import show_log
-from cnn_mellin.errors import UserError
+from cnn_mellin.errors import OtherProcessError, SettingsError, UserError
 from cnn_mellin.extras import BASE, missing_packages, require_packages
+from cnn_mellin.launched_process import launched_process
 
 if TYPE_CHECKING:
     from cnn_mellin.config import Settings
@@ -55,6 +57,7 @@ _REMEDIES = {
     errno.ENOTDIR: "a parent of this path is a file; name a folder",
     errno.EROFS: "name a place that is not read-only",
 }
+_OF_SEVERAL_PROCESSES = {"train", "optim"}  # commands that torchrun may start
 _FILES = "settings files of "  # prefix of the attributes that collect the settings files of a command line
 
 _DESCRIPTION = """\
@@ -146,10 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     chosen = argparse.Namespace()
     try:
-        chosen = root.parse_args(arguments)
+        with _printing_once():
+            chosen = root.parse_args(arguments)
         return _run(root, chosen)
     except UserError as error:
         return _complain(root.name_options(str(error), chosen))
+    except OtherProcessError:  # which says itself what is wrong
+        return 1
     except ModuleNotFoundError as error:  # an installation of the layers only
         module = str(error.name).partition(".")[0]
         if module not in BASE:
@@ -181,11 +187,32 @@ def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
         return 0
     if chosen.command is None:
         root.error("name a command")
-    show_log(quiet=chosen.quiet)
+    place = launched_process()
+    if place.size > 1 and chosen.command not in _OF_SEVERAL_PROCESSES:
+        raise SettingsError(f"{chosen.command}: runs as one process, not {place.size}; start it without torchrun")
+    show_log(quiet=chosen.quiet, silent=place.rank > 0)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_args, **_kwargs: print(f"cnn-mellin: {message}", file=sys.stderr)
+        warnings.showwarning = _ignore_warning if place.rank else _print_warning
         status: int = import_module(f"cnn_mellin.cli.{chosen.command}").run(chosen)
     return status
+
+
+@contextlib.contextmanager
+def _printing_once() -> Iterator[None]:
+    """Print what all of several processes would print, such as a mistake of a command line, in process 0 only."""
+    with contextlib.ExitStack() as stack:
+        if launched_process().rank:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        yield
+
+
+def _print_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+    print(f"cnn-mellin: {message}", file=sys.stderr)
+
+
+def _ignore_warning(*_args: object, **_kwargs: object) -> None:
+    """Leave warnings to process 0 of several."""
 
 
 def _settings(chosen: argparse.Namespace) -> Settings | None:
@@ -200,8 +227,21 @@ def _settings(chosen: argparse.Namespace) -> Settings | None:
 
 
 def _complain(line: str, status: int = 2) -> int:
-    print(f"cnn-mellin: {' '.join(line.split())}", file=sys.stderr)
+    if _speaks():
+        print(f"cnn-mellin: {' '.join(line.split())}", file=sys.stderr)
     return status
+
+
+def _speaks() -> bool:
+    """Check whether this process says what is wrong; of several, the first that finds out does."""
+    try:
+        if launched_process().size == 1:
+            return True
+    except SettingsError:
+        return True
+    from cnn_mellin.training.process_group import first_to_complain  # torch, which --help does without
+
+    return first_to_complain()
 
 
 if __name__ == "__main__":

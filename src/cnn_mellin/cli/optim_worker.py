@@ -10,6 +10,7 @@ import sys
 from cnn_mellin.cli.compute_device import set_num_threads
 from cnn_mellin.search.hyperparameter_search import run_search
 from cnn_mellin.training.interruption import EXIT_STATUS, StopSignals
+from cnn_mellin.training.process_group import process_group
 
 __all__ = ["run"]
 
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     set_num_threads(arguments)
-    with StopSignals() as signals:
+    with process_group() as group, StopSignals(with_interrupt=group.size > 1) as signals:
         summary = run_search(
             arguments.db_url,
             study_name=arguments.study_name,
@@ -33,8 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
             sampler=arguments.sampler,
             max_failed_retries=arguments.max_failed_retries,
             timeout_s=arguments.timeout_s,
-            stop=lambda: signals.received is not None,
+            stop=lambda: signals.received is not None or group.lost_launcher(),
+            group=group,
         )
+    if not group.is_first:
+        return EXIT_STATUS if signals.received is not None else 0
     name = summary.study_name
     left = " and handed back its unfinished trial" if summary.stopped else ""
     print(

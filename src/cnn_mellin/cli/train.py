@@ -18,6 +18,7 @@ from cnn_mellin.report.figures.learning_curves import plot_learning_curves
 from cnn_mellin.training import train
 from cnn_mellin.training.history import EpochRecord, read_history
 from cnn_mellin.training.interruption import EXIT_STATUS, StopSignals, TrainingInterrupted
+from cnn_mellin.training.process_group import process_group
 
 __all__ = ["run"]
 
@@ -30,16 +31,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         seeds = {"seed": arguments.seed}
         settings = settings.updated({"model": seeds, "training": seeds}, "--seed")
-    device = compute_device(arguments)
-    events = None if arguments.no_tensorboard else EpochEvents(arguments.model_dir)
-    log_epoch = _epoch_lines()
+    with process_group() as group, StopSignals(with_interrupt=group.size > 1) as signals:
+        device = compute_device(arguments, group)
+        events = EpochEvents(arguments.model_dir) if group.is_first and not arguments.no_tensorboard else None
+        log_epoch = _epoch_lines()
 
-    def after_epoch(record: EpochRecord, num_epochs: int | None) -> None:
-        log_epoch(record, num_epochs)
-        if events is not None:
-            events.add(record)
+        def after_epoch(record: EpochRecord, num_epochs: int | None) -> None:
+            log_epoch(record, num_epochs)
+            if events is not None:
+                events.add(record)
 
-    with StopSignals() as signals:
         try:
             result = train(
                 arguments.train,
@@ -48,15 +49,21 @@ def run(arguments: argparse.Namespace) -> int:
                 settings,
                 device=device,
                 after_epoch=after_epoch,
-                stop=lambda: signals.received is not None,
+                stop=lambda: signals.received is not None or group.lost_launcher(),
                 compiled=arguments.compiled,
+                save_every_minutes=arguments.save_every_minutes,
+                group=group,
             )
         except TrainingInterrupted as interrupted:
-            print(f"cnn-mellin: {signals.received}: {interrupted}", file=sys.stderr)
+            if group.is_first:
+                reason = "the launcher has ended" if group.lost_launcher() else "another process was told to stop"
+                print(f"cnn-mellin: {signals.received or reason}: {interrupted}", file=sys.stderr)
             return EXIT_STATUS
         finally:
             if events is not None:
                 events.close()
+    if not group.is_first:
+        return 0
     _plot_curves(Path(arguments.model_dir))
     best = result.records[result.best_epoch - 1]
     measure = (

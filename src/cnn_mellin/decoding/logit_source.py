@@ -24,12 +24,19 @@ _BATCH_SIZE = 32
 
 @torch.inference_mode()
 def partition_logits(
-    model: AcousticModel, partition: UtteranceData
+    model: AcousticModel, partition: UtteranceData, *, first: int = 0, every: int = 1
 ) -> Iterator[tuple[list[str], torch.Tensor, torch.Tensor]]:
-    """Compute utterance ids, logits (N, T', V) and lengths (N,) of each batch of utterances of similar length."""
+    """Compute utterance ids, logits (N, T', V) and lengths (N,) of each batch of utterances of similar length.
+
+    Args:
+        model: model, which is put into evaluation mode.
+        partition: utterances to compute logits of.
+        first, every: number of the first batch that is computed, from 0, and from each to the next: for processes that
+            share the batches out.
+    """
     device = next(model.parameters()).device
     model.eval()
-    for indices in batch_indices(partition.num_frames, _BATCH_SIZE, bucket_by_length=True):
+    for indices in batch_indices(partition.num_frames, _BATCH_SIZE, bucket_by_length=True)[first::every]:
         batch = load_batch(partition, indices)
         logits, lengths = model(batch.features.to(device), batch.lengths)
         yield batch.utterance_ids, logits, lengths

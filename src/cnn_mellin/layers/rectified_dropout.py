@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from cnn_mellin.layers.dropout_rows import DropoutRows, dropout
 from cnn_mellin.ops.batch_pieces import piece_lengths
 from cnn_mellin.tensor_kind import require_floating
 
@@ -19,15 +20,16 @@ __all__ = ["rectified_dropout"]
 _LEVELS = 2**16
 
 
-def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
+def rectified_dropout(hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None) -> torch.Tensor:
     """Apply ReLU and dropout in place: zero each number with a probability, and scale the others up.
 
     Args:
         hidden: tensor of any shape; it is overwritten with the result.
         prob: probability that a number becomes zero, in 0..1; on a CPU rounded to multiples of 1/65536.
+        rows: rows of a whole batch that `hidden` holds; None if it holds them all.
 
     Returns:
-        `hidden`.
+        `hidden`, or with `rows` on an accelerator a new tensor.
 
     Raises:
         ValueError: the probability is outside 0..1, or `hidden` is not floating-point.
@@ -43,27 +45,37 @@ def rectified_dropout(hidden: torch.Tensor, prob: float) -> torch.Tensor:
     if prob == 0:
         return hidden.relu_()
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if rows is not None:
+            return dropout(hidden, prob, rows).relu_()
         return torch.nn.functional.dropout(hidden, prob, True, True).relu_()
-    out: torch.Tensor = _RectifiedDropout.apply(hidden, round(prob * _LEVELS))  # type: ignore[no-untyped-call]
+    out: torch.Tensor = _RectifiedDropout.apply(hidden, round(prob * _LEVELS), rows)  # type: ignore[no-untyped-call]
     return out
 
 
 class _RectifiedDropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, num_dropped: int) -> torch.Tensor:
+    def forward(ctx: Any, hidden: torch.Tensor, num_dropped: int, rows: DropoutRows | None) -> torch.Tensor:
         """Zero the numbers whose random level is one of the first `num_dropped` of 65536."""
         kept = 1 - num_dropped / _LEVELS
         ctx.scale = 1 / kept if kept else 0.0
         size = hidden[:1].numel()
-        for piece in hidden.split(piece_lengths(len(hidden), size)) if size else ():
-            random_bits = torch.empty(-(-piece.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-            levels = random_bits.view(torch.int16)[: piece.numel()].view(piece.shape)
+        num_rows = len(hidden) if rows is None else rows.num_rows
+        begin = 0
+        for length in piece_lengths(num_rows, size) if size else ():
+            random_bits = torch.empty(-(-length * size // 4), dtype=torch.int64).random_(-(2**63), None)
+            levels = random_bits.view(torch.int16)[: length * size].view(length, *hidden.shape[1:])
+            if rows is None:
+                piece = hidden[begin : begin + length]
+            else:
+                first, end = torch.searchsorted(rows.rows, torch.tensor([begin, begin + length])).tolist()
+                piece, levels = hidden[first:end], levels[rows.rows[first:end] - begin]
             piece.masked_fill_(levels < num_dropped - _LEVELS // 2, 0).relu_().mul_(ctx.scale)
+            begin += length
         ctx.mark_dirty(hidden)
         ctx.save_for_backward(hidden)
         return hidden
 
     @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (out,) = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(grad_output, out, 0).mul_(ctx.scale), None
+        return torch.ops.aten.threshold_backward(grad_output, out, 0).mul_(ctx.scale), None, None

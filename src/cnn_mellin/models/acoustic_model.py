@@ -11,10 +11,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers.dropout_rows import DropoutRows, channel_dropout, dropout
 from cnn_mellin.layers.log_time_front_end import pool_time
 from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
 from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
+from cnn_mellin.models.layers_one_by_one import packed_layers
 from cnn_mellin.models.utterance_normalization import normalized_utterances
 from cnn_mellin.models.windows import WindowPlan, check_utterances, plan_windows, zeros_past_lengths
 from cnn_mellin.ops.autocast import autocast_type
@@ -39,6 +41,10 @@ class AcousticModel(torch.nn.Module):
         dropout_prob: probability of dropout after each convolutional layer and between recurrent layers, in training.
         convolutional_dropout_2d: drop whole channels in the convolutional layers.
         feature_scale: (F,), divisor of each coefficient, applied first; stored with the weights.
+
+    Attributes:
+        dropout_rows: windows of a whole batch that the next batch holds, if several processes share that batch; None
+            if it holds them all. Dropout draws for the whole batch.
 
     Raises:
         ValueError: a size is below 1, or features and lengths do not fit.
@@ -71,6 +77,7 @@ class AcousticModel(torch.nn.Module):
         self.config = config = config or AcousticModelConfig()
         self.num_features, self.num_classes = num_features, num_classes
         self.dropout_prob, self.convolutional_dropout_2d = dropout_prob, convolutional_dropout_2d
+        self.dropout_rows: DropoutRows | None = None
         if feature_scale is not None:
             require_floating("feature_scale", feature_scale)
         if feature_scale is not None and feature_scale.shape != (num_features,):
@@ -125,9 +132,7 @@ class AcousticModel(torch.nn.Module):
             features = features.masked_fill(plan.beyond.unsqueeze(2), 0)
         hidden = self.convolve(plan.windows_of(self._normalized(features, plan.num_frames)))
         if self.rnn is not None:
-            packed = PackedSequence(hidden, plan.batch_sizes)
-            packed = packed_gru(self.rnn, packed) if is_faster(self.rnn) else self.rnn(packed)[0]
-            hidden = packed.data
+            hidden = self._recur(self.rnn, PackedSequence(hidden, plan.batch_sizes)).data
         return plan.by_utterance(self.out(hidden)), plan.lengths.to(lengths.device)
 
     def plan_windows(self, features: torch.Tensor, lengths: torch.Tensor) -> WindowPlan:
@@ -142,6 +147,15 @@ class AcousticModel(torch.nn.Module):
         """
         check_utterances(features, lengths, self.num_features)
         return plan_windows(lengths, features.size(1), self.config.window_size, self.config.window_stride)
+
+    def _recur(self, rnn: torch.nn.RNNBase, packed: PackedSequence) -> PackedSequence:
+        rows = self.dropout_rows if rnn.training else None
+        if is_faster(rnn):
+            return packed_gru(rnn, packed, rows)
+        if rows is not None and rnn.dropout:
+            return packed_layers(rnn, packed, rows)
+        out: PackedSequence = rnn(packed)[0]
+        return out
 
     def normalize(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Divide features by the feature scale and, if the settings say so, normalise the utterances.
@@ -219,12 +233,12 @@ class AcousticModel(torch.nn.Module):
     def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
         """Apply nonlinearity and dropout in place; `hidden` is the output of a layer."""
         if not self.convolutional_dropout_2d and self.config.convolutional_nonlinearity == "relu":
-            return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0)
+            return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0, self.dropout_rows)
         hidden = self._nonlinearity(hidden)
-        if not self.convolutional_dropout_2d:
-            return torch.nn.functional.dropout(hidden, self.dropout_prob, self.training)
-        whole_channels = torch.nn.functional.dropout1d if hidden.dim() == 3 else torch.nn.functional.dropout2d
-        return whole_channels(hidden, self.dropout_prob, self.training)
+        if not self.training:
+            return hidden
+        drop = channel_dropout if self.convolutional_dropout_2d else dropout
+        return drop(hidden, self.dropout_prob, self.dropout_rows)
 
 
 def _convolution(layer: LayerPlan, raw: bool, config: AcousticModelConfig) -> torch.nn.Module:

@@ -13,6 +13,8 @@ from typing import Any, TypeGuard
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from cnn_mellin.layers.dropout_rows import DropoutRows, dropout
+
 __all__ = ["is_faster", "packed_gru"]
 
 
@@ -34,13 +36,14 @@ def is_faster(layers: torch.nn.RNNBase) -> TypeGuard[torch.nn.GRU]:
     )
 
 
-def packed_gru(gru: torch.nn.GRU, packed: PackedSequence) -> PackedSequence:
+def packed_gru(gru: torch.nn.GRU, packed: PackedSequence, rows: DropoutRows | None = None) -> PackedSequence:
     """Compute `gru(packed)[0]`, up to rounding, with a faster backward on a CPU.
 
     Args:
         gru: layers with biases, any number of them, in one direction or two. Dropout between layers uses the same
             random numbers as torch's.
         packed: features (frames, inputs), longest sequence first.
+        rows: frames of a whole batch that `packed` holds, for dropout; None if it holds them all.
 
     Returns:
         (frames, directions x hidden), packed like the features.
@@ -65,7 +68,7 @@ def packed_gru(gru: torch.nn.GRU, packed: PackedSequence) -> PackedSequence:
             outputs.append(out)
         data = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
         if gru.dropout and gru.training and layer < gru.num_layers - 1:
-            data = torch.dropout(data, gru.dropout, True)
+            data = dropout(data, gru.dropout, rows)
     return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
 
 

@@ -11,7 +11,7 @@ from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.tensor_kind import require_floating, require_tensor, require_whole_numbers
 
-__all__ = ["WindowPlan", "check_utterances", "plan_windows", "zeros_past_lengths"]
+__all__ = ["WindowPlan", "check_utterances", "plan_windows", "rows_of_utterances", "zeros_past_lengths"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,27 @@ def plan_windows(lengths: torch.Tensor, frames: int, window_size: int, window_st
         places.flatten(),
         beyond if beyond.any() else None,
     )
+
+
+def rows_of_utterances(lengths: torch.Tensor, chosen: torch.Tensor, window_stride: int) -> tuple[int, torch.Tensor]:
+    """Place of some utterances' windows among the packed windows of a whole batch.
+
+    Args:
+        lengths: (N,), frames of each utterance of the whole batch, on the CPU.
+        chosen: (N,), booleans, true for the utterances that are asked for.
+        window_stride: frames from the start of a window to the start of the next.
+
+    Returns:
+        number of windows of the whole batch, and the places of the windows of the chosen utterances, in the order in
+        which `plan_windows` packs a batch of these utterances.
+
+    >>> rows_of_utterances(torch.tensor([2, 3, 1]), torch.tensor([True, False, True]), 1)
+    (6, tensor([1, 2, 4]))
+    """
+    sorted_lengths, order = torch.sort(num_windows(lengths, window_stride), descending=True, stable=True)
+    present = torch.arange(int(sorted_lengths[0])).unsqueeze(1) < sorted_lengths
+    utterances = order[present.nonzero()[:, 1]]
+    return len(utterances), chosen[utterances].nonzero().flatten()
 
 
 def zeros_past_lengths(features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,6 @@ from typing import TypedDict, Unpack
 
 import torch
 
-from cnn_mellin.compute_device import usable_device
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.identifier import require_identifier
@@ -20,11 +19,13 @@ from cnn_mellin.search.best_settings import best_settings, independent_best_sett
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url, shown_url
 from cnn_mellin.search.new_study import plan_study, start_values
 from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.shared_trials import SharedData, follow_trials, lead_trials
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.study import create_study, load_study, read_trials, study_names
-from cnn_mellin.search.study_data import StudyData, open_study_data
+from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.search.trial_training import TrialTraining
 from cnn_mellin.search.worker import RunSummary, run_study
+from cnn_mellin.training.process_group import ProcessGroup
 
 __all__ = [
     "DEFAULT_STUDY_NAME",
@@ -120,6 +121,7 @@ def run_search(
     max_failed_retries: int = 3,
     timeout_s: float | None = None,
     stop: Callable[[], bool] = lambda: False,
+    group: ProcessGroup | None = None,
 ) -> RunSummary:
     """Run trials of a study as one of its workers, until none is left for this worker.
 
@@ -134,6 +136,8 @@ def run_search(
         max_failed_retries: number of times that a trial is retried after its worker died or it failed.
         timeout_s: seconds after which the worker hands back its trial and leaves.
         stop: called between trials and updates; if it returns true, the worker hands back its trial and leaves.
+        group: processes that are one worker together: each makes this call, process 0 uses the database, and all train
+            its trials. None for this process only.
 
     Returns:
         Numbers of the trials that this worker has run, and why it left.
@@ -142,35 +146,48 @@ def run_search(
         SettingsError: an argument breaks a rule.
         DataError: the partition is damaged.
         DatabaseError: the database or the study cannot be used, or the study was created with another partition.
+        ProcessLostError, OtherProcessError: another process of the group has ended or failed.
     """
+    members = group or ProcessGroup()
     if max_failed_retries < 0:
         raise SettingsError(f"max_failed_retries {max_failed_retries}: must be 0 or more")
     if discard_ended and model_dir is None:
         raise SettingsError("discard_ended=True: needs model_dir=FOLDER; a temporary folder is deleted in any case")
     if timeout_s is not None and timeout_s <= 0:
         raise SettingsError(f"timeout_s {timeout_s:g}: must be above 0 seconds")
-    with open_study(db_url, study_name) as (database, name):
-        _, _, plan = load_study(database, name)
-        chosen = usable_device(device or plan.device)
-        place = train_dir or plan.train_dir
-        data = open_study_data(place, plan.dev_proportion, plan.start().data.subset_ids)
-        if data.digest != plan.train_digest:
-            raise DatabaseError(
-                f"{place}: is not the partition that the study {name} was created with; prepare that again, or create "
-                "another study"
+    if not members.is_first:
+        summary: RunSummary = follow_trials(members, stop)
+        return summary
+
+    def run() -> RunSummary:
+        with open_study(db_url, study_name) as (database, name):
+            _, _, plan = load_study(database, name)
+            place = train_dir or plan.train_dir
+            subset_ids = plan.start().data.subset_ids
+            shared = SharedData(
+                str(place), plan.dev_proportion, subset_ids, str(device or plan.device), plan.num_data_workers
             )
-        _logger.info("%s: %s", name, data.described)
-        objective = TrialTraining(name, plan, data, chosen, model_dir)
-        return run_study(
-            database,
-            name,
-            objective,
-            sampler=sampler,
-            max_failed_retries=max_failed_retries,
-            timeout_s=timeout_s,
-            stop=stop,
-            on_end=objective.discard if discard_ended else lambda _number: None,
-        )
+            members.on_first(lambda: shared)
+            chosen, data = members.together(lambda: shared.open(members))
+            if data.digest != plan.train_digest:
+                raise DatabaseError(
+                    f"{place}: is not the partition that the study {name} was created with; prepare that again, or "
+                    "create another study"
+                )
+            _logger.info("%s: %s", name, data.described)
+            objective = TrialTraining(name, plan, data, chosen, model_dir, members)
+            return run_study(
+                database,
+                name,
+                objective,
+                sampler=sampler,
+                max_failed_retries=max_failed_retries,
+                timeout_s=timeout_s,
+                stop=lambda: stop() or members.stopping,
+                on_end=objective.discard if discard_ended else lambda _number: None,
+            )
+
+    return lead_trials(members, run)
 
 
 def read_best_settings(db_url: str, study_name: str | None = None, *, independent: bool = False) -> Settings:

@@ -19,11 +19,13 @@ from cnn_mellin.formats.identifier import identifier_fault
 from cnn_mellin.search.early_end import HandBack, Pruned
 from cnn_mellin.search.memory_guard import can_measure_memory, measure_memory_need, memory_size
 from cnn_mellin.search.plan import StudyPlan
+from cnn_mellin.search.shared_trials import train_together
 from cnn_mellin.search.study_data import StudyData
 from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.history import EpochRecord, read_history
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.loop import TrainingResult, train
+from cnn_mellin.training.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     from cnn_mellin.search.worker import RunningTrial  # needs an extra, which trainings do without
@@ -55,7 +57,9 @@ class TrialTraining:
         data: StudyData,
         device: torch.device | str = "cpu",
         model_dir: str | Path | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
+        self._group = group or ProcessGroup()
         self._study_name, self._plan, self._data = study_name, plan, data
         self._device, self._model_dir = torch.device(device), model_dir
 
@@ -97,6 +101,8 @@ class TrialTraining:
             )
             return
         data = self._data
+        share = -(-settings.data.batch_size // self._group.size)
+        settings = settings.updated({"data": {"batch_size": share}})
         need = measure_memory_need(settings, data.train, len(data.symbols), self._device, limit_bytes=limit)
         if need.num_bytes > limit:
             raise Pruned(f"it needs {need}; the limit is {memory_size(limit)}")
@@ -142,8 +148,8 @@ class TrialTraining:
                 trial.report(record.epoch, record.dev_per_percent, may_prune=False)
                 reported = record.epoch
 
-        try:
-            result: TrainingResult = train(
+        def run() -> TrainingResult:
+            return train(
                 self._data.train,
                 self._data.dev,
                 folder,
@@ -152,7 +158,11 @@ class TrialTraining:
                 after_epoch=report,
                 stop=trial.should_stop,
                 num_data_workers=self._plan.num_data_workers,
+                group=self._group if self._group.size > 1 else None,
             )
+
+        try:
+            result = train_together(self._group, folder, settings, run)
         except TrainingInterrupted as left:
             raise HandBack(str(left)) from None
         report_again(result.records)

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 
 from cnn_mellin.config.settings import Settings
-from cnn_mellin.errors import UserError
+from cnn_mellin.errors import ProcessLostError, UserError
 from cnn_mellin.search import optuna_tables
 from cnn_mellin.search.database_url import DatabaseError
 from cnn_mellin.search.early_end import HandBack, Pruned
@@ -187,6 +187,10 @@ class _Worker:
                 self.on_end(number)
                 return
             _logger.warning("%s: was taken over by another worker", name)
+        except ProcessLostError as error:
+            reason = str(error)
+            self.queue.hand_back(trial_id, died=True, max_retries=self.max_failed_retries, reason=reason)
+            raise
         except (Pruned, UserError) as error:
             if isinstance(error, DatabaseError):
                 raise

@@ -2,8 +2,8 @@
 
 A checkpoint is two files: the model's weights, and the training state (optimizer, schedule, history).
 `checkpoints.json` lists the checkpoints with a checksum of each file; a checkpoint exists once that list has been
-replaced. A training that is stopped within an epoch saves one more checkpoint, in one file, which is deleted when the
-epoch is complete.
+replaced. Within an epoch, every few minutes and when it is stopped, a training saves one more checkpoint, in one file,
+which is deleted when the next one is complete.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from cnn_mellin.formats.text_file import read_json
 __all__ = ["Checkpoint", "CheckpointStore"]
 
 _log = logging.getLogger(__name__)
+
+
+_WITHIN = re.compile(r"within_[0-9]{3,}_[0-9]{6,}\.pt")
 
 
 @dataclass
@@ -143,6 +146,13 @@ class CheckpointStore:
         name = f"within_{checkpoint.epoch + 1:03d}_{num_batches:06d}.pt"
         files = {name: self._write(name, {"model": checkpoint.model, "training": checkpoint.training})}
         self._replace_list(self._entries, self.best_epoch, {"epoch": checkpoint.epoch, "files": files})
+
+    def delete_unlisted(self) -> None:
+        """Delete checkpoints within an epoch that a killed training had not yet listed, or had not yet deleted."""
+        listed = self._file_names()
+        for path in self.folder.glob("within_*.pt"):
+            if _WITHIN.fullmatch(path.name) and path.name not in listed:
+                path.unlink(missing_ok=True)
 
     def _write(self, name: str, state: dict[str, Any]) -> str:
         with atomic_file(self.folder / name, "wb") as file:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +15,9 @@ from cnn_mellin.data.batch import Batch
 from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.objective import can_emit, ctc_losses
+
+if TYPE_CHECKING:
+    from cnn_mellin.training.data_parallel import DataParallel
 
 __all__ = ["EpochResult", "Stepper", "train_epoch"]
 
@@ -56,10 +60,14 @@ class Stepper:
         model: model in training mode.
         optimizer: optimizer of the model's parameters, from `make_optimizer` on accelerators.
         config: settings of training; `autocast` and `max_gradient_norm` are used.
+
+    Attributes:
+        parallel: this process's part, if several processes update the model together; None for one process.
     """
 
     def __init__(self, model: AcousticModel, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
         self.model, self.optimizer, self.config = model, optimizer, config
+        self.parallel: DataParallel | None = None
         self.device = next(model.parameters()).device
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         scaled = config.autocast and self._dtype == torch.float16
@@ -75,7 +83,10 @@ class Stepper:
             losses (N,), on the device; booleans (N,), true for references that CTC can emit, on the CPU; and a boolean
             of no dimension, true if loss and gradient were finite, on the device.
         """
-        losses, emittable, mean = self._gradients(batch, len(batch))
+        if self.parallel is None:
+            losses, emittable, mean = self._gradients(batch, len(batch))
+        else:
+            losses, emittable, mean = self.parallel.gradients(self._gradients, batch)
         self._scaler.unscale_(self.optimizer)
         finite = torch.isfinite(self._clip_gradients()) & torch.isfinite(mean)
         self._step_if(finite)
@@ -93,10 +104,11 @@ class Stepper:
         with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
             logits, lengths = self.model(features, batch.lengths, plan)
         losses = ctc_losses(logits, lengths, references, batch.reference_lengths, num_phones)
+        losses = losses[: len(batch)]  # one that only keeps the processes in step has no id
         mean = losses.mean() if len(losses) == batch_size else losses.sum() / batch_size
         self.optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(mean).backward()
-        return losses.detach(), emittable, mean.detach()
+        return losses.detach(), emittable[: len(batch)], mean.detach()
 
     def _clip_gradients(self) -> torch.Tensor:
         """Limit the norm of all gradients, if a limit is set, and return what it was."""

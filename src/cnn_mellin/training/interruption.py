@@ -22,6 +22,9 @@ class StopSignals:
 
     Only the main thread can use it.
 
+    Args:
+        with_interrupt: note SIGINT, too: a launcher of several processes passes Ctrl-C on to each of them.
+
     Attributes:
         received: name of the first signal received, or None.
 
@@ -30,9 +33,11 @@ class StopSignals:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_interrupt: bool = False) -> None:
         self.received: str | None = None
-        names = ("SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
+        names = ["SIGTERM", "SIGUSR1"]  # Windows has no SIGUSR1
+        if with_interrupt:
+            names.append("SIGINT")
         self._signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
 
     def __enter__(self) -> StopSignals:

@@ -6,8 +6,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
-from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.errors import DataError, ProcessLostError, SettingsError
 from cnn_mellin.formats.symbols import class_of_end, read_symbols
 from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.ops.window_correlation import num_windows
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.training.augmentation import augment, draw_augmentation
 from cnn_mellin.training.checkpoint import Checkpoint, CheckpointStore
+from cnn_mellin.training.data_parallel import DataParallel, Pause
 from cnn_mellin.training.description import describe_training
 from cnn_mellin.training.dropout_stream import dropout_stream
 from cnn_mellin.training.epoch import EpochResult, Stepper, train_epoch
@@ -45,14 +46,17 @@ from cnn_mellin.training.model_folder import (
 )
 from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.optimizer import make_optimizer
+from cnn_mellin.training.process_group import ProcessGroup
 from cnn_mellin.training.schedule import Schedule, learning_rate_factor
 from cnn_mellin.training.tracker import Tracker
 from cnn_mellin.utterance_names import name_utterances
 
-__all__ = ["NO_END", "TrainingResult", "train"]
+__all__ = ["NO_END", "SAVE_EVERY_MINUTES", "TrainingResult", "train"]
 
 _log = logging.getLogger(__name__)
 
+# A kill loses at most this much work; a checkpoint takes a second or two, even of a large model.
+SAVE_EVERY_MINUTES = 10.0
 NO_END = (
     "[training] num_epochs is unset and early stopping is off, so training would never end; set one of them, or read "
     "settings that ship with the program, such as model/demo-mcorr.ini"
@@ -106,11 +110,14 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     compiled: bool = False,
     num_data_workers: int = 1,
+    save_every_minutes: float = SAVE_EVERY_MINUTES,
+    group: ProcessGroup | None = None,
 ) -> TrainingResult:
     """Train a model, or resume the training that the folder holds.
 
     The same settings, seeds, data, versions and device give the same model, whether or not the training was
-    interrupted: every random number comes from a stream named by seed, epoch and utterance.
+    interrupted: every random number comes from a stream named by seed, epoch and utterance. Another number of processes
+    gives the same model up to rounding.
 
     News and problems of the training are logged.
 
@@ -127,6 +134,11 @@ def train(
         compiled: compile the convolutional layers, which takes minutes and then trains faster; results are equal up to
             rounding.
         num_data_workers: number of threads that prepare batches ahead; results do not depend on it.
+        save_every_minutes: number of minutes after which the state within an epoch is saved, so that a kill loses no
+            more; 0 saves after whole epochs only. Results do not depend on it.
+        group: processes that train together; each makes this call with a device of its own and the same arguments, and
+            computes a share of every batch. Process 0 writes the files and calls `after_epoch`; `stop` may return true
+            in any. None for this process only.
 
     Returns:
         the result, with the records of all epochs, also of earlier runs.
@@ -137,50 +149,98 @@ def train(
         SettingsError: the training would never end, or torch cannot compile the model.
         OtherTrainingError: the folder holds a training with other settings or data.
         DataError: a partition is damaged, empty or of the wrong width, or the model folder is damaged.
+        ProcessLostError: another process of the group has ended; the same call resumes.
+        OtherProcessError: the training failed in another process of the group.
     """
-    settings = settings or Settings()
-    training_data = _open(train_dir, settings)
-    dev_data = None if dev_dir is None else _open(dev_dir, settings, training_data)
-    symbols = read_symbols(training_data.path.parent / "ext")
+    settings, group, model_dir = settings or Settings(), group or ProcessGroup(), Path(model_dir)
+    if not 0 <= save_every_minutes < math.inf:
+        raise SettingsError(f"save_every_minutes {save_every_minutes:g}: must be 0 (off) or a number of minutes")
+    try:
+        with ExitStack() as stack:
+            data = group.together(lambda: _open_data(train_dir, dev_dir, settings))
+
+            def describe() -> ModelDescription:
+                _require_own_folder(model_dir, [partition.path for partition in data.partitions])
+                model_dir.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FolderLock(model_dir))
+                delete_leftovers(model_dir)
+                description = describe_training(model_dir, settings, data.training, data.dev, data.symbols)
+                _log_not_emittable(data.training, description)
+                return description
+
+            description = group.on_first(describe)
+            place = torch.device(device)
+            run = group.together(
+                lambda: _Run(model_dir, description, data, place, group, num_data_workers, save_every_minutes)
+            )
+            run.restore()
+            if compiled:
+                run.model.compile_convolutions()
+            return _finish(run, after_epoch, stop, settings.training.tracker)
+    except ProcessLostError as error:
+        raise ProcessLostError(f"{model_dir}: {error}") from error
+
+
+def _finish(
+    run: _Run, after_epoch: Callable[[EpochRecord, int | None], None], stop: Callable[[], bool], tracker_name: str
+) -> TrainingResult:
+    """Train all epochs that are left."""
+    folder, group, resumed_from = run.folder, run.group, run.progress.epoch
+    if run.partial is not None:
+        num_batches = run.partial.result.num_batches
+        _log.info("%s: resumes within epoch %d, after batch %d", folder, resumed_from + 1, num_batches)
+    elif resumed_from:
+        _log.info("%s: resumes after epoch %d", folder, resumed_from)
+    else:
+        _log_layers(folder, run.description)
+    recorded = group.is_first and not run.progress.finished
+    tracker = group.together(lambda: Tracker(tracker_name if recorded else "none", folder, run.description.settings))
+
+    def end_epoch() -> None:
+        write_machine(folder, run.stepper.device)
+        tracker.add(run.progress.records[-1])
+        after_epoch(run.progress.records[-1], run.settings.training.num_epochs)
+
+    while not run.progress.finished:
+        group.stopping = group.stopping or any(group.gather(group.together(stop)))
+        if group.stopping:
+            raise TrainingInterrupted(
+                f"{folder}: told to stop; all {run.progress.epoch} epochs are saved; run it again to resume"
+            )
+        with naming_memory_shortage(f"{folder}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
+            run.epoch(stop)
+        group.on_first(end_epoch)
+    best_epoch = run.progress.best_epoch
+    tracker.finish(best_epoch, run.progress.records[best_epoch - 1].dev_per_percent)
+    return TrainingResult(folder, run.progress.records, best_epoch, resumed_from)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Partitions of a training, and the symbols of their classes."""
+
+    training: UtteranceData
+    dev: UtteranceData | None
+    symbols: list[str]
+
+    @property
+    def partitions(self) -> list[UtteranceData]:
+        return [self.training] if self.dev is None else [self.training, self.dev]
+
+
+def _open_data(
+    train_dir: str | Path | UtteranceData, dev_dir: str | Path | UtteranceData | None, settings: Settings
+) -> _Data:
+    """Open and check the partitions of a training, and check that it would end."""
+    training = _open(train_dir, settings)
+    dev = None if dev_dir is None else _open(dev_dir, settings, training)
+    data = _Data(training, dev, read_symbols(training.path.parent / "ext"))
     if settings.training.num_epochs is None and not settings.training.early_stopping_threshold:
         raise SettingsError(NO_END)
-    for partition in (training_data, dev_data):
-        if partition is not None:
-            partition.check_finite()
-            partition.check_classes(len(symbols))
-    model_dir = Path(model_dir)
-    _require_own_folder(model_dir, [partition.path for partition in (training_data, dev_data) if partition is not None])
-    model_dir.mkdir(parents=True, exist_ok=True)
-    with FolderLock(model_dir):
-        delete_leftovers(model_dir)
-        description = describe_training(model_dir, settings, training_data, dev_data, symbols)
-        _log_not_emittable(training_data, description)
-        run = _Run(model_dir, description, training_data, dev_data, torch.device(device), num_data_workers)
-        if compiled:
-            run.model.compile_convolutions()
-        resumed_from = run.progress.epoch
-        if run.partial is not None:
-            num_batches = run.partial.result.num_batches
-            _log.info("%s: resumes within epoch %d, after batch %d", model_dir, resumed_from + 1, num_batches)
-        elif resumed_from:
-            _log.info("%s: resumes after epoch %d", model_dir, resumed_from)
-        else:
-            _log_layers(model_dir, description)
-        chosen = "none" if run.progress.finished else settings.training.tracker
-        tracker = Tracker(chosen, model_dir, description.settings)
-        while not run.progress.finished:
-            if stop():
-                raise TrainingInterrupted(
-                    f"{model_dir}: told to stop; all {run.progress.epoch} epochs are saved; run it again to resume"
-                )
-            with naming_memory_shortage(f"{model_dir}: epoch {run.progress.epoch + 1}"), _naming_no_compiler():
-                run.epoch(stop)
-            write_machine(model_dir, run.stepper.device)
-            tracker.add(run.progress.records[-1])
-            after_epoch(run.progress.records[-1], settings.training.num_epochs)
-        best_epoch = run.progress.best_epoch
-        tracker.finish(best_epoch, run.progress.records[best_epoch - 1].dev_per_percent)
-    return TrainingResult(model_dir, run.progress.records, run.progress.best_epoch, resumed_from)
+    for partition in data.partitions:
+        partition.check_finite()
+        partition.check_classes(len(data.symbols))
+    return data
 
 
 class _Run:
@@ -190,25 +250,44 @@ class _Run:
         self,
         folder: Path,
         description: ModelDescription,
-        training_data: UtteranceData,
-        dev_data: UtteranceData | None,
+        data: _Data,
         device: torch.device,
+        group: ProcessGroup,
         num_data_workers: int,
+        save_every_minutes: float,
     ) -> None:
-        self._num_data_workers = num_data_workers
-        self.folder, self.description = folder, description
-        self.training_data, self.dev_data = training_data, dev_data
+        found = [description.train, description.dev][: len(data.partitions)]
+        for partition, digest in zip(data.partitions, found, strict=True):
+            if partition.digest != digest:
+                raise DataError(f"{partition.path}: is not the partition that process 0 reads; copy it here again")
+        self._num_data_workers, self._save_every_s = num_data_workers, 60 * save_every_minutes or math.inf
+        self.folder, self.description, self.group = folder, description, group
+        self.training_data, self.dev_data = data.training, data.dev
         self.settings = description.as_settings()
         self.model = build_model(description).to(device)
         self.optimizer = make_optimizer(self.model, self.settings)
         self.stepper = Stepper(self.model, self.optimizer, self.settings.training)
         self.schedule = Schedule(self.settings.training)
-        self.store: CheckpointStore = checkpoint_store(folder, description)
         self.progress = _Progress(0, 0, math.inf, False, [])
         self.partial: _PartialEpoch | None = None
-        checkpoint = self.store.load_last()
+
+    def restore(self) -> None:
+        """Restore the last checkpoint, if there is one; all processes take the state of process 0."""
+        if self.group.size > 1:
+            self.stepper.parallel = DataParallel(self.group, self.model, self.training_data.num_frames)
+
+        def load() -> Checkpoint | None:
+            self.store: CheckpointStore = checkpoint_store(self.folder, self.description)
+            self.store.delete_unlisted()
+            checkpoint = self.store.load_last()
+            if checkpoint is None and self.group.size > 1:  # without a seed, each process has other initial weights
+                checkpoint = self._checkpoint()
+                checkpoint.model = {name: value.cpu() for name, value in checkpoint.model.items()}
+            return checkpoint
+
+        checkpoint = self.group.on_first(load)
         if checkpoint is not None:
-            self._restore(checkpoint)
+            self.group.together(lambda: self._restore(checkpoint))
 
     def epoch(self, stop: Callable[[], bool]) -> None:
         """Train an epoch or the rest of it, evaluate, and save a checkpoint.
@@ -234,14 +313,17 @@ class _Run:
             self.stepper.device, seed, None if partial is None else partial.random_state
         ) as random_state:
             result = EpochResult() if partial is None else partial.result
-            batches = self._prepared(plan[result.num_batches :], number)
-            result = train_epoch(self.stepper, batches, set_learning_rate, partial=result, stop=stop)
-            if result.num_batches < len(plan):
-                self._save_within(_PartialEpoch(result, random_state()))
-                raise TrainingInterrupted(
-                    f"{self.folder}: told to stop; saved after batch {result.num_batches} of {len(plan)} of epoch "
-                    f"{number}; run it again to resume there"
-                )
+            while True:
+                result = self._updates(plan, number, set_learning_rate, result, stop)
+                if result.num_batches == len(plan):
+                    break
+                self._save_within(_PartialEpoch(self._merged(result), random_state()))
+                if self.group.stopping:
+                    raise TrainingInterrupted(
+                        f"{self.folder}: told to stop; saved after batch {result.num_batches} of {len(plan)} of epoch "
+                        f"{number}; run it again to resume there"
+                    )
+        result = self._merged(result)
         began_evaluation = time.perf_counter()
         for names in result.not_finite:
             _log.warning(
@@ -257,7 +339,7 @@ class _Run:
             )
         percent = math.nan
         if self.dev_data is not None:
-            percent = partition_error_rate(self.model, self.dev_data, self.description.symbols).percent
+            percent = partition_error_rate(self.model, self.dev_data, self.description.symbols, self.group).percent
         value = result.train_loss if math.isnan(percent) else percent
         progress.records.append(
             EpochRecord(
@@ -278,6 +360,40 @@ class _Run:
         progress.finished = enough or number == config.num_epochs
         self._save()
 
+    def _updates(
+        self,
+        plan: list[list[int]],
+        number: int,
+        set_learning_rate: Callable[[int], None],
+        result: EpochResult,
+        stop: Callable[[], bool],
+    ) -> EpochResult:
+        """Update the model on the batches that are left, until it is time to save or stop."""
+        began, parallel = time.monotonic(), self.stepper.parallel
+
+        def pause() -> Pause:
+            if stop():
+                return Pause.STOP
+            due = self.group.is_first and time.monotonic() - began >= self._save_every_s
+            return Pause.SAVE if due else Pause.NONE
+
+        def pause_alone() -> bool:
+            reason = pause()
+            self.group.stopping = self.group.stopping or reason == Pause.STOP
+            return reason != Pause.NONE
+
+        rest = plan[result.num_batches :]
+        if parallel is None:
+            batches = self._prepared(rest, number)
+            return train_epoch(self.stepper, batches, set_learning_rate, partial=result, stop=pause_alone)
+        prepared = self._prepared(parallel.own_batches(rest), number)
+        batches = parallel.in_step(prepared, rest, pause, f"{self.folder}: epoch {number}")
+        return train_epoch(self.stepper, batches, set_learning_rate, partial=result)
+
+    def _merged(self, result: EpochResult) -> EpochResult:
+        parallel = self.stepper.parallel
+        return result if parallel is None else parallel.merged(result)
+
     def _batches(self, epoch: int) -> list[list[int]]:
         data = self.settings.data
         return batch_indices(
@@ -289,7 +405,7 @@ class _Run:
             bucket_by_length=data.bucket_by_length,
         )
 
-    def _prepared(self, plan: list[list[int]], epoch: int) -> Iterator[Batch]:
+    def _prepared(self, plan: Iterable[list[int]], epoch: int) -> Iterator[Batch]:
         data, symbols = self.settings.data, self.description.symbols
         ends = [class_of_end(name, symbols) for name in (data.sos, data.eos)]
 
@@ -310,14 +426,20 @@ class _Run:
         return prefetch(prepare, plan, self._num_data_workers)
 
     def _save(self) -> None:
-        keep_all = not self.settings.training.keep_last_and_best_only
-        self.store.save(self._checkpoint(), best_epoch=self.progress.best_epoch, keep_all=keep_all)
-        write_history(self.folder / "history.csv", self.progress.records)
+        def save() -> None:
+            keep_all = not self.settings.training.keep_last_and_best_only
+            self.store.save(self._checkpoint(), best_epoch=self.progress.best_epoch, keep_all=keep_all)
+            write_history(self.folder / "history.csv", self.progress.records)
+
+        self.group.on_first(save)
 
     def _save_within(self, partial: _PartialEpoch) -> None:
-        checkpoint = self._checkpoint()
-        checkpoint.training["begun"] = {"result": asdict(partial.result), "random_state": partial.random_state}
-        self.store.save_within(checkpoint, partial.result.num_batches)
+        def save() -> None:
+            checkpoint = self._checkpoint()
+            checkpoint.training["begun"] = {"result": asdict(partial.result), "random_state": partial.random_state}
+            self.store.save_within(checkpoint, partial.result.num_batches)
+
+        self.group.on_first(save)
 
     def _checkpoint(self) -> Checkpoint:
         training = {
@@ -338,8 +460,13 @@ class _Run:
         self.progress = _Progress(**progress)
         partial = checkpoint.training.get("begun")
         if partial is not None:
-            self.partial = _PartialEpoch(EpochResult(**partial["result"]), partial["random_state"])
-        write_history(self.folder / "history.csv", self.progress.records)
+            result = EpochResult(**partial["result"])
+            if not self.group.is_first:  # process 0 goes on with the results of all
+                none: list[list[str]] = [[] for _ in result.not_finite]
+                result = EpochResult(num_batches=result.num_batches, not_finite=none, seconds=result.seconds)
+            self.partial = _PartialEpoch(result, partial["random_state"])
+        if self.group.is_first:
+            write_history(self.folder / "history.csv", self.progress.records)
 
 
 def _open(given: str | Path | UtteranceData, settings: Settings, like: UtteranceData | None = None) -> UtteranceData:

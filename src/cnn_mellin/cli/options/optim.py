@@ -40,8 +40,8 @@ Run again with the same arguments, it changes nothing; with other arguments it n
 _RUN = """\
 Run a worker: take a waiting trial, train, report, and take the next, until all trials of the study have ended. Start
 any number of workers at any time. If a worker is killed, another repeats its trial with the same settings or, if they
-share --model-dir, resumes it from its last epoch. On SIGTERM and SIGUSR1 a worker saves its training, hands its trial
-back, and exits with status 75.
+share --model-dir, resumes it from its last checkpoint. On SIGTERM and SIGUSR1 a worker saves its training, hands its
+trial back, and exits with status 75. Several processes are one worker if torchrun starts them (docs/data-parallel.md).
 """
 _BEST = """\
 Write settings as a file for --read-ini, --read-json or --read-yaml: those of the trial with the lowest dev PER, or with

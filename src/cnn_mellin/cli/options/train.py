@@ -10,8 +10,12 @@ DESCRIPTION = """\
 Train an acoustic model with CTC. Settings come from --read-ini, --read-json or --read-yaml.
 
 The same command resumes an interrupted training and ends with the same weights. After a kill it resumes from the last
-complete epoch. On SIGTERM and SIGUSR1, which clusters send before they take the machine back, it finishes its batch,
-saves, and exits with status 75, so that nothing is lost.
+checkpoint, which is at most some minutes old (--save-every). On SIGTERM and SIGUSR1, which clusters send before they
+take the machine back, it finishes its batch, saves, and exits with status 75, so that nothing is lost.
+
+Several processes train one model if torchrun starts them; each computes a share of every batch (docs/data-parallel.md):
+
+  torchrun --nproc-per-node 2 -m cnn_mellin --read-ini F train TRAIN DEV MODEL_DIR --device cuda
 """
 EXAMPLES = [
     "cnn-mellin --read-ini demo-mcorr train data/fbank-81-10ms/train data/fbank-81-10ms/dev model",
@@ -41,6 +45,15 @@ def add_options(parser: CommandParser) -> None:
         action="store_true",
         help="compile the convolutional layers, for speed (needs a C++ compiler, and minutes before the first batch); "
         "results are equal up to rounding, so use it for a whole training or not at all",
+    )
+    parser.add_argument(
+        "--save-every",
+        dest="save_every_minutes",
+        type=float,
+        default=10.0,
+        metavar="MINUTES",
+        help="save the state within an epoch every so many minutes, so that a kill loses no more; 0 saves after whole "
+        "epochs only (default: 10)",
     )
     parser.add_argument(
         "--no-tensorboard",
