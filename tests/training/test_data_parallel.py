@@ -86,7 +86,7 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return checkpoint_store(folder, read_description(folder)).load_model(EPOCHS)
+    return checkpoint_store(folder, read_description(folder)).load_model(len(history(folder)))
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -198,7 +198,7 @@ def uninterrupted(tmp_path_factory, write_toy, settings) -> Path:
     write_symbols(folder / "data" / "ext", ["aa", "b", "sil", "z"])
     write_toy(folder / "data" / "train", 23, 1)
     write_toy(folder / "data" / "dev", 40, 2)
-    write_settings(folder, settings)
+    write_settings(folder, settings, num_epochs=10)  # that a test, however slow the machine, interrupts in time
     run("2", command(folder, "whole"))
     return folder
 
@@ -217,7 +217,7 @@ def test_a_killed_process_ends_all_with_one_line_and_the_same_command_resumes(un
     line = f"cnn-mellin: {parts}: another process of this training has ended; run the same command again to resume\n"
     assert problems == line
     assert not any(map(is_running, ids))
-    assert len(history(parts)) in (2, 3)
+    assert 2 <= len(history(parts)) < 10
     for size in (2, 3):
         shutil.copytree(parts, folder / f"resumed{victim}{size}")
     out, _ = run("2,3", command(folder, f"resumed{victim}{{}}"))
