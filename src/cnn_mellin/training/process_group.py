@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -191,8 +193,14 @@ def process_group() -> Iterator[ProcessGroup]:
             )
         else:
             torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
-    # After an error, connections are closed by the end of the process, when it has said what is wrong.
-    yield ProcessGroup(place)
+    try:
+        yield ProcessGroup(place)
+    except Exception:
+        # The launcher ends all processes when one has failed, but this one says what is wrong before it ends; its
+        # connections stay open until then.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
     torch.distributed.destroy_process_group()
 
 
