@@ -25,13 +25,16 @@ class DropoutRows:
     rows: torch.Tensor
 
 
-def dropout(hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None) -> torch.Tensor:
+def dropout(
+    hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None, *, as_in_place: bool = False
+) -> torch.Tensor:
     """Zero each number with a probability, and scale the others up.
 
     Args:
         hidden: (W, ...).
         prob: probability that a number becomes zero, in 0..1.
         rows: rows of a whole batch that `hidden` holds; None if it holds them all.
+        as_in_place: with `rows`, drop the numbers that torch's in-place dropout drops, which are others on CUDA.
 
     >>> hidden, rows = torch.ones(2, 8), DropoutRows(5, torch.tensor([1, 4]))
     >>> with torch.random.fork_rng():
@@ -43,7 +46,7 @@ def dropout(hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None) 
     if rows is None or not prob:
         return torch.nn.functional.dropout(hidden, prob, True)
     ones = hidden.new_ones(rows.num_rows, *hidden.shape[1:])
-    return hidden * _rows_of(torch.nn.functional.dropout(ones, prob, True), rows)
+    return hidden * _rows_of(torch.nn.functional.dropout(ones, prob, True, as_in_place), rows)
 
 
 def channel_dropout(hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None) -> torch.Tensor:

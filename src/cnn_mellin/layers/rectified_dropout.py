@@ -46,7 +46,7 @@ def rectified_dropout(hidden: torch.Tensor, prob: float, rows: DropoutRows | Non
         return hidden.relu_()
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         if rows is not None:
-            return dropout(hidden, prob, rows).relu_()
+            return dropout(hidden, prob, rows, as_in_place=True).relu_()
         return torch.nn.functional.dropout(hidden, prob, True, True).relu_()
     out: torch.Tensor = _RectifiedDropout.apply(hidden, round(prob * _LEVELS), rows)  # type: ignore[no-untyped-call]
     return out
