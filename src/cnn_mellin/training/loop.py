@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from cnn_mellin.atomic import delete_leftovers
@@ -43,7 +42,6 @@ from cnn_mellin.training.model_folder import (
     build_model,
     checkpoint_store,
 )
-from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.optimizer import make_optimizer
 from cnn_mellin.training.schedule import Schedule, learning_rate_factor
 from cnn_mellin.utterance_names import name_utterances
@@ -374,9 +372,7 @@ def _log_layers(model_dir: Path, description: ModelDescription) -> None:
 
 def _log_not_emittable(partition: UtteranceData, description: ModelDescription) -> None:
     """Log which references CTC cannot emit: their loss is zero."""
-    references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
-    lengths = torch.tensor([len(reference) for reference in references])
-    needed = frames_needed(torch.from_numpy(np.concatenate(references)), lengths)
+    needed = torch.from_numpy(partition.reference_lengths + partition.adjacent_repeats)
     stride = description.as_settings().model.window_stride
     short = num_windows(torch.from_numpy(partition.num_frames), stride) < needed
     if short.any():
