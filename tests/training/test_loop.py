@@ -141,6 +141,21 @@ def test_a_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question,
         assert (ours.train_loss, ours.dev_per_percent) == (theirs.train_loss, theirs.dev_per_percent)
 
 
+def test_batches_by_duration_are_announced_and_resumed(tmp_path, toy, settings, log):
+    by_duration = settings.updated({"data": {"max_batch_seconds": 0.6}})
+    run(toy, tmp_path / "whole", by_duration)
+    (announced,) = (line for line in lines(log, logging.INFO) if "updates per epoch" in line)
+    assert re.fullmatch(
+        rf"{toy}/train: \d updates per epoch, of \d to \d utterances; \d+\.\d % of the frames are padding", announced
+    )
+    with pytest.raises(TrainingInterrupted, match="saved after batch 1 of "):
+        run(toy, tmp_path / "parts", by_duration, stop=StopAt(2))
+    log.clear()
+    run(toy, tmp_path / "parts", by_duration)
+    assert not any("updates per epoch" in line for line in lines(log, logging.INFO))
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+
+
 def test_stops_after_every_batch_end_with_the_same_weights(tmp_path, toy, settings):
     run(toy, tmp_path / "whole", settings)
     stops = 0

@@ -16,7 +16,8 @@ import torch
 
 from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
-from cnn_mellin.data.batch import Batch, batch_indices, load_batch
+from cnn_mellin.data.batch import Batch, load_batch
+from cnn_mellin.data.batch_plan import plan_batches, summarize_batches
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.data.tensor_files import open_partition
@@ -220,6 +221,9 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.schedule.learning_rate * factor
 
+        if progress.epoch == 0 and self.partial is None:
+            summary = summarize_batches(plan, self.training_data, self.settings.data)
+            _log.info("%s: %s", self.training_data.path, summary)
         partial, self.partial = self.partial, None
         seed = stream_seed(self.description.seed, "dropout", number)
         with dropout_stream(
@@ -271,15 +275,7 @@ class _Run:
         self._save()
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        data = self.settings.data
-        return batch_indices(
-            self.training_data.num_frames,
-            data.batch_size,
-            seed=self.description.seed,
-            epoch=epoch,
-            drop_last=data.drop_last,
-            bucket_by_length=data.bucket_by_length,
-        )
+        return plan_batches(self.training_data, self.settings.data, self.description.seed, epoch)
 
     def _prepared(self, plan: list[list[int]], epoch: int) -> Iterator[Batch]:
         data, symbols = self.settings.data, self.description.symbols
