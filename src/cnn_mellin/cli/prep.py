@@ -50,6 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{partition.path}: {partition.num_utterances} utterances, {partition.num_frames} frames, {state}")
     ext = Path(prepared[0].path).parent / "ext"
     perplexities = {p.path.name: f"{p.perplexity:.2f} ({p.path.name})" for p in prepared if p.perplexity is not None}
-    known = ", ".join(perplexities.values()) or f"not computed for {len(labelling.symbols)} symbols"
-    print(f"{ext / 'lm.arpa.gz'}: perplexity {known}")
+    print(f"{ext / 'lm.arpa.gz'}: perplexity {', '.join(perplexities.values())}")
     return 0

@@ -52,8 +52,7 @@ class PreparedPartition:
         path: folder of the partition.
         num_utterances, num_frames: number of utterances and frames.
         computed: False if it existed already, from the same corpus and settings.
-        perplexity: perplexity of its references under the language model of the training partition; None if the model
-            has too many symbols to be unrolled.
+        perplexity: perplexity of its references under the language model of the training partition.
         faults: faults of the utterances that were left out.
         changes: phrases that say how many recordings were resampled or mixed down.
     """
@@ -163,7 +162,7 @@ def prepare(
                     )
                 )
         ngrams = estimate_language_model(parts["train"], labelling)
-        perplexities = part_perplexities(ngrams, parts, labelling) or {}
+        perplexities = part_perplexities(ngrams, parts, labelling)
         for name, extractor in extractors.items():
             with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
                 write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
