@@ -37,6 +37,11 @@ class DataConfig:
         default=False,
         description="Put utterances of similar length into the same batch, which is faster, but less random",
     )
+    audio_features: str | None = Field(
+        default=None,
+        description="Features to compute in training from partitions of audio: "
+        "fbank-81-10ms, sigbank-41-2ms, raw, or a file NAME.json",
+    )
     scale_features: bool = Field(
         default=False,
         description="Divide each coefficient by its mean magnitude in the training data, which is saved in the model",
@@ -50,7 +55,7 @@ class DataConfig:
     @field_validator("drop_last", "max_batch_seconds")
     @classmethod
     def _only_batches_of_one_size_are_dropped(cls, value: Any, info: ValidationInfo) -> Any:
-        others = {**info.data, info.field_name: value}
+        others = {**info.data, str(info.field_name): value}
         if others.get("drop_last") and others.get("max_batch_seconds") is not None:
             raise ValueError(
                 "drop_last needs batches of batch_size utterances; set it to False or unset max_batch_seconds"

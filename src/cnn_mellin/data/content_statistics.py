@@ -73,7 +73,7 @@ class StatisticsWriter:
 
 def magnitudes_of(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sum over the frames (T, F) of an utterance of the absolute value of each coefficient, (F,)."""
-    sums: NDArray[np.float64] = np.abs(features).sum(0, dtype=np.float64)
+    sums: NDArray[np.float64] = np.abs(features.astype(np.float32, copy=False)).sum(0, dtype=np.float64)
     return sums
 
 

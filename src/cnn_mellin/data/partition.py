@@ -70,6 +70,7 @@ FORMAT = 3
 _WITHOUT_STATISTICS = 2  # with references of 64 bits
 _WITHOUT_CHECKSUM = 1
 LOGITS = "logits"  # feature type of partitions that hold logits
+AUDIO = "audio"  # feature type of partitions that hold samples as int16
 _FILES = ("partition.json", "index.npz", "features.npy")
 # Sizes of the pieces in which large arrays are read and written.
 _FRAMES_AT_ONCE = 1 << 16
@@ -113,6 +114,11 @@ class PartitionDescription:
     frame_shift_ms: float | None = None
     feature_type: str = ""
     source: dict[str, Any] = field(default_factory=dict)
+
+
+def _dtype(description: PartitionDescription) -> np.dtype[Any]:
+    """Type of the numbers in `features.npy`."""
+    return np.dtype("<i2" if description.feature_type == AUDIO else "<f4")
 
 
 @dataclass(frozen=True)
@@ -257,7 +263,8 @@ def verify_content(partition: Partition) -> None:
         DataError: a file has changed since, or cannot be read.
     """
     remedy = _remedy(partition.description)
-    digest, width, frame = ContentDigest(partition.num_coefficients), 4 * partition.num_coefficients, 0
+    dtype, frame = _dtype(partition.description), 0
+    digest, width = ContentDigest(partition.num_coefficients), dtype.itemsize * partition.num_coefficients
     statistics = StatisticsWriter(partition.num_coefficients)
 
     def pieces(file: IO[bytes], num_bytes: int) -> Iterator[bytes]:
@@ -266,7 +273,7 @@ def verify_content(partition: Partition) -> None:
             piece = file.read(min(num_bytes, max(_BYTES_AT_ONCE // width, 1) * width))
             if not piece or len(piece) % width:
                 raise DataError(f"{partition.path}: is damaged (features.npy is cut short); {remedy}")
-            finite = np.isfinite(np.frombuffer(piece, "<f4").reshape(-1, partition.num_coefficients))
+            finite = np.isfinite(np.frombuffer(piece, dtype).reshape(-1, partition.num_coefficients))
             if not finite.all():  # only finite features are ever written
                 name, number = _place_of_frame(partition, frame + int(np.argmin(finite.all(axis=1))))
                 why = "a feature is NaN or infinite, which is damage"
@@ -360,6 +367,8 @@ def _remedy(description: PartitionDescription | None) -> str:
         return "write it again with the command that wrote it (cnn-mellin prep, speed, logits or data import)"
     if description.feature_type == LOGITS:
         return "write it again with cnn-mellin logits"
+    if description.feature_type == AUDIO:
+        return "prepare the audio again"
     if "rates" in description.source:
         return "prepare it again with cnn-mellin speed"
     return "prepare it again with cnn-mellin prep" if description.source else "write it again (cnn-mellin data import)"
@@ -382,8 +391,18 @@ class PartitionCounts:
 
 
 def count_partition(path: str | Path) -> PartitionCounts:
-    """Count a valid packed partition, in memory that does not grow with the number of its symbols."""
+    """Count a valid packed partition, or one of audio, in memory that does not grow with the number of symbols."""
     path = Path(path)
+    shards = sorted(path.glob("shard-*"))
+    if shards:
+        counts = [count_partition(shard) for shard in shards]
+        of_class = np.zeros(max(len(shard.of_class) for shard in counts), np.int64)
+        for shard in counts:
+            of_class[: len(shard.of_class)] += shard.of_class
+        utterances, frames = (
+            sum(values) for values in zip(*((c.num_utterances, c.num_frames) for c in counts), strict=True)
+        )
+        return PartitionCounts(utterances, frames, counts[0].num_coefficients, of_class)
     features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
     of_class = np.zeros(0, np.int64)
     with np.load(path / "index.npz", allow_pickle=False) as index:
@@ -409,9 +428,10 @@ def _check_shapes(partition: Partition) -> None:
         if offsets.dtype != np.int64 or offsets[0] or (np.diff(offsets) < 0).any():
             raise ValueError(f"{name}_offsets of index.npz do not rise from 0")
     expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
-    if partition.features.shape != expected or partition.features.dtype != np.float32:
+    dtype = _dtype(partition.description)
+    if partition.features.shape != expected or partition.features.dtype != dtype:
         found = f"{partition.features.dtype} {partition.features.shape}"
-        raise ValueError(f"features.npy holds {found}, the index says float32 {expected}")
+        raise ValueError(f"features.npy holds {found}, the index says {dtype} {expected}")
     references = partition.references
     width = np.int64 if partition.statistics is None else np.int32
     if references.shape != (int(partition.reference_offsets[-1]), 3) or references.dtype != width:
@@ -452,7 +472,7 @@ class PartitionWriter:
                 finite.
         """
         require_identifier(utterance_id, "utterance")
-        frames = np.ascontiguousarray(features, dtype=np.float32)
+        frames = np.ascontiguousarray(features, dtype=_dtype(self.description))
         rows = np.asarray(reference, dtype=np.int64)
         if rows.ndim == 1:
             rows = np.stack([rows, *2 * [np.full_like(rows, -1)]], axis=1) if len(rows) else rows.reshape(0, 3)
@@ -516,7 +536,7 @@ class PartitionWriter:
     def _write_header(self) -> None:
         # numpy leaves room for the first axis to grow, so that the header keeps its length when it is rewritten
         shape = (self._frame_offsets[-1], self.description.num_coefficients)
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        header = {"descr": _dtype(self.description).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._features, header)
 
 
@@ -535,6 +555,8 @@ def _origin(feature_type: str, source: dict[str, Any]) -> str:
     """Kind of a partition, by the way it was made."""
     if feature_type == LOGITS:
         return "folder of a model's logits"
+    if feature_type == AUDIO:
+        return "shard of prepared audio"
     if "rates" in source:
         return "partition at several speaking rates"
     return "prepared partition" if "corpus" in source or "configuration" in source else "imported partition"

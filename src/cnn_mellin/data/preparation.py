@@ -39,7 +39,7 @@ from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.identifier import require_identifier
 
-__all__ = ["PreparedPartition", "prepare", "prepare_timit"]
+__all__ = ["PreparedPartition", "frame_references", "num_cores", "prepare", "prepare_timit"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def prepare(
             require_partition_replaceable(Path(data) / name / partition, about)
         if (Path(data) / name / "ext" / "utt2rate").exists():
             raise DataError(f"{Path(data) / name}: holds partitions that cnn-mellin speed wrote; name another folder")
-    work = CorpusCheck(extractors, conversion or Conversion(), jobs or _num_cores(), quiet)
+    work = CorpusCheck(extractors, conversion or Conversion(), jobs or num_cores(), quiet)
     audio: dict[str, CheckedAudio] = {}
     faulty: dict[str, list[Fault]] = {}
     for partition, utterances in parts.items():
@@ -315,7 +315,7 @@ def _with_sample_rate(utterance: Utterance, audio: Mapping[str, CheckedAudio], s
     return utterance
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Number of cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

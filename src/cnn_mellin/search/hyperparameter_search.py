@@ -153,7 +153,8 @@ def run_search(
         _, _, plan = load_study(database, name)
         chosen = usable_device(device or plan.device)
         place = train_dir or plan.train_dir
-        data = open_study_data(place, plan.dev_proportion, plan.start().data.subset_ids)
+        start = plan.start().data
+        data = open_study_data(place, plan.dev_proportion, start.subset_ids, start.audio_features)
         if data.digest != plan.train_digest:
             raise DatabaseError(
                 f"{place}: is not the partition that the study {name} was created with; prepare that again, or create "

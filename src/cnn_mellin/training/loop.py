@@ -16,11 +16,11 @@ import torch
 
 from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
+from cnn_mellin.data.audio_partition import load_audio_batch, open_features
 from cnn_mellin.data.batch import Batch, load_batch
 from cnn_mellin.data.batch_plan import plan_batches, summarize_batches
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.symbols import class_of_end, read_symbols
@@ -282,7 +282,9 @@ class _Run:
         ends = [class_of_end(name, symbols) for name in (data.sos, data.eos)]
 
         def prepare(indices: Sequence[int]) -> Batch:
-            batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
+            batch = load_audio_batch(self.training_data, indices, self.stepper.device, ends)
+            if batch is None:
+                batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
             draws = [
                 draw_augmentation(
                     self.settings.training,
@@ -331,7 +333,7 @@ class _Run:
 
 
 def _open(given: str | Path | UtteranceData, settings: Settings, like: UtteranceData | None = None) -> UtteranceData:
-    partition = open_partition(given) if isinstance(given, (str, os.PathLike)) else given
+    partition = open_features(given, settings.data.audio_features) if isinstance(given, (str, os.PathLike)) else given
     path = partition.path
     if settings.data.subset_ids and like is None:
         partition = select_utterances(partition, settings.data.subset_ids)
