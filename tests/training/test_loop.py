@@ -516,7 +516,9 @@ def test_a_new_training_logs_the_size_of_its_layers_and_rows_that_cannot_learn(t
     for _ in range(2):  # the second finds a training, and adds nothing
         run(toy, tmp_path / "m", once)
     cost = "convolutions: 38 weights, 14 of them live; 54 multiply-adds per frame"
-    assert lines(log, logging.INFO) == [f"{tmp_path / 'm'}: {cost}", f"{tmp_path / 'm'}: resumes after epoch 1"]
+    first, batches, second = lines(log, logging.INFO)
+    assert (first, second) == (f"{tmp_path / 'm'}: {cost}", f"{tmp_path / 'm'}: resumes after epoch 1")
+    assert batches.startswith(f"{toy}/train: 3 updates per epoch, of 3 to 4 utterances; ")
     (warning,) = lines(log, logging.WARNING)
     assert warning.startswith(f"{tmp_path / 'm'}: [model] 4 of 6 kernel rows of layer 1 meet no frame of its 2-frame ")
     assert warning.endswith("no output compares three ratios: take window_size >= 5")
