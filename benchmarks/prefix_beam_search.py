@@ -262,13 +262,18 @@ def many_units(arguments: argparse.Namespace) -> list[str]:
         each = []
         for fused in ({}, {"language_model": model, "lm_weight": LM_WEIGHT}):
             search = partial(prefix_beam_search, logits, lengths, beam, num_workers=1, **fused)
-            each.append(statistics.median(milliseconds(search) for _ in range(arguments.rounds)) / 16)
+            took = []
+            for _ in range(arguments.rounds):
+                began = time.process_time()
+                search()
+                took.append(1e3 * (time.process_time() - began))
+            each.append(statistics.median(took) / len(lengths))
         rows.append([str(beam), f"{each[0]:.2f}", f"{each[1]:.2f}"])
         print(*rows[-1], flush=True)
     return [
         f"{NUM_UNITS} units, a 3-gram model of {model.num_contexts:,} contexts and {num_ngrams:,} n-grams: {held:.0f} "
-        f"MB (a table of contexts and units would have {table:,.0f} MB). Milliseconds per utterance of "
-        f"{arguments.frames} frames with trained-like posteriors, on one thread.",
+        f"MB (a table of contexts and units would have {table:,.0f} MB). Milliseconds of processor time per "
+        f"utterance of {arguments.frames} frames with trained-like posteriors, on one thread.",
         format_table(["beam", "no model", "with the model"], rows, "markdown"),
     ]
 

@@ -218,9 +218,9 @@ def main() -> None:
         "before it reads audio (table, symbols). Starts: from the command to the first update of `train` and of the "
         "first trial of `optim run` (demo-mcorr), beyond the import of Python and torch; in parentheses, the processor "
         "time of it. Updates: `train` with demo-mcorr, 4 utterances each. Batches: 10 random utterances each, "
-        "loaded in one thread. Memory: peak resident memory of the process, of which torch alone needs the first column. The "
-        "fastest of three runs each. Only the plan grows with the number of utterances, and no faster; the start of a "
-        "training grows by the time for ids and order of the utterances.",
+        "loaded in one thread. Memory: peak resident memory of the process, of which torch alone needs the first "
+        "column. The fastest of three runs each. The plan grows with the number of utterances; start and memory of a "
+        "training or a search grow only by what the ids, offsets, speakers and order of the utterances take.",
         f"| {' | '.join(head)} |\n|{'--:|' * len(head)}\n" + "\n".join(rows),
     ]
     write_section("thousand hours", "\n\n".join(parts))
