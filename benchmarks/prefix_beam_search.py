@@ -38,6 +38,7 @@ LM_WEIGHT = 0.7
 LEAST_CORES = 1.8
 OTHERS = ("flashlight-text", "fast-ctc-decode")
 Decode = Callable[[torch.Tensor], list[float]]
+Entries = dict[tuple[str, ...], tuple[float, float]]
 
 
 @lru_cache
@@ -242,26 +243,29 @@ def two_against_one(arguments: argparse.Namespace) -> list[str]:
 def many_units(arguments: argparse.Namespace) -> list[str]:
     """Table of searches with a model of many units and contexts, and the memory that it needs."""
     stream, units = np.random.default_rng(1), [f"u{i:03}" for i in range(NUM_UNITS)]
-    pairs = stream.permutation(NUM_UNITS**2)[: NUM_CONTEXTS - NUM_UNITS - 2].tolist()
-    bigrams = {(units[pair // NUM_UNITS], units[pair % NUM_UNITS]): (-1.5 - pair % 7 / 10, -0.4) for pair in pairs}
-    contexts, trigrams = list(bigrams), {}
+    unigrams: Entries = {("<s>",): (-99.0, -0.3), ("</s>",): (-2.5, 0.0), **{(unit,): (-2.7, -0.3) for unit in units}}
+    bigrams: Entries = {}
+    for pair in stream.permutation(NUM_UNITS**2)[: NUM_CONTEXTS - NUM_UNITS - 2].tolist():
+        bigrams[units[pair // NUM_UNITS], units[pair % NUM_UNITS]] = (-1.5 - pair % 7 / 10, -0.4)
+    contexts, trigrams = list(bigrams), Entries()
     places = stream.integers(0, len(contexts), 6 * NUM_CONTEXTS).tolist()
     for place, i in zip(places, stream.integers(0, NUM_UNITS, len(places)).tolist(), strict=True):
         trigrams[*contexts[place], units[i]] = (-1.0 - i % 5 / 10, 0.0)
-    unigrams = {("<s>",): (-99.0, -0.3), ("</s>",): (-2.5, 0.0), **{(unit,): (-2.7, -0.3) for unit in units}}
     model = NgramModel([unigrams, bigrams, trigrams], units)
     num_ngrams = len(unigrams) + len(bigrams) + len(trigrams)
     held = sum(value.nbytes for value in vars(model).values() if isinstance(value, np.ndarray)) / 1e6
     table = model.num_contexts * (12 * NUM_UNITS + 8) / 1e6
     logits = torch.randn(16, arguments.frames, NUM_UNITS + 1, generator=torch.Generator().manual_seed(1))
     logits[:, :, -1] += 6
-    places = torch.arange(0, arguments.frames, 7)
-    logits[:, places, torch.from_numpy(stream.integers(0, NUM_UNITS, len(places)))] += 9
+    spoken = torch.arange(0, arguments.frames, 7)
+    logits[:, spoken, torch.from_numpy(stream.integers(0, NUM_UNITS, len(spoken)))] += 9
     lengths, rows = torch.full((16,), arguments.frames), []
     for beam in arguments.beams:
         each = []
-        for fused in ({}, {"language_model": model, "lm_weight": LM_WEIGHT}):
-            search = partial(prefix_beam_search, logits, lengths, beam, num_workers=1, **fused)
+        for used, weight in ((None, 0.0), (model, LM_WEIGHT)):
+            search = partial(
+                prefix_beam_search, logits, lengths, beam, language_model=used, lm_weight=weight, num_workers=1
+            )
             took = []
             for _ in range(arguments.rounds):
                 began = time.process_time()

@@ -84,7 +84,7 @@ from cnn_mellin.corpora.table import read_table
 from cnn_mellin.data.labelling import corpus_labelling
 parts = read_table(sys.argv[1])
 labelling = corpus_labelling(parts)
-end(time.perf_counter() - began)
+end(time.perf_counter() - began, time.process_time() - used)
 """
 
 
@@ -186,7 +186,7 @@ def measure(folder: Path, hours: float) -> list[str]:
     start, updates, processor, memory, peak, imported = min(training)
     searched = min(search)
     size = sum(path.stat().st_size for path in (folder / "train").iterdir()) / 1e9
-    numbers = [f"{plan[0]:.1f}", f"{plan[1]:.0f}", f"{start:.1f} ({processor:.1f})"]
+    numbers = [f"{plan[0]:.1f} ({plan[1]:.1f})", f"{plan[2]:.0f}", f"{start:.1f} ({processor:.1f})"]
     numbers += [f"{searched[0]:.1f} ({searched[2]:.1f})", f"{updates:.1f}"]
     memories = [f"{imported:.0f}", f"{memory:.0f}", f"{peak:.0f}", f"{searched[4]:.0f}"]
     return [f"{hours:g}", f"{count:,}", f"{size:.1f}", *numbers, f"{loading[0]:.0f}", *memories]
