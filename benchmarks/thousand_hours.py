@@ -216,11 +216,12 @@ def main() -> None:
         "machine that other work shared. Simulated corpora of 300 utterances of 2 to 22 s per hour, 81 coefficients; "
         "the features that are read are random numbers, the others a hole in the file. Plan: what `prep table` does "
         "before it reads audio (table, symbols). Starts: from the command to the first update of `train` and of the "
-        "first trial of `optim run` (demo-mcorr), beyond the import of Python and torch; in parentheses, the processor "
-        "time of it. Updates: `train` with demo-mcorr, 4 utterances each. Batches: 10 random utterances each, "
-        "loaded in one thread. Memory: peak resident memory of the process, of which torch alone needs the first "
-        "column. The fastest of three runs each. The plan grows with the number of utterances; start and memory of a "
-        "training or a search grow only by what the ids, offsets, speakers and order of the utterances take.",
+        "first trial of `optim run` (demo-mcorr), beyond the import of Python and torch. In parentheses, the processor "
+        "time, which other work does not lengthen. Updates: `train` with demo-mcorr, 4 utterances each. Batches: 10 "
+        "random utterances each, loaded in one thread. Memory: peak resident memory of the process, of which torch "
+        "alone needs the first column. The fastest of three runs each. The plan grows with the number of utterances; "
+        "start and memory of a training or a search grow only by what the ids, offsets, speakers and order of the "
+        "utterances take.",
         f"| {' | '.join(head)} |\n|{'--:|' * len(head)}\n" + "\n".join(rows),
     ]
     write_section("thousand hours", "\n\n".join(parts))
