@@ -23,6 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from cnn_mellin.decoding import prefix_beam_search
@@ -32,10 +33,12 @@ from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_ar
 from report import write_section
 
 NUM_PHONES = 48
+NUM_UNITS, NUM_CONTEXTS = 500, 250_000
 LM_WEIGHT = 0.7
 LEAST_CORES = 1.8
 OTHERS = ("flashlight-text", "fast-ctc-decode")
 Decode = Callable[[torch.Tensor], list[float]]
+Entries = dict[tuple[str, ...], tuple[float, float]]
 
 
 @lru_cache
@@ -237,6 +240,48 @@ def two_against_one(arguments: argparse.Namespace) -> list[str]:
     ]
 
 
+def many_units(arguments: argparse.Namespace) -> list[str]:
+    """Table of searches with a model of many units and contexts, and the memory that it needs."""
+    stream, units = np.random.default_rng(1), [f"u{i:03}" for i in range(NUM_UNITS)]
+    unigrams: Entries = {("<s>",): (-99.0, -0.3), ("</s>",): (-2.5, 0.0), **{(unit,): (-2.7, -0.3) for unit in units}}
+    bigrams: Entries = {}
+    for pair in stream.permutation(NUM_UNITS**2)[: NUM_CONTEXTS - NUM_UNITS - 2].tolist():
+        bigrams[units[pair // NUM_UNITS], units[pair % NUM_UNITS]] = (-1.5 - pair % 7 / 10, -0.4)
+    contexts, trigrams = list(bigrams), Entries()
+    places = stream.integers(0, len(contexts), 6 * NUM_CONTEXTS).tolist()
+    for place, i in zip(places, stream.integers(0, NUM_UNITS, len(places)).tolist(), strict=True):
+        trigrams[*contexts[place], units[i]] = (-1.0 - i % 5 / 10, 0.0)
+    model = NgramModel([unigrams, bigrams, trigrams], units)
+    num_ngrams = len(unigrams) + len(bigrams) + len(trigrams)
+    held = sum(value.nbytes for value in vars(model).values() if isinstance(value, np.ndarray)) / 1e6
+    table = model.num_contexts * (12 * NUM_UNITS + 8) / 1e6
+    logits = torch.randn(16, arguments.frames, NUM_UNITS + 1, generator=torch.Generator().manual_seed(1))
+    logits[:, :, -1] += 6
+    spoken = torch.arange(0, arguments.frames, 7)
+    logits[:, spoken, torch.from_numpy(stream.integers(0, NUM_UNITS, len(spoken)))] += 9
+    lengths, rows = torch.full((16,), arguments.frames), []
+    for beam in arguments.beams:
+        each = []
+        for used, weight in ((None, 0.0), (model, LM_WEIGHT)):
+            search = partial(
+                prefix_beam_search, logits, lengths, beam, language_model=used, lm_weight=weight, num_workers=1
+            )
+            took = []
+            for _ in range(arguments.rounds):
+                began = time.process_time()
+                search()
+                took.append(1e3 * (time.process_time() - began))
+            each.append(statistics.median(took) / len(lengths))
+        rows.append([str(beam), f"{each[0]:.2f}", f"{each[1]:.2f}"])
+        print(*rows[-1], flush=True)
+    return [
+        f"{NUM_UNITS} units, a 3-gram model of {model.num_contexts:,} contexts and {num_ngrams:,} n-grams: {held:.0f} "
+        f"MB (a table of contexts and units would have {table:,.0f} MB). Milliseconds of processor time per "
+        f"utterance of {arguments.frames} frames with trained-like posteriors, on one thread.",
+        format_table(["beam", "no model", "with the model"], rows, "markdown"),
+    ]
+
+
 def main() -> None:
     """Measure, and write the sections of the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -255,14 +300,17 @@ def main() -> None:
         metavar="SECONDS",
         help="time to wait for rounds on two cores (default: 15)",
     )
-    parser.add_argument("--part", choices=["others", "processes"], help="measure only this part")
+    parser.add_argument("--part", choices=["others", "processes", "units"], help="measure only this part")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     call = "`python benchmarks/prefix_beam_search.py`"
-    if arguments.part != "processes":
+    if arguments.part in (None, "units"):
+        text = [f"## Prefix beam search with many units\n\n{call}", *many_units(arguments)]
+        write_section("prefix_beam_search_units", "\n\n".join(text))
+    if arguments.part in (None, "others"):
         text = [f"## Prefix beam search\n\n{call}", *against_others(arguments)]
         write_section("prefix_beam_search", "\n\n".join(text))
-    if arguments.part != "others" and sys.platform == "linux" and (os.cpu_count() or 1) > 1:
+    if arguments.part in (None, "processes") and sys.platform == "linux" and (os.cpu_count() or 1) > 1:
         text = [f"## Prefix beam search on two cores\n\n{call}", *two_against_one(arguments)]
         write_section("prefix_beam_search_processes", "\n\n".join(text))
 

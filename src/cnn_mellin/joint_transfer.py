@@ -15,11 +15,11 @@ _ALIGNMENT = 256
 def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
     """Copy tensors from the CPU to a device in one transfer, for which the CPU does not wait on CUDA.
 
-    They are packed into one block of memory, pinned for CUDA, of which the results are views. On the CPU, the tensors
-    themselves are returned.
+    They are packed into one block of memory, pinned for CUDA, of which the results are views. Tensors that are on the
+    device already, such as features that were computed there, are returned themselves; on the CPU, all are.
 
     Args:
-        tensors: tensors on the CPU, of any shapes and dtypes.
+        tensors: tensors on the CPU or the device, of any shapes and dtypes.
         device: device to copy to.
 
     >>> move_together([torch.ones(2), torch.zeros(3, dtype=torch.int64)], torch.device("cpu"))
@@ -27,13 +27,15 @@ def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list
     """
     if device.type == "cpu":
         return list(tensors)
+    sent = [tensor for tensor in tensors if tensor.device.type == "cpu"]
     places, size = [], 0
-    for tensor in tensors:
+    for tensor in sent:
         places.append(slice(size, size + tensor.nbytes))
         size += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
     pinned = device.type == "cuda"
     packed = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
-    for tensor, place in zip(tensors, places, strict=True):
+    for tensor, place in zip(sent, places, strict=True):
         packed[place].view(tensor.dtype).view(tensor.shape).copy_(tensor)
     moved = packed.to(device, non_blocking=pinned)  # torch keeps pinned memory until it has been read, not any other
-    return [moved[place].view(tensor.dtype).view(tensor.shape) for tensor, place in zip(tensors, places, strict=True)]
+    views = (moved[place].view(tensor.dtype).view(tensor.shape) for tensor, place in zip(sent, places, strict=True))
+    return [next(views) if tensor.device.type == "cpu" else tensor for tensor in tensors]

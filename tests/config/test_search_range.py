@@ -17,7 +17,7 @@ NEVER = {
         "saved_optimizer_fmt",
         "seed",
     },
-    "data": {"drop_last", "bucket_by_length", "scale_features", "sos", "eos", "subset_ids"},
+    "data": {"drop_last", "bucket_by_length", "audio_features", "scale_features", "sos", "eos", "subset_ids"},
 }
 
 

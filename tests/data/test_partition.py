@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -111,13 +113,21 @@ def rewrite(**changes):
     return change
 
 
-def rewrite_in_old_format(**changes):
-    def change(path):
-        content = {**json.loads(path.read_text()), "format": 1, **changes}
-        del content["checksum"]
-        path.write_text(json.dumps(content))
+def as_before(folder, version, **changes):
+    """Rewrite a partition in one of the previous formats: references of 64 bits, and without statistics or checksum."""
+    index = dict(np.load(folder / "index.npz"))
+    del index["adjacent_repeats"], index["magnitudes"]
+    (folder / "index.npz").unlink()  # which may be mapped
+    np.savez(folder / "index.npz", **{**index, "references": index["references"].astype(np.int64)})
+    content = {**json.loads((folder / "partition.json").read_text()), "format": version, **changes}
+    del content["statistics"], content["checksum"]
+    if version == 2:
+        content["checksum"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (folder / "partition.json").write_text(json.dumps(content))
 
-    return change
+
+def rewrite_in_old_format(**changes):
+    return lambda path: as_before(path.parent, 1, **changes)
 
 
 @pytest.mark.parametrize(
@@ -171,15 +181,22 @@ def test_counts_agree_with_the_partition_that_is_read(tmp_path, num_references):
     assert (counts.num_utterances, counts.num_frames, counts.num_coefficients) == (2, 7, 2)
     assert counts.of_class.tolist() == np.bincount(partition.references[:, 0]).tolist()
     assert partition.references[:, 0].tolist() == classes.tolist()
-    assert partition.references.dtype == np.int64
+    assert partition.references.dtype == np.int32
 
 
-def test_the_previous_format_without_checksum_is_read(path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_previous_formats_are_read(path, version):
     whole = read_partition(path)
-    rewrite_in_old_format()(path / "partition.json")
+    as_before(path, version)
     old = read_partition(path)
+    assert old.statistics is None
     assert (old.description, old.digest, old.utterance_ids) == (whole.description, whole.digest, whole.utterance_ids)
-    assert np.array_equal(old.features, whole.features)
+    for name in ("features", "references", "adjacent_repeats"):
+        assert np.array_equal(getattr(old, name), getattr(whole, name)), name
+    assert np.array_equal(old.magnitude_sums(np.arange(3)), whole.magnitude_sums(np.arange(3)))
+    old.check_classes(3)
+    with pytest.raises(DataError, match=r"utterance a: class 2 is not in 0\.\.1"):
+        old.check_classes(2)
 
 
 def flip(file, bit):
@@ -238,6 +255,36 @@ def reads_of(monkeypatch, path, **how):
     read_partition(path, **how)
     monkeypatch.undo()
     return len(calls)
+
+
+def test_what_was_written_is_trusted_until_it_changes(monkeypatch, path):
+    assert reads_of(monkeypatch, path) == 0
+    assert read_partition(path).verified
+    flip(path / "features.npy", 8 * 150)
+    with pytest.raises(DataError, match="features, references or ids are not what was written"):
+        read_partition(path)
+
+
+def test_statistics_that_contradict_the_references_are_damage(path):
+    content = json.loads((path / "partition.json").read_text())
+    content["statistics"]["classes"] = [0, 1]
+    del content["checksum"]
+    content["checksum"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (path / "partition.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="its statistics are not those of its references"):
+        read_partition(path)
+
+
+def test_a_training_reads_neither_features_nor_references_before_its_first_batch(path):
+    partition = read_partition(path)
+    unread = dataclasses.replace(partition, references=partition.references[:0], features=partition.features[:0])
+    for name in ("verified", "statistics"):
+        object.__setattr__(unread, name, getattr(partition, name))
+    unread.check_finite()
+    unread.check_classes(3)
+    assert unread.adjacent_repeats.tolist() == [0, 0, 0]
+    assert unread.magnitude_sums(np.arange(3)).tolist() == [[18, 22, 26], [1, 1, 1], [3, 3, 3]]
+    assert isinstance(partition.references, np.memmap)
 
 
 def test_content_is_verified_once_per_state_of_the_files(monkeypatch, path):

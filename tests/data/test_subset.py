@@ -42,6 +42,7 @@ def test_members_describe_only_the_selected_utterances(partition, tmp_path):
                 assert [found(i).tolist() for i in range(2)] == [expected(i).tolist() for i in range(2)]
             elif not callable(found):
                 assert np.array_equal(found, expected), name
+        assert subset.magnitude_sums(np.array([1])).tolist() == alone.magnitude_sums(np.array([1])).tolist()
         assert len(subset) == len(alone)
         # no other member, such as those of the whole partition, is accessible
         assert {name for name in dir(subset) if not name.startswith("_")} <= members | {"path", "digest"} | {

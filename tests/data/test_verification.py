@@ -200,7 +200,7 @@ def test_the_description_is_checked_against_the_features(train):
     (train / "partition.json").write_text(json.dumps({**content, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "is damaged (partition.json is not what was written)" in fault
-    del content["checksum"]  # as in the previous format
+    del content["checksum"], content["statistics"]  # as in the first format
     (train / "partition.json").write_text(json.dumps({**content, "format": 1, "num_coefficients": 80}))
     (fault,) = find_faults(train)
     assert "features.npy holds float32 (40, 81)" in fault

@@ -4,7 +4,13 @@ import time
 import pytest
 
 from cnn_mellin.data import verified_files
-from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
+from cnn_mellin.data.verified_files import (
+    files_state,
+    forget_verified,
+    is_verified,
+    remember_verified,
+    remember_written,
+)
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def test_a_state_is_recorded_until_the_record_is_deleted(folder):
     remember_verified(folder, state(folder))
     assert is_verified(folder, state(folder))
     assert is_verified(folder / ".." / "data", state(folder))
-    forget_verified(folder)
+    forget_verified(folder, state(folder))
     assert not is_verified(folder, state(folder))
 
 
@@ -63,16 +69,30 @@ def test_times_in_whole_seconds_need_a_greater_age(folder, monkeypatch, age_ns, 
     assert is_verified(folder, whole) == remembered
 
 
-def test_records_are_not_valid_on_another_machine(folder, monkeypatch):
+def test_records_hold_where_the_same_files_have_another_device_number_but_not_for_other_files(folder):
     remember_verified(folder, state(folder))
-    monkeypatch.setattr(verified_files.platform, "node", lambda: "elsewhere")
+    assert is_verified(folder, [[*state(folder)[0][:4], 99]])
+    for place in range(4):
+        other = state(folder)
+        other[0][place] += 1
+        assert not is_verified(folder, other)
+        remember_verified(folder, other)  # of another machine's disk, whose record stands beside
+        assert is_verified(folder, other)
+        assert is_verified(folder, state(folder))
+
+
+def test_files_just_written_are_recorded_as_soon_as_a_change_would_alter_their_state(folder):
+    (folder / "a").write_text("written")
+    remember_written(folder, ["a"])
+    assert is_verified(folder, state(folder))
+    (folder / "a").write_text("changed")
     assert not is_verified(folder, state(folder))
 
 
 def test_without_a_cache_folder_nothing_is_recorded(folder, monkeypatch):
     (folder.parent / "cache").write_text("a file")
     remember_verified(folder, state(folder))
-    forget_verified(folder)
+    forget_verified(folder, state(folder))
     assert not is_verified(folder, state(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # relative paths must be ignored
     monkeypatch.setenv("HOME", "/proc/none")

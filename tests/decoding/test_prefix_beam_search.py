@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from cnn_mellin.decoding import fusion
 from cnn_mellin.decoding.blank_bias import add_blank_bias
 from cnn_mellin.decoding.brute_force import all_sequences, simple_prefix_search
 from cnn_mellin.decoding.greedy import greedy_search
@@ -46,6 +47,20 @@ def test_a_beam_that_holds_everything_equals_the_sum_over_all_alignments(
     found = prefix_beam_search(logits.to(device), lengths.to(device), 1100, num_best=1100, **fused)
     for utterance, result in zip(logits, found, strict=True):
         assert_same(result, all_sequences(utterance, **fused))
+
+
+@pytest.mark.parametrize("most_cells", [0, 200])  # too few for one frame's contexts; enough for some frames
+def test_a_search_that_computes_scores_when_it_meets_a_context_gives_the_same(
+    most_cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.randn(3, 40, 7, generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([40, 0, 31])
+    model = language_model(6)
+    fused: dict[str, Any] = {"language_model": model, "lm_weight": 0.7, "insertion_bonus": 0.3, "num_best": 8}
+    expected = prefix_beam_search(logits, lengths, 8, **fused)
+    monkeypatch.setattr(fusion, "_MOST_CELLS", most_cells)
+    assert prefix_beam_search(logits, lengths, 8, **fused) == expected
+    assert prefix_beam_search(logits, lengths, 8, num_workers=2, **fused) == expected
 
 
 @pytest.mark.parametrize("case", range(48))

@@ -159,6 +159,9 @@ def prepare_folder(page: str, folder: Path, request: pytest.FixtureRequest) -> N
         (folder / "stft.json").write_text(blocks("docs/own-corpus.md", "json")[0])
     if page == "docs/other-formats.md":
         other_formats(folder, rng)
+    if page == "docs/large-corpora.md":
+        corpora(folder, rng)
+        (folder / "large.ini").write_text(blocks(page, "")[0])
     if page == "docs/own-corpus.md":
         corpora(folder, rng)
         quick(folder / "published-lcorr-fbank-81-10ms", "demo-lcorr")

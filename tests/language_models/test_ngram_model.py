@@ -96,3 +96,29 @@ def test_unknown_symbols_and_empty_input_are_refused(training_sentences: list[li
         model.perplexity([["a", "x"]])
     with pytest.raises(DataError, match="there is no sentence"):
         model.perplexity([])
+
+
+def test_rows_of_some_contexts_equal_those_of_the_tables(training_sentences: list[list[str]]) -> None:
+    model = NgramModel(pruned(estimate_kneser_ney(training_sentences, TOKENS, 4), 0.5), TOKENS)
+    contexts = np.random.default_rng(1).integers(0, model.num_contexts, 200)
+    classes = np.random.default_rng(2).integers(0, len(TOKENS), 200)
+    np.testing.assert_array_equal(model.log_prob_rows(contexts), model.log_probs[contexts])
+    np.testing.assert_array_equal(model.class_log_prob_rows(contexts), model.class_log_probs()[contexts])
+    np.testing.assert_array_equal(model.contexts_after(contexts, classes), model.next_contexts[contexts, classes])
+    assert model.log_prob_rows(contexts[:0]).shape == (0, 6)
+
+
+def test_memory_grows_with_the_number_of_ngrams_not_with_contexts_by_units() -> None:
+    stream, units = np.random.default_rng(1), [f"u{i:03}" for i in range(500)]
+    pairs = stream.permutation(500 * 500)[:20_000].tolist()
+    ngrams: Ngrams = [
+        {("<s>",): (-99.0, -0.3), ("</s>",): (-2.5, 0.0), **{(unit,): (-2.7, -0.3) for unit in units}},
+        {(units[pair // 500], units[pair % 500]): (-1.5, -0.4) for pair in pairs},
+        {(units[pair // 500], units[pair % 500], units[pair % 7]): (-1.0, 0.0) for pair in pairs},
+    ]
+    model = NgramModel(ngrams, units)
+    sentences = [[units[i] for i in stream.integers(0, 500, 20)] for _ in range(20)]
+    assert model.num_contexts > 20_000
+    assert 1 < model.perplexity(sentences) < 1e6
+    held = sum(value.nbytes for value in vars(model).values() if isinstance(value, np.ndarray))
+    assert held < 60 * sum(map(len, ngrams))  # a table has 10 million cells

@@ -143,6 +143,21 @@ def test_a_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question,
         assert (ours.train_loss, ours.dev_per_percent) == (theirs.train_loss, theirs.dev_per_percent)
 
 
+def test_batches_by_duration_are_announced_and_resumed(tmp_path, toy, settings, log):
+    by_duration = settings.updated({"data": {"max_batch_seconds": 0.6}})
+    run(toy, tmp_path / "whole", by_duration)
+    (announced,) = (line for line in lines(log, logging.INFO) if "updates per epoch" in line)
+    assert re.fullmatch(
+        rf"{toy}/train: \d updates per epoch, of \d to \d utterances; \d+\.\d % of the frames are padding", announced
+    )
+    with pytest.raises(TrainingInterrupted, match="saved after batch 1 of "):
+        run(toy, tmp_path / "parts", by_duration, stop=StopAt(2))
+    log.clear()
+    run(toy, tmp_path / "parts", by_duration)
+    assert not any("updates per epoch" in line for line in lines(log, logging.INFO))
+    assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
+
+
 def test_stops_after_every_batch_end_with_the_same_weights(tmp_path, toy, settings):
     run(toy, tmp_path / "whole", settings)
     stops = 0
@@ -529,7 +544,9 @@ def test_a_new_training_logs_the_size_of_its_layers_and_rows_that_cannot_learn(t
     for _ in range(2):  # the second finds a training, and adds nothing
         run(toy, tmp_path / "m", once)
     cost = "convolutions: 38 weights, 14 of them live; 54 multiply-adds per frame"
-    assert lines(log, logging.INFO) == [f"{tmp_path / 'm'}: {cost}", f"{tmp_path / 'm'}: resumes after epoch 1"]
+    first, batches, second = lines(log, logging.INFO)
+    assert (first, second) == (f"{tmp_path / 'm'}: {cost}", f"{tmp_path / 'm'}: resumes after epoch 1")
+    assert batches.startswith(f"{toy}/train: 3 updates per epoch, of 3 to 4 utterances; ")
     (warning,) = lines(log, logging.WARNING)
     assert warning.startswith(f"{tmp_path / 'm'}: [model] 4 of 6 kernel rows of layer 1 meet no frame of its 2-frame ")
     assert warning.endswith("no output compares three ratios: take window_size >= 5")

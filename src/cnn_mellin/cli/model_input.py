@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnn_mellin.data.partition import Partition
+from cnn_mellin.data.audio_partition import holds_audio, read_audio
 from cnn_mellin.data.tensor_files import open_partition
-from cnn_mellin.data.utterance_data import require_num_coefficients
+from cnn_mellin.data.utterance_data import UtteranceData, require_num_coefficients
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.training.model_folder import ModelDescription, feature_extractor
@@ -14,8 +14,8 @@ from cnn_mellin.training.model_folder import ModelDescription, feature_extractor
 __all__ = ["feature_extractor_of", "open_model_partition"]
 
 
-def open_model_partition(path: str | Path, model_dir: str | Path, description: ModelDescription) -> Partition:
-    """Open a partition that a model is to read.
+def open_model_partition(path: str | Path, model_dir: str | Path, description: ModelDescription) -> UtteranceData:
+    """Open a partition that a model is to read; from audio, the features that it was trained on are computed.
 
     Args:
         path: folder of the partition.
@@ -25,7 +25,11 @@ def open_model_partition(path: str | Path, model_dir: str | Path, description: M
     Raises:
         DataError: the partition does not have the number of coefficients that the model was trained on.
     """
-    partition = open_partition(path)
+    partition: UtteranceData
+    if holds_audio(path):
+        partition = read_audio(path, feature_extractor(model_dir, description), description.feature_type)
+    else:
+        partition = open_partition(path)
     trained_on = f"{description.num_features} ({description.feature_type or 'features without a name'})"
     require_num_coefficients(partition, description.num_features, f"{model_dir} was trained on {trained_on}")
     return partition

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from cnn_mellin.config.search_range import SearchRange
@@ -26,9 +26,21 @@ class DataConfig:
     drop_last: bool = Field(
         default=False, description="Leave out the last batch of an epoch if it is smaller than batch_size"
     )
+    max_batch_seconds: Annotated[float | None, SearchRange(30, 600, log=True, by_name_only=True)] = Field(
+        default=None,
+        gt=0,
+        validate_default=True,  # against drop_last
+        description="Largest duration of a batch in seconds, padding included, which replaces batch_size and puts "
+        "utterances of similar length into the same batch; a longer utterance is a batch of its own",
+    )
     bucket_by_length: bool = Field(
         default=False,
         description="Put utterances of similar length into the same batch, which is faster, but less random",
+    )
+    audio_features: str | None = Field(
+        default=None,
+        description="Features to compute in training from partitions of audio: "
+        "fbank-81-10ms, sigbank-41-2ms, raw, or a file NAME.json",
     )
     scale_features: bool = Field(
         default=False,
@@ -39,3 +51,13 @@ class DataConfig:
     subset_ids: list[str] = Field(
         default_factory=list, description="JSON list of utterance ids; if it is not empty, training uses only these"
     )
+
+    @field_validator("drop_last", "max_batch_seconds")
+    @classmethod
+    def _only_batches_of_one_size_are_dropped(cls, value: Any, info: ValidationInfo) -> Any:
+        others = {**info.data, str(info.field_name): value}
+        if others.get("drop_last") and others.get("max_batch_seconds") is not None:
+            raise ValueError(
+                "drop_last needs batches of batch_size utterances; set it to False or unset max_batch_seconds"
+            )
+        return value

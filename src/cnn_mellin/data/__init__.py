@@ -1,7 +1,7 @@
 """Data directories: packed features and references, their preparation, loading and batching.
 
-Names that need torch are imported from their modules: `batch`, `logits_folder`, `preparation`, `speaking_rates`,
-`summary`, `tensor_files` and `verification`.
+Names that need torch are imported from their modules: `audio_partition`, `audio_preparation`, `batch`, `batch_plan`,
+`logits_folder`, `preparation`, `speaking_rates`, `summary`, `tensor_files` and `verification`.
 """
 
 from cnn_mellin.data.labelling import Labelling, corpus_labelling, timit_labelling

@@ -94,7 +94,8 @@ def batch_indices(
         size = len(order) if stream is None else batch_size * _BATCHES_IN_A_BUCKET
         buckets = [order[first : first + size] for first in range(0, len(order), size)]
         order = np.concatenate([bucket[np.argsort(num_frames[bucket], kind="stable")] for bucket in buckets])
-    batches = [order[first : first + batch_size].tolist() for first in range(0, len(order), batch_size)]
+    indices = order.tolist()
+    batches = [indices[first : first + batch_size] for first in range(0, len(indices), batch_size)]
     if drop_last and batches and len(batches[-1]) < batch_size:
         batches.pop()
     if bucket_by_length and stream is not None:

@@ -20,8 +20,6 @@ from cnn_mellin.language_models.arpa import Ngrams
 __all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
 
 _ORDER = 3
-# Limit on the cells (contexts by symbols) of the unrolled language model; 48 phones need about 60,000.
-_MOST_CELLS = 4_000_000
 
 
 def estimate_language_model(utterances: Sequence[Utterance], labelling: Labelling) -> Ngrams:
@@ -32,10 +30,8 @@ def estimate_language_model(utterances: Sequence[Utterance], labelling: Labellin
 
 def part_perplexities(
     ngrams: Ngrams, parts: Mapping[str, Sequence[Utterance]], labelling: Labelling
-) -> dict[str, float] | None:
-    """Perplexity of each partition, including ends of sentences; None if the model is too large to unroll."""
-    if sum(map(len, ngrams[: _ORDER - 1])) * len(labelling.symbols) > _MOST_CELLS:
-        return None
+) -> dict[str, float]:
+    """Perplexity of each partition, including ends of sentences."""
     model = NgramModel(ngrams, labelling.symbols)
     return {
         partition: model.perplexity(labelling.trained_symbols(utterance.labels) for utterance in utterances)

@@ -3,12 +3,14 @@
 A partition is a folder of three files:
 
 - `features.npy`: float32 (frames, coefficients), all utterances concatenated; memory-mapped and shared by processes;
-- `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` (R, 3) with class, first frame and end frame of
-  each symbol, and `reference_offsets` (U + 1); utterance i has rows `offsets[i]` to `offsets[i + 1]` of each;
-- `partition.json`: number of coefficients, frame shift, origin of the features, a digest of the other two files, and a
-  checksum of all this.
+- `index.npz`: `utterance_ids`, `frame_offsets` (U + 1), `references` int32 (R, 3) with class, first frame and end frame
+  of each symbol, memory-mapped too, `reference_offsets` (U + 1), and of each utterance `adjacent_repeats` (U) and
+  `magnitudes` (U, coefficients); utterance i has rows `offsets[i]` to `offsets[i + 1]` of features and references;
+- `partition.json`: number of coefficients, frame shift, origin of the features, statistics of the content, a digest of
+  the other two files, and a checksum of all this.
 
-The digest is verified once per machine and state of the files.
+The digest, and that all features are finite, is established when a partition is written, and verified once per other
+state of the files. Reading takes no time that grows with the number of frames or symbols.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -32,8 +35,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnn_mellin.atomic import atomic_directory, require_replaceable
 from cnn_mellin.data.content_digest import ContentDigest
+from cnn_mellin.data.content_statistics import (
+    ContentStatistics,
+    StatisticsWriter,
+    count_adjacent_repeats,
+    magnitudes_of,
+)
+from cnn_mellin.data.mapped_member import map_member
+from cnn_mellin.data.resident_pages import ResidentPages
 from cnn_mellin.data.utterance_data import complain_of_class, complain_of_feature
-from cnn_mellin.data.verified_files import files_state, forget_verified, is_verified, remember_verified
+from cnn_mellin.data.verified_files import (
+    files_state,
+    forget_verified,
+    is_verified,
+    remember_verified,
+    remember_written,
+)
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.formats.text_file import read_json
@@ -49,9 +66,11 @@ __all__ = [
     "write_partition",
 ]
 
-FORMAT = 2
-_WITHOUT_CHECKSUM = 1  # the previous format
+FORMAT = 3
+_WITHOUT_STATISTICS = 2  # with references of 64 bits
+_WITHOUT_CHECKSUM = 1
 LOGITS = "logits"  # feature type of partitions that hold logits
+AUDIO = "audio"  # feature type of partitions that hold samples as int16
 _FILES = ("partition.json", "index.npz", "features.npy")
 # Sizes of the pieces in which large arrays are read and written.
 _FRAMES_AT_ONCE = 1 << 16
@@ -97,6 +116,11 @@ class PartitionDescription:
     source: dict[str, Any] = field(default_factory=dict)
 
 
+def _dtype(description: PartitionDescription) -> np.dtype[Any]:
+    """Type of the numbers in `features.npy`."""
+    return np.dtype("<i2" if description.feature_type == AUDIO else "<f4")
+
+
 @dataclass(frozen=True)
 class Partition:
     """Features and references of a partition.
@@ -111,6 +135,7 @@ class Partition:
         references: (R, 3), class, first frame and end frame (-1 if unknown) of each symbol of all utterances.
         reference_offsets: (U + 1,), first row of each utterance in `references`, and the total number of rows.
         verified: True if the files were verified, and all features are finite.
+        statistics: statistics of the content; None if the files do not have them.
     """
 
     path: Path
@@ -119,9 +144,11 @@ class Partition:
     utterance_ids: list[str]
     features: NDArray[np.float32]
     frame_offsets: NDArray[np.int64]
-    references: NDArray[np.int64]
+    references: NDArray[np.integer[Any]]
     reference_offsets: NDArray[np.int64]
-    verified: bool = field(default=False, init=False)  # not copied by `replace`, which may change the content
+    # not copied by `replace`, which may change the content
+    verified: bool = field(default=False, init=False)
+    statistics: ContentStatistics | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def num_coefficients(self) -> int:
@@ -138,16 +165,39 @@ class Partition:
         """Number of symbols of each reference, (U,)."""
         return np.diff(self.reference_offsets)
 
+    @cached_property
+    def adjacent_repeats(self) -> NDArray[np.int32]:
+        """Number of symbols of each reference that equal the symbol before them, (U,)."""
+        if self.statistics is not None:
+            return self.statistics.adjacent_repeats
+        return count_adjacent_repeats(self.references[:, 0], self.reference_offsets)
+
+    def magnitude_sums(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sum over the frames of each of these utterances of the absolute value of each coefficient, (N, F)."""
+        if self.statistics is not None:
+            self._resident[2].touch(len(rows) * self.num_coefficients * 8)
+            return self.statistics.magnitudes[rows]
+        return np.stack([magnitudes_of(self.features_of(i)) for i in rows.tolist()])
+
+    @cached_property
+    def _resident(self) -> tuple[ResidentPages, ...]:
+        arrays = [self.features, self.references, *([self.statistics.magnitudes] if self.statistics else [])]
+        return tuple(ResidentPages(array) for array in arrays)
+
     def __len__(self) -> int:
         return len(self.utterance_ids)
 
     def features_of(self, i: int) -> NDArray[np.float32]:
         """Features of utterance i, (T, F), a view of the memory map."""
-        return self.features[self.frame_offsets[i] : self.frame_offsets[i + 1]]
+        frames = self.features[self.frame_offsets[i] : self.frame_offsets[i + 1]]
+        self._resident[0].touch(frames.nbytes)
+        return frames
 
     def reference_of(self, i: int) -> NDArray[np.int64]:
         """Reference of utterance i, (R, 3): class, first frame, end frame (-1 if unknown)."""
-        return self.references[self.reference_offsets[i] : self.reference_offsets[i + 1]]
+        rows = self.references[self.reference_offsets[i] : self.reference_offsets[i + 1]]
+        self._resident[1].touch(rows.nbytes)
+        return rows.astype(np.int64)
 
     def check_finite(self) -> None:
         """Raise a DataError that names the first utterance with a NaN or infinite feature."""
@@ -160,6 +210,10 @@ class Partition:
 
     def check_classes(self, num_symbols: int) -> None:
         """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
+        if self.verified and self.statistics is not None:
+            lowest, highest = self.statistics.classes or (0, -1)
+            if lowest >= 0 and highest < num_symbols:
+                return
         wrong = (self.references[:, 0] < 0) | (self.references[:, 0] >= num_symbols)
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -172,8 +226,9 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
 
     Args:
         path: folder of the partition.
-        verify: how often to read all features and compare their digest: "once" per machine and state of the files
-            (size, times, inode, device), "always", or "never". Index and description are always verified.
+        verify: how often to read all features and references and compare their digest: "once" per state of the files
+            (size, times, inode) unless they were written in this state, "always", or "never". Ids, offsets and
+            description are always verified.
 
     Raises:
         DataError: a file is missing, is damaged, or disagrees with another.
@@ -192,7 +247,7 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
         if verify == "never":
             return partition
         if verify == "always" or not is_verified(path, state):
-            forget_verified(path)
+            forget_verified(path, state)
             verify_content(partition)
             remember_verified(path, state)
     except OSError as error:
@@ -208,7 +263,9 @@ def verify_content(partition: Partition) -> None:
         DataError: a file has changed since, or cannot be read.
     """
     remedy = _remedy(partition.description)
-    digest, width, frame = ContentDigest(partition.num_coefficients), 4 * partition.num_coefficients, 0
+    dtype, frame = _dtype(partition.description), 0
+    digest, width = ContentDigest(partition.num_coefficients), dtype.itemsize * partition.num_coefficients
+    statistics = StatisticsWriter(partition.num_coefficients)
 
     def pieces(file: IO[bytes], num_bytes: int) -> Iterator[bytes]:
         nonlocal frame
@@ -216,7 +273,7 @@ def verify_content(partition: Partition) -> None:
             piece = file.read(min(num_bytes, max(_BYTES_AT_ONCE // width, 1) * width))
             if not piece or len(piece) % width:
                 raise DataError(f"{partition.path}: is damaged (features.npy is cut short); {remedy}")
-            finite = np.isfinite(np.frombuffer(piece, "<f4").reshape(-1, partition.num_coefficients))
+            finite = np.isfinite(np.frombuffer(piece, dtype).reshape(-1, partition.num_coefficients))
             if not finite.all():  # only finite features are ever written
                 name, number = _place_of_frame(partition, frame + int(np.argmin(finite.all(axis=1))))
                 why = "a feature is NaN or infinite, which is damage"
@@ -228,12 +285,19 @@ def verify_content(partition: Partition) -> None:
     with open(partition.path / "features.npy", "rb") as file:
         _read_array_header(file)
         for i, num_frames in enumerate(partition.num_frames.tolist()):
-            digest.add(
-                partition.utterance_ids[i], num_frames, pieces(file, width * num_frames), partition.reference_of(i)
-            )
+            reference = partition.reference_of(i)
+            digest.add(partition.utterance_ids[i], num_frames, pieces(file, width * num_frames), reference)
+            statistics.add_reference(reference)
     if digest.hexdigest() != partition.digest:
         why = "features, references or ids are not what was written"
         raise DataError(f"{partition.path}: is damaged ({why}); {remedy}")
+    stored, found = partition.statistics, statistics.taken()
+    with zipfile.ZipFile(partition.path / "index.npz") as index:
+        whole = index.testzip() is None
+    if stored is not None and not (
+        whole and stored.classes == found.classes and np.array_equal(stored.adjacent_repeats, found.adjacent_repeats)
+    ):
+        raise DataError(f"{partition.path}: is damaged (its statistics are not those of its references); {remedy}")
 
 
 def _place_of_frame(partition: Partition, frame: int) -> tuple[str, int]:
@@ -246,15 +310,23 @@ def _read(path: Path) -> Partition:
     """Read the files of a partition, and check them as far as possible without reading features."""
     description = None
     try:
-        description, digest = _read_description(path)
+        description, digest, statistics = _read_description(path)
         # numpy repairs some damaged headers, with a warning
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
-                arrays = {name: index[name] for name in ("frame_offsets", "references", "reference_offsets")}
+                frame_offsets, reference_offsets = index["frame_offsets"], index["reference_offsets"]
                 utterance_ids = index["utterance_ids"].tolist()
+                repeats = index["adjacent_repeats"] if statistics is not None else None
+            references = map_member(path / "index.npz", "references")
             features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
-        partition = Partition(path, description, digest, utterance_ids, features, **arrays)
+        partition = Partition(
+            path, description, digest, utterance_ids, features, frame_offsets, references, reference_offsets
+        )
+        if statistics is not None and repeats is not None:
+            classes = statistics["classes"] and (int(statistics["classes"][0]), int(statistics["classes"][1]))
+            magnitudes = map_member(path / "index.npz", "magnitudes").view(np.ndarray)
+            object.__setattr__(partition, "statistics", ContentStatistics(classes, repeats, magnitudes))
         _check_shapes(partition)
     except _DAMAGE as error:
         why = " ".join(str(error).split()) or type(error).__name__
@@ -262,20 +334,21 @@ def _read(path: Path) -> Partition:
     return partition
 
 
-def _read_description(path: Path) -> tuple[PartitionDescription, str]:
-    """Description and digest of `partition.json`."""
+def _read_description(path: Path) -> tuple[PartitionDescription, str, dict[str, Any] | None]:
+    """Description, digest and statistics of `partition.json`."""
     try:
         content = read_json(path / "partition.json")
     except DataError as error:
         raise ValueError(str(error).removeprefix(f"{path}/")) from None
     version = content["format"]
-    if version not in (FORMAT, _WITHOUT_CHECKSUM):
+    if version not in (FORMAT, _WITHOUT_STATISTICS, _WITHOUT_CHECKSUM):
         raise DataError(f"{path}: is of another format than {FORMAT}; {_remedy(None)}")
-    if version == FORMAT and content.pop("checksum") != _checksum(content):
+    if version != _WITHOUT_CHECKSUM and content.pop("checksum") != _checksum(content):
         raise ValueError("partition.json is not what was written")
     del content["format"]
     digest = content.pop("digest")
-    return PartitionDescription(**content), digest
+    statistics = content.pop("statistics") if version == FORMAT else None
+    return PartitionDescription(**content), digest, statistics
 
 
 def _checksum(content: dict[str, Any]) -> str:
@@ -294,6 +367,8 @@ def _remedy(description: PartitionDescription | None) -> str:
         return "write it again with the command that wrote it (cnn-mellin prep, speed, logits or data import)"
     if description.feature_type == LOGITS:
         return "write it again with cnn-mellin logits"
+    if description.feature_type == AUDIO:
+        return "prepare the audio again"
     if "rates" in description.source:
         return "prepare it again with cnn-mellin speed"
     return "prepare it again with cnn-mellin prep" if description.source else "write it again (cnn-mellin data import)"
@@ -316,18 +391,30 @@ class PartitionCounts:
 
 
 def count_partition(path: str | Path) -> PartitionCounts:
-    """Count a valid packed partition, in memory that does not grow with the number of its symbols."""
+    """Count a valid packed partition, or one of audio, in memory that does not grow with the number of symbols."""
     path = Path(path)
+    shards = sorted(path.glob("shard-*"))
+    if shards:
+        counts = [count_partition(shard) for shard in shards]
+        of_class = np.zeros(max(len(shard.of_class) for shard in counts), np.int64)
+        for shard in counts:
+            of_class[: len(shard.of_class)] += shard.of_class
+        utterances, frames = (
+            sum(values) for values in zip(*((c.num_utterances, c.num_frames) for c in counts), strict=True)
+        )
+        return PartitionCounts(utterances, frames, counts[0].num_coefficients, of_class)
     features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
     of_class = np.zeros(0, np.int64)
     with np.load(path / "index.npz", allow_pickle=False) as index:
         num_utterances = len(index["frame_offsets"]) - 1
-    with zipfile.ZipFile(path / "index.npz") as archive, archive.open("references.npy") as file:
-        _read_array_header(file)
-        while rows := file.read(_ROWS_AT_ONCE * 3 * 8):
-            found = np.bincount(np.frombuffer(rows, "<i8")[::3], minlength=len(of_class))
-            found[: len(of_class)] += of_class
-            of_class = found
+    references = map_member(path / "index.npz", "references")
+    resident = ResidentPages(references)
+    for first in range(0, len(references), _ROWS_AT_ONCE):
+        rows = references[first : first + _ROWS_AT_ONCE]
+        resident.touch(rows.nbytes)
+        found = np.bincount(rows[:, 0], minlength=len(of_class))
+        found[: len(of_class)] += of_class
+        of_class = found
     num_frames, num_coefficients = features.shape
     return PartitionCounts(num_utterances, num_frames, num_coefficients, of_class)
 
@@ -341,14 +428,21 @@ def _check_shapes(partition: Partition) -> None:
         if offsets.dtype != np.int64 or offsets[0] or (np.diff(offsets) < 0).any():
             raise ValueError(f"{name}_offsets of index.npz do not rise from 0")
     expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
-    if partition.features.shape != expected or partition.features.dtype != np.float32:
+    dtype = _dtype(partition.description)
+    if partition.features.shape != expected or partition.features.dtype != dtype:
         found = f"{partition.features.dtype} {partition.features.shape}"
-        raise ValueError(f"features.npy holds {found}, the index says float32 {expected}")
-    if (
-        partition.references.shape != (int(partition.reference_offsets[-1]), 3)
-        or partition.references.dtype != np.int64
+        raise ValueError(f"features.npy holds {found}, the index says {dtype} {expected}")
+    references = partition.references
+    width = np.int64 if partition.statistics is None else np.int32
+    if references.shape != (int(partition.reference_offsets[-1]), 3) or references.dtype != width:
+        raise ValueError(f"index.npz holds references {references.dtype} {references.shape}")
+    statistics = partition.statistics
+    if statistics is not None and (
+        statistics.adjacent_repeats.shape != (count,)
+        or statistics.magnitudes.shape != (count, partition.num_coefficients)
+        or statistics.magnitudes.dtype != np.float64
     ):
-        raise ValueError(f"index.npz holds references {partition.references.dtype} {partition.references.shape}")
+        raise ValueError("the statistics have another size than the partition")
 
 
 class PartitionWriter:
@@ -359,8 +453,8 @@ class PartitionWriter:
         self._directory = directory
         self._ids: dict[str, None] = {}
         self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
-        # One small array per utterance would take several times the memory, and 64-bit integers twice.
-        self._references = array("i")
+        self._references = array("i")  # one small array per utterance would take several times the memory
+        self._statistics = StatisticsWriter(description.num_coefficients)
         self._digest = ContentDigest(description.num_coefficients)
         self._features: IO[bytes] = open(directory / "features.npy", "wb")
         self._write_header()
@@ -378,7 +472,7 @@ class PartitionWriter:
                 finite.
         """
         require_identifier(utterance_id, "utterance")
-        frames = np.ascontiguousarray(features, dtype=np.float32)
+        frames = np.ascontiguousarray(features, dtype=_dtype(self.description))
         rows = np.asarray(reference, dtype=np.int64)
         if rows.ndim == 1:
             rows = np.stack([rows, *2 * [np.full_like(rows, -1)]], axis=1) if len(rows) else rows.reshape(0, 3)
@@ -399,27 +493,38 @@ class PartitionWriter:
         self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
         self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
         self._references.frombytes(rows.astype(np.intc).tobytes())
+        self._statistics.add(frames, rows)
 
     def close(self) -> None:
         """Write the index and the description, which completes the partition."""
         self._features.seek(0)
         self._write_header()
         self._features.close()
+        statistics = self._statistics.taken()
         with zipfile.ZipFile(self._directory / "index.npz", "w") as index:
+            # The arrays that are memory-mapped come first, as their places are then multiples of 8 bytes.
+            with index.open("magnitudes.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, statistics.magnitudes)
+            with index.open("references.npy", "w", force_zip64=True) as file:
+                rows = np.asarray(self._references).reshape(-1, 3)
+                header = {"descr": "<i4", "fortran_order": False, "shape": rows.shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for first in range(0, len(rows), _ROWS_AT_ONCE):
+                    file.write(rows[first : first + _ROWS_AT_ONCE].astype("<i4").data)
             for name, values in (
                 ("utterance_ids", np.array(list(self._ids), dtype=np.str_)),
                 ("frame_offsets", np.asarray(self._frame_offsets)),
                 ("reference_offsets", np.asarray(self._reference_offsets)),
+                ("adjacent_repeats", statistics.adjacent_repeats),
             ):
                 with index.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, values)
-            with index.open("references.npy", "w", force_zip64=True) as file:
-                rows = np.asarray(self._references).reshape(-1, 3)
-                header = {"descr": "<i8", "fortran_order": False, "shape": rows.shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for first in range(0, len(rows), _ROWS_AT_ONCE):
-                    file.write(rows[first : first + _ROWS_AT_ONCE].astype("<i8").data)
-        content = {"format": FORMAT, "digest": self._digest.hexdigest(), **asdict(self.description)}
+        content = {
+            "format": FORMAT,
+            "digest": self._digest.hexdigest(),
+            "statistics": {"classes": statistics.classes and list(statistics.classes)},
+            **asdict(self.description),
+        }
         content["checksum"] = _checksum(json.loads(json.dumps(content)))
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         (self._directory / "partition.json").write_text(text, encoding="utf-8")
@@ -431,7 +536,7 @@ class PartitionWriter:
     def _write_header(self) -> None:
         # numpy leaves room for the first axis to grow, so that the header keeps its length when it is rewritten
         shape = (self._frame_offsets[-1], self.description.num_coefficients)
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        header = {"descr": _dtype(self.description).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._features, header)
 
 
@@ -450,6 +555,8 @@ def _origin(feature_type: str, source: dict[str, Any]) -> str:
     """Kind of a partition, by the way it was made."""
     if feature_type == LOGITS:
         return "folder of a model's logits"
+    if feature_type == AUDIO:
+        return "shard of prepared audio"
     if "rates" in source:
         return "partition at several speaking rates"
     return "prepared partition" if "corpus" in source or "configuration" in source else "imported partition"
@@ -496,3 +603,4 @@ def write_partition(path: str | Path, description: PartitionDescription) -> Iter
             writer.close()
         finally:
             writer.abandon()
+    remember_written(Path(path), _FILES)

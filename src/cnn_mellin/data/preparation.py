@@ -39,7 +39,7 @@ from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.identifier import require_identifier
 
-__all__ = ["PreparedPartition", "prepare", "prepare_timit"]
+__all__ = ["PreparedPartition", "frame_references", "num_cores", "prepare", "prepare_timit"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,8 +52,7 @@ class PreparedPartition:
         path: folder of the partition.
         num_utterances, num_frames: number of utterances and frames.
         computed: False if it existed already, from the same corpus and settings.
-        perplexity: perplexity of its references under the language model of the training partition; None if the model
-            has too many symbols to be unrolled.
+        perplexity: perplexity of its references under the language model of the training partition.
         faults: faults of the utterances that were left out.
         changes: phrases that say how many recordings were resampled or mixed down.
     """
@@ -129,7 +128,7 @@ def prepare(
             require_partition_replaceable(Path(data) / name / partition, about)
         if (Path(data) / name / "ext" / "utt2rate").exists():
             raise DataError(f"{Path(data) / name}: holds partitions that cnn-mellin speed wrote; name another folder")
-    work = CorpusCheck(extractors, conversion or Conversion(), jobs or _num_cores(), quiet)
+    work = CorpusCheck(extractors, conversion or Conversion(), jobs or num_cores(), quiet)
     audio: dict[str, CheckedAudio] = {}
     faulty: dict[str, list[Fault]] = {}
     for partition, utterances in parts.items():
@@ -163,7 +162,7 @@ def prepare(
                     )
                 )
         ngrams = estimate_language_model(parts["train"], labelling)
-        perplexities = part_perplexities(ngrams, parts, labelling) or {}
+        perplexities = part_perplexities(ngrams, parts, labelling)
         for name, extractor in extractors.items():
             with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
                 write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
@@ -316,7 +315,7 @@ def _with_sample_rate(utterance: Utterance, audio: Mapping[str, CheckedAudio], s
     return utterance
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Number of cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

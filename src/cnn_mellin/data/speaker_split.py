@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from cnn_mellin.corpora.held_out_speakers import held_out_speakers
-from cnn_mellin.data.subset import select_utterances
+from cnn_mellin.data.subset import PartitionSubset
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 
@@ -41,14 +43,13 @@ def split_by_speaker(partition: UtteranceData, speaker_of: Mapping[str, str], de
     Raises:
         DataError: the partition has only one speaker.
     """
-    of_speaker: dict[str, list[str]] = {}
-    for utterance_id in partition.utterance_ids:
-        of_speaker.setdefault(speaker_of.get(utterance_id, utterance_id), []).append(utterance_id)
+    of_speaker: dict[str, list[int]] = {}
+    for i, utterance_id in enumerate(partition.utterance_ids):
+        of_speaker.setdefault(speaker_of.get(utterance_id, utterance_id), []).append(i)
     if len(of_speaker) < 2:
         raise DataError(f"{partition.path}: has only one speaker; a split without a common speaker needs at least 2")
-    dev_speakers = held_out_speakers({speaker: len(names) for speaker, names in of_speaker.items()}, dev_proportion)
-    dev_ids = {name for speaker in dev_speakers for name in of_speaker[speaker]}
-    train_ids = [name for name in partition.utterance_ids if name not in dev_ids]
-    return SpeakerSplit(
-        select_utterances(partition, train_ids), select_utterances(partition, sorted(dev_ids)), dev_speakers
-    )
+    dev_speakers = held_out_speakers({speaker: len(rows) for speaker, rows in of_speaker.items()}, dev_proportion)
+    in_dev = np.zeros(len(partition), dtype=bool)
+    in_dev[[i for speaker in dev_speakers for i in of_speaker[speaker]]] = True
+    train, dev = (PartitionSubset(partition, chosen.nonzero()[0]) for chosen in (~in_dev, in_dev))
+    return SpeakerSplit(train, dev, dev_speakers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,15 @@ class PartitionSubset:
         """Number of symbols of each reference, (U,)."""
         return self.whole.reference_lengths[self.rows]
 
+    @property
+    def adjacent_repeats(self) -> NDArray[np.int32]:
+        """Number of symbols of each reference that equal the symbol before them, (U,)."""
+        return self.whole.adjacent_repeats[self.rows]
+
+    def magnitude_sums(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sum over the frames of each of these utterances of the absolute value of each coefficient, (N, F)."""
+        return self.whole.magnitude_sums(self.rows[rows])
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -88,6 +98,9 @@ class PartitionSubset:
 
     def check_classes(self, num_symbols: int) -> None:
         """Raise a DataError that names the first utterance with a class outside 0..num_symbols - 1."""
+        with contextlib.suppress(DataError):  # of an utterance that may not be in the subset
+            self.whole.check_classes(num_symbols)
+            return
         for i, name in enumerate(self.utterance_ids):
             classes = self.reference_of(i)[:, 0]
             wrong = classes[(classes < 0) | (classes >= num_symbols)]

@@ -48,6 +48,10 @@ class UtteranceData(Protocol):
         """Number of symbols of each reference, (U,)."""
 
     @property
+    def adjacent_repeats(self) -> NDArray[np.int32]:
+        """Number of symbols of each reference that equal the symbol before them, (U,)."""
+
+    @property
     def verified(self) -> bool:
         """True if the files of the partition are verified, and all its features finite."""
 
@@ -59,6 +63,9 @@ class UtteranceData(Protocol):
 
     def reference_of(self, i: int) -> NDArray[np.int64]:
         """Reference of utterance i, (R, 3): class, first frame, end frame (-1 if unknown)."""
+
+    def magnitude_sums(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sum over the frames of each of these utterances of the absolute value of each coefficient, (N, F)."""
 
     def check_finite(self) -> None:
         """Raise a DataError that names the first utterance with a NaN or infinite feature."""

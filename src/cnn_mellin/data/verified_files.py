@@ -1,7 +1,8 @@
 """Record of files that have been verified, by their state, so that they are not read again for that.
 
-Records are kept per machine in the user's cache folder: `$XDG_CACHE_HOME/cnn-mellin/verified`, or
-`~/.cache/cnn-mellin/verified`. If it cannot be written, files are verified each time.
+Records are kept in the user's cache folder: `$XDG_CACHE_HOME/cnn-mellin/verified`, or `~/.cache/cnn-mellin/verified`.
+They hold on every machine that has this folder and sees the files in the same state, such as the nodes of a cluster. If
+it cannot be written, files are verified each time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,7 @@ __all__ = [
     "is_settled",
     "is_verified",
     "remember_verified",
+    "remember_written",
 ]
 
 State = list[list[int]]
@@ -48,9 +49,9 @@ def files_state(folder: Path, names: Sequence[str]) -> State:
 
 
 def is_verified(folder: Path, state: State) -> bool:
-    """Return True if the files of a folder were verified in this state on this machine."""
+    """Return True if the files of a folder were verified in this state, on this machine or one with the same cache."""
     try:
-        return bool(json.loads(_record(folder).read_text(encoding="utf-8"))["state"] == state)
+        return bool(json.loads(_record(folder, state).read_text(encoding="utf-8"))["state"] == _everywhere(state))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         return False
 
@@ -66,11 +67,23 @@ def remember_verified(folder: Path, state: State) -> None:
     if not is_settled(state):
         return
     with contextlib.suppress(OSError, RuntimeError):  # no cache or home folder: verify each time
-        record = _record(folder)
+        record = _record(folder, state)
         record.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(record) as file:
-            json.dump({"folder": str(folder), "state": state}, file)
+            json.dump({"folder": str(folder), "state": _everywhere(state)}, file)
         delete_oldest(record.parent, "*.json", _MOST_RECORDS)
+
+
+def remember_written(folder: Path, names: Sequence[str]) -> None:
+    """Record files as verified that this process has just written, once any later change alters their state.
+
+    This waits for up to 20 milliseconds. On a file system with coarser times nothing is recorded.
+    """
+    with contextlib.suppress(OSError):
+        state = files_state(folder, names)
+        latest = max(changed for _, *times, _, _ in state for changed in times)
+        time.sleep(min(max(latest + _TICK_NS - time.time_ns(), 0), _TICK_NS) / _NANOSECONDS)
+        remember_verified(folder, state)
 
 
 def is_settled(state: State) -> bool:
@@ -79,16 +92,21 @@ def is_settled(state: State) -> bool:
     return all(now - changed >= _tick_ns(changed) for _, *times, _, _ in state for changed in times)
 
 
-def forget_verified(folder: Path) -> None:
-    """Delete the record that the files of a folder have been verified."""
+def forget_verified(folder: Path, state: State) -> None:
+    """Delete the record that the files of a folder have been verified in this state."""
     with contextlib.suppress(OSError, RuntimeError):
-        _record(folder).unlink(missing_ok=True)
+        _record(folder, state).unlink(missing_ok=True)
 
 
-def _record(folder: Path) -> Path:
-    """File of the record, named by machine and folder, as machines may share a home folder but not their disks."""
-    name = hashlib.sha256(repr((platform.node(), os.path.realpath(folder))).encode()).hexdigest()
+def _record(folder: Path, state: State) -> Path:
+    """File of the record, named by folder and state, as machines may share a home folder but not their disks."""
+    name = hashlib.sha256(repr((os.path.realpath(folder), _everywhere(state))).encode()).hexdigest()
     return cache_folder("verified") / f"{name[:32]}.json"
+
+
+def _everywhere(state: State) -> State:
+    """State without the device, whose number differs between the machines that mount a file system."""
+    return [[size, modified, changed, inode] for size, modified, changed, inode, _ in state]
 
 
 def cache_folder(name: str) -> Path:

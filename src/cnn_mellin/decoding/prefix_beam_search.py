@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from cnn_mellin.decoding.forked_map import forked_map
+from cnn_mellin.decoding.fusion import Fusion, fusion_of
 from cnn_mellin.decoding.logit_batch import check_logit_batch
 from cnn_mellin.language_models.ngram_model import NgramModel
 from cnn_mellin.ops.sizes import size_of, whole_number
@@ -89,7 +90,7 @@ def prefix_beam_search(
         pays = frames.sum() * beam_width * logits.size(2) >= _WORTH_SHARING
         num_workers = torch.get_num_threads() if pays else 1
     num_workers = min(num_workers, max(len(frames), 1))
-    fusion = _Fusion.of(language_model, lm_weight, insertion_bonus, logits.size(2))
+    fusion = fusion_of(language_model, lm_weight, insertion_bonus, logits.size(2))
     # sort by length, longest first; each share gets utterances of all lengths
     order = np.argsort(-frames, kind="stable")
     shares = [
@@ -101,38 +102,6 @@ def prefix_beam_search(
         for utterance, best in zip(order[i::num_workers].tolist(), searched, strict=True):
             found[utterance] = best
     return found
-
-
-@dataclass(frozen=True)
-class _Fusion:
-    """Scores of extending a prefix besides those of the frames, and the contexts that follow.
-
-    Args:
-        scores: (S, V), lm_weight * log p_lm + insertion_bonus of each class after each context; 0 for the blank.
-        next_contexts: (S, V), context after each class; a blank keeps the context.
-        start: context of the empty prefix.
-    """
-
-    scores: _Floats
-    next_contexts: _Ints
-    start: int
-
-    @classmethod
-    def of(cls, model: NgramModel | None, lm_weight: float, insertion_bonus: float, num_classes: int) -> _Fusion | None:
-        """None if nothing is added to the scores of the frames."""
-        if model is None or lm_weight == 0:
-            if insertion_bonus == 0:
-                return None
-            scores = np.full((1, num_classes), float(insertion_bonus))
-            scores[:, -1] = 0.0
-            return cls(scores, np.zeros((1, num_classes), dtype=np.int64), 0)
-        weighted = lm_weight * model.class_log_probs() + insertion_bonus
-        contexts = np.arange(len(weighted))[:, None]
-        return cls(
-            np.concatenate([weighted, np.zeros((len(weighted), 1))], axis=1),
-            np.concatenate([model.next_contexts.astype(np.int64), contexts], axis=1),
-            model.start,
-        )
 
 
 @dataclass(frozen=True)
@@ -151,7 +120,7 @@ class _Share:
     num_frames: _Ints
     beam_width: int
     num_best: int
-    fusion: _Fusion | None
+    fusion: Fusion | None
 
 
 def _search_share(share: _Share) -> list[list[tuple[list[int], float]]]:
@@ -193,7 +162,7 @@ class _Beam:
     (N, W, V), the extensions of each slot by each class. The last class of the empty prefix is the blank.
     """
 
-    def __init__(self, num_utterances: int, width: int, num_classes: int, fusion: _Fusion | None) -> None:
+    def __init__(self, num_utterances: int, width: int, num_classes: int, fusion: Fusion | None) -> None:
         shape, self._size = (num_utterances, width), num_utterances * width
         self._width, self._num_classes, self._fusion = width, num_classes, fusion
         self.num_running = 0
@@ -234,7 +203,7 @@ class _Beam:
         self._running_last_at = self._last_at[slots].reshape(shape)
         self._running_own_at = self._own_at[slots].reshape(shape)
         if self._fusion:
-            self._fused = self._fusion.scores.take(self._context[slots], axis=0).reshape(*shape, -1)
+            self._fused = self._fusion.scores_after(self._context[slots]).reshape(*shape, -1)
         self._running = self._blank[utterances], self._nonblank[utterances], self._total[utterances]
         self._running_candidates = self._candidates[utterances]
         self._flat_candidates = self._running_candidates.reshape(-1)
@@ -309,7 +278,7 @@ class _Beam:
         old_hashes, old_nodes = self._hashes[sources], self._nodes[sources]
         new_hashes = _extended_hash(old_hashes, classes)
         if self._fusion:
-            self._context[slots] = self._fusion.next_contexts[self._context[sources], classes]
+            self._context[slots] = self._fusion.contexts_after(self._context[sources], classes)
         self._hashes[slots], self._parent_hashes[slots], self._last[slots] = new_hashes, old_hashes, classes
         utterances = self._utterances[slots]
         self._last_at[slots] = utterances * self._num_classes + classes

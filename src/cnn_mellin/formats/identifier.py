@@ -17,6 +17,7 @@ RULE = (
     f"an identifier has 1 to {MAX_IDENTIFIER_BYTES} bytes of printable characters, no white space, bracket or slash, "
     "and no dot or semicolon at its start"
 )
+_PLAIN = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{MAX_IDENTIFIER_BYTES - 1}}}")  # most names, at once
 _SEPARATORS = re.compile(r"[()/\\\s]")
 
 
@@ -26,6 +27,8 @@ def identifier_fault(name: str) -> str | None:
     >>> identifier_fault("mary-1"), identifier_fault("mary 1"), identifier_fault("mary\x00")
     (None, "has ' '", "has '\\x00', which cannot be printed")
     """
+    if _PLAIN.fullmatch(name):
+        return None
     if not name:
         return "is empty"
     separator = _SEPARATORS.search(name)

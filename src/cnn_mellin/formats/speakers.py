@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cnn_mellin.errors import DataError
-from cnn_mellin.formats.identifier import require_identifier
+from cnn_mellin.formats.identifier import identifier_fault, require_identifier
 from cnn_mellin.formats.text_file import read_lines
 from cnn_mellin.utterance_names import name_utterances
 
@@ -63,9 +63,9 @@ def read_speakers(path: str | Path) -> dict[str, str]:
             raise DataError(f"{path}:{number}: {line[:60]!r} is not 'utterance speaker'")
         if fields[0] in speaker_of:
             raise DataError(f"{path}:{number}: duplicate utterance id {fields[0]}; delete one of the lines")
-        name, speaker = (
-            require_identifier(field, what, f"{path}:{number}")
-            for field, what in zip(fields, ("utterance", "speaker"), strict=True)
-        )
+        name, speaker = fields
+        if identifier_fault(name) is not None or identifier_fault(speaker) is not None:
+            require_identifier(name, "utterance", f"{path}:{number}")
+            require_identifier(speaker, "speaker", f"{path}:{number}")
         speaker_of[name] = speaker
     return speaker_of

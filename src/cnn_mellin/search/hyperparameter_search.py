@@ -163,9 +163,14 @@ def run_search(
         with open_study(db_url, study_name) as (database, name):
             _, _, plan = load_study(database, name)
             place = train_dir or plan.train_dir
-            subset_ids = plan.start().data.subset_ids
+            start = plan.start().data
             shared = SharedData(
-                str(place), plan.dev_proportion, subset_ids, str(device or plan.device), plan.num_data_workers
+                str(place),
+                plan.dev_proportion,
+                start.subset_ids,
+                start.audio_features,
+                str(device or plan.device),
+                plan.num_data_workers,
             )
             members.on_first(lambda: shared)
             chosen, data = members.together(lambda: shared.open(members))

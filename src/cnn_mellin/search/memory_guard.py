@@ -19,6 +19,7 @@ import torch
 
 from cnn_mellin.config.settings import Settings
 from cnn_mellin.data.batch import Batch
+from cnn_mellin.data.batch_plan import largest_batch
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.epoch import Stepper
@@ -145,18 +146,17 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
 
 
 class _Step:
-    """A training step on any number of utterances that are as long as the longest."""
+    """A training step on any number of utterances that are as long as those of the largest batch."""
 
     def __init__(self, settings: Settings, partition: UtteranceData, num_symbols: int, device: torch.device) -> None:
         self.device = device
         self._settings, self._num_coefficients, self._num_symbols = settings, partition.num_coefficients, num_symbols
-        longest = int(partition.num_frames.max())
+        self.full, longest = largest_batch(partition, settings.data)
         if partition.num_coefficients > 1:
             longest = round(longest * settings.training.max_tempo_factor)
         self.num_frames = longest + 2 * int(settings.training.max_shift_proportion * longest)
         ends = sum(end is not None for end in (settings.data.sos, settings.data.eos))
         self._num_labels = int(partition.reference_lengths.max()) + ends
-        self.full = min(settings.data.batch_size, len(partition))
         self._stepper: Stepper | None = None
 
     def need(self, num_bytes: int, exactness: str = "") -> MemoryNeed:

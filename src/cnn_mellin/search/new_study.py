@@ -55,7 +55,7 @@ def plan_study(
     if pruner not in PRUNERS:
         raise SettingsError(f"pruner {pruner}: must be one of {', '.join(PRUNERS)}")
     _check_device(device)
-    data = open_study_data(train_dir, dev_proportion, settings.data.subset_ids)
+    data = open_study_data(train_dir, dev_proportion, settings.data.subset_ids, settings.data.audio_features)
     for symbol in (settings.data.sos, settings.data.eos):
         class_of_end(symbol, data.symbols)
     raw = data.train.num_coefficients == 1

@@ -33,6 +33,7 @@ class SharedData:
         place: folder of the partition.
         dev_proportion: proportion of its utterances to evaluate on.
         subset_ids: ids of the utterances to use; empty for all.
+        audio_features: features to compute from a partition of audio; None for one of features.
         device: device to train on; each process takes its own.
         num_data_workers: number of threads that prepare batches.
     """
@@ -40,13 +41,14 @@ class SharedData:
     place: str
     dev_proportion: float
     subset_ids: list[str]
+    audio_features: str | None
     device: str
     num_data_workers: int
 
     def open(self, group: ProcessGroup) -> tuple[torch.device, StudyData]:
         """Open the data in this process; return its device and them."""
         device = usable_device(group.own_device(self.device))
-        return device, open_study_data(self.place, self.dev_proportion, self.subset_ids)
+        return device, open_study_data(self.place, self.dev_proportion, self.subset_ids, self.audio_features)
 
 
 @dataclass(frozen=True)

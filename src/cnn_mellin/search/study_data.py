@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnn_mellin.data.audio_partition import open_features
 from cnn_mellin.data.speaker_split import split_by_speaker
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.speakers import read_speakers
@@ -35,18 +35,21 @@ class StudyData:
     described: str
 
 
-def open_study_data(train_dir: str | Path, dev_proportion: float, subset_ids: Sequence[str] = ()) -> StudyData:
+def open_study_data(
+    train_dir: str | Path, dev_proportion: float, subset_ids: Sequence[str] = (), audio_features: str | None = None
+) -> StudyData:
     """Open and check a partition, and split it, by speaker if `ext/utt2spk` beside it names the speakers.
 
     Args:
         train_dir: folder of the partition.
         dev_proportion: proportion of its utterances to evaluate on.
         subset_ids: ids of the utterances to use; empty for all.
+        audio_features: features to compute from a partition of audio.
 
     Raises:
         DataError: the partition is damaged, cannot be split, or holds features or classes that cannot be trained on.
     """
-    whole = open_partition(train_dir)
+    whole = open_features(train_dir, audio_features)
     used: UtteranceData = select_utterances(whole, subset_ids) if subset_ids else whole
     if len(used) < 2:
         raise DataError(

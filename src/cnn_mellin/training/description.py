@@ -17,6 +17,8 @@ from cnn_mellin.training.packed_weights import is_packed
 
 __all__ = ["OtherTrainingError", "describe_training"]
 
+_UTTERANCES_AT_ONCE = 4096
+
 
 class OtherTrainingError(SettingsError):
     """The model folder holds a training with other settings or data.
@@ -93,9 +95,10 @@ def _scale(partition: UtteranceData, old: ModelDescription | None) -> list[float
     """
     if old is not None and old.scale and old.train == partition.digest:
         return old.scale
-    total = np.zeros(partition.num_coefficients)
-    for i in range(len(partition)):
-        total += np.abs(partition.features_of(i)).sum(0, dtype=np.float64)
-    mean = total / max(int(partition.num_frames.sum()), 1)
+    total = np.zeros((1, partition.num_coefficients))
+    for first in range(0, len(partition), _UTTERANCES_AT_ONCE):
+        rows = np.arange(first, min(first + _UTTERANCES_AT_ONCE, len(partition)))
+        total = np.add.accumulate(np.concatenate([total, partition.magnitude_sums(rows)]))[-1:]
+    mean = total[0] / max(int(partition.num_frames.sum()), 1)
     scale: list[float] = np.where(mean > 0, mean, 1.0).astype(np.float32).tolist()
     return scale

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from cnn_mellin.atomic import delete_leftovers
 from cnn_mellin.config import Settings
-from cnn_mellin.data.batch import Batch, batch_indices, load_batch
+from cnn_mellin.data.audio_partition import load_audio_batch, open_features
+from cnn_mellin.data.batch import Batch, load_batch
+from cnn_mellin.data.batch_plan import plan_batches, summarize_batches
 from cnn_mellin.data.prefetch import prefetch
 from cnn_mellin.data.subset import select_utterances
-from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, ProcessLostError, SettingsError
 from cnn_mellin.formats.symbols import class_of_end, read_symbols
@@ -44,7 +44,6 @@ from cnn_mellin.training.model_folder import (
     build_model,
     checkpoint_store,
 )
-from cnn_mellin.training.objective import frames_needed
 from cnn_mellin.training.optimizer import make_optimizer
 from cnn_mellin.training.process_group import ProcessGroup
 from cnn_mellin.training.schedule import Schedule, learning_rate_factor
@@ -307,6 +306,9 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.schedule.learning_rate * factor
 
+        if progress.epoch == 0 and self.partial is None:
+            summary = summarize_batches(plan, self.training_data, self.settings.data)
+            _log.info("%s: %s", self.training_data.path, summary)
         partial, self.partial = self.partial, None
         seed = stream_seed(self.description.seed, "dropout", number)
         with dropout_stream(
@@ -395,22 +397,16 @@ class _Run:
         return result if parallel is None else parallel.merged(result)
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        data = self.settings.data
-        return batch_indices(
-            self.training_data.num_frames,
-            data.batch_size,
-            seed=self.description.seed,
-            epoch=epoch,
-            drop_last=data.drop_last,
-            bucket_by_length=data.bucket_by_length,
-        )
+        return plan_batches(self.training_data, self.settings.data, self.description.seed, epoch)
 
     def _prepared(self, plan: Iterable[list[int]], epoch: int) -> Iterator[Batch]:
         data, symbols = self.settings.data, self.description.symbols
         ends = [class_of_end(name, symbols) for name in (data.sos, data.eos)]
 
         def prepare(indices: Sequence[int]) -> Batch:
-            batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
+            batch = load_audio_batch(self.training_data, indices, self.stepper.device, ends)
+            if batch is None:
+                batch = load_batch(self.training_data, indices, first_class=ends[0], last_class=ends[1])
             draws = [
                 draw_augmentation(
                     self.settings.training,
@@ -470,7 +466,7 @@ class _Run:
 
 
 def _open(given: str | Path | UtteranceData, settings: Settings, like: UtteranceData | None = None) -> UtteranceData:
-    partition = open_partition(given) if isinstance(given, (str, os.PathLike)) else given
+    partition = open_features(given, settings.data.audio_features) if isinstance(given, (str, os.PathLike)) else given
     path = partition.path
     if settings.data.subset_ids and like is None:
         partition = select_utterances(partition, settings.data.subset_ids)
@@ -507,9 +503,7 @@ def _log_layers(model_dir: Path, description: ModelDescription) -> None:
 
 def _log_not_emittable(partition: UtteranceData, description: ModelDescription) -> None:
     """Log which references CTC cannot emit: their loss is zero."""
-    references = [partition.reference_of(i)[:, 0] for i in range(len(partition))]
-    lengths = torch.tensor([len(reference) for reference in references])
-    needed = frames_needed(torch.from_numpy(np.concatenate(references)), lengths)
+    needed = torch.from_numpy(partition.reference_lengths + partition.adjacent_repeats)
     stride = description.as_settings().model.window_stride
     short = num_windows(torch.from_numpy(partition.num_frames), stride) < needed
     if short.any():

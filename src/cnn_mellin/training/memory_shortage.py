@@ -37,6 +37,6 @@ def naming_memory_shortage(place: str) -> Iterator[None]:
             raise
         reason = f" ({text.strip().splitlines()[0][:160]})" if text.strip() else ""
         raise TrainingMemoryError(
-            f"{place}: out of memory{reason}; lower [data] batch_size, or train a smaller model in another folder; "
-            "the last checkpoint is unchanged"
+            f"{place}: out of memory{reason}; lower [data] batch_size or max_batch_seconds, or train a smaller model "
+            "in another folder; the last checkpoint is unchanged"
         ) from None

@@ -109,13 +109,40 @@ def _add_data_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--features",
         nargs="+",
-        default=["fbank-81-10ms"],
         metavar="TYPE",
         help="feature types to compute, one data directory per type: fbank-81-10ms (default), sigbank-41-2ms, raw, or "
         "NAME.json with a configuration of your own",
     )
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="number of utterances to compute in parallel (default: one per core)"
+    )
+    parser.add_argument(
+        "--audio",
+        action="store_true",
+        help="write the audio as 16-bit samples to DATA/audio instead of features, which trainings then compute "
+        "([data] audio_features): a fifth of the room of features of three types; an interrupted run is resumed",
+    )
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        default=16000,
+        metavar="HZ",
+        help="with --audio, the sample rate of the samples (default: 16000)",
+    )
+    parser.add_argument(
+        "--shards",
+        type=int,
+        metavar="N",
+        help="with --audio, the number of shards per partition, each of which is written as a whole (default: one per "
+        "5,000 utterances)",
+    )
+    parser.add_argument(
+        "--shard",
+        type=int,
+        metavar="K",
+        help="with --audio and --shards N, write only shard K of each partition, 0 to N - 1, so that processes or "
+        "tasks of a Slurm array (--shard $SLURM_ARRAY_TASK_ID) share the work; the last to finish completes the "
+        "partitions",
     )
     add_conversion_options(parser)
     add_damage_options(parser)

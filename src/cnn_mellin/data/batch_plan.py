@@ -1,0 +1,147 @@
+"""The batches of an epoch, by number of utterances or by duration, as the settings of the data say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mellin.config.data import DataConfig
+from cnn_mellin.data.batch import batch_indices
+from cnn_mellin.data.utterance_data import UtteranceData
+from cnn_mellin.errors import DataError
+from cnn_mellin.random_stream import random_stream
+
+__all__ = ["BatchSummary", "batches_by_duration", "largest_batch", "plan_batches", "summarize_batches"]
+
+_BATCHES_IN_A_BUCKET = 50
+
+
+def plan_batches(partition: UtteranceData, config: DataConfig, seed: int, epoch: int) -> list[list[int]]:
+    """Indices of the utterances in each batch of an epoch, which depend on nothing else than the arguments.
+
+    Args:
+        partition: utterances to train on; only their lengths are read.
+        config: settings of the data.
+        seed: seed of the random order.
+        epoch: number of the epoch; each epoch has its own order.
+
+    Raises:
+        DataError: batches are limited in seconds, but the duration of a frame is unknown.
+    """
+    if config.max_batch_seconds is not None:
+        return batches_by_duration(partition.num_frames, _max_frames(partition, config), seed, epoch)
+    return batch_indices(
+        partition.num_frames,
+        config.batch_size,
+        seed=seed,
+        epoch=epoch,
+        drop_last=config.drop_last,
+        bucket_by_length=config.bucket_by_length,
+    )
+
+
+def batches_by_duration(num_frames: NDArray[np.int64], max_frames: float, seed: int, epoch: int = 0) -> list[list[int]]:
+    """Group utterances of similar length into batches of at most this many frames, padding included.
+
+    An utterance that is longer than the limit is a batch of its own, so that every utterance is trained on: it could
+    not be trained on with less memory.
+
+    Args:
+        num_frames: (U,), number of frames of each utterance.
+        max_frames: limit of the number of utterances times the number of frames of the longest.
+        seed: seed of the random order.
+        epoch: number of the epoch; each epoch has its own order.
+
+    >>> sorted(map(sorted, batches_by_duration(np.array([5, 9, 4, 8, 30]), 18, seed=1)))
+    [[0, 2], [1, 3], [4]]
+    """
+    stream = random_stream(seed, "order", epoch)
+    order = stream.permutation(len(num_frames))
+    mean = max(float(num_frames.mean()), 1.0) if len(num_frames) else 1.0
+    size = _BATCHES_IN_A_BUCKET * max(int(max_frames / mean), 1)
+    batches: list[list[int]] = []
+    for first in range(0, len(order), size):
+        bucket = order[first : first + size]
+        bucket = bucket[np.argsort(num_frames[bucket], kind="stable")]
+        batch: list[int] = []
+        for i, longest in zip(bucket.tolist(), num_frames[bucket].tolist(), strict=True):
+            if batch and (len(batch) + 1) * longest > max_frames:
+                batches.append(batch)
+                batch = []
+            batch.append(i)
+        batches.append(batch)
+    return [batches[i] for i in stream.permutation(len(batches))]
+
+
+def largest_batch(partition: UtteranceData, config: DataConfig) -> tuple[int, int]:
+    """Number of utterances and number of frames per utterance of the largest batch that may occur.
+
+    Raises:
+        DataError: as for `plan_batches`.
+    """
+    lengths = np.unique(partition.num_frames)
+    if config.max_batch_seconds is None:
+        return min(config.batch_size, len(partition)), int(lengths[-1])
+    fitting = np.maximum(_max_frames(partition, config) // np.maximum(lengths, 1), 1)
+    counts = np.minimum(fitting, len(partition)).astype(np.int64)
+    largest = int(np.flatnonzero(counts * lengths == (counts * lengths).max())[-1])
+    return int(counts[largest]), int(lengths[largest])
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """Size of an epoch's batches.
+
+    Args:
+        num_batches: number of batches, which is the number of updates.
+        num_utterances: smallest and largest number of utterances per batch.
+        padded_share: proportion of the frames of all batches that are padding.
+        num_too_long: number of utterances that alone are longer than the limit.
+    """
+
+    num_batches: int
+    num_utterances: tuple[int, int]
+    padded_share: float
+    num_too_long: int = 0
+
+    def __str__(self) -> str:
+        """The summary as a user reads it.
+
+        >>> str(BatchSummary(120, (4, 19), 0.0312))
+        '120 updates per epoch, of 4 to 19 utterances; 3.1 % of the frames are padding'
+        """
+        least, most = self.num_utterances
+        size = f"{least} to {most}" if least < most else str(most)
+        text = f"{self.num_batches} updates per epoch, of {size} utterances; "
+        text += f"{100 * self.padded_share:.1f} % of the frames are padding"
+        if self.num_too_long:
+            text += f"; {self.num_too_long} longer than max_batch_seconds are batches of their own"
+        return text
+
+
+def summarize_batches(batches: Sequence[Sequence[int]], partition: UtteranceData, config: DataConfig) -> BatchSummary:
+    """Summarize the batches of an epoch, of which there is at least one."""
+    sizes = np.array([len(batch) for batch in batches])
+    frames = partition.num_frames[np.fromiter(chain.from_iterable(batches), np.int64, int(sizes.sum()))]
+    longest = np.maximum.reduceat(frames, np.cumsum(sizes) - sizes)
+    padded = int((longest * sizes).sum())
+    too_long = 0
+    if config.max_batch_seconds is not None:
+        too_long = int(np.count_nonzero(longest > _max_frames(partition, config)))
+    share = 1 - int(frames.sum()) / padded if padded else 0.0
+    return BatchSummary(len(batches), (int(sizes.min()), int(sizes.max())), share, too_long)
+
+
+def _max_frames(partition: UtteranceData, config: DataConfig) -> float:
+    assert config.max_batch_seconds is not None
+    shift = partition.description.frame_shift_ms
+    if shift is None:
+        raise DataError(
+            f"{partition.path}: the duration of its frames is unknown, so that [data] max_batch_seconds cannot be "
+            "applied; unset it, and set batch_size"
+        )
+    return 1000 * config.max_batch_seconds / shift
