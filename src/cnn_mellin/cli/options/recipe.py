@@ -87,13 +87,21 @@ def add_options(parser: CommandParser) -> None:
         "--profile",
         default="local",
         metavar="P",
-        help="where steps run: local (default), slurm, or FILE.yaml, a changed copy of one of these",
+        help="where steps run: local (default), slurm, or the folder of a Snakemake profile, such as a changed copy of "
+        "one of these",
     )
     how.add_argument(
         "--cores",
         type=int,
         metavar="N",
         help="number of steps to run in parallel (default: one per core; with slurm: 100)",
+    )
+    how.add_argument(
+        "--gpus-per-training",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of processes per final training, each with a GPU of its own (default: 1)",
     )
     how.add_argument(
         "--until", metavar="STAGE", help="stop after a stage, such as prep, train or decode (status lists them)"
