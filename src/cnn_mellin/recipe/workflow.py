@@ -61,6 +61,8 @@ def check_steps(folder: str | Path) -> tuple[list[Step], list[str]]:
     records.write_plan(steps)
     changed = records.forget_changed(steps)
     records.forget_outdated(steps)
+    for step in records.steps_to_do(steps):  # with those that follow, which Snakemake would take to be up to date
+        records.delete(step.name, "done")
     return steps, changed
 
 
