@@ -3,9 +3,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cnn_mellin.recipe.executors.local import LocalMachine
 
 from cnn_mellin.errors import UserError
-from cnn_mellin.recipe.executors.local import LocalMachine
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
 from cnn_mellin.recipe.step_run import StepFailed, StepRunner, failure_line, last_lines

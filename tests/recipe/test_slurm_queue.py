@@ -1,10 +1,12 @@
 """Slurm's programs are understood whatever a site lets them say besides."""
 
+from pathlib import Path
+
 import pytest
 
 from cnn_mellin.errors import UserError
-from cnn_mellin.recipe.executors import slurm_queue
-from cnn_mellin.recipe.executors.slurm_queue import (
+from cnn_mellin.recipe import slurm_queue
+from cnn_mellin.recipe.slurm_queue import (
     SlurmJob,
     SlurmQueue,
     chosen_clusters,
@@ -13,8 +15,8 @@ from cnn_mellin.recipe.executors.slurm_queue import (
 )
 
 
-def queue(*clusters: str) -> SlurmQueue:
-    return SlurmQueue("0abc", clusters, poll_s=0)
+def queue(*clusters: str, cache: Path | None = None) -> SlurmQueue:
+    return SlurmQueue("0abc", clusters, poll_s=0.01, cache=cache)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +138,10 @@ def test_variables_that_change_the_output_of_squeue_are_removed(fake_slurm, monk
     assert "SLURM_CONF=/etc/slurm.conf" in environment
 
 
-def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monkeypatch, caplog):
+def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monkeypatch, caplog, tmp_path):
     fake_slurm.says("squeue.error", "slurm_load_jobs error: Socket timed out\n")
     monkeypatch.setattr(slurm_queue, "_WARN_AFTER_S", 0.0)
-    asked = queue()
+    asked = queue(cache=tmp_path / "queue.json")
     assert asked.look().silent
     assert (
         "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs keep running"
@@ -159,3 +161,19 @@ def test_sacct_gives_the_state_of_jobs_that_squeue_does_not_list(fake_slurm):
     assert asked.recorded_state(job) == "CANCELLED"
     fake_slurm.says("sacct.error", "Slurm accounting storage is disabled\n")
     assert asked.recorded_state(job) == ""
+
+
+def test_processes_share_an_answer_until_it_is_old_or_forgotten(fake_slurm, tmp_path):
+    def ask() -> SlurmQueue:
+        return SlurmQueue("0abc", ["east"], poll_s=60, cache=tmp_path / "queue.json")
+
+    fake_slurm.says("queue.east", "101|RUNNING|prep-0abc\n")
+    for _ in range(3):
+        assert ask().look().state(SlurmJob("101", "prep-0abc", cluster="east")) == "RUNNING"
+    assert fake_slurm.wrote("looks").count("\n") == 1
+    fake_slurm.says("queue.east", "")
+    ask().forget()
+    assert ask().look().jobs == []
+    (tmp_path / "queue.json").write_text("{")
+    assert ask().look().jobs == []
+    assert fake_slurm.wrote("looks").count("\n") == 3
