@@ -14,7 +14,7 @@ import yaml
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.json_shape import shape_fault
-from cnn_mellin.formats.text_file import parse_yaml, read_text
+from cnn_mellin.formats.text_file import parse_json, parse_yaml, read_text
 from cnn_mellin.nearest import nearest
 from cnn_mellin.speaking_rate_range import FASTEST_RATE, SLOWEST_RATE, SPEAKING_RATES_SHOWN
 
@@ -231,7 +231,8 @@ def read_options(folder: str | Path) -> RecipeOptions:
         raise DataError(f"{folder}: holds no recipe; start one with: cnn-mellin recipe CORPUS {folder}")
     remedy = "run the recipe again with all its options"
     try:
-        content: Any = parse_yaml(read_text(path, DataError), path)
+        text = read_text(path, DataError)
+        content: Any = parse_json(text, path) if path.suffix == ".json" else parse_yaml(text, path)
     except DataError as error:
         raise DataError(f"{error}; {remedy}") from None
     fault = shape_fault(content, _SHAPE)
