@@ -56,8 +56,8 @@ def run_corpus_recipe(
     elif options.corpus_kind == "table":
         read_table(options.corpus)
     chosen = find_profile(profile)
+    several_machines = profile_executor(chosen) != "local"
     if options.search:
-        several_machines = profile_executor(chosen) != "local"
         require_search_database(options.db_url, driver_in_url(options.db_url), several_machines=several_machines)
     return run_recipe(
         options,

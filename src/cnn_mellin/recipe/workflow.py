@@ -90,10 +90,17 @@ def find_profile(name: str) -> Path:
 
 
 def profile_executor(profile: Path) -> str:
-    """Executor that a Snakemake profile names, `local` where it names none."""
+    """Executor that a Snakemake profile names, `local` where it names none.
+
+    Raises:
+        SettingsError: the profile is damaged.
+    """
     content: dict[str, Any] = {}
     for path in sorted(profile.glob("config*.yaml")):
-        content |= parse_yaml(read_text(path, SettingsError), path, SettingsError) or {}
+        read = parse_yaml(read_text(path, SettingsError), path, SettingsError) or {}
+        if not isinstance(read, dict):
+            raise SettingsError(f"{path}: must hold names and values, such as executor: slurm")
+        content |= read
     return str(content.get("executor", "local"))
 
 
