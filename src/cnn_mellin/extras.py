@@ -48,7 +48,10 @@ EXTRAS: dict[str, dict[str, str]] = {
     "huggingface": {"pyarrow": "pyarrow>=15"},
     "export": {"onnx": "onnx>=1.16", "onnxruntime": "onnxruntime>=1.18", "onnxscript": "onnxscript>=0.3"},
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
-    "workflow": {"snakemake": "snakemake>=9.16,<10"},
+    "workflow": {
+        "snakemake": "snakemake>=9.16,<10",
+        "snakemake_executor_plugin_cluster_generic": "snakemake-executor-plugin-cluster-generic>=1.0.9,<2",
+    },
 }
 
 

@@ -39,6 +39,7 @@ NOT_RUN = {
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
     "docs/recipe.md: cnn-mellin recipe ~/TIMIT exp/timit --cores": "needs TIMIT and days",
     "docs/recipe.md: cnn-mellin corpus demo": "takes minutes; tests/recipe runs it",
+    "docs/recipe.md: snakemake -d EXP": "takes minutes; tests/recipe runs these",
     "docs/recipe.md: cnn-mellin recipe ~/TIMIT exp/timit --search": "needs TIMIT, a database and a cluster",
     "docs/recipe.md: cnn-mellin --device cuda": "needs TIMIT and a cluster",
     "docs/recipe.md: mkdir -p exp/logs": "needs TIMIT and a cluster",
