@@ -1,6 +1,6 @@
 # Image that runs cnn-mellin, and with it the whole recipe:
-#   docker build --tag cnn-mellin .
-#   docker run --rm --gpus all --volume "$PWD:/work" cnn-mellin --device cuda recipe corpus exp
+#   docker build --tag mellin .
+#   docker run --rm --gpus all --volume "$(pwd):/work" mellin --device cuda recipe corpus exp
 #
 # Without an argument, pip takes torch's build for NVIDIA GPUs. PIP_OPTIONS chooses another one, as with make: for
 # processors, --build-arg PIP_OPTIONS="--extra-index-url URL" with the CPU index of PyTorch (docs/install.md).

@@ -36,6 +36,7 @@ NOT_RUN = {
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
     "docs/install.md: python3 -m venv": "downloads packages",
     "docs/install.md: make demo": "downloads packages",
+    "docs/install.md: docker build": "downloads an image and packages; tests/test_container_images.py checks the files",
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
     "docs/recipe.md: cnn-mellin recipe ~/TIMIT exp/timit --cores": "needs TIMIT and days",
     "docs/recipe.md: cnn-mellin corpus demo": "takes minutes; tests/recipe runs it",
