@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -50,5 +51,5 @@ def serve(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    action = {"submit": submit, "status": status, "serve": serve}[sys.argv[1]]
-    print(action(Path(sys.argv[2]), *sys.argv[3:]))
+    actions: dict[str, Callable[..., str]] = {"submit": submit, "status": status, "serve": serve}
+    print(actions[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))

@@ -82,7 +82,7 @@ def test_rules_depend_on_each_other_as_the_steps_of_the_plan_do(tmp_path, more):
 def test_trainings_ask_for_their_gpus(tmp_path):
     folder, _ = written(tmp_path, device="cuda", gpus_per_training=2)
     printed = snakemake(folder, "-n", "-j", "1")
-    gpus = {}
+    gpus: dict[str, set[int]] = {}
     for block in re.split(r"\n(?=(?:local)?rule )", printed):
         asked = re.search(r"resources: .*gpus=(\d+)", block)
         if asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -203,12 +204,9 @@ def corpus_kind_of(corpus: Path) -> str:
 
 def write_options(folder: Path, options: RecipeOptions) -> None:
     """Write the options to the recipe's folder, unless the same are there already."""
-    content = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
-    content["start"] = dict(options.start)
-    content["sizes"] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in content["sizes"].items()
-    }
-    text = _HEADING + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    text = _HEADING + yaml.safe_dump(
+        json.loads(json.dumps(asdict(options))), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
+    )
     path = folder / _FILE
     if not path.is_file() or path.read_bytes() != text.encode():
         with atomic_file(path) as file:

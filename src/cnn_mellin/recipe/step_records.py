@@ -133,6 +133,7 @@ class StepRecords:
         names = {field.name for field in fields(Step)}
         if fault is not None or any(set(about) - names for about in content.values()):
             raise DataError(f"{path}: is damaged ({fault or 'unknown names'}); run the recipe's command again")
+        lists: dict[str, dict[str, Any]]
         lists = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in a.items()} for name, a in content.items()}
         return {name: Step(**about) for name, about in lists.items()}
 
