@@ -7,6 +7,7 @@ import pytest
 from cnn_mellin.errors import UserError
 from cnn_mellin.recipe import slurm_queue
 from cnn_mellin.recipe.slurm_queue import (
+    WAITING_STATES,
     SlurmJob,
     SlurmQueue,
     chosen_clusters,
@@ -77,22 +78,19 @@ def test_jobs_are_read_among_other_lines(fake_slurm):
         "** squeue: maintenance | on | Friday **\n"
         "CLUSTER: east\n"
         "101|RUNNING|prep-0abc\n"
-        "\x1b[1m102_3|PENDING|train-0abc\x1b[0m\n"
-        "103_[0-1,7%2]|PENDING|decode-0abc\n"
+        "\x1b[1m102|PENDING|train-0abc\x1b[0m\n"
+        "103_7|PENDING|decode-0abc\n"  # an array, which the recipe does not submit
         "104|RUNNING|prep-of-another-recipe\n"
         "105|EXPEDITING|report-0abc\n",
     )
     jobs = queue().look().jobs
     assert [(job.job_id, job.state) for job in jobs] == [
         ("101", "RUNNING"),
-        ("102_3", "PENDING"),
-        ("103_0", "PENDING"),
-        ("103_1", "PENDING"),
-        ("103_7", "PENDING"),
+        ("102", "PENDING"),
         ("105", "EXPEDITING"),
     ]
     assert {job.cluster for job in jobs} == {"east"}
-    assert [job.job_id for job in jobs if job.waiting] == ["102_3", "103_0", "103_1", "103_7"]
+    assert [job.job_id for job in jobs if job.state in WAITING_STATES] == ["102"]
     assert not any(job.ended for job in jobs)
 
 
@@ -153,11 +151,11 @@ def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monke
 
 
 def test_sacct_gives_the_state_of_jobs_that_squeue_does_not_list(fake_slurm):
-    asked, job = queue(), SlurmJob("102_1", "prep-0abc", cluster="east")
-    fake_slurm.says("accounts", "Welcome\n102_[1-3]|PENDING|prep-0abc\n")
+    asked, job = queue(), SlurmJob("102", "prep-0abc", cluster="east")
+    fake_slurm.says("accounts", "Welcome\n102|PENDING|prep-0abc\n")
     assert asked.recorded_state(job) == "PENDING"
     assert "--clusters=east" in fake_slurm.wrote("sacct.arguments").split()
-    fake_slurm.says("accounts", "102_1|CANCELLED by 1000|prep-0abc\n")
+    fake_slurm.says("accounts", "102|CANCELLED by 1000|prep-0abc\n")
     assert asked.recorded_state(job) == "CANCELLED"
     fake_slurm.says("sacct.error", "Slurm accounting storage is disabled\n")
     assert asked.recorded_state(job) == ""

@@ -99,6 +99,13 @@ def test_a_job_of_a_cluster_ends_when_the_command_asks_for_it(records, monkeypat
     assert records.read("a", "job") == {"machine": "slurm", "id": "101"}
 
 
+def test_the_time_of_interrupted_attempts_counts(records, monkeypatch):
+    script(records, monkeypatch, "sleep 0.3; echo x >> tries; test $(wc -l < tries) = 3 || exit 75; touch a.txt")
+    step = Step("a", "train", (), products=("a.txt",))
+    assert [run(records, step, once=True) for _ in range(3)] == [75, 75, 0]
+    assert 0.9 < (records.seconds("a") or 0.0) < 10
+
+
 def test_a_step_that_is_done_already_is_not_run_again(records):
     assert run(records, STEP) == 0
     made = (records.folder / "a.ini").stat().st_mtime_ns
@@ -174,6 +181,7 @@ def test_a_damaged_record_and_an_unknown_step_are_named(records):
     records.path("a", "made").write_text("{")
     with pytest.raises(DataError, match=r"a.made: is not JSON .*; delete it and run"):
         run_step(records.folder, "a")
+    assert (records.read("a", "failed") or {})["why"] == "cannot be run"
     with pytest.raises(DataError, match="its recipe has no step 'aa'; did you mean 'a'"):
         run_step(records.folder, "aa")
 
@@ -331,3 +339,24 @@ def test_several_processes_share_a_training(records, monkeypatch):
     command = step_run._Run(records, step, "")._command_line()
     assert command[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     assert command[6:] == ["cnn_mellin.attached", "cnn_mellin", *arguments]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_and_its_failure_is_that_of_the_step(records):
+    both = Step("a", "train", ("--print-ini",), stdout="a.ini", products=("a.ini",), num_processes=2)
+    assert run(records, both) == 0
+    assert (records.folder / "a.ini").read_text().count("window_size = ") == 2
+    assert run(records, Step("a", "train", ("data", "info", "nowhere"), num_processes=2)) == 1
+    assert "cnn-mellin: nowhere: there is no such folder" in records.log("a").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc to look for processes in")
+def test_no_process_of_torchrun_is_left_when_the_step_is_killed(waiting):
+    words = ("corpus", "demo", "corpus", "--utterances", "4000")
+    waiting.write_plan([Step("a", "corpus", words, num_processes=2)])
+    shell = step_process(waiting)
+    wait_for(lambda: len(command_of(waiting)) >= 3, 60.0)
+    shell.kill()
+    shell.wait()
+    wait_for(lambda: not command_of(waiting), 30.0)

@@ -10,7 +10,6 @@ from pathlib import Path
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.recipe.slurm_jobs import job_status, submit_step
 from cnn_mellin.recipe.step_run import end_with_parent, run_step
-from cnn_mellin.recipe.workflow import check_steps
 
 __all__ = ["run"]
 
@@ -22,6 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.poll_s < math.inf:
         raise SettingsError(f"poll_s {arguments.poll_s:g}: must be above 0, and finite")
     if arguments.action == "check":
+        from cnn_mellin.recipe.workflow import check_steps  # imports numpy and pydantic, which the others do without
+
         for name in check_steps(arguments.exp)[1]:
             _LOGGER.info("%s: its products have changed or are missing", name)
         return 0

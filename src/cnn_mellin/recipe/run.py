@@ -95,7 +95,8 @@ def run_recipe(
             records.delete(step.name, "failed")
         targets = stamps(steps) if until is not None else []
         more = ["-j", str(cores)] if cores is not None else []
-        return _snakemake(folder, ["--profile", str(profile), *more, *targets], _Ends(records, to_do))
+        arguments = ["--config", "checked=True", "--profile", str(profile), *more, *targets]
+        return _snakemake(folder, arguments, _Ends(records, to_do))
     finally:
         lock.release()
 

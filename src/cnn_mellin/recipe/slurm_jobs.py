@@ -102,6 +102,9 @@ def job_status(folder: str | Path, job: str, poll_s: float = 10.0) -> str:
     except UserError as error:
         _fail(records, name, "cannot be run", str(error))
         return "failed"
+    except OSError as error:  # of a file system that is away for a moment; Snakemake would stop all jobs
+        _LOGGER.warning("%s: %s; its job is looked for again", name, error)
+        return "running"
 
 
 def sbatch_options(resources: Mapping[str, Any]) -> list[str]:
@@ -331,8 +334,8 @@ class _Submission:
             queue.forget()
             listed = [job for job in queue.answered().jobs if job.name == self.job_name and not job.ended]
             if listed:
-                newest = max(listed, key=lambda job: int(job.job_id.partition("_")[0]))
-                given = [(newest.job_id.partition("_")[0], newest.cluster)]
+                newest = max(listed, key=lambda job: int(job.job_id))
+                given = [(newest.job_id, newest.cluster)]
         if not given:
             said = " ".join(printed.split())[:300] or "nothing"
             raise UserError(

@@ -62,7 +62,7 @@ _INSIDE_A_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY_TASK_ID")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ID = re.compile(r"(\d+)(?:;(\S+))?")
 _SENTENCE = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?")
-_LISTED = re.compile(r"(\d+)(?:_(\d+)|_\[([^\]|]*)\])?\|([A-Z_]+)[^|]*\|(.*)")
+_LISTED = re.compile(r"(\d+)\|([A-Z_]+)[^|]*\|(.*)")
 _HEADER = re.compile(r"CLUSTER: (\S+)")
 _COMMAND_S = 300.0
 _PATIENCE_S = 600.0
@@ -71,10 +71,10 @@ _WARN_AFTER_S = 60.0
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job, or a task of an array.
+    """A job.
 
     Args:
-        job_id: number, or number_task.
+        job_id: its number.
         name: name under which it was submitted.
         state: Slurm's name of its state.
         cluster: cluster name for `--clusters`; empty for the default cluster.
@@ -89,11 +89,6 @@ class SlurmJob:
     def ended(self) -> bool:
         """True if it has ended."""
         return self.state in ENDED_STATES
-
-    @property
-    def waiting(self) -> bool:
-        """True if it has not started, or was requeued."""
-        return self.state in WAITING_STATES
 
 
 @dataclass(frozen=True)
@@ -198,7 +193,7 @@ class SlurmQueue:
 
     def _ask(self, cluster: str) -> dict[str, Any]:
         at = time.time()
-        command = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
+        command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}"]
         printed, why = _printed([*command, "--format=%i|%T|%j", *_naming(cluster)], self._environment)
         if printed is None:
             return {"at": at, "jobs": [], "silent": why, "since": at, "warned": 0.0}
@@ -318,14 +313,5 @@ def _jobs(printed: str, cluster: str) -> Iterator[SlurmJob]:
             cluster = header[1]
         fields = _LISTED.fullmatch(line)
         if fields is not None:
-            number, task, tasks, state, name = fields.groups()
-            for each in [task] if tasks is None else _tasks(tasks):
-                yield SlurmJob(number if each is None else f"{number}_{each}", name, state, cluster)
-
-
-def _tasks(text: str) -> Iterator[str]:
-    """Waiting tasks of an array, from a text such as `0-3,7%2`."""
-    for group in text.partition("%")[0].split(","):
-        first, _, last = group.partition("-")
-        if first.isdigit() and (last or first).isdigit():
-            yield from map(str, range(int(first), min(int(last or first), int(first) + 100_000) + 1))
+            number, state, name = fields.groups()
+            yield SlurmJob(number, name, state, cluster)

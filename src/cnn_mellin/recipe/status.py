@@ -60,14 +60,10 @@ def recipe_status(folder: str | Path) -> str:
         DataError: the folder holds no recipe, or a record in it is damaged.
     """
     folder = Path(folder)
-    steps, records, going = plan_recipe(read_options(folder), folder), StepRecords(folder), is_going(folder)
+    steps, records = plan_recipe(read_options(folder), folder), StepRecords(folder)
+    going = is_going(folder) or any(is_running(records, step.name) for step in steps)  # by snakemake itself
     queued = _queue_states(steps, records)
-    states = {
-        step.name: step_state(
-            step, records, going=going or is_running(records, step.name), queue_state=queued.get(step.name)
-        )
-        for step in steps
-    }
+    states = {step.name: step_state(step, records, going=going, queue_state=queued.get(step.name)) for step in steps}
     rows = []
     for stage in STAGES:
         names = [step.name for step in steps if step.stage == stage]

@@ -24,7 +24,7 @@ RESUME_STATUS = 75
 _SHAPES: dict[str, Any] = {
     "done": {"products?": {str: str}},
     "made": {"from": str, "products": {str: str}, "seconds?": (float, None)},
-    "begun": {"from?": str},
+    "begun": {"from?": str, "found?": [str], "seconds?": float},
     "job": {
         "arguments?": [str],
         "stdout?": str,

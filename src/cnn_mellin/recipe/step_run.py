@@ -59,13 +59,18 @@ def run_step(folder: str | Path, name: str, *, once: bool = False) -> int:
     records = StepRecords(Path(folder).resolve())
     step = records.step(name)
     with filelock.FileLock(_lock_of(records, name)):  # the process of a killed run ends within a moment
-        return _Run(records, step, records.fingerprint(step)).run(once=once)
+        try:
+            return _Run(records, step, records.fingerprint(step)).run(once=once)
+        except (UserError, OSError) as error:
+            records.write(name, "failed", {"why": "cannot be run", "command": step.command, "reason": str(error)})
+            records.delete(name, "start")
+            raise
 
 
 def is_running(records: StepRecords, name: str) -> bool:
     """True while a process on this machine runs a step."""
     path = _lock_of(records, name)
-    if not path.exists():
+    if not records.path(name, "start").exists():
         return False
     lock = filelock.FileLock(path)
     try:
@@ -119,7 +124,8 @@ class _Run:
     def __init__(self, records: StepRecords, step: Step, fingerprint: str) -> None:
         self.records, self.step, self.fingerprint = records, step, fingerprint
         self.notes: list[str] = []
-        self.began, self.seconds = time.time(), 0.0
+        self.began = time.time()
+        self.earlier = self.seconds = 0.0  # of attempts that were interrupted, and of all
 
     def run(self, *, once: bool) -> int:
         """Run the step; returns the exit status."""
@@ -144,9 +150,11 @@ class _Run:
             except UserError as error:
                 return self._fail("could not be started", str(error), 2)
             finally:
-                self.seconds = max(time.time() - self.began, 0.0)
+                self.seconds = self.earlier + max(time.time() - self.began, 0.0)
             if status != RESUME_STATUS:
                 break
+        begun = records.read(step.name, "begun") or {}
+        records.write(step.name, "begun", {**begun, "seconds": self.seconds})
         if status == _INTERRUPTED or (once and status == RESUME_STATUS):
             return self._end("interrupted", status)
         missing = records.finish(step, self.seconds) if status == 0 else []
@@ -210,13 +218,15 @@ class _Run:
         existing = [folder for folder in step.resumes if (records.folder / folder).exists()]
         known = begun or records.read(step.name, "made")
         found = existing if known is None else [folder for folder in known.get("found", []) if folder in existing]
-        if (begun or {}).get("from") != self.fingerprint:
+        if begun is not None and begun.get("from") == self.fingerprint:
+            self.earlier = begun.get("seconds", 0.0)
+        else:
             for folder in existing:
                 if folder not in found:
                     self.notes.append(f"{step.name}: restarts, as its inputs have changed")
                     shutil.rmtree(records.folder / folder)
             records.log(step.name).unlink(missing_ok=True)
-        records.write(step.name, "begun", {"from": self.fingerprint, "found": found})
+        records.write(step.name, "begun", {"from": self.fingerprint, "found": found, "seconds": self.earlier})
 
     def _fail(self, why: str, reason: str | None, status: int) -> int:
         self.records.write(self.step.name, "failed", {"why": why, "command": self.step.command})
