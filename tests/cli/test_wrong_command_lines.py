@@ -176,7 +176,7 @@ recipe empty exp => empty: is empty; expected
 recipe folder => recipe: missing arguments: EXP; expected cnn-mellin recipe CORPUS EXP
 recipe corpus.tsv exp --seeds 0 => --seeds 0: must be at least 1
 recipe corpus.tsv exp --until tarin => --until tarin: must be one of prep, speed
-recipe corpus.tsv exp --profile sge => --profile sge: is not a folder with a file config.yaml; it must be local, slurm, or
+recipe corpus.tsv exp --profile sge => --profile sge: is not a folder with a file config.yaml; it must be local
 recipe corpus.tsv exp --models xcorr => --models xcorr: must be lcorr or mcorr
 recipe corpus.tsv exp --set num_epoch=3 => --set num_epoch=3: did you mean 'num_epochs'
 recipe corpus.tsv exp --settings demo-mcor => demo-mcor: does not exist; did you mean 'demo-mcorr'

@@ -93,6 +93,8 @@ def run_recipe(
             return {}
         for step in to_do:
             records.delete(step.name, "failed")
+            if _runs_here(records, step.name):  # left by a run that was killed
+                records.delete(step.name, "job", "start")
         targets = stamps(steps) if until is not None else []
         more = ["-j", str(cores)] if cores is not None else []
         arguments = ["--config", "checked=True", "--profile", str(profile), *more, *targets]
@@ -141,7 +143,7 @@ class _Ends:
         self.look()
         for step in self.steps:
             failed = self.records.read(step.name, "failed")
-            if failed is None and self.records.path(step.name, "start").exists():
+            if failed is None and _runs_here(self.records, step.name):
                 failed = {"why": "it was killed or cancelled", "command": step.command}
                 self.records.write(step.name, "failed", failed)
                 self.records.delete(step.name, "start", "job")
@@ -158,6 +160,11 @@ class _Ends:
             except FileNotFoundError:
                 continue
         return found
+
+
+def _runs_here(records: StepRecords, name: str) -> bool:
+    """True where a step has begun on this machine, and has not recorded an end."""
+    return (records.read(name, "job") or {}).get("machine") == "local"
 
 
 def _snakemake(folder: Path, arguments: Sequence[str], ends: _Ends) -> dict[str, str]:
@@ -190,8 +197,9 @@ def _snakemake(folder: Path, arguments: Sequence[str], ends: _Ends) -> dict[str,
                 process.stdin.close()
     ends.close()
     if process.returncode and not ends.failed:
-        reason = last_lines(log, 3).replace("\n", " ")
-        raise UserError(f"{folder}: Snakemake has failed: {reason} (see {log})")
+        lines = last_lines(log, 40).split("\n")
+        told = [line.strip() for line in lines if line.startswith("cnn-mellin:") or "error" in line.lower()]
+        raise UserError(f"{folder}: Snakemake has failed: {(told or lines)[-1]} (see {log})")
     return ends.failed
 
 
