@@ -22,6 +22,7 @@ from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
 from cnn_mellin.recipe.step_run import failure_line
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
 PROFILE = """\

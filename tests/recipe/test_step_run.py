@@ -82,6 +82,7 @@ def test_a_killed_process_is_named_by_its_signal(records, monkeypatch, caplog):
     assert caplog.messages == ["a: it was killed or cancelled (Killed): its log is empty"]
 
 
+@pytest.mark.slow
 def test_the_time_is_the_work_of_all_attempts(records, monkeypatch):
     script(records, monkeypatch, "sleep 0.3; echo x >> tries; test $(wc -l < tries) = 3 || exit 75; touch a.txt")
     assert run(records, Step("a", "train", (), products=("a.txt",))) == 0
@@ -99,6 +100,7 @@ def test_a_job_of_a_cluster_ends_when_the_command_asks_for_it(records, monkeypat
     assert records.read("a", "job") == {"machine": "slurm", "id": "101"}
 
 
+@pytest.mark.slow
 def test_the_time_of_interrupted_attempts_counts(records, monkeypatch):
     script(records, monkeypatch, "sleep 0.3; echo x >> tries; test $(wc -l < tries) = 3 || exit 75; touch a.txt")
     step = Step("a", "train", (), products=("a.txt",))
@@ -153,6 +155,7 @@ def test_a_failed_step_is_tried_again_by_the_next_run(records, monkeypatch):
     assert not records.path("a", "failed").exists()
 
 
+@pytest.mark.slow
 def test_a_step_that_asks_for_it_again_and_again_is_given_up(records, monkeypatch):
     script(records, monkeypatch, "exit 75")
     assert run(records, Step("a", "prep", ())) == 75
@@ -296,6 +299,7 @@ def command_of(records: StepRecords) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc to look for processes in")
 def test_no_process_is_left_when_the_one_that_started_the_step_is_killed(waiting):
     shell = step_process(waiting)
@@ -307,6 +311,7 @@ def test_no_process_is_left_when_the_one_that_started_the_step_is_killed(waiting
     assert not is_running(waiting, "a")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc to look for processes in")
 def test_signals_reach_the_command(waiting):
     command = [sys.executable, "-m", "cnn_mellin", "step", "run", "a", "--exp", str(waiting.folder)]
@@ -318,6 +323,7 @@ def test_signals_reach_the_command(waiting):
     assert command_of(waiting) == []
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_finds_the_step_done(records, monkeypatch):
     script(records, monkeypatch, "echo x >> runs; sleep 1; touch a.txt")
     records.write_plan([Step("a", "prep", (), products=("a.txt",))])
