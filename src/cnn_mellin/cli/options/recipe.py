@@ -11,7 +11,8 @@ Run all steps from a corpus to a report that compares linear (lcorr) and Mellin 
 optionally search for settings, train every model with every seed, decode, score, compare, and plot. All results go into
 the folder EXP.
 
-Each step is one cnn-mellin command, run in EXP; --dry-run lists them. The same command resumes after any interruption
+Each step is one cnn-mellin command, run in EXP; --dry-run lists them. Snakemake runs them by EXP/Snakefile, which the
+command snakemake runs, too: snakemake -d EXP -s EXP/Snakefile -j 4. The same command resumes after any interruption
 or failure, and does only what is missing or whose settings, program version or inputs have changed. `cnn-mellin recipe
 status EXP` lists what is done, running, failed and left.
 """
