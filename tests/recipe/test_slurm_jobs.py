@@ -16,7 +16,7 @@ import pytest
 from cnn_mellin.cli.main import main
 from cnn_mellin.errors import SettingsError, UserError
 from cnn_mellin.recipe import slurm_jobs
-from cnn_mellin.recipe.slurm_jobs import _Submission, job_status, sbatch_options, submit_step
+from cnn_mellin.recipe.slurm_jobs import StepJob, job_status, sbatch_options, submit_step
 from cnn_mellin.recipe.slurm_queue import job_suffix
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
@@ -76,8 +76,8 @@ def jobscript(records: StepRecords, name: str, extra: str = "") -> Path:
     return path
 
 
-def submission(records: StepRecords, name: str, extra: str = "", poll_s: float = 0.01) -> _Submission:
-    return _Submission(records.folder, name, {"threads": 1, "mem_mb": 500, "slurm_extra": extra}, poll_s)
+def submission(records: StepRecords, name: str, extra: str = "", poll_s: float = 0.01) -> StepJob:
+    return StepJob(records.folder, name, {"threads": 1, "mem_mb": 500, "slurm_extra": extra}, poll_s)
 
 
 def run(records: StepRecords, each: Step, extra: str = "", poll_s: float = 0.3, plan: bool = True) -> None:
@@ -404,9 +404,9 @@ def test_an_unclear_job_number_is_looked_up_by_name_in_squeue(fake_slurm, impati
     fake_slurm.says("answer", answer)
     fake_slurm.says("queue", f"100|FAILED|a-{job_suffix(records.folder)}\n")
     job = submission(records, "a")
-    assert job._identified("", "2026\n102\n", job.queue()).job_id == "102"
+    assert job._identified("", "2026\n102\n").job_id == "102"
     fake_slurm.says("queue", f"103|PENDING|a-{job_suffix(records.folder)}\n")
-    assert job._sbatch([], job.queue()).job_id == "103"
+    assert job._sbatch().job_id == "103"
 
 
 def test_an_answer_without_a_number_is_a_failed_step(fake_slurm, start, records):
@@ -469,7 +469,7 @@ def test_a_folder_with_a_percent_sign_is_no_pattern_of_sbatch(fake_slurm, tmp_pa
     folder = tmp_path / "100%a"
     (folder / "steps").mkdir(parents=True)
     job = submission(StepRecords(folder), "a")
-    job._sbatch([], job.queue())
+    job._sbatch()
     assert f"--output={tmp_path}/100%%a/logs/a.log" in fake_slurm.wrote("sbatch.arguments").splitlines()
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from cnn_mellin.recipe.slurm_queue import (
 from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 from cnn_mellin.recipe.step_run import failure_line
 
-__all__ = ["job_status", "sbatch_options", "submit_step"]
+__all__ = ["StepJob", "job_status", "sbatch_options", "submit_step"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -77,7 +76,14 @@ def submit_step(folder: str | Path, jobscript: Path, poll_s: float = 10.0) -> st
         raise UserError(f"{jobscript}: is not a job script of a recipe's step; its output must be steps/NAME.done")
     name = stamp[1]
     resources = {key: value for key, value in properties.get("resources", {}).items() if key != "tmpdir"}
-    return _Submission(folder, name, {**resources, "threads": properties.get("threads", 1)}, poll_s).submit()
+    try:
+        job = StepJob(folder, name, {**resources, "threads": properties.get("threads", 1)}, poll_s)
+        return job.submit()
+    except UserError as error:
+        records = StepRecords(Path(folder).resolve())
+        records.delete(name, "job", "start")
+        _fail(records, name, "could not be started", str(error))
+        raise
 
 
 def job_status(folder: str | Path, job: str, poll_s: float = 10.0) -> str:
@@ -98,7 +104,7 @@ def job_status(folder: str | Path, job: str, poll_s: float = 10.0) -> str:
         record = records.read(name, "job")
         if record is None or record.get("machine") != "slurm":
             return "success" if records.path(name, "done").exists() else "failed"
-        return _Submission(folder, name, record.get("resources", {}), poll_s).status(record)
+        return StepJob(folder, name, record.get("resources", {}), poll_s, record.get("cluster", "")).status(record)
     except UserError as error:
         _fail(records, name, "cannot be run", str(error))
         return "failed"
@@ -138,86 +144,64 @@ def sbatch_options(resources: Mapping[str, Any]) -> list[str]:
     return [*options, *extra]
 
 
-@dataclass(frozen=True)
-class _Submission:
-    """A step that a job is to do.
+class StepJob:
+    """The job that is to do a step.
 
     Args:
-        place: the recipe's folder.
+        folder: the recipe's folder.
         name: name of the step.
         resources: resources of the job.
         poll_s: seconds for which an answer of squeue serves all jobs.
+        cluster: cluster to which it was submitted; empty where that is not known.
+
+    Raises:
+        SettingsError: slurm_extra has an option that is set for each job.
     """
 
-    place: str | Path
-    name: str
-    resources: Mapping[str, Any]
-    poll_s: float
-
-    @property
-    def records(self) -> StepRecords:
-        """Records of the recipe."""
-        return StepRecords(Path(self.place).resolve())
-
-    @property
-    def job_name(self) -> str:
-        """Name of the step's jobs."""
-        return f"{self.name}-{job_suffix(self.records.folder)}"
-
-    def queue(self, options: Sequence[str] = (), cluster: str = "") -> SlurmQueue:
-        """The queue of the clusters among which sbatch may choose."""
-        named = dict.fromkeys([*chosen_clusters(options).split(","), *([cluster] if cluster else [])])
-        return SlurmQueue(
-            job_suffix(self.records.folder), named, self.poll_s, self.records.folder / "steps" / "queue.json"
-        )
+    def __init__(
+        self, folder: str | Path, name: str, resources: Mapping[str, Any], poll_s: float, cluster: str = ""
+    ) -> None:
+        self._records, self._name, self._poll_s = StepRecords(Path(folder).resolve()), name, poll_s
+        self._resources, self._options = dict(resources), sbatch_options(resources)
+        suffix = job_suffix(self._records.folder)
+        self._job_name = f"{name}-{suffix}"
+        clusters = dict.fromkeys([*chosen_clusters(self._options).split(","), *([cluster] if cluster else [])])
+        self._queue = SlurmQueue(suffix, clusters, poll_s, self._records.folder / "steps" / "queue.json")
 
     def submit(self) -> str:
         """Submit the step unless its job is in the queue; returns job and step."""
-        records = self.records
-        step = records.step(self.name)
-        try:
-            if shutil.which("sbatch") is None or shutil.which("squeue") is None:
-                raise SettingsError("there is no sbatch here; start the recipe on a login node")
-            options = sbatch_options(self.resources)
-            earlier = records.read(self.name, "job")
-            fingerprint = records.fingerprint(step)
-            if records.made_already(step, fingerprint):
-                records.finish(step)
-                records.delete(self.name, "job", "failed")
-                return f"0:{self.name}"
-            queue = self.queue(options, (earlier or {}).get("cluster", ""))
-            if earlier is not None:  # an earlier run may have submitted it a moment ago
-                queue.forget()
-            found = self._queued(queue)
-            ended = records.read(self.name, "exit")
-            if found is None or (ended is not None and ended.get("fingerprint") != fingerprint):
-                records.delete(self.name, "exit")
-            if found is None:
-                records.delete(self.name, "start")
-            records.delete(self.name, "failed")
-            about = {"machine": "slurm", "fingerprint": fingerprint, "resources": dict(self.resources), "attempts": 1}
-            records.write(self.name, "job", about)
-            if found is not None:
-                _LOGGER.warning("%s: its job %s of an earlier run is waited for", self.name, found.job_id)
-            job = found or self._sbatch(options, queue)
-        except UserError as error:
-            records.delete(self.name, "job", "start")
-            _fail(records, self.name, "could not be started", str(error))
-            raise
-        about |= {"id": job.job_id, "cluster": job.cluster, "job_name": job.name}
-        records.write(self.name, "job", about)
-        return f"{job.job_id}:{self.name}"
+        records, name = self._records, self._name
+        step = records.step(name)
+        fingerprint = records.fingerprint(step)
+        if records.made_already(step, fingerprint):
+            records.finish(step)
+            records.delete(name, "job", "failed")
+            return f"0:{name}"
+        if shutil.which("sbatch") is None or shutil.which("squeue") is None:
+            raise SettingsError("there is no sbatch here; start the recipe on a login node")
+        if records.read(name, "job") is not None:  # an earlier run may have submitted it a moment ago
+            self._queue.forget()
+        found, ended = self._queued(), records.read(name, "exit")
+        if found is None or (ended is not None and ended.get("fingerprint") != fingerprint):
+            records.delete(name, "exit")
+        if found is None:
+            records.delete(name, "start")
+        else:
+            _LOGGER.warning("%s: its job %s of an earlier run is waited for", name, found.job_id)
+        records.delete(name, "failed")
+        return self._submit({"fingerprint": fingerprint, "resources": self._resources, "attempts": 1}, found)
 
     def status(self, record: dict[str, Any]) -> str:
         """Status of the job of a record, which is updated."""
-        records = self.records
-        options = sbatch_options(self.resources)
-        queue = self.queue(options, record.get("cluster", ""))
-        job = SlurmJob(record.get("id", ""), record.get("job_name", self.job_name), cluster=record.get("cluster", ""))
-        ended = records.read(self.name, "exit")
+        records, name = self._records, self._name
+        job = SlurmJob(record.get("id", ""), record.get("job_name", self._job_name), cluster=record.get("cluster", ""))
+        ended = records.read(name, "exit")
         if ended is not None and ended["status"] == 0:
-            return self._succeeded(ended, record, options, queue)
-        answer, now = queue.look(), time.time()
+            if ended.get("fingerprint") != record.get("fingerprint"):  # of an earlier run, and of other inputs
+                return self._again(record)
+            records.delete(name, "job")
+            return "success"
+        answer, now = self._queue.look(), time.time()
         state = answer.state(job)
         listed, gone_at = record.get("listed", False) or bool(state), min(record.get("gone_at", now), now)
         if state in WAITING_STATES:  # also after it was requeued
@@ -225,83 +209,76 @@ class _Submission:
             return self._wait(record, listed)
         if ended is not None and ended["status"] > 0:
             interrupted = ended["status"] == RESUME_STATUS
-            if state not in _LEAVING or not (interrupted or now - gone_at < _FILE_SYSTEM_S):
-                return self._ended(ended["status"], record, options, queue)
-            return self._wait(record, listed, gone_at)
+            if state in _LEAVING and (interrupted or now - gone_at < _FILE_SYSTEM_S):
+                return self._wait(record, listed, gone_at)
+            if interrupted and record.get("attempts", 1) < _MOST_ATTEMPTS:
+                return self._again(record)
+            return self._failed(f"ended with status {ended['status']}", ended["status"])
         if state is None or (state and state not in ENDED_STATES):
             return self._wait(record, listed)
-        state = state or queue.recorded_state(job)
+        state = state or self._queue.recorded_state(job)
         patience = _FILE_SYSTEM_S if listed or state in ENDED_STATES else _UNLISTED_S
         patience = _ACCOUNTS_S if state and state not in ENDED_STATES else patience
         if state in _CUT_SHORT or now - gone_at > patience or (ended is not None and state in ENDED_STATES):
-            records.delete(self.name, "job", "start")
-            _fail(records, self.name, _why(job, state))
-            return "failed"
+            records.delete(name, "failed")  # Slurm knows more than the step's process
+            return self._failed(_why(job, state))
         return self._wait(record, listed, gone_at)
 
     def _wait(self, record: dict[str, Any], listed: bool, gone_at: float | None = None) -> str:
         changed = {key: value for key, value in record.items() if key not in ("listed", "gone_at")}
         changed |= {"listed": listed} | ({} if gone_at is None else {"gone_at": gone_at})
         if changed != record:
-            self.records.write(self.name, "job", changed)
+            self._records.write(self._name, "job", changed)
         return "running"
 
-    def _succeeded(
-        self, ended: Mapping[str, Any], record: dict[str, Any], options: Sequence[str], queue: SlurmQueue
-    ) -> str:
-        """Success, unless the job was of an earlier run, and of other inputs; then the step is submitted again."""
-        if ended.get("fingerprint") != record.get("fingerprint"):
-            return self._again(record, options, queue)
-        self.records.delete(self.name, "job")
-        return "success"
-
-    def _ended(self, status: int, record: dict[str, Any], options: Sequence[str], queue: SlurmQueue) -> str:
-        if status == RESUME_STATUS and record.get("attempts", 1) < _MOST_ATTEMPTS:
-            return self._again(record, options, queue)
-        self.records.delete(self.name, "job", "start")
-        if self.records.read(self.name, "failed") is None:
-            _fail(self.records, self.name, f"ended with status {status}", status=status)
+    def _failed(self, why: str, status: int = -1) -> str:
+        self._records.delete(self._name, "job", "start")
+        if self._records.read(self._name, "failed") is None:  # as the step's process has not said why
+            _fail(self._records, self._name, why, status=status)
         return "failed"
 
-    def _again(self, record: dict[str, Any], options: Sequence[str], queue: SlurmQueue) -> str:
-        self.records.delete(self.name, "exit", "start")
-        kept = {key: value for key, value in record.items() if key not in ("listed", "gone_at", "id")}
-        about = {**kept, "attempts": record.get("attempts", 1) + 1}
-        self.records.write(self.name, "job", about)
-        job = self._sbatch(options, queue)
-        about |= {"id": job.job_id, "cluster": job.cluster, "job_name": job.name}
-        self.records.write(self.name, "job", about)
+    def _again(self, record: dict[str, Any]) -> str:
+        self._records.delete(self._name, "exit", "start")
+        kept = {key: value for key, value in record.items() if key in ("fingerprint", "resources")}
+        self._submit({**kept, "attempts": record.get("attempts", 1) + 1})
         return "running"
 
-    def _queued(self, queue: SlurmQueue) -> SlurmJob | None:
+    def _submit(self, about: dict[str, Any], found: SlurmJob | None = None) -> str:
+        about = {"machine": "slurm", **about}
+        self._records.write(self._name, "job", about)  # before, so that a later run looks for the job
+        job = found or self._sbatch()
+        about |= {"id": job.job_id, "cluster": job.cluster, "job_name": job.name}
+        self._records.write(self._name, "job", about)
+        return f"{job.job_id}:{self._name}"
+
+    def _queued(self) -> SlurmJob | None:
         """The waiting or running job of the step, if there is one."""
-        for job in queue.answered().jobs:
-            if job.name == self.job_name and not job.ended and job.state != "COMPLETING":
+        for job in self._queue.answered().jobs:
+            if job.name == self._job_name and not job.ended and job.state != "COMPLETING":
                 return job
         return None
 
     def _forget_before(self, at: float) -> None:
         """Delete the records of an earlier start of a job that was requeued."""
-        began = (self.records.read(self.name, "start") or self.records.read(self.name, "exit") or {}).get("began")
+        began = (self._records.read(self._name, "start") or self._records.read(self._name, "exit") or {}).get("began")
         if began is not None and began < at - _CLOCKS_S:
-            self.records.delete(self.name, "exit", "start", "failed")
+            self._records.delete(self._name, "exit", "start", "failed")
 
-    def _sbatch(self, wanted: Sequence[str], queue: SlurmQueue) -> SlurmJob:
-        records = self.records
-        log = records.log(self.name)
+    def _sbatch(self) -> SlurmJob:
+        folder, log = self._records.folder, self._records.log(self._name)
         log.parent.mkdir(parents=True, exist_ok=True)
-        clusters = chosen_clusters(wanted)
-        options = ["--parsable", f"--job-name={self.job_name}", f"--output={str(log).replace('%', '%%')}"]
-        options += ["--open-mode=append", f"--chdir={records.folder}", *wanted]
-        if clusters and not chosen_clusters(wanted, {}):
+        options = ["--parsable", f"--job-name={self._job_name}", f"--output={str(log).replace('%', '%%')}"]
+        options += ["--open-mode=append", f"--chdir={folder}", *self._options]
+        clusters = chosen_clusters(self._options)
+        if clusters and not chosen_clusters(self._options, {}):
             options.append(f"--clusters={clusters}")
-        process = [sys.executable, "-m", "cnn_mellin", "step", "run", self.name, "--once", "--exp", str(records.folder)]
+        process = [sys.executable, "-m", "cnn_mellin", "step", "run", self._name, "--once", "--exp", str(folder)]
         # `exec` replaces the shell by the process, so that the cluster's signals reach it.
         script = f'#!/bin/sh\nexport OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"\nexec {shlex.join(process)}\n'
-        printed = self._submission(["sbatch", *options], script, queue)
-        return printed if isinstance(printed, SlurmJob) else self._identified(clusters, printed, queue)
+        printed = self._submission(["sbatch", *options], script)
+        return printed if isinstance(printed, SlurmJob) else self._identified(clusters, printed)
 
-    def _submission(self, command: Sequence[str], script: str, queue: SlurmQueue) -> str | SlurmJob:
+    def _submission(self, command: Sequence[str], script: str) -> str | SlurmJob:
         """Output of sbatch, or the job itself where sbatch failed after it had submitted it."""
         began = time.monotonic()
         while True:
@@ -318,21 +295,21 @@ class _Submission:
             if not done.returncode:
                 return done.stdout
             # A controller that answers too late may have accepted the job.
-            queue.forget()
-            for job in queue.look().jobs:
-                if job.name == self.job_name and not job.ended:
+            self._queue.forget()
+            for job in self._queue.look().jobs:
+                if job.name == self._job_name and not job.ended:
                     return job
             if not _TRANSIENT.search(done.stderr) or time.monotonic() - began > _SUBMISSION_S:
                 said = " ".join(f"{done.stderr} {done.stdout}".split())[-500:] or f"status {done.returncode}"
                 raise UserError(f"sbatch refused it: {said}; change the options in the profile, or try again later")
-            time.sleep(self.poll_s)
+            time.sleep(self._poll_s)
 
-    def _identified(self, clusters: str, printed: str, queue: SlurmQueue) -> SlurmJob:
+    def _identified(self, clusters: str, printed: str) -> SlurmJob:
         """The job that sbatch has just submitted, from what it printed."""
         given = printed_ids(printed)
         if len(given) != 1:  # then squeue decides
-            queue.forget()
-            listed = [job for job in queue.answered().jobs if job.name == self.job_name and not job.ended]
+            self._queue.forget()
+            listed = [job for job in self._queue.answered().jobs if job.name == self._job_name and not job.ended]
             if listed:
                 newest = max(listed, key=lambda job: int(job.job_id))
                 given = [(newest.job_id, newest.cluster)]
@@ -343,7 +320,7 @@ class _Submission:
                 "its own line"
             )
         job_id, cluster = given[-1]
-        return SlurmJob(job_id, self.job_name, cluster=cluster or (clusters if "," not in clusters else ""))
+        return SlurmJob(job_id, self._job_name, cluster=cluster or (clusters if "," not in clusters else ""))
 
 
 def _properties(jobscript: Path) -> dict[str, Any]:
