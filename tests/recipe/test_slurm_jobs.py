@@ -382,6 +382,25 @@ def test_a_requeued_job_is_waited_for_though_its_process_failed(fake_slurm, star
     running.result()
 
 
+def test_an_interrupted_step_is_submitted_again_once_its_job_has_left_the_queue(fake_slurm, start, records):
+    running = start()
+    running.queue("RUNNING")
+    running.begins()
+    running.ends(75)
+    running.seen()
+    time.sleep(0.3)  # longer than the patience with the file system
+    assert running.waits
+    assert (records.read("a", "job") or {})["id"] == "101"
+    fake_slurm.says("answer", "102\n")
+    fake_slurm.says("queue", f"101|COMPLETED|a-{job_suffix(records.folder)}\n")
+    while (records.read("a", "job") or {}).get("id") != "102":
+        assert running.waits
+    fake_slurm.says("queue", f"102|RUNNING|a-{job_suffix(records.folder)}\n")
+    running.begins()
+    running.ends(0)
+    running.result()
+
+
 def test_a_step_fails_once_its_job_has_left_the_queue(fake_slurm, start, records):
     running = start()
     running.queue("RUNNING")
