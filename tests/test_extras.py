@@ -28,6 +28,9 @@ def without(monkeypatch):
     return hide
 
 
+PLUGIN = "'snakemake-executor-plugin-cluster-generic>=1.0.9,<2'"
+
+
 def test_the_table_matches_the_project_file():
     for extra, packages in EXTRAS.items():
         listed = PROJECT["optional-dependencies"][extra]
@@ -73,11 +76,11 @@ def test_the_command_names_the_folder_that_the_package_was_installed_from(tmp_pa
         command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {program}"]
         return subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert said().endswith("-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10'")
+    assert said().endswith(f"-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10' {PLUGIN}")
     (record / "direct_url.json").write_text(json.dumps({"url": ROOT.as_uri(), "dir_info": {}}))
     assert said().endswith(f"-m pip install '{ROOT}[report,workflow]'")
     (record / "direct_url.json").write_text(json.dumps({"url": (tmp_path / "gone").as_uri(), "dir_info": {}}))
-    assert said().endswith("-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10'")
+    assert said().endswith(f"-m pip install 'matplotlib>=3.8' 'snakemake>=9.16,<10' {PLUGIN}")
 
 
 def test_the_error_names_a_module_that_failed_to_import():

@@ -52,7 +52,10 @@ EXTRAS: dict[str, dict[str, str]] = {
     "tensorboard": {"tensorboard": "tensorboard>=2.16"},
     "trackio": {"trackio": "trackio>=0.20"},
     "wandb": {"wandb": "wandb>=0.19"},
-    "workflow": {"snakemake": "snakemake>=9.16,<10"},
+    "workflow": {
+        "snakemake": "snakemake>=9.16,<10",
+        "snakemake_executor_plugin_cluster_generic": "snakemake-executor-plugin-cluster-generic>=1.0.9,<2",
+    },
 }
 
 

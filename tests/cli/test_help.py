@@ -93,8 +93,8 @@ SHORTER = {
     "demo-mcorr": "tiny.ini",
     "--num-trials 20": "--num-trials 5 --whitelist training.dropout_prob training.noise_eps",
 }
-# In this order each finds what the ones before it have made. Left out: `demo`, `recipe` and `report`, which have tests
-# of whole runs, and `prep` of corpora that are known by name, whose examples tests/cli/test_known_corpora.py runs.
+# In this order each finds what the ones before it have made. Left out: `demo`, `recipe`, `step` and `report`, which
+# have tests of whole runs, and `prep` of corpora that are known by name: tests/cli/test_known_corpora.py runs these.
 ORDER = """\
 corpus demo, prep timit, prep kaldi, prep table, data info, data verify, data plot, data export, data import,
 prep textgrid, prep lhotse, prep huggingface, conf,
@@ -110,7 +110,7 @@ def test_the_first_example_of_every_command_runs(tmp_path, monkeypatch):
     names = [name.strip() for name in ORDER.split(",")]
     groups = {"corpus", "prep", "data", "lm", "optim URL", "optim"}
     known = {f"prep {name}" for name in ("speechocean762", "fsdd", "voxangeles", "tusom2021")}
-    assert set(names) | groups | known | {"demo", "recipe", "report"} == set(COMMANDS) | groups
+    assert set(names) | groups | known | {"demo", "recipe", "report", "step"} == set(COMMANDS) | groups
     monkeypatch.chdir(tmp_path)
     Path("tiny.ini").write_text(SETTINGS)
     for name in names:

@@ -182,13 +182,16 @@ recipe empty exp => empty: is empty; expected
 recipe folder => recipe: missing arguments: EXP; expected cnn-mellin recipe CORPUS EXP
 recipe corpus.tsv exp --seeds 0 => --seeds 0: must be at least 1
 recipe corpus.tsv exp --until tarin => --until tarin: must be one of prep, speed
-recipe corpus.tsv exp --profile sge => --profile sge: is not a file; it must be local, slurm, or a YAML file
+recipe corpus.tsv exp --profile sge => --profile sge: is not a folder with a file config.yaml; it must be local
 recipe corpus.tsv exp --models xcorr => --models xcorr: must be lcorr or mcorr
 recipe corpus.tsv exp --set num_epoch=3 => --set num_epoch=3: did you mean 'num_epochs'
 recipe corpus.tsv exp --settings demo-mcor => demo-mcor: does not exist; did you mean 'demo-mcorr'
 recipe corpus.tsv exp --read-ini demo-mcorr => takes settings from --settings FILE
 recipe corpus.tsv exp --features mfcc => has no published settings; give some with --settings FILE, or --search
 recipe status none => none: holds no recipe; start one with: cnn-mellin recipe CORPUS none
+step run => step run: needs a NAME
+step run prep => plan.json: does not exist; expected the steps of a recipe
+step runs prep => runs
 report model => model: holds no recipe; start one with: cnn-mellin recipe CORPUS model
 optim => optim: missing arguments: URL, ACTION; expected cnn-mellin optim URL ACTION
 optim status => missing arguments: URL; expected cnn-mellin optim URL status
@@ -264,7 +267,7 @@ def state(folder: Path) -> dict[str, object]:
 def test_the_table_has_more_than_a_hundred_command_lines_of_every_command():
     commands = {word for line, _ in ROWS for word in line.split()}
     known = set("demo corpus prep data conf train optim logits export decode transcribe lm score compare".split())
-    assert known | {"speed", "recipe", "report"} <= commands
+    assert known | {"speed", "recipe", "report", "step"} <= commands
     assert len({line for line, _ in ROWS}) == len(ROWS) > 150
 
 

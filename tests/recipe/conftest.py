@@ -113,7 +113,7 @@ def slurm() -> Iterator[Path]:
 def _start(command: Sequence[str], folder: Path, daemons: list[subprocess.Popen[bytes]]) -> None:
     """Start a daemon below a process that adopts whatever it leaves behind."""
     with open(folder / "daemons.log", "ab") as log:
-        process = [sys.executable, str(Path(__file__).with_name("executors") / "reaper.py"), *command]
+        process = [sys.executable, str(Path(__file__).with_name("reaper.py")), *command]
         daemons.append(subprocess.Popen(process, stdout=log, stderr=log, start_new_session=True))
 
 

@@ -1,6 +1,8 @@
 import json
+from dataclasses import asdict, replace
 
 import pytest
+import yaml
 
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, write_options
@@ -22,26 +24,44 @@ from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, 
 )
 def test_damaged_options_are_named_with_the_remedy(tmp_path, change, why):
     write_options(tmp_path, RecipeOptions("/corpus", "timit"))
-    path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(DataError, match=rf"recipe.json: is damaged \(.*{why}.*; run the recipe again with all its op"):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    with pytest.raises(DataError, match=rf"config.yaml: is damaged \(.*{why}.*; run the recipe again with all its op"):
         read_options(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(b"{", "is not JSON"), (b"[" * 100_000, "nested too deeply"), (b"\xff", "is not UTF-8")]
+    ("content", "why"),
+    [(b"{", "is not YAML"), (b"[" * 600, "nested too deeply|is not YAML"), (b"\xff", "is not UTF-8")],
 )
-def test_options_that_are_not_json_are_named_with_the_remedy(tmp_path, content, why):
-    (tmp_path / "recipe.json").write_bytes(content)
-    with pytest.raises(DataError, match=f"recipe.json:.*{why}.*; run the recipe again with all its options"):
+def test_options_that_are_not_yaml_are_named_with_the_remedy(tmp_path, content, why):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(DataError, match=f"config.yaml:.*({why}).*; run the recipe again with all its options"):
         read_options(tmp_path)
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path):
     write_options(tmp_path, RecipeOptions("/corpus", "timit"))
-    path = tmp_path / "recipe.json"
+    path = tmp_path / "config.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_options(tmp_path) == RecipeOptions("/corpus", "timit")
+
+
+def test_a_recipe_of_an_earlier_version_is_read(tmp_path):
+    given = RecipeOptions("/corpus", "table", start={"lcorr": "/a.ini"}, sizes=RecipeSizes(lm_betas=(0.5, 1e-5)))
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(given), indent=1))
+    assert read_options(tmp_path) == given
+
+
+def test_options_are_written_only_where_they_differ(tmp_path):
+    options = RecipeOptions("/corpus ɑː", "timit", db_url="env:U", sizes=RecipeSizes(lm_betas=(0.5, 1e-5)))
+    write_options(tmp_path, options)
+    before = (tmp_path / "config.yaml").stat().st_mtime_ns
+    write_options(tmp_path, options)
+    assert (tmp_path / "config.yaml").stat().st_mtime_ns == before
+    assert read_options(tmp_path) == options
+    write_options(tmp_path, replace(options, num_seeds=3))
+    assert read_options(tmp_path).num_seeds == 3
 
 
 @pytest.mark.parametrize(

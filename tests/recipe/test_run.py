@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, read_options, write_options
 from cnn_mellin.recipe.plan import plan_recipe
-from cnn_mellin.recipe.run import delete_unplanned_transcripts
+from cnn_mellin.recipe.step_run import delete_unplanned_transcripts
 
 
 def options(corpus: Path, *, seeds: int = 2, lm_weights: tuple[float, ...] = (0.2, 0.4)) -> RecipeOptions:
@@ -16,7 +17,7 @@ def transcripts(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*.trn")}
 
 
-def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted(tmp_path, caplog):
+def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted(tmp_path):
     folder = tmp_path / "exp"
     for step in plan_recipe(options(tmp_path)):
         for product in step.products:
@@ -27,13 +28,12 @@ def test_transcripts_of_seeds_and_settings_that_are_no_longer_wanted_are_deleted
     other.parent.mkdir(parents=True)
     other.write_text("")
     everything = transcripts(folder)
-    caplog.set_level("INFO", "cnn_mellin")
-    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path)))
+    assert delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path))) == []
     assert transcripts(folder) == everything
-    assert caplog.messages == []
-    delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path, seeds=1, lm_weights=(0.2, 0.6))))
+    lines = delete_unplanned_transcripts(folder, plan_recipe(options(tmp_path, seeds=1, lm_weights=(0.2, 0.6))))
     left = transcripts(folder)
-    assert len(caplog.messages) == len(everything - left) > 0
+    assert len(lines) == len(everything - left) > 0
+    assert all(line.endswith(".trn: deleted, as it is no longer part of this recipe") for line in lines)
     assert {name for name in everything if "seed2" in name or "lm0.4" in name} == everything - left
     assert "data/fbank-81-10ms/ext/test.ref.trn" in left
     assert "systems/elsewhere/seed1/test.trn" in left
@@ -73,6 +73,15 @@ def test_options_are_read_as_they_were_written(tmp_path):
     given = options(tmp_path, lm_weights=(0.5,))
     write_options(tmp_path, given)
     assert read_options(tmp_path) == given
+
+
+def test_trainings_on_several_gpus_are_run_by_torchrun(tmp_path):
+    one, two = (replace(options(tmp_path), gpus_per_training=n) for n in (1, 2))
+    plans = [{step.name: step for step in plan_recipe(each)} for each in (one, two)]
+    changed = {name for name, step in plans[0].items() if step.digest(tmp_path) != plans[1][name].digest(tmp_path)}
+    assert changed == {name for name in plans[0] if name.startswith("train-")}
+    command = plans[1]["train-lcorr-fbank-81-10ms-seed1"].command
+    assert command.startswith("torchrun --standalone --nproc-per-node 2 -m cnn_mellin --device cpu --read-ini ")
 
 
 def prep_digest(given: RecipeOptions, folder: Path) -> str:

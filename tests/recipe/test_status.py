@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from cnn_mellin.recipe.executors.slurm_queue import job_suffix
 from cnn_mellin.recipe.options import RecipeOptions, tiny_sizes, write_options
 from cnn_mellin.recipe.plan import plan_recipe
+from cnn_mellin.recipe.slurm_queue import job_suffix
 from cnn_mellin.recipe.status import recipe_status, step_state
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords

@@ -118,6 +118,48 @@ def test_a_changed_or_missing_product_deletes_the_done_record(records, size):
     assert records.read("a", "made") is not None
 
 
+def test_steps_made_from_other_inputs_are_to_do_with_those_that_follow(records):
+    first = Step("a", "prep", ("prep",), products=("a.txt",))
+    second = Step("b", "train", ("train",), ("a",), products=("b.txt",))
+    third = Step("c", "decode", ("decode",), ("b",), products=("c.txt",))
+    for step in (first, second, third):
+        (records.folder / step.products[0]).write_text(step.name)
+        records.finish(step, 1.0)
+    steps = [first, second, third]
+    records.forget_outdated(steps)
+    assert records.steps_to_do(steps) == []
+    changed = [first, replace(second, arguments=("train", "x")), third]
+    records.forget_outdated(changed)
+    assert [step.name for step in records.steps_to_do(changed)] == ["b", "c"]
+    records.finish(changed[1], 1.0)
+    assert [step.name for step in records.steps_to_do(changed)] == ["c"]  # its stamp is older
+    records.finish(third, 1.0)
+    assert records.steps_to_do(changed) == []
+
+
+def test_the_plan_is_read_as_it_was_written(records):
+    (records.folder / "a.ini").write_text("[model]")
+    step = Step("a", "prep", ("prep", "x y"), ("b",), ("p",), "out.txt", ("a.ini",), "state", ("m",), 2)
+    records.write_plan([step])
+    read = records.step("a")
+    assert replace(read, known_digest="") == step
+    assert read.digest(Path("/nowhere")) == step.digest(records.folder)
+    at = (records.folder / "steps" / "plan.json").stat().st_mtime_ns
+    records.write_plan([step])
+    assert (records.folder / "steps" / "plan.json").stat().st_mtime_ns == at
+    with pytest.raises(DataError, match="its recipe has no step 'b'; choose from a"):
+        records.step("b")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": {"name": "a"}}', '{"a": {"name": 1}}'])
+def test_a_missing_or_damaged_plan_is_named(records, content):
+    with pytest.raises(DataError, match=r"plan.json: does not exist.*run cnn-mellin recipe"):
+        records.plan()
+    (records.folder / "steps" / "plan.json").write_text(content)
+    with pytest.raises(DataError, match=r"plan.json:? "):
+        records.plan()
+
+
 def test_records_are_written_whole_and_deleted_where_they_exist(tmp_path):
     records = StepRecords(tmp_path)
     records.write("a.b-c", "job", {"id": "7"})

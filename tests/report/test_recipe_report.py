@@ -403,7 +403,7 @@ def test_a_damaged_history_is_named_with_its_line(recipe, line, why):
 
 def test_a_byte_order_mark_changes_nothing(recipe):
     plain = results_text(recipe)
-    paths = [recipe / "comparison" / "greedy.json", recipe / "recipe.json"]
+    paths = [recipe / "comparison" / "greedy.json", recipe / "config.yaml"]
     before = [path.read_bytes() for path in paths]
     for path, content in zip(paths, before, strict=True):
         path.write_bytes(b"\xef\xbb\xbf" + content)
@@ -415,12 +415,12 @@ def test_a_byte_order_mark_changes_nothing(recipe):
 
 
 def test_markup_in_the_name_of_a_corpus_is_escaped(recipe):
-    before = (recipe / "recipe.json").read_bytes()
+    before = (recipe / "config.yaml").read_bytes()
     write_options(recipe, replace(read_options(recipe), corpus="/data/<img src=x>"))
     try:
         assert "of &lt;img src=x>: " in results_text(recipe)
     finally:
-        (recipe / "recipe.json").write_bytes(before)
+        (recipe / "config.yaml").write_bytes(before)
 
 
 @pytest.mark.parametrize(("kind", "folds"), [("timit", True), ("table", False)])

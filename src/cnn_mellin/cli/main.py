@@ -44,6 +44,7 @@ _COMMANDS = {
     "compare": "compare systems over seeds and speakers, with tests of significance",
     "speed": "write a corpus's test partition at other speaking rates",
     "recipe": "run all steps from a corpus to a report",
+    "step": "run one step of a recipe, as its Snakefile does",
     "report": "write the results of a recipe on one page",
 }
 

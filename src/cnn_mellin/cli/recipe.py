@@ -16,9 +16,9 @@ from cnn_mellin.recipe.display import RecipeDisplay
 from cnn_mellin.recipe.next_command import transcribe_command
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, tiny_sizes
 from cnn_mellin.recipe.plan import system_settings
-from cnn_mellin.recipe.profile import read_profile
 from cnn_mellin.recipe.search_database import require_search_database
 from cnn_mellin.recipe.status import recipe_status
+from cnn_mellin.recipe.workflow import find_profile, profile_executor
 
 __all__ = ["run"]
 
@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         tiny=arguments.tiny,
         sizes=_sizes(arguments),
         device=arguments.device or "cpu",
+        gpus_per_training=arguments.gpus_per_training,
     )
     if options.search:
         _check_database(options.db_url, arguments.profile)
@@ -110,7 +111,7 @@ def _check_database(db_url: str, profile: str) -> None:
     from cnn_mellin.search.database_url import resolve_database_url  # of an extra: a recipe without searches lacks it
 
     if db_url:
-        several_machines = read_profile(profile).machine_name != "local"
+        several_machines = profile_executor(find_profile(profile)) != "local"
         driver = "sqlite" if db_url.startswith("sqlite") else resolve_database_url(db_url).drivername
         require_search_database(db_url, driver, several_machines=several_machines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from cnn_mellin.corpora.timit import require_timit
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.extras import EXTRAS, require_packages
 from cnn_mellin.recipe.options import RecipeOptions, RecipeSizes, corpus_kind_of, tiny_sizes
-from cnn_mellin.recipe.profile import read_profile
 from cnn_mellin.recipe.run import run_recipe
 from cnn_mellin.recipe.search_database import driver_in_url, require_search_database
+from cnn_mellin.recipe.workflow import find_profile, profile_executor
 from cnn_mellin.shipped_file import FEATURES, SETTINGS, file_or_shipped
 
 __all__ = ["recipe_options", "require_recipe_packages", "run_corpus_recipe"]
@@ -38,7 +37,7 @@ def run_corpus_recipe(
     Args:
         options: options from `recipe_options`.
         folder: folder of all results; created where it is missing.
-        profile: where steps run: `local`, `slurm`, or path of a YAML file.
+        profile: where steps run: `local`, `slurm`, or the folder of a Snakemake profile.
         cores: number of steps that run at the same time; None for one per core, or as many as the profile says.
         until: last stage to run, such as `train`; None for all.
         dry_run: log the commands of the steps to do, and run none.
@@ -56,15 +55,15 @@ def run_corpus_recipe(
         require_timit(options.corpus)
     elif options.corpus_kind == "table":
         read_table(options.corpus)
-    chosen = read_profile(profile)
+    chosen = find_profile(profile)
+    several_machines = profile_executor(chosen) != "local"
     if options.search:
-        several_machines = chosen.machine_name != "local"
         require_search_database(options.db_url, driver_in_url(options.db_url), several_machines=several_machines)
     return run_recipe(
         options,
         folder,
-        machine=chosen.machine(Path(folder), options.device),
-        cores=chosen.num_jobs(_num_cores()) if cores is None else cores,
+        profile=chosen,
+        cores=cores,
         until=until,
         dry_run=dry_run,
         before_steps=before_steps,
@@ -85,6 +84,7 @@ def recipe_options(
     tiny: bool = False,
     sizes: RecipeSizes | None = None,
     device: str = "cpu",
+    gpus_per_training: int = 1,
 ) -> RecipeOptions:
     """Make the options of a recipe, with paths made absolute and names of shipped files resolved.
 
@@ -102,6 +102,7 @@ def recipe_options(
         tiny: small sizes and models, to try the recipe; implies `partial` for TIMIT.
         sizes: numbers of trials, workers, epochs and the like; None for the default sizes.
         device: device on which models are trained and decoded.
+        gpus_per_training: number of processes per final training, each with a GPU of its own.
 
     Raises:
         SettingsError: the corpus or a file does not exist, or an option is wrong.
@@ -118,6 +119,8 @@ def recipe_options(
         seeds = 2 if tiny else 20
     if seeds < 1:
         raise SettingsError(f"seeds {seeds}: must be at least 1")
+    if gpus_per_training < 1:
+        raise SettingsError(f"gpus_per_training {gpus_per_training}: must be at least 1")
     for model in models:
         if model not in _MODELS:
             raise SettingsError(f"models {model}: must be {' or '.join(_MODELS)}")
@@ -138,6 +141,7 @@ def recipe_options(
         search,
         f"file:{Path(db_url.removeprefix('file:')).resolve()}" if db_url.startswith("file:") else db_url,
         device,
+        gpus_per_training,
         sizes or (tiny_sizes() if tiny else RecipeSizes()),
     )
 
@@ -164,7 +168,3 @@ def _settings_file(system: str, file: str) -> str:
     if system and system.split("-")[0] not in _MODELS:
         raise SettingsError(f"start {system}={file}: must be FILE, MODEL=FILE or MODEL-FEATURES=FILE (lcorr=a.ini)")
     return str(file_or_shipped(file, SETTINGS).resolve())
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

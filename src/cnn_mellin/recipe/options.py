@@ -10,17 +10,23 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError, SettingsError
 from cnn_mellin.formats.json_shape import shape_fault
-from cnn_mellin.formats.text_file import read_json
+from cnn_mellin.formats.text_file import parse_json, parse_yaml, read_text
 from cnn_mellin.nearest import nearest
 from cnn_mellin.speaking_rate_range import FASTEST_RATE, SLOWEST_RATE, SPEAKING_RATES_SHOWN
 
 __all__ = ["RecipeOptions", "RecipeSizes", "read_options", "write_options"]
 
 _GIB = 1024**3
-_FILE = "recipe.json"
+_FILE = "config.yaml"
+_EARLIER_FILE = "recipe.json"  # of recipes that were run by earlier versions
+_HEADING = """\
+# Options of the recipe; the Snakefile reads them, too. Written by `cnn-mellin recipe`, and may be edited for snakemake.
+"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ class RecipeOptions:
         search: search for the settings before the final trainings.
         db_url: URL of the database that holds the studies; empty for a SQLite file in the recipe's folder.
         device: device on which models are trained and decoded.
+        gpus_per_training: number of processes per final training, each with a GPU of its own.
         sizes: numbers of trials, workers, epochs and the like.
     """
 
@@ -150,6 +157,7 @@ class RecipeOptions:
     search: bool = False
     db_url: str = ""
     device: str = "cpu"
+    gpus_per_training: int = 1
     sizes: RecipeSizes = field(default_factory=RecipeSizes)
 
     @property
@@ -171,6 +179,7 @@ _SHAPE = {
     "search?": bool,
     "db_url?": str,
     "device?": str,
+    "gpus_per_training?": int,
     "sizes": {
         f"{entry.name}?": [type(entry.default[0])] if isinstance(entry.default, tuple) else int
         for entry in fields(RecipeSizes)
@@ -194,10 +203,14 @@ def corpus_kind_of(corpus: Path) -> str:
 
 
 def write_options(folder: Path, options: RecipeOptions) -> None:
-    """Write the options to the recipe's folder."""
-    with atomic_file(folder / _FILE) as file:
-        json.dump(asdict(options), file, indent=1)
-        file.write("\n")
+    """Write the options to the recipe's folder, unless the same are there already."""
+    text = _HEADING + yaml.safe_dump(
+        json.loads(json.dumps(asdict(options))), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
+    )
+    path = folder / _FILE
+    if not path.is_file() or path.read_bytes() != text.encode():
+        with atomic_file(path) as file:
+            file.write(text)
 
 
 def read_options(folder: str | Path) -> RecipeOptions:
@@ -211,10 +224,13 @@ def read_options(folder: str | Path) -> RecipeOptions:
     """
     path = Path(folder) / _FILE
     if not path.exists():
+        path = path.with_name(_EARLIER_FILE)
+    if not path.exists():
         raise DataError(f"{folder}: holds no recipe; start one with: cnn-mellin recipe CORPUS {folder}")
     remedy = "run the recipe again with all its options"
     try:
-        content = read_json(path)
+        text = read_text(path, DataError)
+        content: Any = parse_json(text, path) if path.suffix == ".json" else parse_yaml(text, path)
     except DataError as error:
         raise DataError(f"{error}; {remedy}") from None
     fault = shape_fault(content, _SHAPE)

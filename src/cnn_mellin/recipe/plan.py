@@ -182,7 +182,6 @@ def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
             products=(final,),
             stdout=final,
             sources=(start,),
-            light=True,
         )
     ]
 
@@ -199,7 +198,7 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
         needs=(f"prep-{name}", f"settings-{model}-{name}"),
         products=(f"{folder}/model.json", f"{folder}/checkpoints.json"),
         resumes=(folder,),
-        heavy=True,
+        num_processes=options.gpus_per_training,
     )
     steps, sizes = [train], options.sizes
     grid = DecoderSetting.grid(sizes.beam_widths, sizes.lm_betas, sizes.insertion_bonuses, sizes.blank_biases)
@@ -230,7 +229,6 @@ def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[
                 (*device, "--quiet", "decode", folder, partition, out, *more),
                 needs=(train.name, f"speed-{name}" if what == "speed" else f"prep-{name}"),
                 products=files,
-                heavy=True,
             )
         )
     return steps
@@ -257,7 +255,6 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
                     needs=tuple(f"decode-{label}-seed{seed}-{decoded}" for seed in seeds),
                     products=(out,),
                     stdout=out,
-                    light=True,
                 )
             )
     labels = [f"{model}-{name}" for model, name in systems]
@@ -281,9 +278,8 @@ def _results(options: RecipeOptions, systems: Sequence[tuple[str, str]]) -> list
                 ),
                 products=(f"comparison/{what}.json",),
                 stdout=f"comparison/{what}.json",
-                light=True,
             )
         )
     results = (*(step.name for step in steps), *(f"decode-{label}-seed1-untrained" for label in labels))
-    report = Step("report", "report", ("report", "."), results, ("report.html", "report.md"), light=True)
+    report = Step("report", "report", ("report", "."), results, ("report.html", "report.md"))
     return [*steps, report]

@@ -3,93 +3,55 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
-import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import filelock
 
+from cnn_mellin.attached import attached_command
 from cnn_mellin.errors import SettingsError, UserError
-from cnn_mellin.recipe.executors.local import Machine
-from cnn_mellin.recipe.options import RecipeOptions, write_options
-from cnn_mellin.recipe.plan import plan_recipe, start_settings, steps_until, write_start_settings
+from cnn_mellin.recipe.options import RecipeOptions
+from cnn_mellin.recipe.plan import start_settings, steps_until
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
-from cnn_mellin.recipe.step_run import StepRunner
+from cnn_mellin.recipe.step_run import failure_line, last_lines
+from cnn_mellin.recipe.workflow import check_steps, stamps, write_workflow
 
-__all__ = ["RecipeRun", "current_run", "delete_unplanned_transcripts", "run_recipe"]
+__all__ = ["run_recipe"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_current: RecipeRun | None = None
-
-
-@dataclass(frozen=True)
-class RecipeRun:
-    """Run of a recipe, as the Snakefile sees it.
-
-    Args:
-        folder: the recipe's folder.
-        steps: steps that are to be up to date at the end.
-        runner: runner of the steps.
-    """
-
-    folder: Path
-    steps: Sequence[Step]
-    runner: StepRunner
-
-    def run_step(self, name: str) -> None:
-        """Run a step by its name."""
-        self.runner.run(next(step for step in self.steps if step.name == name))
-
-    def begin(self, dag: Any) -> None:
-        """Note the number of steps that Snakemake finds out of date."""
-        self.runner.num_steps = len(self._names(dag))
-
-    def list_steps(self, dag: Any) -> None:
-        """Log the steps that Snakemake finds out of date, and their commands."""
-        names = self._names(dag)
-        for step in self.steps:
-            if step.name in names:
-                _LOGGER.info("%s: %s", step.name, step.command)
-        _LOGGER.info("%d of %d steps to do; the others are up to date", len(names), len(self.steps))
-
-    def _names(self, dag: Any) -> set[str]:
-        return {job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - {"all"}
-
-
-def current_run() -> RecipeRun:
-    """The run for which Snakemake reads the Snakefile."""
-    assert _current is not None
-    return _current
+_LOOK_S = 0.2
 
 
 def run_recipe(
     options: RecipeOptions,
     folder: str | Path,
     *,
-    machine: Machine,
-    cores: int = 1,
+    profile: Path,
+    cores: int | None = None,
     until: str | None = None,
     dry_run: bool = False,
     before_steps: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
-    """Run the steps of a recipe whose results are missing or out of date.
+    """Write a recipe's workflow, and let Snakemake run the steps whose results are missing or out of date.
 
     Each step that has ended is logged, at level info.
 
     Args:
         options: the recipe's options.
         folder: folder of all files that the recipe makes; created where it is missing.
-        machine: executor of the steps.
-        cores: number of steps that run at the same time.
+        profile: folder of a Snakemake profile.
+        cores: number of steps that run at the same time; None for what the profile says.
         until: last stage to run; None for all.
         dry_run: log the commands of the steps to do, and run none.
         before_steps: called once all options have been checked, before the first step.
@@ -98,15 +60,14 @@ def run_recipe(
         Failed steps: name -> reason. All others are done.
 
     Raises:
-        UserError: options are wrong, or the same recipe is running already.
+        UserError: options are wrong, the same recipe is running already, or Snakemake has failed.
         KeyboardInterrupt: SIGINT or SIGTERM stopped the recipe.
-        ImportError: Snakemake is not installed (the extra `workflow`).
     """
-    if cores < 1:
+    if cores is not None and cores < 1:
         raise SettingsError(f"cores {cores}: must be at least 1")
     folder = Path(folder).resolve()
     steps_until([], until)
-    start = start_settings(options)
+    start_settings(options)  # so that nothing is written where they are wrong
     (folder / "steps").mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "steps" / ".lock")
     try:
@@ -114,106 +75,146 @@ def run_recipe(
     except filelock.Timeout:
         raise UserError(f"{folder}: the recipe is already running; see: cnn-mellin recipe status {folder}") from None
     try:
-        write_start_settings(folder, start)
-        write_options(folder, options)
-        plan = plan_recipe(options, folder)
-        steps = steps_until(plan, until)
+        write_workflow(folder, options)
+        plan, changed = check_steps(folder)
+        steps, records = steps_until(plan, until), StepRecords(folder)
         before_steps()
-        records = StepRecords(folder)
-        for name in records.forget_changed(steps):
-            _LOGGER.info("%s: its products have changed or are missing", name)
-        if not dry_run:
-            delete_unplanned_transcripts(folder, plan)
-        runner = StepRunner(records, machine)
-        _execute(RecipeRun(folder, steps, runner), cores, dry_run)
+        wanted = {step.name for step in steps}
+        for name in changed:
+            if name in wanted:
+                _LOGGER.info("%s: its products have changed or are missing", name)
+        to_do = records.steps_to_do(steps)
+        if dry_run:
+            for step in to_do:
+                _LOGGER.info("%s: %s", step.name, step.command)
+            _LOGGER.info("%d of %d steps to do; the others are up to date", len(to_do), len(steps))
+            return {}
+        if not to_do:
+            return {}
+        for step in to_do:
+            records.delete(step.name, "failed")
+            if _runs_here(records, step.name):  # left by a run that was killed
+                records.delete(step.name, "job", "start")
+        targets = stamps(steps) if until is not None else []
+        more = ["-j", str(cores)] if cores is not None else []
+        arguments = ["--config", "checked=True", "--profile", str(profile), *more, *targets]
+        return _snakemake(folder, arguments, _Ends(records, to_do))
     finally:
         lock.release()
-    return runner.failed
 
 
-def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step]) -> None:
-    """Delete transcripts of seeds and decoding options that the plan no longer has, as `compare` would count them.
+@dataclass
+class _Ends:
+    """Notes and logs how steps end, by their records.
 
     Args:
-        folder: the recipe's folder.
-        plan: all steps of the recipe.
+        records: the recipe's records.
+        steps: steps that are to be run.
+        seen: name -> time of modification of the record that has been noted.
+        failed: failed steps: name -> reason.
     """
-    planned = {folder / product for step in plan for product in step.products if product.endswith(".trn")}
-    planned = {path for path in planned if "systems" in path.relative_to(folder).parts}
-    systems = {parent for path in planned for parent in path.parents if parent.parent.name == "systems"}
-    for path in sorted(path for system in systems for path in system.rglob("*.trn")):
-        if path not in planned:
-            path.unlink()
-            _LOGGER.info("%s: deleted, as it is no longer part of this recipe", path.relative_to(folder))
+
+    records: StepRecords
+    steps: Sequence[Step]
+    seen: dict[str, int] = field(default_factory=dict)
+    num_ended: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.seen = self._found()
+
+    def look(self) -> None:
+        """Log the steps that have ended since the last call."""
+        found = self._found()
+        new = {name: at for name, at in found.items() if self.seen.get(name) != at}
+        self.seen = found
+        for name in sorted(new, key=lambda name: new[name]):
+            ended = self.records.read(name, "exit")
+            if ended is None or ended.get("how") in (None, "interrupted"):
+                continue
+            for note in ended.get("notes", []):
+                _LOGGER.info(note)
+            self.num_ended += 1
+            how, seconds = ended["how"], ended.get("seconds", 0.0)
+            _LOGGER.info("[%d/%d] %s: %s in %.0f s", self.num_ended, len(self.steps), name, how, seconds)
+
+    def close(self) -> None:
+        """Collect the steps that have failed."""
+        self.look()
+        for step in self.steps:
+            failed = self.records.read(step.name, "failed")
+            if failed is None and _runs_here(self.records, step.name):
+                failed = {"why": "it was killed or cancelled", "command": step.command}
+                self.records.write(step.name, "failed", failed)
+                self.records.delete(step.name, "start", "job")
+            if failed is not None:
+                status = (self.records.read(step.name, "exit") or {"status": -1})["status"]
+                reason = failure_line(self.records.log(step.name), own=status >= 0)
+                self.failed[step.name] = f"{failed.get('why', 'failed')}: {failed.get('reason') or reason}"
+
+    def _found(self) -> dict[str, int]:
+        found = {}
+        for step in self.steps:
+            try:
+                found[step.name] = self.records.path(step.name, "exit").stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
+        return found
+
+
+def _runs_here(records: StepRecords, name: str) -> bool:
+    """True where a step has begun on this machine, and has not recorded an end."""
+    return (records.read(name, "job") or {}).get("machine") == "local"
+
+
+def _snakemake(folder: Path, arguments: Sequence[str], ends: _Ends) -> dict[str, str]:
+    """Run Snakemake in a recipe's folder; returns the steps that have failed, and why."""
+    log = folder / "logs" / "snakemake.log"
+    log.parent.mkdir(exist_ok=True)
+    command = attached_command("snakemake", ["-d", str(folder), "-s", str(folder / "Snakefile"), *arguments])
+    # The Snakefile and its profiles call the command cnn-mellin, which is beside this Python.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    with open(log, "wb") as output:
+        # In a session of its own, as a terminal would interrupt Snakemake, too, which then waits for all its steps.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            with _interrupted_by_sigterm():
+                while process.poll() is None:
+                    ends.look()
+                    time.sleep(_LOOK_S)
+        finally:
+            process.kill()  # its steps end with it; jobs of a cluster keep running, and the next run finds them
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+    ends.close()
+    if process.returncode and not ends.failed:
+        lines = last_lines(log, 40).split("\n")
+        told = [line.strip() for line in lines if line.startswith("cnn-mellin:") or "error" in line.lower()]
+        raise UserError(f"{folder}: Snakemake has failed: {(told or lines)[-1]} (see {log})")
+    return ends.failed
 
 
 @contextmanager
-def _on_stop_signal(react: Callable[[], None]) -> Iterator[None]:
-    """Call a function on SIGINT or SIGTERM, in addition to Snakemake's own handler, which waits for all steps."""
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM, as on SIGINT."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours, wakeup = socket.socketpair()
-    wakeup.setblocking(False)
 
-    def watch() -> None:
-        while numbers := ours.recv(64):
-            if {signal.SIGINT, signal.SIGTERM} & set(numbers):
-                react()
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
 
-    watcher = threading.Thread(target=watch, name="signals of the recipe", daemon=True)
-    watcher.start()
-    before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.set_wakeup_fd(before)
-        wakeup.close()
-        watcher.join()
-        ours.close()
-
-
-def _execute(run: RecipeRun, cores: int, dry_run: bool) -> None:
-    global _current
-    # Imported by name, as Snakemake is an extra and has no type hints.
-    types: Any = import_module("snakemake.settings.types")
-    quietness: Any = import_module("snakemake.settings.enums").Quietness
-    workflow_error: Any = import_module("snakemake.exceptions").WorkflowError
-    scheduler_settings = import_module("snakemake.scheduling.greedy").SchedulerSettings()
-    snakemake_api: Any = import_module("snakemake.api").SnakemakeApi
-    output = types.OutputSettings(
-        quiet={quietness.ALL}, enable_file_logging=False, skip_plugin_handlers=True, log_level_override=logging.CRITICAL
-    )
-    _current = run
-    path = sys.path[:]  # Snakemake adds the folder of the Snakefile, whose modules are not top-level modules
-    try:
-        with snakemake_api(output) as api:
-            workflow = api.workflow(
-                resource_settings=types.ResourceSettings(cores=cores),
-                snakefile=Path(__file__).with_name("Snakefile"),
-                workdir=run.folder,
-            )
-            dag = workflow.dag(types.DAGSettings(force_incomplete=True))
-            how = types.ExecutionSettings(use_threads=True, keep_going=True, lock=False)
-            order = types.SchedulingSettings(scheduler="greedy")
-            try:
-                with _on_stop_signal(run.runner.machine.leave):
-                    dag.execute_workflow(
-                        executor="dryrun" if dry_run else "local",
-                        execution_settings=how,
-                        scheduling_settings=order,
-                        scheduler_settings=scheduler_settings,
-                    )
-            except workflow_error as error:
-                # After SIGINT, Snakemake lets running steps end, and reports only that not all were run.
-                if run.runner.interrupted or (not run.runner.failed and "did not complete" in str(error)):
-                    raise KeyboardInterrupt from None
-                if not run.runner.failed:
-                    raise
-            if dry_run:
-                run.list_steps(workflow._workflow.dag)
-    finally:
-        run.runner.machine.stop()
-        run.runner.here.stop()
-        sys.path[:] = path
-        _current = None
+        signal.signal(signal.SIGTERM, before)

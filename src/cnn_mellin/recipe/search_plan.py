@@ -113,7 +113,6 @@ class _Search:
             products=(created,),
             stdout=created,
             sources=tuple(path for path in read if path.startswith("conf/start/")),
-            light=True,
         )
         workers = [
             Step(
@@ -123,7 +122,6 @@ class _Search:
                 needs=(init.name,),
                 products=(f"search/{name}.run{number}",),
                 stdout=f"search/{name}.run{number}",
-                heavy=True,
             )
             for number in range(1, sizes.num_workers + 1)
         ]
@@ -133,7 +131,7 @@ class _Search:
         """A step that reads a study after all its workers have ended."""
         workers = range(1, self.options.sizes.num_workers + 1)
         needs = tuple(f"{self.name(study.stage)}-run{number}" for number in workers)
-        return Step(name, stage, (*self._optim(study), *command), needs, (product,), light=True)
+        return Step(name, stage, (*self._optim(study), *command), needs, (product,))
 
     def _best(self, study: _Study, earlier: str, product: str, *more: str) -> Step:
         source = next(other for other in _STUDIES if other.stage == earlier)

@@ -11,12 +11,12 @@ from typing import Any
 import filelock
 
 from cnn_mellin.formats.text_table import format_table
-from cnn_mellin.recipe.executors.slurm_queue import ENDED_STATES, WAITING_STATES, SlurmJob, SlurmQueue, job_suffix
 from cnn_mellin.recipe.options import read_options
 from cnn_mellin.recipe.plan import plan_recipe
+from cnn_mellin.recipe.slurm_queue import ENDED_STATES, WAITING_STATES, SlurmJob, SlurmQueue, job_suffix
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
-from cnn_mellin.recipe.step_run import last_lines
+from cnn_mellin.recipe.step_run import is_running, last_lines
 
 __all__ = ["recipe_status", "step_state"]
 
@@ -60,7 +60,8 @@ def recipe_status(folder: str | Path) -> str:
         DataError: the folder holds no recipe, or a record in it is damaged.
     """
     folder = Path(folder)
-    steps, records, going = plan_recipe(read_options(folder), folder), StepRecords(folder), is_going(folder)
+    steps, records = plan_recipe(read_options(folder), folder), StepRecords(folder)
+    going = is_going(folder) or any(is_running(records, step.name) for step in steps)  # by snakemake itself
     queued = _queue_states(steps, records)
     states = {step.name: step_state(step, records, going=going, queue_state=queued.get(step.name)) for step in steps}
     rows = []

@@ -43,8 +43,8 @@ class Step:
         sources: files that the step reads and that no step makes.
         state: digest of everything else that the step reads, such as the corpus.
         resumes: folders in which an interrupted step resumes, unless its inputs have changed.
-        heavy: the step trains or runs models, and so needs an accelerator where there is one.
-        light: the step takes seconds, and runs beside the recipe instead of as a job of a cluster.
+        num_processes: number of processes that share the step's work, each with an accelerator of its own.
+        known_digest: the digest, where it was computed when the recipe was planned.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Step:
     sources: tuple[str, ...] = ()
     state: str = ""
     resumes: tuple[str, ...] = ()
-    heavy: bool = False
-    light: bool = False
+    num_processes: int = 1
+    known_digest: str = ""
 
     @property
     def command(self) -> str:
@@ -67,7 +67,10 @@ class Step:
         "cnn-mellin score 'a b.trn' > a.json"
         """
         words = [f"$(cat {a[1:]})" if a.startswith("@") else shlex.quote(a) for a in self.arguments]
-        shown = without_passwords(" ".join(["cnn-mellin", *words]))
+        program = "cnn-mellin"
+        if self.num_processes > 1:
+            program = f"torchrun --standalone --nproc-per-node {self.num_processes} -m cnn_mellin"
+        shown = without_passwords(" ".join([program, *words]))
         return f"{shown} > {shlex.quote(self.stdout)}" if self.stdout else shown
 
     def digest(self, folder: Path) -> str:
@@ -76,8 +79,12 @@ class Step:
         Args:
             folder: the recipe's folder.
         """
+        if self.known_digest:
+            return self.known_digest
         source_digests = [_digest_file(folder / source) for source in self.sources]
-        hashed = (__version__, self.arguments, self.stdout, self.state, source_digests)
+        hashed: tuple[object, ...] = (__version__, self.arguments, self.stdout, self.state, source_digests)
+        if self.num_processes > 1:
+            hashed += (self.num_processes,)
         return hashlib.sha256(repr(hashed).encode()).hexdigest()[:16]
 
 

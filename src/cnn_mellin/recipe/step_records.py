@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import read_json
+from cnn_mellin.nearest import nearest
 from cnn_mellin.recipe.step import Step
 
 __all__ = ["RESUME_STATUS", "StepRecords"]
@@ -23,7 +24,7 @@ RESUME_STATUS = 75
 _SHAPES: dict[str, Any] = {
     "done": {"products?": {str: str}},
     "made": {"from": str, "products": {str: str}, "seconds?": (float, None)},
-    "begun": {"from?": str},
+    "begun": {"from?": str, "found?": [str], "seconds?": float},
     "job": {
         "arguments?": [str],
         "stdout?": str,
@@ -33,10 +34,21 @@ _SHAPES: dict[str, Any] = {
         "id?": str,
         "cluster?": str,
         "job_name?": str,
+        "attempts?": int,
+        "listed?": bool,
+        "gone_at?": float,
+        "resources?": {str: (str, int, float, None)},
     },
     "start": {"began": float},
-    "exit": {"status": int, "fingerprint?": (str, None), "seconds?": float},
-    "failed": {"why?": str, "command?": str},
+    "exit": {
+        "status": int,
+        "fingerprint?": (str, None),
+        "seconds?": float,
+        "how?": str,
+        "notes?": [str],
+        "began?": float,
+    },
+    "failed": {"why?": str, "command?": str, "reason?": str},
 }
 
 # Larger files are identified by size and time of modification instead of their content.
@@ -49,8 +61,8 @@ class StepRecords:
 
     Their files are `NAME.done` (products of the step: all that later steps depend on), `NAME.made` (products, the
     fingerprint of the inputs, and the seconds of work), `NAME.begun` (fingerprint of a step in progress), `NAME.job`
-    (where the step waits or runs), `NAME.start` (when its process started), `NAME.exit` (the process's exit status and
-    duration) and `NAME.failed`.
+    (where the step waits or runs), `NAME.start` (when its process started), `NAME.exit` (how the last one ended),
+    `NAME.failed`, and `plan.json` (all steps).
 
     Args:
         folder: the recipe's folder.
@@ -99,6 +111,43 @@ class StepRecords:
         for kind in kinds:
             self.path(name, kind).unlink(missing_ok=True)
 
+    def write_plan(self, steps: Sequence[Step]) -> None:
+        """Write the steps of the recipe, with the digests of what they read."""
+        plan = {step.name: asdict(replace(step, known_digest=step.digest(self.folder))) for step in steps}
+        text = json.dumps(plan, indent=1)
+        path = self.folder / "steps" / "plan.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_bytes() != text.encode():
+            with atomic_file(path) as file:
+                file.write(text)
+
+    def plan(self) -> dict[str, Step]:
+        """Read the steps of the recipe, by name.
+
+        Raises:
+            DataError: the folder holds no plan, or it is damaged.
+        """
+        path = self.folder / "steps" / "plan.json"
+        content = read_json(path, expected="the steps of a recipe; run cnn-mellin recipe")
+        fault = shape_fault(content, {str: {"name": str, "stage": str, "arguments": [str], "known_digest": str}})
+        names = {field.name for field in fields(Step)}
+        if fault is not None or any(set(about) - names for about in content.values()):
+            raise DataError(f"{path}: is damaged ({fault or 'unknown names'}); run the recipe's command again")
+        lists: dict[str, dict[str, Any]]
+        lists = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in a.items()} for name, a in content.items()}
+        return {name: Step(**about) for name, about in lists.items()}
+
+    def step(self, name: str) -> Step:
+        """A step of the plan.
+
+        Raises:
+            DataError: the plan has no step of this name.
+        """
+        plan = self.plan()
+        if name not in plan:
+            raise DataError(f"{self.folder}: its recipe has no step {name!r}; {nearest(name, plan)}")
+        return plan[name]
+
     def fingerprint(self, step: Step) -> str:
         """Digest of all that a step's result depends on: its own digest and the products of the steps it needs."""
         inputs = [self.path(name, "done").read_bytes() for name in step.needs]
@@ -142,6 +191,31 @@ class StepRecords:
                 self.delete(step.name, "done")
                 forgotten.append(step.name)
         return forgotten
+
+    def forget_outdated(self, steps: Sequence[Step]) -> None:
+        """Delete the `done` records of steps that were made from other inputs, as far as these are known already."""
+        for step in steps:
+            if all(self.path(name, "done").exists() for name in (step.name, *step.needs)):
+                if (self.read(step.name, "made") or {}).get("from") != self.fingerprint(step):
+                    self.delete(step.name, "done")
+
+    def steps_to_do(self, steps: Sequence[Step]) -> list[Step]:
+        """Steps without a `done` record, and steps that follow them or were done before the steps that they need.
+
+        Args:
+            steps: steps of the recipe, each after the steps that it needs.
+        """
+        to_do: dict[str, Step] = {}
+        for step in steps:
+            done = self.path(step.name, "done")
+            before = [self.path(name, "done") for name in step.needs]
+            if (
+                any(name in to_do for name in step.needs)
+                or not done.exists()
+                or any(path.exists() and path.stat().st_mtime_ns > done.stat().st_mtime_ns for path in before)
+            ):
+                to_do[step.name] = step
+        return list(to_do.values())
 
     def _products(self, step: Step) -> dict[str, str]:
         return {product: _state(self.folder / product) for product in step.products}

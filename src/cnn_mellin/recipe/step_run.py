@@ -1,4 +1,4 @@
-"""Run of one step to its end, which takes over what an earlier run of the recipe has left."""
+"""Run of one step: its command, unless the step is up to date, and the records of how it ended."""
 
 from __future__ import annotations
 
@@ -6,163 +6,285 @@ import logging
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from types import FrameType
+from typing import IO
 
+import filelock
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.attached import attached_command
 from cnn_mellin.errors import UserError
-from cnn_mellin.recipe.executors.local import LocalMachine, Machine, StepLeft
-from cnn_mellin.recipe.step import Step
+from cnn_mellin.formats.text_file import read_text
+from cnn_mellin.recipe.step import Step, without_passwords
 from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
 
-__all__ = ["StepFailed", "StepRunner", "failure_line", "last_lines"]
+__all__ = ["delete_unplanned_transcripts", "end_with_parent", "failure_line", "is_running", "last_lines", "run_step"]
 
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 50
 # Exit status of a command that the user interrupted.
 _INTERRUPTED = 130
-# Stands for the exit status of a process that left none.
-_KILLED = -1
+# Suffixes of outputs for programs, which are not copied to the log.
+_DATA_SUFFIXES = (".json", ".ini")
+_WATCH_S = 0.2
 # Number of bytes read from the end of a log.
 _TAIL_BYTES = 1 << 16
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
-class StepFailed(RuntimeError):  # noqa: N818 (what the step did)
-    """A step has failed; the message is the reason, from the end of its log."""
+def run_step(folder: str | Path, name: str, *, once: bool = False) -> int:
+    """Run a step of a recipe, unless its products are up to date by the content of what it reads.
+
+    Args:
+        folder: the recipe's folder.
+        name: name of the step in the plan.
+        once: end when the command asks to be resumed, instead of resuming it.
+
+    Returns:
+        0, or the exit status of the command; 1 where it did not make its products.
+
+    Raises:
+        UserError: the step cannot be run; for example, a record is damaged.
+    """
+    records = StepRecords(Path(folder).resolve())
+    step = records.step(name)
+    with filelock.FileLock(_lock_of(records, name)):  # the process of a killed run ends within a moment
+        try:
+            return _Run(records, step, records.fingerprint(step)).run(once=once)
+        except (UserError, OSError) as error:
+            records.write(name, "failed", {"why": "cannot be run", "command": step.command, "reason": str(error)})
+            records.delete(name, "start")
+            raise
 
 
-@dataclass
-class StepRunner:
-    """Runs the steps of a recipe, and logs the end of each.
+def is_running(records: StepRecords, name: str) -> bool:
+    """True while a process on this machine runs a step."""
+    path = _lock_of(records, name)
+    if not records.path(name, "start").exists():
+        return False
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def end_with_parent() -> None:
+    """End this process, and with it the command of its step, once the process that started it has ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+
+
+def delete_unplanned_transcripts(folder: Path, plan: Sequence[Step]) -> list[str]:
+    """Delete transcripts of seeds and decoding options that the plan no longer has, as `compare` would count them.
+
+    Args:
+        folder: the recipe's folder.
+        plan: all steps of the recipe.
+
+    Returns:
+        A line per deleted file.
+    """
+    planned = {folder / product for step in plan for product in step.products if product.endswith(".trn")}
+    planned = {path for path in planned if "systems" in path.relative_to(folder).parts}
+    systems = {parent for path in planned for parent in path.parents if parent.parent.name == "systems"}
+    unplanned = sorted(path for system in systems for path in system.rglob("*.trn") if path not in planned)
+    for path in unplanned:
+        path.unlink(missing_ok=True)  # another comparison may do the same at this time
+    return [f"{path.relative_to(folder)}: deleted, as it is no longer part of this recipe" for path in unplanned]
+
+
+class _Run:
+    """One run of a step.
 
     Args:
         records: the recipe's records.
-        machine: executor of all steps that are not light.
-        num_steps: number of steps to run, for the log.
-        num_ended: number of steps that have ended.
-        failed: failed steps: name -> reason.
-        interrupted: a step was interrupted, as the recipe was told to stop.
-        here: executor of light steps.
-        lock: lock of `num_ended`.
+        step: the step.
+        fingerprint: digest of all that its result depends on.
     """
 
-    records: StepRecords
-    machine: Machine
-    num_steps: int = 0
-    num_ended: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    interrupted: bool = False
-    here: LocalMachine = field(default_factory=LocalMachine)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, records: StepRecords, step: Step, fingerprint: str) -> None:
+        self.records, self.step, self.fingerprint = records, step, fingerprint
+        self.notes: list[str] = []
+        self.began = time.time()
+        self.earlier = self.seconds = 0.0  # of attempts that were interrupted, and of all
 
-    def run(self, step: Step) -> None:
-        """Run a step, or wait for the job that an earlier run of the recipe submitted for it.
-
-        Raises:
-            StepFailed: the command failed or did not make its products, or the recipe was told to stop.
-        """
-        try:
-            self._run(step)
-        except StepLeft:
-            self.interrupted = True
-            raise StepFailed(f"{step.name}: interrupted; its job keeps running") from None
-        except UserError as error:  # for example a damaged record
-            self._fail(step, "cannot be run", str(error), 0.0)
-
-    def _run(self, step: Step) -> None:
-        records, fingerprint = self.records, self.records.fingerprint(step)
-        if records.made_already(step, fingerprint):
+    def run(self, *, once: bool) -> int:
+        """Run the step; returns the exit status."""
+        records, step = self.records, self.step
+        if records.made_already(step, self.fingerprint):
             records.finish(step)
-            self._log_end(step, "unchanged", 0.0)
-            return
-        machine = self.here if step.light else self.machine
-        records.delete(step.name, "done", "failed")
-        status = self._wait_for_earlier(step, machine, fingerprint)
-        if status is None:
-            self._restart_if_changed(step, fingerprint)
-        job = {"arguments": list(step.arguments), "stdout": step.stdout, "fingerprint": fingerprint}
+            return self._end("unchanged", 0)
+        records.delete(step.name, "done", "failed", "exit")
+        self._restart_if_changed()
+        if step.stage == "compare":
+            self.notes += delete_unplanned_transcripts(records.folder, list(records.plan().values()))
         for product in step.products:
             if product in step.arguments:  # commands create the folders that they are given, not those of single files
                 (records.folder / product).parent.mkdir(parents=True, exist_ok=True)
-        attempts, seconds = 0, self._worked(step)
-        why: str | None = None
-        while status in (None, RESUME_STATUS) and attempts < _MOST_ATTEMPTS:
-            seconds = 0.0 if attempts == 0 else seconds
-            attempts += 1
+        if not once:
+            records.write(step.name, "job", {"machine": "local", "fingerprint": self.fingerprint})
+        records.write(step.name, "start", {"began": self.began})
+        status = RESUME_STATUS
+        for _ in range(1 if once else _MOST_ATTEMPTS):
             try:
-                why = machine.run(step, records, {**job, "began": time.time()})
+                status = self._command()
             except UserError as error:
-                records.delete(step.name, "job", "start", "exit")
-                self._fail(step, "could not be started", str(error), seconds)
-            ended = records.read(step.name, "exit")
-            status = ended["status"] if ended is not None else _KILLED
-            seconds += self._worked(step)
-        records.delete(step.name, "job", "start", "exit")
-        if status == _INTERRUPTED and isinstance(machine, LocalMachine):
-            self.interrupted = True
-            raise StepFailed(f"{step.name}: interrupted")
-        missing = records.finish(step, seconds) if status == 0 else []
-        if status != 0 or missing:
-            if missing:
-                why = f"did not make {', '.join(missing)}"
-            elif status == _KILLED:
-                why = why or "it was killed or cancelled"
-            else:
-                why = f"ended with status {status}"
-            self._fail(step, why, failure_line(self.records.log(step.name), own=status != _KILLED), seconds)
+                return self._fail("could not be started", str(error), 2)
+            finally:
+                self.seconds = self.earlier + max(time.time() - self.began, 0.0)
+            if status != RESUME_STATUS:
+                break
+        begun = records.read(step.name, "begun") or {}
+        records.write(step.name, "begun", {**begun, "seconds": self.seconds})
+        if status == _INTERRUPTED or (once and status == RESUME_STATUS):
+            return self._end("interrupted", status)
+        missing = records.finish(step, self.seconds) if status == 0 else []
+        if missing:
+            return self._fail(f"did not make {', '.join(missing)}", None, 1)
+        if status < 0:
+            return self._fail(f"it was killed or cancelled ({signal.strsignal(-status)})", None, status)
+        if status != 0:
+            return self._fail(f"ended with status {status}", None, status)
         records.delete(step.name, "begun")
-        self._log_end(step, "done", seconds)
+        return self._end("done", 0)
 
-    def _worked(self, step: Step) -> float:
-        """Seconds for which the process of a step ran; the time that its job waited does not count."""
-        ended, start = self.records.read(step.name, "exit"), self.records.read(step.name, "start")
-        if ended is not None and "seconds" in ended:
-            return float(ended["seconds"])
-        return max(time.time() - start["began"], 0.0) if start is not None else 0.0
+    def _command(self) -> int:
+        """Run the command once; returns its exit status, negative where a signal ended it."""
+        records, step = self.records, self.step
+        log = records.log(step.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = self._command_line()
+        with open(log, "ab", buffering=0) as output:
+            output.write(without_passwords(f"$ cnn-mellin {' '.join(self._words())}\n").encode())
+            process = subprocess.Popen(
+                command,
+                cwd=records.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if step.stdout else output,
+                stderr=output,
+                start_new_session=True,
+            )
+            with process, _forwarding_signals(process):
+                printed = _Printed(process.stdout, None if step.stdout.endswith(_DATA_SUFFIXES) else output)
+                # Not `communicate`, which would close the pipe that tells the process when this one ends.
+                status = process.wait()
+                printed.thread.join()
+            if step.stdout and status != 0 and printed.copy is None:
+                output.write(printed.content)  # the reason of a failure must not be lost with the output
+        if step.stdout and status == 0:
+            path = records.folder / step.stdout
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path, "wb") as file:
+                file.write(printed.content)
+        return status
 
-    def _wait_for_earlier(self, step: Step, machine: Machine, fingerprint: str) -> int | None:
-        """Wait for the job of an earlier run of the recipe; returns 0 where it did this step, None otherwise."""
-        earlier = self.records.read(step.name, "job")
-        if earlier is None:
-            return None
-        if machine.still_running(earlier):
-            _LOGGER.info("%s: waiting for the job of an earlier run", step.name)
-            while machine.still_running(earlier):
-                time.sleep(1)
-        ended = self.records.read(step.name, "exit")
-        if ended is None or earlier.get("fingerprint") != fingerprint or ended.get("fingerprint") != fingerprint:
-            return None
-        return 0 if ended["status"] == 0 else None
+    def _command_line(self) -> list[str]:
+        if self.step.num_processes == 1:
+            return attached_command("cnn_mellin", self._words())
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.step.num_processes}"]
+        return [sys.executable, *launcher, "-m", "cnn_mellin.attached", "cnn_mellin", *self._words()]
 
-    def _restart_if_changed(self, step: Step, fingerprint: str) -> None:
+    def _words(self) -> list[str]:
+        """The arguments, in which each `@FILE` is replaced by the words of the file."""
+        words: list[str] = []
+        for argument in self.step.arguments:
+            file = self.records.folder / argument[1:]
+            words += read_text(file).split() if argument.startswith("@") else [argument]
+        return words
+
+    def _restart_if_changed(self) -> None:
         """Delete what an earlier run made from other inputs; folders that no run of the recipe created are kept."""
-        begun = self.records.read(step.name, "begun")
-        existing = [folder for folder in step.resumes if (self.records.folder / folder).exists()]
-        known = begun or self.records.read(step.name, "made")
+        records, step = self.records, self.step
+        begun = records.read(step.name, "begun")
+        existing = [folder for folder in step.resumes if (records.folder / folder).exists()]
+        known = begun or records.read(step.name, "made")
         found = existing if known is None else [folder for folder in known.get("found", []) if folder in existing]
-        if (begun or {}).get("from") != fingerprint:
+        if begun is not None and begun.get("from") == self.fingerprint:
+            self.earlier = begun.get("seconds", 0.0)
+        else:
             for folder in existing:
                 if folder not in found:
-                    _LOGGER.info("%s: restarts, as its inputs have changed", step.name)
-                    shutil.rmtree(self.records.folder / folder)
-            self.records.log(step.name).unlink(missing_ok=True)
-        self.records.write(step.name, "begun", {"from": fingerprint, "found": found})
+                    self.notes.append(f"{step.name}: restarts, as its inputs have changed")
+                    shutil.rmtree(records.folder / folder)
+            records.log(step.name).unlink(missing_ok=True)
+        records.write(step.name, "begun", {"from": self.fingerprint, "found": found, "seconds": self.earlier})
 
-    def _fail(self, step: Step, why: str, reason: str, seconds: float) -> NoReturn:
-        line = f"{why}: {reason}"
-        self.records.write(step.name, "failed", {"why": why, "command": step.command})
-        self.failed[step.name] = line
-        self._log_end(step, "FAILED", seconds)
-        raise StepFailed(f"{step.name}: {line}")
+    def _fail(self, why: str, reason: str | None, status: int) -> int:
+        self.records.write(self.step.name, "failed", {"why": why, "command": self.step.command})
+        reason = reason or failure_line(self.records.log(self.step.name), own=status >= 0)
+        _LOGGER.warning("%s: %s: %s", self.step.name, why, reason)
+        return self._end("FAILED", status)
 
-    def _log_end(self, step: Step, how: str, seconds: float) -> None:
-        with self.lock:
-            self.num_ended += 1
-            _LOGGER.info("[%d/%d] %s: %s in %.0f s", self.num_ended, self.num_steps, step.name, how, seconds)
+    def _end(self, how: str, status: int) -> int:
+        about = {"status": status, "fingerprint": self.fingerprint, "seconds": self.seconds, "how": how}
+        self.records.write(self.step.name, "exit", {**about, "notes": self.notes, "began": self.began})
+        self.records.delete(self.step.name, "start")
+        if (self.records.read(self.step.name, "job") or {}).get("machine") == "local":
+            self.records.delete(self.step.name, "job")
+        return status if status >= 0 else 128 - status
+
+
+class _Printed:
+    """Output of a process, read by a thread, which may copy it to a file.
+
+    Args:
+        stream: the process's output; None for nothing to read.
+        copy: file to which it is copied; None for none.
+    """
+
+    def __init__(self, stream: IO[bytes] | None, copy: IO[bytes] | None) -> None:
+        self.stream, self.copy = stream, copy
+        self.content = b""
+        self.thread = threading.Thread(target=self._read, name="output of a step", daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        while self.stream is not None and (line := self.stream.readline()):
+            self.content += line
+            if self.copy is not None:
+                self.copy.write(line)
+
+
+@contextmanager
+def _forwarding_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass signals on to a process, which decides what they mean."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _lock_of(records: StepRecords, name: str) -> Path:
+    return records.path(name, "lock")
 
 
 def last_lines(log: Path, count: int) -> str:

@@ -11,7 +11,8 @@ Run all steps from a corpus to a report that compares linear (lcorr) and Mellin 
 optionally search for settings, train every model with every seed, decode, score, compare, and plot. All results go into
 the folder EXP.
 
-Each step is one cnn-mellin command, run in EXP; --dry-run lists them. The same command resumes after any interruption
+Each step is one cnn-mellin command, run in EXP; --dry-run lists them. Snakemake runs them by EXP/Snakefile, which the
+command snakemake runs, too: snakemake -d EXP -s EXP/Snakefile -j 4. The same command resumes after any interruption
 or failure, and does only what is missing or whose settings, program version or inputs have changed. `cnn-mellin recipe
 status EXP` lists what is done, running, failed and left.
 """
@@ -87,13 +88,21 @@ def add_options(parser: CommandParser) -> None:
         "--profile",
         default="local",
         metavar="P",
-        help="where steps run: local (default), slurm, or FILE.yaml, a changed copy of one of these",
+        help="where steps run: local (default), slurm, or the folder of a Snakemake profile, such as a changed copy of "
+        "one of these",
     )
     how.add_argument(
         "--cores",
         type=int,
         metavar="N",
         help="number of steps to run in parallel (default: one per core; with slurm: 100)",
+    )
+    how.add_argument(
+        "--gpus-per-training",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of processes per final training, each with a GPU of its own (default: 1)",
     )
     how.add_argument(
         "--until", metavar="STAGE", help="stop after a stage, such as prep, train or decode (status lists them)"

@@ -1,10 +1,13 @@
 """Slurm's programs are understood whatever a site lets them say besides."""
 
+from pathlib import Path
+
 import pytest
 
 from cnn_mellin.errors import UserError
-from cnn_mellin.recipe.executors import slurm_queue
-from cnn_mellin.recipe.executors.slurm_queue import (
+from cnn_mellin.recipe import slurm_queue
+from cnn_mellin.recipe.slurm_queue import (
+    WAITING_STATES,
     SlurmJob,
     SlurmQueue,
     chosen_clusters,
@@ -13,8 +16,8 @@ from cnn_mellin.recipe.executors.slurm_queue import (
 )
 
 
-def queue(*clusters: str) -> SlurmQueue:
-    return SlurmQueue("0abc", clusters, poll_s=0)
+def queue(*clusters: str, cache: Path | None = None) -> SlurmQueue:
+    return SlurmQueue("0abc", clusters, poll_s=0.01, cache=cache)
 
 
 @pytest.mark.parametrize(
@@ -75,22 +78,19 @@ def test_jobs_are_read_among_other_lines(fake_slurm):
         "** squeue: maintenance | on | Friday **\n"
         "CLUSTER: east\n"
         "101|RUNNING|prep-0abc\n"
-        "\x1b[1m102_3|PENDING|train-0abc\x1b[0m\n"
-        "103_[0-1,7%2]|PENDING|decode-0abc\n"
+        "\x1b[1m102|PENDING|train-0abc\x1b[0m\n"
+        "103_7|PENDING|decode-0abc\n"  # an array, which the recipe does not submit
         "104|RUNNING|prep-of-another-recipe\n"
         "105|EXPEDITING|report-0abc\n",
     )
     jobs = queue().look().jobs
     assert [(job.job_id, job.state) for job in jobs] == [
         ("101", "RUNNING"),
-        ("102_3", "PENDING"),
-        ("103_0", "PENDING"),
-        ("103_1", "PENDING"),
-        ("103_7", "PENDING"),
+        ("102", "PENDING"),
         ("105", "EXPEDITING"),
     ]
     assert {job.cluster for job in jobs} == {"east"}
-    assert [job.job_id for job in jobs if job.waiting] == ["102_3", "103_0", "103_1", "103_7"]
+    assert [job.job_id for job in jobs if job.state in WAITING_STATES] == ["102"]
     assert not any(job.ended for job in jobs)
 
 
@@ -136,10 +136,10 @@ def test_variables_that_change_the_output_of_squeue_are_removed(fake_slurm, monk
     assert "SLURM_CONF=/etc/slurm.conf" in environment
 
 
-def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monkeypatch, caplog):
+def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monkeypatch, caplog, tmp_path):
     fake_slurm.says("squeue.error", "slurm_load_jobs error: Socket timed out\n")
     monkeypatch.setattr(slurm_queue, "_WARN_AFTER_S", 0.0)
-    asked = queue()
+    asked = queue(cache=tmp_path / "queue.json")
     assert asked.look().silent
     assert (
         "squeue has failed for a minute or more (slurm_load_jobs error: Socket timed out); jobs keep running"
@@ -151,11 +151,27 @@ def test_a_long_failure_of_squeue_is_a_warning_with_its_reason(fake_slurm, monke
 
 
 def test_sacct_gives_the_state_of_jobs_that_squeue_does_not_list(fake_slurm):
-    asked, job = queue(), SlurmJob("102_1", "prep-0abc", cluster="east")
-    fake_slurm.says("accounts", "Welcome\n102_[1-3]|PENDING|prep-0abc\n")
+    asked, job = queue(), SlurmJob("102", "prep-0abc", cluster="east")
+    fake_slurm.says("accounts", "Welcome\n102|PENDING|prep-0abc\n")
     assert asked.recorded_state(job) == "PENDING"
     assert "--clusters=east" in fake_slurm.wrote("sacct.arguments").split()
-    fake_slurm.says("accounts", "102_1|CANCELLED by 1000|prep-0abc\n")
+    fake_slurm.says("accounts", "102|CANCELLED by 1000|prep-0abc\n")
     assert asked.recorded_state(job) == "CANCELLED"
     fake_slurm.says("sacct.error", "Slurm accounting storage is disabled\n")
     assert asked.recorded_state(job) == ""
+
+
+def test_processes_share_an_answer_until_it_is_old_or_forgotten(fake_slurm, tmp_path):
+    def ask() -> SlurmQueue:
+        return SlurmQueue("0abc", ["east"], poll_s=60, cache=tmp_path / "queue.json")
+
+    fake_slurm.says("queue.east", "101|RUNNING|prep-0abc\n")
+    for _ in range(3):
+        assert ask().look().state(SlurmJob("101", "prep-0abc", cluster="east")) == "RUNNING"
+    assert fake_slurm.wrote("looks").count("\n") == 1
+    fake_slurm.says("queue.east", "")
+    ask().forget()
+    assert ask().look().jobs == []
+    (tmp_path / "queue.json").write_text("{")
+    assert ask().look().jobs == []
+    assert fake_slurm.wrote("looks").count("\n") == 3

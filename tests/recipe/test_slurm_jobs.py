@@ -14,19 +14,48 @@ from pathlib import Path
 import pytest
 
 from cnn_mellin.cli.main import main
-from cnn_mellin.recipe.executors import slurm as slurm_machine
-from cnn_mellin.recipe.executors.slurm import SlurmMachine
-from cnn_mellin.recipe.executors.slurm_queue import job_suffix
+from cnn_mellin.errors import SettingsError, UserError
+from cnn_mellin.recipe import slurm_jobs
+from cnn_mellin.recipe.slurm_jobs import StepJob, job_status, sbatch_options, submit_step
+from cnn_mellin.recipe.slurm_queue import job_suffix
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
-from cnn_mellin.recipe.step_run import StepFailed, StepRunner
+from cnn_mellin.recipe.step_run import failure_line
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
 
-PROFILE = "machine: slurm\njobs: 4\npoll_s: 0.5\noptions: [--cpus-per-task=1, --requeue]\n"
+PROFILE = """\
+executor: cluster-generic
+cluster-generic-submit-cmd: cnn-mellin step submit --poll-s 0.5
+cluster-generic-status-cmd: cnn-mellin step status --poll-s 0.5
+jobs: 4
+local-cores: 2
+seconds-between-status-checks: 1
+max-status-checks-per-second: 50
+latency-wait: 30
+default-resources:
+  mem_mb: 1000
+  runtime: 60
+  slurm_extra: "'--requeue'"
+set-resources:
+  prep:
+    mem_mb: 1000
+  speed:
+    mem_mb: 1000
+  study_run:
+    mem_mb: 1000
+  train:
+    mem_mb: 1000
+  decode:
+    mem_mb: 1000
+"""
 SMALL = ["--tiny", "--seeds", "1", "--search", "--set", "beam_widths=2", "lm_betas=0.2", "speaking_rates=1"]
 SMALL += ["num_epochs=1", "num_trials_sm=3", "num_trials_lg=2", "num_trials_md=2"]
+
+
+class StepFailed(Exception):  # noqa: N818 (what the step did)
+    """A step has failed, for the reason in its records."""
 
 
 def step(name: str, *arguments: str, **more) -> Step:
@@ -39,70 +68,60 @@ def records(tmp_path) -> StepRecords:
     return StepRecords(tmp_path)
 
 
+def jobscript(records: StepRecords, name: str, extra: str = "") -> Path:
+    """A job script as Snakemake writes it."""
+    about = {"output": [f"steps/{name}.done"], "threads": 1, "resources": {"mem_mb": 500, "slurm_extra": extra}}
+    path = records.folder / f"{name}.sh"
+    path.write_text(f"#!/bin/sh\n# properties = {json.dumps(about)}\nsnakemake --mode remote\n")
+    return path
+
+
+def submission(records: StepRecords, name: str, extra: str = "", poll_s: float = 0.01) -> StepJob:
+    return StepJob(records.folder, name, {"threads": 1, "mem_mb": 500, "slurm_extra": extra}, poll_s)
+
+
+def run(records: StepRecords, each: Step, extra: str = "", poll_s: float = 0.3, plan: bool = True) -> None:
+    """Submit a step, and poll its job as Snakemake does until it has ended."""
+    if plan:
+        records.write_plan([each])
+    try:
+        job = submit_step(records.folder, jobscript(records, each.name, extra), poll_s)
+        while (status := job_status(records.folder, job, poll_s)) == "running":
+            time.sleep(poll_s)
+    except UserError:
+        status = "failed"
+    if status == "failed":
+        failed = records.read(each.name, "failed") or {}
+        reason = failed.get("reason") or failure_line(records.log(each.name), own=True)
+        raise StepFailed(f"{each.name}: {failed['why']}: {reason}")
+    assert status == "success"
+
+
 def test_a_job_runs_its_command_and_its_end_is_known(slurm, records):
-    machine = SlurmMachine(records.folder, poll_s=0.3)
-    runner = StepRunner(records, machine)
-    good = step("good", "--print-ini", stdout="out.ini", products=("out.ini",))
-    runner.run(good)
+    run(records, step("good", "--print-ini", stdout="out.ini", products=("out.ini",)))
     assert "window_size" in (records.folder / "out.ini").read_text()
     with pytest.raises(StepFailed, match="bad: ended with status 2: cnn-mellin: nowhere: there is no such folder"):
-        runner.run(step("bad", "data", "info", "nowhere"))
+        run(records, step("bad", "data", "info", "nowhere"))
     assert not records.path("bad", "done").exists()
 
 
-def test_steps_that_are_ready_together_are_tasks_of_one_array(slurm, records):
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
-    steps = [step(f"s{i}", "data", "info", f"nowhere{i}") for i in range(3)]
-    steps.append(step("other", "--print-ini", stdout="out.ini", products=("out.ini",)))
-
-    def run(each: Step) -> str:
-        try:
-            runner.run(each)
-        except StepFailed as failed:
-            return str(failed)
-        return "done"
-
-    with ThreadPoolExecutor(4) as threads:
-        ended = list(threads.map(run, steps))
-    there_is_none = [f"s{i}: ended with status 2: cnn-mellin: nowhere{i}: there is no such folder" for i in range(3)]
-    assert [line[: len(wanted)] for line, wanted in zip(ended, [*there_is_none, "done"], strict=True)] == [
-        *there_is_none,
-        "done",
-    ]
-    (array,) = (records.folder / "logs" / "arrays").iterdir()
-    assert {link.readlink().stem for link in array.iterdir()} == {"s0", "s1", "s2", "other"}
-
-
-def test_a_task_of_an_array_is_found_again_and_not_submitted_twice(slurm, records):
+def test_a_job_is_found_again_and_not_submitted_twice(slurm, records):
     steps = [step(f"s{i}", "--print-ini", stdout=f"{i}.ini", products=(f"{i}.ini",)) for i in range(2)]
-    submits = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
-    with ThreadPoolExecutor(2) as threads:
-        ids = [threads.submit(submits._submissions.ask, each) for each in steps]
-    array, _, task = ids[1].result().job_id.partition("_")
-    assert ids[0].result().job_id == f"{array}_{1 - int(task)}"
-    another = SlurmMachine(records.folder, poll_s=0.3)  # of a recipe that was killed before it had written the ids
-    found = [another._submitted(each) for each in steps]
-    assert [(job.job_id, job.name) for job in found if job] == [(i.result().job_id, i.result().name) for i in ids]
-    subprocess.run(["scancel", ids[1].result().job_id], check=True)
-    assert another._submitted(steps[1]) is None
-    assert another._submitted(steps[0]) == found[0]
-    subprocess.run(["scancel", array], check=True)
-
-
-def test_without_arrays_each_step_is_a_job(slurm, records):
-    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3, arrays=False)
-    with ThreadPoolExecutor(2) as threads:
-        jobs = list(threads.map(machine._submissions.ask, [step(f"s{i}", "--print-ini") for i in range(2)]))
-    ids = [job.job_id for job in jobs]
-    assert all(each.isdigit() for each in ids)
-    assert ids[0] != ids[1]
-    subprocess.run(["scancel", *ids], check=True)
+    records.write_plan(steps)
+    scripts = [jobscript(records, each.name, "--begin=now+1hour") for each in steps]
+    jobs = [submit_step(records.folder, script, 0.3) for script in scripts]
+    assert len(set(jobs)) == 2
+    records.write("s1", "job", {"machine": "slurm"})  # of a recipe that was killed before it had written the number
+    assert [submit_step(records.folder, script, 0.3) for script in scripts] == jobs
+    subprocess.run(["scancel", jobs[1].partition(":")[0]], check=True)
+    again = submit_step(records.folder, scripts[1], 0.3)
+    assert again != jobs[1]
+    assert submit_step(records.folder, scripts[0], 0.3) == jobs[0]
+    subprocess.run(["scancel", *(job.partition(":")[0] for job in (jobs[0], again))], check=True)
 
 
 @pytest.mark.timeout(60)
 def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
-    machine = SlurmMachine(records.folder, ("--begin=now+1hour",), poll_s=0.3)
-    runner = StepRunner(records, machine)
     pid = os.fork()
     if pid == 0:
         for _ in range(600):
@@ -113,7 +132,7 @@ def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
             time.sleep(0.1)
         os._exit(0)
     with pytest.raises(StepFailed, match="waits: it was killed or cancelled"):
-        runner.run(step("waits", "--print-ini"))
+        run(records, step("waits", "--print-ini"), "--begin=now+1hour")
     os.waitpid(pid, 0)
 
 
@@ -121,11 +140,10 @@ def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
 @pytest.mark.timeout(200)
 def test_an_interrupted_training_is_submitted_again_and_resumes(slurm, small_corpus, records):
     assert main(["--quiet", "prep", "timit", str(small_corpus), str(records.folder / "data"), "--partial"]) == 0
-    start = Path(__file__).parents[3] / "conf" / "model" / "demo-lcorr.ini"
+    start = Path(__file__).parents[2] / "conf" / "model" / "demo-lcorr.ini"
     (records.folder / "a.ini").write_text(start.read_text().replace("num_epochs = 8", "num_epochs = 30"))
     data = "data/fbank-81-10ms"
     train = ("--read-ini", "a.ini", "train", f"{data}/train", f"{data}/dev", "model", "--seed", "1")
-    runner = StepRunner(records, SlurmMachine(records.folder, poll_s=0.3))
     pid = os.fork()
     if pid == 0:
         for _ in range(1000):
@@ -136,7 +154,7 @@ def test_an_interrupted_training_is_submitted_again_and_resumes(slurm, small_cor
                 break
             time.sleep(0.05)
         os._exit(0)
-    runner.run(step("stopped", *train, products=("model/checkpoints.json",), resumes=("model",)))
+    run(records, step("stopped", *train, products=("model/checkpoints.json",), resumes=("model",)))
     os.waitpid(pid, 0)
     log = records.log("stopped").read_text()
     assert log.count("$ cnn-mellin") == 2
@@ -158,8 +176,9 @@ def table(folder: Path) -> dict:
 def test_after_a_kill_and_a_cancelled_job_the_table_equals_that_of_a_local_run(
     slurm, postgresql_server, small_corpus, tmp_path, capsys
 ):
-    profile = tmp_path / "profile.yaml"
-    profile.write_text(PROFILE)
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text(PROFILE)
     cluster, local = tmp_path / "cluster", tmp_path / "local"
     url = postgresql_server.new_database("recipe")
     on_cluster = arguments(small_corpus, cluster, "--profile", str(profile), "--db-url", url)
@@ -200,9 +219,9 @@ def test_after_a_kill_and_a_cancelled_job_the_table_equals_that_of_a_local_run(
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    """Shorten the minutes for which the executor waits to a moment."""
-    for name in ("_FILE_SYSTEM_S", "_UNLISTED_S", "_ACCOUNTS_S", "_SUBMISSION_S", "_GATHER_S", "_CLOCKS_S"):
-        monkeypatch.setattr(slurm_machine, name, 0.1 if name.endswith("_S") and name != "_GATHER_S" else 0.0)
+    """Shorten the minutes for which an end is waited for to a moment."""
+    for name in ("_FILE_SYSTEM_S", "_UNLISTED_S", "_ACCOUNTS_S", "_SUBMISSION_S", "_CLOCKS_S"):
+        monkeypatch.setattr(slurm_jobs, name, 0.1)
 
 
 class Running:
@@ -210,16 +229,14 @@ class Running:
 
     def __init__(self, fake_slurm, records: StepRecords, *options: str) -> None:
         self.fake, self.records = fake_slurm, records
-        self.machine = SlurmMachine(records.folder, options, poll_s=0.01)
-        self.runner = StepRunner(records, self.machine)
         self.step = step("a", "--print-ini")
         self._threads = ThreadPoolExecutor(1)
-        self.ended = self._threads.submit(self.runner.run, self.step)
+        self.ended = self._threads.submit(run, records, self.step, " ".join(options), 0.01)
 
     def submitted(self) -> None:
         """Wait until the job is known by its number."""
         while "id" not in (self.records.read("a", "job") or {}):
-            assert self.waits, self.runner.failed
+            assert self.waits, self.records.read("a", "failed")
 
     def queue(self, state: str) -> None:
         """Let squeue list the job that was submitted, and wait until that was seen."""
@@ -236,7 +253,16 @@ class Running:
 
     def ends(self, status: int) -> None:
         """Do what the step's process does last."""
-        self.records.write("a", "exit", {"status": status, "seconds": 3.0})
+        fingerprint = self.records.fingerprint(self.step)
+        if status == 0:
+            self.records.finish(self.step, 3.0)
+        if status not in (0, 75):
+            self.records.write("a", "failed", {"why": f"ended with status {status}"})
+        about = {"status": status, "seconds": 3.0, "fingerprint": fingerprint}
+        self.records.write(
+            "a", "exit", {**about, "began": (self.records.read("a", "start") or {}).get("began", time.time())}
+        )
+        self.records.delete("a", "start")
 
     @property
     def waits(self) -> bool:
@@ -277,7 +303,7 @@ def test_a_job_that_waits_longer_than_any_patience_is_waited_for(fake_slurm, sta
     running.ends(0)
     running.result()
     assert records.seconds("a") == 3.0
-    assert running.runner.failed == {}
+    assert records.read("a", "failed") is None
 
 
 def test_nothing_is_concluded_while_squeue_fails(fake_slurm, start, records):
@@ -315,7 +341,7 @@ def test_a_job_without_an_exit_status_has_failed_with_slurms_reason(fake_slurm, 
 
 
 def test_a_job_that_squeue_does_not_list_yet_is_given_more_time(fake_slurm, start, records, monkeypatch):
-    monkeypatch.setattr(slurm_machine, "_UNLISTED_S", 20.0)
+    monkeypatch.setattr(slurm_jobs, "_UNLISTED_S", 20.0)
     running = start()
     running.seen()
     time.sleep(0.3)
@@ -327,7 +353,7 @@ def test_a_job_that_squeue_does_not_list_yet_is_given_more_time(fake_slurm, star
 
 
 def test_sacct_decides_where_squeue_does_not_list_a_job(fake_slurm, start, records, monkeypatch):
-    monkeypatch.setattr(slurm_machine, "_ACCOUNTS_S", 20.0)
+    monkeypatch.setattr(slurm_jobs, "_ACCOUNTS_S", 20.0)
     fake_slurm.says("accounts", f"101|RUNNING|a-{job_suffix(records.folder)}\n")
     running = start()
     running.seen()
@@ -339,7 +365,7 @@ def test_sacct_decides_where_squeue_does_not_list_a_job(fake_slurm, start, recor
 
 
 def test_a_requeued_job_is_waited_for_though_its_process_failed(fake_slurm, start, records, monkeypatch):
-    monkeypatch.setattr(slurm_machine, "_FILE_SYSTEM_S", 20.0)
+    monkeypatch.setattr(slurm_jobs, "_FILE_SYSTEM_S", 20.0)
     running = start()
     running.queue("RUNNING")
     running.begins()
@@ -356,6 +382,25 @@ def test_a_requeued_job_is_waited_for_though_its_process_failed(fake_slurm, star
     running.result()
 
 
+def test_an_interrupted_step_is_submitted_again_once_its_job_has_left_the_queue(fake_slurm, start, records):
+    running = start()
+    running.queue("RUNNING")
+    running.begins()
+    running.ends(75)
+    running.seen()
+    time.sleep(0.3)  # longer than the patience with the file system
+    assert running.waits
+    assert (records.read("a", "job") or {})["id"] == "101"
+    fake_slurm.says("answer", "102\n")
+    fake_slurm.says("queue", f"101|COMPLETED|a-{job_suffix(records.folder)}\n")
+    while (records.read("a", "job") or {}).get("id") != "102":
+        assert running.waits
+    fake_slurm.says("queue", f"102|RUNNING|a-{job_suffix(records.folder)}\n")
+    running.begins()
+    running.ends(0)
+    running.result()
+
+
 def test_a_step_fails_once_its_job_has_left_the_queue(fake_slurm, start, records):
     running = start()
     running.queue("RUNNING")
@@ -366,23 +411,21 @@ def test_a_step_fails_once_its_job_has_left_the_queue(fake_slurm, start, records
 
 
 def test_a_reused_job_number_is_not_mistaken_for_the_own_job(fake_slurm, records):
-    machine = SlurmMachine(records.folder, poll_s=0.01)
     fake_slurm.says("queue", f"101|RUNNING|b-{job_suffix(records.folder)}\n")
-    job = {"machine": "slurm", "id": "101", "job_name": f"a-{job_suffix(records.folder)}"}
-    assert not machine.still_running(job)
-    assert machine.still_running({**job, "job_name": f"b-{job_suffix(records.folder)}"})
+    job = {"machine": "slurm", "id": "101", "listed": True, "gone_at": 1.0}
+    for name, status in (("a", "failed"), ("b", "running")):
+        records.write(name, "job", {**job, "job_name": f"{name}-{job_suffix(records.folder)}"})
+        assert job_status(records.folder, f"101:{name}") == status
 
 
 @pytest.mark.parametrize("answer", ["2026\n102\n", "no number\n", "Welcome, job 7 101"])
 def test_an_unclear_job_number_is_looked_up_by_name_in_squeue(fake_slurm, impatient, records, answer):
     fake_slurm.says("answer", answer)
     fake_slurm.says("queue", f"100|FAILED|a-{job_suffix(records.folder)}\n")
-    machine = SlurmMachine(records.folder, poll_s=0.01)
-    submitted = machine._identified(f"a-{job_suffix(records.folder)}", "", "2026\n102\n")
-    assert submitted.job_id == "102"
+    job = submission(records, "a")
+    assert job._identified("", "2026\n102\n").job_id == "102"
     fake_slurm.says("queue", f"103|PENDING|a-{job_suffix(records.folder)}\n")
-    machine._queue.forget()
-    assert machine._sbatch(f"a-{job_suffix(records.folder)}", [step("a")], records.log("a")).job_id == "103"
+    assert job._sbatch().job_id == "103"
 
 
 def test_an_answer_without_a_number_is_a_failed_step(fake_slurm, start, records):
@@ -396,12 +439,12 @@ def test_a_refusal_is_a_failed_step_with_the_clusters_words(fake_slurm, start, r
     running = start()
     with pytest.raises(StepFailed, match="a: could not be started: sbatch refused it: .*invalid partition specified"):
         running.result()
-    assert "invalid partition" in running.runner.failed["a"]
+    assert "invalid partition" in (records.read("a", "failed") or {})["reason"]
     assert records.read("a", "job") is None
 
 
 def test_a_busy_controller_is_asked_again_and_a_job_that_it_took_is_found(fake_slurm, start, records, monkeypatch):
-    monkeypatch.setattr(slurm_machine, "_SUBMISSION_S", 20.0)
+    monkeypatch.setattr(slurm_jobs, "_SUBMISSION_S", 20.0)
     fake_slurm.says("sbatch.error", "sbatch: error: Socket timed out on send/recv operation\n")
     running = start()
     running.seen()
@@ -417,16 +460,13 @@ def test_submitted_jobs_inherit_nothing_from_the_surrounding_job(fake_slurm, rec
     around = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8", "SBATCH_ARRAY_INX": "0-3"}
     for name, value in {**around, "SLURM_CONF": "/etc/slurm.conf", "SBATCH_CLUSTERS": "east"}.items():
         monkeypatch.setenv(name, value)
-    machine = SlurmMachine(records.folder, poll_s=0.01)
-    job = machine._sbatch("a-0", [step("a")], records.log("a"))
-    assert job.cluster == "east"
+    records.write_plan([step("a")])
+    submit_step(records.folder, jobscript(records, "a"))
+    assert (records.read("a", "job") or {})["cluster"] == "east"
     environment = fake_slurm.wrote("sbatch.environment").splitlines()
     assert [line for line in environment if line.startswith(("SLURM_", "SBATCH_"))] == ["SLURM_CONF=/etc/slurm.conf"]
     assert "--clusters=east" in fake_slurm.wrote("sbatch.arguments").splitlines()
     assert "SLURM_ARRAY_TASK_ID" not in fake_slurm.wrote("script")
-    machine._sbatch("a-0", [step("a"), step("b")], records.log("a"), "--array=0-1")
-    assert 'shift "${SLURM_ARRAY_TASK_ID:?}"' in fake_slurm.wrote("script").splitlines()
-    machine._submitted(step("a"))
     assert "--clusters=east" in fake_slurm.wrote("squeue.arguments").splitlines()
 
 
@@ -446,16 +486,18 @@ def test_clusters_among_the_options_are_queried(fake_slurm, start, records):
 
 def test_a_folder_with_a_percent_sign_is_no_pattern_of_sbatch(fake_slurm, tmp_path):
     folder = tmp_path / "100%a"
-    machine = SlurmMachine(folder, poll_s=0.01)
-    machine._sbatch("a-0", [step("a")], folder / "logs" / "a.log")
+    (folder / "steps").mkdir(parents=True)
+    job = submission(StepRecords(folder), "a")
+    job._sbatch()
     assert f"--output={tmp_path}/100%%a/logs/a.log" in fake_slurm.wrote("sbatch.arguments").splitlines()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupted_recipe_leaves_its_jobs_within_seconds(fake_slurm, small_corpus, tmp_path, name):
-    profile, folder = tmp_path / "p.yaml", tmp_path / "exp"
-    profile.write_text("machine: slurm\npoll_s: 5\n")
+    profile, folder = tmp_path / "profile", tmp_path / "exp"
+    profile.mkdir()
+    (profile / "config.yaml").write_text(PROFILE)
     more = ["--tiny", "--until", "prep", "--profile", str(profile)]
     command = [sys.executable, "-m", "cnn_mellin.cli.main", "recipe", str(small_corpus), str(folder), *more]
     records = StepRecords(folder)
@@ -472,3 +514,69 @@ def test_an_interrupted_recipe_leaves_its_jobs_within_seconds(fake_slurm, small_
     assert controller.returncode == 130
     assert complaints == "cnn-mellin: interrupted; run the same command again to resume\n"
     assert (records.read("prep-fbank-81-10ms", "job") or {})["id"] == "101"
+
+
+@pytest.mark.parametrize(
+    ("resources", "options"),
+    [
+        ({"threads": 2, "mem_mb": 500, "runtime": 90}, ["--cpus-per-task=2", "--mem=500M", "--time=90"]),
+        ({"gpus": 0}, ["--cpus-per-task=1"]),
+        ({"gpus": 2}, ["--cpus-per-task=1", "--gres=gpu:2"]),
+        ({"gpus": 1, "gres": "gpu:t4:1"}, ["--cpus-per-task=1", "--gres=gpu:t4:1"]),
+        ({"slurm_account": "phones", "slurm_partition": "long"}, ["--cpus-per-task=1", "--account=phones"]),
+        ({"slurm_extra": "-p gpu --mem=8G"}, ["--cpus-per-task=1", "-p", "gpu", "--mem=8G"]),
+    ],
+)
+def test_options_of_sbatch_follow_the_resources(resources, options):
+    assert sbatch_options(resources)[: len(options)] == options
+
+
+@pytest.mark.parametrize("option", ["--job-name=x", "--error e.log", "-Jx", "-a 0-3"])
+def test_options_that_are_set_for_each_job_are_refused(option):
+    with pytest.raises(SettingsError, match=f"slurm_extra: {option.split()[0]}: is set for each job; leave it out"):
+        sbatch_options({"slurm_extra": option})
+
+
+def test_without_sbatch_the_remedy_is_named(records, monkeypatch):
+    monkeypatch.setenv("PATH", str(records.folder))
+    with pytest.raises(StepFailed, match="there is no sbatch here; start the recipe on a login node"):
+        run(records, step("a", "--print-ini"))
+
+
+def test_a_job_script_without_properties_or_of_another_workflow_is_named(records):
+    path = records.folder / "job.sh"
+    for text, why in (
+        ("#!/bin/sh\n", "has no line of properties"),
+        ('# properties = {"output": ["a.txt"]}\n', "its output must be steps/NAME.done"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=why):
+            submit_step(records.folder, path)
+
+
+def test_a_result_of_other_inputs_is_made_again_and_a_finished_step_is_not_submitted(fake_slurm, start, records):
+    running = start()
+    running.submitted()
+    records.write("a", "exit", {"status": 0, "fingerprint": "of other inputs", "seconds": 1.0})
+    fake_slurm.says("answer", "102\n")
+    while (records.read("a", "job") or {}).get("id") != "102":
+        assert running.waits
+    running.ends(0)
+    running.result()
+    fake_slurm.says("sbatch.error", "sbatch: error: nothing is to be submitted\n")
+    assert submit_step(records.folder, jobscript(records, "a")) == "0:a"
+    assert job_status(records.folder, "0:a") == "success"
+
+
+def test_twenty_jobs_share_the_answers_of_squeue(fake_slurm, records):
+    names = [f"train-{seed}" for seed in range(20)]
+    records.write_plan([step(name, "--print-ini") for name in names])
+    began = time.monotonic()
+    jobs = [submit_step(records.folder, jobscript(records, name)) for name in names]
+    listed = "".join(f"101|RUNNING|{name}-{job_suffix(records.folder)}\n" for name in names)
+    fake_slurm.says("queue", listed)
+    (records.folder / "steps" / "queue.json").unlink()
+    for _ in range(3):
+        assert {job_status(records.folder, job) for job in jobs} == {"running"}
+    looks = len(fake_slurm.wrote("looks").splitlines())
+    assert looks <= 2 + (time.monotonic() - began) / 10

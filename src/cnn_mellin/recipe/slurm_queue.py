@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from cnn_mellin.errors import UserError
+import filelock
+
+from cnn_mellin.atomic import atomic_file
+from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.formats.json_shape import shape_fault
+from cnn_mellin.formats.text_file import read_json
 
 __all__ = [
     "ENDED_STATES",
@@ -56,7 +62,7 @@ _INSIDE_A_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY_TASK_ID")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ID = re.compile(r"(\d+)(?:;(\S+))?")
 _SENTENCE = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?")
-_LISTED = re.compile(r"(\d+)(?:_(\d+)|_\[([^\]|]*)\])?\|([A-Z_]+)[^|]*\|(.*)")
+_LISTED = re.compile(r"(\d+)\|([A-Z_]+)[^|]*\|(.*)")
 _HEADER = re.compile(r"CLUSTER: (\S+)")
 _COMMAND_S = 300.0
 _PATIENCE_S = 600.0
@@ -65,10 +71,10 @@ _WARN_AFTER_S = 60.0
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job, or a task of an array.
+    """A job.
 
     Args:
-        job_id: number, or number_task.
+        job_id: its number.
         name: name under which it was submitted.
         state: Slurm's name of its state.
         cluster: cluster name for `--clusters`; empty for the default cluster.
@@ -83,11 +89,6 @@ class SlurmJob:
     def ended(self) -> bool:
         """True if it has ended."""
         return self.state in ENDED_STATES
-
-    @property
-    def waiting(self) -> bool:
-        """True if it has not started, or was requeued."""
-        return self.state in WAITING_STATES
 
 
 @dataclass(frozen=True)
@@ -116,42 +117,46 @@ class QueueAnswer:
 
 
 class SlurmQueue:
-    """Queries squeue for the jobs of a recipe; all waiting steps share an answer.
+    """Queries squeue for the jobs of a recipe; all that ask within a few seconds share an answer.
 
     Args:
         suffix: suffix of the names of the recipe's jobs.
         clusters: names of the clusters to query; none for the default cluster.
         poll_s: seconds for which an answer is reused.
+        cache: file in which processes share answers; None to ask each time.
     """
 
-    def __init__(self, suffix: str, clusters: Iterable[str] = (), poll_s: float = 10.0) -> None:
-        self._suffix, self._poll_s = suffix, poll_s
+    def __init__(
+        self, suffix: str, clusters: Iterable[str] = (), poll_s: float = 10.0, cache: Path | None = None
+    ) -> None:
+        self._suffix, self._poll_s, self._cache = suffix, poll_s, cache
         self._clusters = dict.fromkeys(clusters) or {"": None}
         self._environment = slurm_environment()
-        self._lock = threading.Lock()
-        self._answer = QueueAnswer()
-        self._asked_at, self._failing_since, self._warned_at = float("-inf"), float("inf"), float("-inf")
 
     def add_cluster(self, cluster: str) -> None:
         """Query one more cluster."""
-        with self._lock:
-            if cluster not in self._clusters:
-                self._clusters[cluster] = None
-                self._asked_at = float("-inf")
+        self._clusters[cluster] = None
 
     def forget(self) -> None:
         """Discard the last answer, so that the next call of `look` queries squeue."""
-        with self._lock:
-            self._asked_at = float("-inf")
+        if self._cache is not None:
+            self._cache.unlink(missing_ok=True)
 
     def look(self) -> QueueAnswer:
         """The last answer, or a new one where that is older than `poll_s`."""
-        with self._lock:
-            if time.monotonic() - self._asked_at >= self._poll_s:
-                self._answer = self._ask()
-                self._asked_at = time.monotonic()
-                self._warn()
-            return self._answer
+        if self._cache is None:
+            return self._joined({cluster: self._ask(cluster) for cluster in self._clusters})
+        with filelock.FileLock(self._cache.with_suffix(".lock")):
+            known = self._known()
+            answers = {}
+            for cluster in self._clusters:
+                earlier = known.get(cluster, {})
+                fresh = 0 <= time.time() - earlier.get("at", 0.0) < self._poll_s
+                answers[cluster] = earlier if fresh else self._warned(earlier, self._ask(cluster))
+            if answers != {cluster: known.get(cluster) for cluster in answers}:
+                with atomic_file(self._cache) as file:
+                    json.dump({**known, **answers}, file)
+        return self._joined(answers)
 
     def answered(self) -> QueueAnswer:
         """Wait for an answer of all clusters.
@@ -177,30 +182,41 @@ class SlurmQueue:
         found = QueueAnswer(list(_jobs(printed or "", job.cluster)))
         return found.state(job) or ""
 
-    def _ask(self) -> QueueAnswer:
-        jobs: list[SlurmJob] = []
-        silent, at = {}, time.time()
-        for cluster in self._clusters:
-            command = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
-            printed, why = _printed([*command, "--format=%i|%T|%j", *_naming(cluster)], self._environment)
-            if printed is None:
-                silent[cluster] = why
-            else:
-                jobs += [job for job in _jobs(printed, cluster) if job.name.endswith(f"-{self._suffix}")]
-        return QueueAnswer(jobs, silent, at)
+    def _known(self) -> dict[str, Any]:
+        """Cluster -> its last answer: time of the query, jobs or the reason for their absence, and since when."""
+        assert self._cache is not None
+        try:
+            content = read_json(self._cache)
+        except DataError:  # none yet
+            return {}
+        return content if shape_fault(content, {str: {"at": float, "jobs": [[str]]}}) is None else {}
 
-    def _warn(self) -> None:
-        if not self._answer.silent:
-            self._failing_since, self._warned_at = float("inf"), float("-inf")
-            return
-        now = time.monotonic()
-        self._failing_since = min(self._failing_since, now)
-        if now - self._failing_since >= _WARN_AFTER_S and now - self._warned_at >= _PATIENCE_S:
-            self._warned_at = now
-            why = "; ".join(self._answer.silent.values())
+    def _ask(self, cluster: str) -> dict[str, Any]:
+        at = time.time()
+        command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}"]
+        printed, why = _printed([*command, "--format=%i|%T|%j", *_naming(cluster)], self._environment)
+        if printed is None:
+            return {"at": at, "jobs": [], "silent": why, "since": at, "warned": 0.0}
+        jobs = [job for job in _jobs(printed, cluster) if job.name.endswith(f"-{self._suffix}")]
+        return {"at": at, "jobs": [[job.job_id, job.name, job.state, job.cluster] for job in jobs]}
+
+    def _joined(self, answers: Mapping[str, dict[str, Any]]) -> QueueAnswer:
+        jobs = [SlurmJob(*job) for answer in answers.values() for job in answer["jobs"]]
+        silent = {cluster: answer["silent"] for cluster, answer in answers.items() if "silent" in answer}
+        return QueueAnswer(jobs, silent, min(answer["at"] for answer in answers.values()))
+
+    def _warned(self, earlier: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer; where squeue has failed for long, that is logged."""
+        if "silent" not in answer:
+            return answer
+        answer |= {"since": earlier.get("since", answer["at"]), "warned": earlier.get("warned", 0.0)}
+        if answer["at"] - answer["since"] >= _WARN_AFTER_S and answer["at"] - answer["warned"] >= _PATIENCE_S:
+            answer["warned"] = answer["at"]
+            why = answer["silent"]
             _LOGGER.warning(
                 "squeue has failed for a minute or more (%s); jobs keep running, and the query is repeated", why
             )
+        return answer
 
 
 def job_suffix(folder: Path) -> str:
@@ -297,14 +313,5 @@ def _jobs(printed: str, cluster: str) -> Iterator[SlurmJob]:
             cluster = header[1]
         fields = _LISTED.fullmatch(line)
         if fields is not None:
-            number, task, tasks, state, name = fields.groups()
-            for each in [task] if tasks is None else _tasks(tasks):
-                yield SlurmJob(number if each is None else f"{number}_{each}", name, state, cluster)
-
-
-def _tasks(text: str) -> Iterator[str]:
-    """Waiting tasks of an array, from a text such as `0-3,7%2`."""
-    for group in text.partition("%")[0].split(","):
-        first, _, last = group.partition("-")
-        if first.isdigit() and (last or first).isdigit():
-            yield from map(str, range(int(first), min(int(last or first), int(first) + 100_000) + 1))
+            number, state, name = fields.groups()
+            yield SlurmJob(number, name, state, cluster)

@@ -1,3 +1,0 @@
-"""Executors of steps: processes on this machine, or jobs of a Slurm cluster."""
-
-__all__: list[str] = []
