@@ -107,7 +107,8 @@ def test_the_shape_decides_the_formulation():
     ]
     assert choose_formulation((27, 27, 3, 1), 81, unpadded._replace(stride=2)) == "per_tap"
     assert choose_formulation((27, 27, 3, 9), 81, geometry, dtype=torch.bfloat16) == "per_tap"
-    assert choose_formulation((8, 1, 3, 2), 81, geometry, "cuda") == "joint_gather"
+    longer = [geometry._replace(signal_length=length) for length in (16, 17)]
+    assert [choose_formulation((8, 1, 3, 2), 81, each, "cuda") for each in longer] == ["dense", "joint_gather"]
 
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)

@@ -47,6 +47,8 @@ PlainName = Literal["dense", "dynamic_gather", "gather", "joint_gather", "per_fr
 _MOST_SINGLE_FRAMES = 16
 # Products with zeros cost less than the copies they save, up to about this many pairs per tap.
 _MOST_PAIRS_PER_TAP = 1.8
+# Longest signal that is always convolved whole on an accelerator.
+_MOST_DENSE_FRAMES = 16
 
 
 @cached_by_shape
@@ -74,15 +76,16 @@ def choose_accelerator_formulation(signal_length: int, kernel_length: int) -> Pl
     """Choose between the two formulations of a single convolution.
 
     For each output frame, `dense` multiplies every frame of the signal, `joint_gather` every frame of the kernel, of
-    which it copies the signal's frames. Both make the same few operations for every length.
+    which it copies the signal's frames. Both make the same few operations for every length. In short windows the copy
+    costs more than the products with zero (docs/accelerators.md has the times).
 
     Args:
         signal_length, kernel_length: frames of signal and kernel.
 
-    >>> choose_accelerator_formulation(10, 10), choose_accelerator_formulation(10, 3)
+    >>> choose_accelerator_formulation(10, 3), choose_accelerator_formulation(40, 3)
     ('dense', 'joint_gather')
     """
-    return "dense" if signal_length <= kernel_length else "joint_gather"
+    return "dense" if signal_length <= max(kernel_length, _MOST_DENSE_FRAMES) else "joint_gather"
 
 
 def correlate_plainly(
