@@ -71,7 +71,7 @@ def test_the_others_are_blocked(module):
     ("arguments", "package"),
     [
         (["--print-ini"], "settings: needs pydantic"),
-        (["train", "train", "dev", "model"], "train: needs pydantic"),
+        (["train", "train", "dev", "model"], "train: needs "),
         (["prep", "timit", "corpus", "data"], "prep: needs "),
         (["transcribe", "model", "a.wav"], "transcribe: needs "),
     ],

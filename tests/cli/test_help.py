@@ -98,17 +98,17 @@ SHORTER = {
 ORDER = """\
 corpus demo, prep timit, prep kaldi, prep table, data info, data verify, data plot, data export, data import,
 prep textgrid, prep lhotse, prep huggingface, conf,
-train, logits, decode, score, compare, transcribe, export, lm train, lm perplexity, speed, optim URL init,
-optim URL run, optim URL status, optim URL best, optim URL important, optim URL plot, optim URL export
+train, logits, decode, model card, model pack, score, compare, transcribe, export, lm train, lm perplexity, speed,
+optim URL init, optim URL run, optim URL status, optim URL best, optim URL important, optim URL plot, optim URL export
 """
 
 
 @pytest.mark.slow
 def test_the_first_example_of_every_command_runs(tmp_path, monkeypatch):
-    for package in ("matplotlib", "onnxruntime", "optuna", "pyarrow"):
+    for package in ("matplotlib", "onnxruntime", "optuna", "pyarrow", "safetensors"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     names = [name.strip() for name in ORDER.split(",")]
-    groups = {"corpus", "prep", "data", "lm", "optim URL", "optim"}
+    groups = {"corpus", "prep", "data", "lm", "model", "optim URL", "optim"}
     known = {f"prep {name}" for name in ("speechocean762", "fsdd", "voxangeles", "tusom2021")}
     assert set(names) | groups | known | {"demo", "recipe", "report", "step"} == set(COMMANDS) | groups
     monkeypatch.chdir(tmp_path)

@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_full_size_with_every_count_and_the_same_bytes_in_every_form(tmp_path, full, synthetic_timit, capsys):
     assert prepare(full, tmp_path / "data") == 0
     printed = capsys.readouterr().out

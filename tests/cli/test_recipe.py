@@ -89,7 +89,7 @@ def test_every_command_of_a_dry_run_can_be_typed_by_a_user(tmp_path, corpus, cap
         parser().parse_args(arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_changing_a_feature_file_computes_only_what_depends_on_it(corpus, tmp_path, capsys):
     folder, both = tmp_path / "exp", ("--features", "fbank-81-10ms", "sigbank-41-2ms", "--models", "lcorr")
     assert main(command(corpus, folder, *both, "--until", "train")) == 0

@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_table_shows_every_seed_the_mean_and_the_untrained_model(undisturbed, capsys):
     capsys.readouterr()
     assert main(["--quiet", "demo", str(undisturbed), *SMALL]) == 0
@@ -63,7 +63,7 @@ def test_table_shows_every_seed_the_mean_and_the_untrained_model(undisturbed, ca
     assert all(Path(place).exists() for place in named)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_untrained_transcripts_equal_a_manual_decoding_of_epoch_0(undisturbed, tmp_path):
     made = undisturbed / "untrained" / f"{SYSTEMS[1]}.trn"
     test = str(undisturbed / "data" / FEATURES / "test")
@@ -73,7 +73,7 @@ def test_untrained_transcripts_equal_a_manual_decoding_of_epoch_0(undisturbed, t
     assert made.read_bytes() != (undisturbed / "systems" / f"{SYSTEMS[1]}-greedy" / "seed1" / "test.trn").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_mcorr_is_a_mellin_model_and_lcorr_is_not(undisturbed):
     for name, mellin in zip(SYSTEMS, (False, True), strict=True):
         model, description = load_model(undisturbed / "models" / name / "seed1")
@@ -81,7 +81,7 @@ def test_mcorr_is_a_mellin_model_and_lcorr_is_not(undisturbed):
         assert description.settings["model"]["convolutional_mellin"] is mellin
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_score_prints_the_numbers_of_the_table(undisturbed, capsys):
     capsys.readouterr()
     reference = undisturbed / "data" / FEATURES / "ext" / "test.ref.trn"
@@ -91,7 +91,7 @@ def test_score_prints_the_numbers_of_the_table(undisturbed, capsys):
     assert f"{greedy(undisturbed)[SYSTEMS[1]][0]:.1f}" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_second_run_computes_nothing_again(undisturbed):
     def times() -> dict[str, int]:
         names = ("*.pt", "*.npy", "*.WAV", "*.json", "*.trn", "history.csv")
@@ -136,7 +136,7 @@ def test_killed_again_and_again_it_ends_with_the_same_numbers(undisturbed, tmp_p
     assert results(folder) == results(undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_another_corpus_in_the_folder_is_refused(undisturbed, capsys):
     assert main(["--quiet", "demo", str(undisturbed), "--utterances", "50"]) == 2
     assert "another demo corpus" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_there_is_none_without_a_model_or_a_recording(tmp_path):
     assert transcribe_command(tmp_path / "exp2") is None
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_demonstration_ends_with_a_command_that_runs(tmp_path):
     pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
     program = [sys.executable, "-m", "cnn_mellin"]

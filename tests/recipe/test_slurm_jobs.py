@@ -136,7 +136,7 @@ def test_a_cancelled_job_is_noticed_within_a_minute(slurm, records):
     os.waitpid(pid, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(200)
 def test_an_interrupted_training_is_submitted_again_and_resumes(slurm, small_corpus, records):
     assert main(["--quiet", "prep", "timit", str(small_corpus), str(records.folder / "data"), "--partial"]) == 0

@@ -91,7 +91,7 @@ def test_trainings_ask_for_their_gpus(tmp_path):
     assert gpus == {"train": {2}, "decode": {1}}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_snakemake_runs_the_recipe_and_one_step_of_it_after_a_file_is_deleted(small_corpus, tmp_path, capsys):
     folder = tmp_path / "exp"
     command = ["recipe", str(small_corpus), str(folder), *SMALL]

@@ -128,7 +128,7 @@ def test_only_utterances_to_train_on_are_considered(tmp_path, monkeypatch):
     assert batches[-1] == (72, 7)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_far_over_the_limit_the_full_batch_is_not_run(tmp_path, device):
     partition = write(tmp_path / "train", 8, 400)
     settings = Settings().updated(SMALL)

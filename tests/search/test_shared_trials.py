@@ -126,6 +126,7 @@ def test_a_trial_whose_memory_runs_out_in_one_process_ends_in_all_and_the_next_b
     assert [trial.state.name for trial in trials(url)] == ["PRUNED", "COMPLETE", "COMPLETE", "COMPLETE"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_worker_and_the_same_command_finishes_the_study(folder, victim):
     url = plan(folder, "study")
@@ -150,6 +151,7 @@ def test_a_killed_process_ends_the_worker_and_the_same_command_finishes_the_stud
     assert [trial.state.name for trial in trials(url)] == ["COMPLETE"] * 4
 
 
+@pytest.mark.soak
 def test_a_signal_to_one_process_hands_the_trial_back(folder):
     url = plan(folder, "study")
     process = start(command(folder, url, "m"))

@@ -82,7 +82,7 @@ def wait_for(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
     return printed
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_eight_workers_finish_each_trial_once(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)

@@ -204,7 +204,7 @@ def uninterrupted(tmp_path_factory, write_toy, settings) -> Path:
 
 
 @needs_fork
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_all_with_one_line_and_the_same_command_resumes(uninterrupted, victim):
     folder, parts = uninterrupted, uninterrupted / f"killed{victim}"
@@ -228,7 +228,7 @@ def test_a_killed_process_ends_all_with_one_line_and_the_same_command_resumes(un
 
 
 @needs_fork
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(("number", "whom"), [(signal.SIGTERM, [1]), (signal.SIGINT, [0, 1])])
 def test_a_signal_stops_all_after_the_same_update(uninterrupted, number, whom):
     folder, parts = uninterrupted, uninterrupted / number.name
@@ -245,7 +245,7 @@ def test_a_signal_stops_all_after_the_same_update(uninterrupted, number, whom):
 
 
 @needs_fork
-@pytest.mark.slow
+@pytest.mark.soak
 def test_wrong_input_is_one_line_and_nothing_is_written(data, settings):
     write_settings(data, settings)
     for option, message in (
@@ -291,7 +291,7 @@ def complaints(problems: str) -> list[str]:
     return [line for line in problems.splitlines() if "cnn-mellin: " in line]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_torchrun_ends_all_when_one_is_killed_and_leaves_no_process(data, settings):
     write_settings(data, settings, num_epochs=1000)
     status, problems, ids = kill_one_of_torchrun(command(data, "m"))
@@ -303,7 +303,7 @@ def test_torchrun_ends_all_when_one_is_killed_and_leaves_no_process(data, settin
 
 
 @needs_fork
-@pytest.mark.slow
+@pytest.mark.soak
 def test_torchrun_can_restart_all_when_one_is_killed(uninterrupted):
     status, problems, ids = kill_one_of_torchrun(command(uninterrupted, "restarted"), "--max-restarts", "1")
     assert status == 0, problems
@@ -312,7 +312,7 @@ def test_torchrun_can_restart_all_when_one_is_killed(uninterrupted):
     assert_same(uninterrupted / "restarted", uninterrupted / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_processes_save_and_end_when_the_launcher_is_killed(data, settings):
     write_settings(data, settings, num_epochs=1000)
     process, ids = start_and_read("2", command(data, "m"), "epoch 1/")

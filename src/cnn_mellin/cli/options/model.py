@@ -11,8 +11,8 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_options"]
 
 DESCRIPTION = "Describe a trained model, and pack it to hand it on."
 EXAMPLES = [
-    "cnn-mellin model card exp/mcorr --corpus TIMIT --language en",
-    "cnn-mellin model pack exp/mcorr my-model --license cc-by-4.0",
+    "cnn-mellin model card model --corpus TIMIT --language en",
+    "cnn-mellin model pack model my-model --license cc-by-4.0",
 ]
 
 
@@ -25,7 +25,7 @@ def add_options(parser: CommandParser) -> None:
         description="Print the card of a model: what it is, what it was trained on, its phone error rates with "
         "intervals, intended use and licence, as Markdown with the metadata that Hugging Face's hub reads.",
         examples=[
-            "cnn-mellin model card exp/mcorr --corpus TIMIT --language en --scored test data/ext/test.ref.trn hyp.trn"
+            "cnn-mellin model card model --corpus TIMIT --scored test data/fbank-81-10ms/ext/test.ref.trn hyp.trn"
         ],
     )
     card.add_argument("model_dir", metavar="MODEL_DIR", type=Path, help="folder of a trained model")
@@ -36,7 +36,7 @@ def add_options(parser: CommandParser) -> None:
         description="Write a folder to hand on: model.safetensors (the weights of one epoch), model.json and "
         "settings.ini, and README.md, the model card. Every command that reads a model folder reads it, also as a "
         "snapshot in the cache of Hugging Face's hub; it cannot be trained further. Needs the extra `share`.",
-        examples=["cnn-mellin model pack exp/mcorr my-model --license cc-by-4.0 --corpus TIMIT"],
+        examples=["cnn-mellin model pack model my-model --license cc-by-4.0 --corpus TIMIT"],
     )
     pack.add_argument("model_dir", metavar="MODEL_DIR", type=Path, help="folder of a trained model")
     pack.add_argument("out", metavar="OUT", type=Path, help="folder to write")
