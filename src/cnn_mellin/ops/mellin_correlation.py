@@ -67,7 +67,7 @@ def choose_formulation(
     >>> [choose_formulation((27, channels, 3, 3), 81, geometry) for channels in (1, 27)]
     ['im2col', 'per_tap']
     >>> choose_formulation((27, 27, 3, 9), 81, geometry), choose_formulation((27, 27, 3, 3), 81, geometry, "cuda")
-    ('dft', 'joint_gather')
+    ('dft', 'dense')
     >>> choose_formulation((27, 27, 3, 1), 81, geometry._replace(padding=(0, 0)))
     'pointwise'
     """
