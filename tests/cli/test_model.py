@@ -14,7 +14,7 @@ from cnn_mellin.training.description import OtherTrainingError
 
 SETTINGS = Settings().updated(
     {
-        "model": {"recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 0},
+        "model": {"recurrent_size": 4, "recurrent_layers": 1, "convolutional_layers": 0, "seed": 1},
         "training": {"num_epochs": 2, "seed": 1},
         "data": {"batch_size": 2},
     }
@@ -60,9 +60,14 @@ def test_a_packed_model_gives_the_same_outputs_wherever_it_lies(model_dir, tmp_p
 
 
 def test_another_epoch_has_other_weights(model_dir, tmp_path):
-    assert pack(model_dir, tmp_path / "one", "--epoch", "1") == 0
-    weights = [load_model(folder)[0].state_dict() for folder in (tmp_path / "one", model_dir)]
-    assert any(not torch.equal(first, second) for first, second in zip(*(w.values() for w in weights), strict=True))
+    weights = []
+    for epoch in ("1", "2"):
+        assert pack(model_dir, tmp_path / epoch, "--epoch", epoch) == 0
+        weights.append(load_model(tmp_path / epoch)[0].state_dict())
+        assert all(
+            map(torch.equal, weights[-1].values(), load_model(model_dir, epoch=int(epoch))[0].state_dict().values())
+        )
+    assert not all(map(torch.equal, weights[0].values(), weights[1].values()))
 
 
 def test_a_packed_model_is_not_trained_and_has_one_epoch(model_dir, tmp_path, capsys):
