@@ -104,8 +104,7 @@ def test_a_job_is_identified_by_number_and_name(fake_slurm):
 def test_each_cluster_is_queried_by_name_and_a_failing_one_gives_no_states(fake_slurm):
     fake_slurm.says("queue.east", "101|RUNNING|prep-0abc\n")
     fake_slurm.says("queue.west", "101|PENDING|train-0abc\n")
-    asked = queue("east")
-    asked.add_cluster("west")
+    asked = queue("east", "west")
     answer = asked.look()
     assert answer.state(SlurmJob("101", "prep-0abc", cluster="east")) == "RUNNING"
     assert answer.state(SlurmJob("101", "train-0abc", cluster="west")) == "PENDING"

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cnn_mellin.cli.corpus_audio import audio_arguments, faults_listed, report_left_out
 from cnn_mellin.cli.corpus_reading import read_corpus
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if warning:
             _LOGGER.warning("%s: %s", arguments.corpus, warning)
     if arguments.audio:
-        return _prepare_audio(arguments, partitions, labelling, faults)
+        return _prepare_audio(arguments, options, partitions, labelling, faults)
     with faults_listed(arguments, arguments.data):
         prepared = prepare(
             partitions,
@@ -81,12 +82,12 @@ def _require_audio_options(arguments: argparse.Namespace) -> None:
 
 def _prepare_audio(
     arguments: argparse.Namespace,
+    options: dict[str, Any],
     partitions: Mapping[str, Sequence[Utterance]],
     labelling: Labelling,
     faults: list[Fault],
 ) -> int:
     """Write shards of audio, and print what each partition holds."""
-    options = audio_arguments(arguments)
     del options["check"]
     with faults_listed(arguments, arguments.data):
         prepared = prepare_audio(

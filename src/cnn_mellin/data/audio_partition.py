@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mellin.data.batch import Batch
+from cnn_mellin.data.batch import Batch, make_batch
 from cnn_mellin.data.content_statistics import magnitudes_of
 from cnn_mellin.data.partition import AUDIO, Partition, PartitionDescription, Verify, read_partition
 from cnn_mellin.data.subset import PartitionSubset
@@ -249,13 +249,4 @@ def load_audio_batch(
         rows, whole = whole.rows[rows].tolist(), whole.whole
     if not isinstance(whole, AudioFeatures):
         return None
-    features = [whole.computed(i, device) for i in rows]
-    before, after = ([] if end is None else [end] for end in ends)
-    references = [np.concatenate([before, whole.reference_of(i)[:, 0], after]).astype(np.int64) for i in rows]
-    return Batch(
-        [partition.utterance_ids[i] for i in indices],
-        torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
-        torch.tensor([len(frames) for frames in features]),
-        torch.from_numpy(np.concatenate(references)),
-        torch.tensor([len(reference) for reference in references]),
-    )
+    return make_batch(partition, indices, [whole.computed(i, device) for i in rows], ends)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ def prepare_audio(
     plans = {
         name: _Plan(folder / name, name, utterances, shards, labelling, work) for name, utterances in parts.items()
     }
-    found = []
-    for plan in plans.values():
+    found, shards_of = [], {}
+    for name, plan in plans.items():
         chosen = range(len(plan)) if shard is None else [number for number in [shard] if number < len(plan)]
         written, left_out = [], []
         for number in chosen:
@@ -121,7 +121,7 @@ def prepare_audio(
                 left_out += plan.write(number, faults, leave_out_damaged)
                 written.append(number)
         existing = [plan.current(number) for number in range(len(plan))]
-        whole = [partition for partition in existing if partition is not None]
+        whole = shards_of[name] = [partition for partition in existing if partition is not None]
         found.append(
             PreparedAudio(
                 plan.path,
@@ -134,7 +134,7 @@ def prepare_audio(
             )
         )
     if not any(result.missing for result in found):
-        _complete(folder, plans, parts, labelling, sample_rate_hz)
+        _complete(folder, plans, shards_of, parts, labelling, sample_rate_hz)
     return found
 
 
@@ -230,14 +230,14 @@ class _Plan:
 def _complete(
     folder: Path,
     plans: Mapping[str, _Plan],
+    shards_of: Mapping[str, Sequence[Partition]],
     parts: Mapping[str, Sequence[Utterance]],
     labelling: Labelling,
     sample_rate_hz: int,
 ) -> None:
     """Write `ext`, and `audio.json` of each partition."""
     digests, kept = {}, {}
-    for name, plan in plans.items():
-        shards = list(_existing(plan))
+    for name, shards in shards_of.items():
         digests[name] = [shard.digest for shard in shards]
         ids = {utterance_id for shard in shards for utterance_id in shard.utterance_ids}
         kept[name] = [utterance for utterance in parts[name] if utterance.utterance_id in ids]
@@ -250,10 +250,3 @@ def _complete(
                 shutil.rmtree(other, ignore_errors=True)
     write_ext_folder(folder, kept, labelling, estimate_language_model(kept["train"], labelling), sample_rate_hz)
     delete_leftovers(folder / "ext")
-
-
-def _existing(plan: _Plan) -> Iterator[Partition]:
-    for number in range(len(plan)):
-        partition = plan.current(number)
-        assert partition is not None
-        yield partition

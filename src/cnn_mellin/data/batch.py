@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.random_stream import random_stream
 
-__all__ = ["Batch", "batch_indices", "load_batch"]
+__all__ = ["BATCHES_IN_A_BUCKET", "Batch", "batch_indices", "load_batch", "make_batch"]
 
 # Batches per bucket: enough for batches of nearly equal lengths, few enough to keep the order random.
-_BATCHES_IN_A_BUCKET = 50
+BATCHES_IN_A_BUCKET = 50
 
 
 @dataclass
@@ -52,12 +52,28 @@ def load_batch(
         last_class: class to append to every reference.
     """
     features = [torch.from_numpy(np.array(partition.features_of(i))) for i in indices]
-    before = [] if first_class is None else [first_class]
-    after = [] if last_class is None else [last_class]
+    return make_batch(partition, indices, features, (first_class, last_class))
+
+
+def make_batch(
+    partition: UtteranceData,
+    indices: Sequence[int],
+    features: Sequence[torch.Tensor],
+    ends: Sequence[int | None] = (None, None),
+) -> Batch:
+    """Make a batch of utterances whose features are there already; references are read.
+
+    Args:
+        partition: partition to read from.
+        indices: indices of the utterances, in the order of the batch.
+        features: features of each utterance, (T, F).
+        ends: class to insert before every reference, and class to append to it.
+    """
+    before, after = ([] if end is None else [end] for end in ends)
     references = [np.concatenate([before, partition.reference_of(i)[:, 0], after]).astype(np.int64) for i in indices]
     return Batch(
         [partition.utterance_ids[i] for i in indices],
-        torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
+        torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True),
         torch.tensor([len(frames) for frames in features]),
         torch.from_numpy(np.concatenate(references)),
         torch.tensor([len(reference) for reference in references]),
@@ -91,7 +107,7 @@ def batch_indices(
     if stream is not None:
         order = stream.permutation(order)
     if bucket_by_length:
-        size = len(order) if stream is None else batch_size * _BATCHES_IN_A_BUCKET
+        size = len(order) if stream is None else batch_size * BATCHES_IN_A_BUCKET
         buckets = [order[first : first + size] for first in range(0, len(order), size)]
         order = np.concatenate([bucket[np.argsort(num_frames[bucket], kind="stable")] for bucket in buckets])
     indices = order.tolist()

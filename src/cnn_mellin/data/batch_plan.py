@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mellin.config.data import DataConfig
-from cnn_mellin.data.batch import batch_indices
+from cnn_mellin.data.batch import BATCHES_IN_A_BUCKET, batch_indices
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 from cnn_mellin.random_stream import random_stream
 
 __all__ = ["BatchSummary", "batches_by_duration", "largest_batch", "plan_batches", "summarize_batches"]
-
-_BATCHES_IN_A_BUCKET = 50
 
 
 def plan_batches(partition: UtteranceData, config: DataConfig, seed: int, epoch: int) -> list[list[int]]:
@@ -62,7 +60,7 @@ def batches_by_duration(num_frames: NDArray[np.int64], max_frames: float, seed: 
     stream = random_stream(seed, "order", epoch)
     order = stream.permutation(len(num_frames))
     mean = max(float(num_frames.mean()), 1.0) if len(num_frames) else 1.0
-    size = _BATCHES_IN_A_BUCKET * max(int(max_frames / mean), 1)
+    size = BATCHES_IN_A_BUCKET * max(int(max_frames / mean), 1)
     batches: list[list[int]] = []
     for first in range(0, len(order), size):
         bucket = order[first : first + size]

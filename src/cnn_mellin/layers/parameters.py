@@ -1,4 +1,4 @@
-"""What layers share for their parameters: checks of options, and reading of older state dicts."""
+"""Parameters of layers: checks of their options, and reading of older state dicts."""
 
 from __future__ import annotations
 

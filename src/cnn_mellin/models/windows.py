@@ -94,18 +94,15 @@ def plan_windows(lengths: torch.Tensor, frames: int, window_size: int, window_st
     """
     num_frames = lengths.to("cpu", torch.int64)
     windows = num_windows(num_frames, window_stride)
-    sorted_windows, order = torch.sort(windows, descending=True, stable=True)
-    present = torch.arange(int(sorted_windows[0])).unsqueeze(1) < sorted_windows  # (T', N): one row per step
-    steps, rank = present.nonzero(as_tuple=True)
-    utterances = order[rank]
-    places = torch.full((len(windows), len(present)), len(steps))
+    batch_sizes, utterances, steps = _packed_order(windows)
+    places = torch.full((len(windows), len(batch_sizes)), len(steps))
     places[utterances, steps] = torch.arange(len(steps))
-    beyond = torch.arange(frames) >= num_frames.unsqueeze(1)
+    beyond = _past_lengths(num_frames, frames)
     return WindowPlan(
         window_size,
         window_stride,
         windows,
-        present.sum(1),
+        batch_sizes,
         num_frames,
         utterances,
         steps,
@@ -129,15 +126,30 @@ def rows_of_utterances(lengths: torch.Tensor, chosen: torch.Tensor, window_strid
     >>> rows_of_utterances(torch.tensor([2, 3, 1]), torch.tensor([True, False, True]), 1)
     (6, tensor([1, 2, 4]))
     """
-    sorted_lengths, order = torch.sort(num_windows(lengths, window_stride), descending=True, stable=True)
-    present = torch.arange(int(sorted_lengths[0])).unsqueeze(1) < sorted_lengths
-    utterances = order[present.nonzero()[:, 1]]
+    _, utterances, _ = _packed_order(num_windows(lengths, window_stride))
     return len(utterances), chosen[utterances].nonzero().flatten()
+
+
+def _packed_order(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Order of torch's PackedSequence: its batch sizes (T',), and utterance and step of each window, (W,) both.
+
+    Args:
+        windows: (N,), windows of each utterance, on the CPU.
+    """
+    sorted_windows, order = torch.sort(windows, descending=True, stable=True)
+    present = torch.arange(int(sorted_windows[0])).unsqueeze(1) < sorted_windows  # (T', N): one row per step
+    steps, rank = present.nonzero(as_tuple=True)
+    return present.sum(1), order[rank], steps
+
+
+def _past_lengths(lengths: torch.Tensor, frames: int) -> torch.Tensor:
+    """Booleans (N, T), true for frames past the lengths (N,), which are on the CPU."""
+    return torch.arange(frames) >= lengths.unsqueeze(1)
 
 
 def zeros_past_lengths(features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Features (N, T, F) with zeros past the lengths (N,) of the utterances, which are on the CPU."""
-    beyond = torch.arange(features.size(1)) >= lengths.unsqueeze(1)
+    beyond = _past_lengths(lengths, features.size(1))
     return features.masked_fill(beyond.unsqueeze(2).to(features.device), 0) if beyond.any() else features
 
 

@@ -133,10 +133,6 @@ class SlurmQueue:
         self._clusters = dict.fromkeys(clusters) or {"": None}
         self._environment = slurm_environment()
 
-    def add_cluster(self, cluster: str) -> None:
-        """Query one more cluster."""
-        self._clusters[cluster] = None
-
     def forget(self) -> None:
         """Discard the last answer, so that the next call of `look` queries squeue."""
         if self._cache is not None:

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.recipe.options import read_options
 from cnn_mellin.recipe.plan import plan_recipe
 from cnn_mellin.recipe.slurm_queue import ENDED_STATES, WAITING_STATES, SlurmJob, SlurmQueue, job_suffix
 from cnn_mellin.recipe.step import STAGES, Step
-from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords, is_locked
 from cnn_mellin.recipe.step_run import is_running, last_lines
 
 __all__ = ["recipe_status", "step_state"]
@@ -92,16 +90,7 @@ def recipe_status(folder: str | Path) -> str:
 
 def is_going(folder: Path) -> bool:
     """True while a process runs the recipe of a folder."""
-    path = folder / "steps" / ".lock"
-    if not path.exists():
-        return False
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        return True
-    lock.release()
-    return False
+    return is_locked(folder / "steps" / ".lock")
 
 
 def _standing(states: Mapping[str, str], *, going: bool) -> str:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.json_shape import shape_fault
@@ -16,7 +18,7 @@ from cnn_mellin.formats.text_file import read_json
 from cnn_mellin.nearest import nearest
 from cnn_mellin.recipe.step import Step
 
-__all__ = ["RESUME_STATUS", "StepRecords"]
+__all__ = ["RESUME_STATUS", "StepRecords", "is_locked"]
 
 RESUME_STATUS = 75
 """Exit status of a command that was told to stop, and has saved what it needs to resume."""
@@ -219,6 +221,19 @@ class StepRecords:
 
     def _products(self, step: Step) -> dict[str, str]:
         return {product: _state(self.folder / product) for product in step.products}
+
+
+def is_locked(path: Path) -> bool:
+    """True while a process on this machine holds a file lock; False where the file does not exist."""
+    if not path.exists():
+        return False
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def _state(path: Path) -> str:

@@ -24,7 +24,7 @@ from cnn_mellin.attached import attached_command
 from cnn_mellin.errors import UserError
 from cnn_mellin.formats.text_file import read_text
 from cnn_mellin.recipe.step import Step, without_passwords
-from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords
+from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords, is_locked
 
 __all__ = ["delete_unplanned_transcripts", "end_with_parent", "failure_line", "is_running", "last_lines", "run_step"]
 
@@ -69,16 +69,7 @@ def run_step(folder: str | Path, name: str, *, once: bool = False) -> int:
 
 def is_running(records: StepRecords, name: str) -> bool:
     """True while a process on this machine runs a step."""
-    path = _lock_of(records, name)
-    if not records.path(name, "start").exists():
-        return False
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        return True
-    lock.release()
-    return False
+    return records.path(name, "start").exists() and is_locked(_lock_of(records, name))
 
 
 def end_with_parent() -> None:

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-__all__ = ["Objective", "can_emit", "ctc_losses", "ctc_objective", "frames_needed"]
-
-
-@dataclass
-class Objective:
-    """CTC losses of a batch.
-
-    Args:
-        losses: (N,), -ln P(reference) divided by the number of phones; 0 if CTC cannot emit the reference.
-        emittable: (N,), false if the reference needs more output frames than the utterance has.
-    """
-
-    losses: torch.Tensor
-    emittable: torch.Tensor
-
-    @property
-    def mean(self) -> torch.Tensor:
-        """Mean over the utterances, so that its scale does not depend on the size of the batch."""
-        return self.losses.mean()
+__all__ = ["can_emit", "ctc_losses", "frames_needed"]
 
 
 def frames_needed(references: torch.Tensor, reference_lengths: torch.Tensor) -> torch.Tensor:
@@ -90,16 +70,3 @@ def ctc_losses(
     if num_phones is None:
         num_phones = reference_lengths.clamp(min=1).to(losses.device)
     return losses / num_phones
-
-
-def ctc_objective(
-    logits: torch.Tensor, lengths: torch.Tensor, references: torch.Tensor, reference_lengths: torch.Tensor
-) -> Objective:
-    """CTC losses, and which references CTC can emit; the arguments are those of `ctc_losses`.
-
-    >>> objective = ctc_objective(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([0, 0]), torch.tensor([2]))
-    >>> objective.mean.item(), objective.emittable.tolist()
-    (0.0, [False])
-    """
-    losses = ctc_losses(logits, lengths, references, reference_lengths)
-    return Objective(losses, can_emit(lengths, references, reference_lengths))
