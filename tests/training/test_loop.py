@@ -21,6 +21,7 @@ from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train
 from cnn_mellin.training.checkpoint import CheckpointStore
 from cnn_mellin.training.description import OtherTrainingError
+from cnn_mellin.training.evaluation import partition_error_rate
 from cnn_mellin.training.interruption import TrainingInterrupted
 from cnn_mellin.training.lock import FolderLock
 from cnn_mellin.training.machine import read_machine
@@ -92,8 +93,9 @@ def test_same_seed_gives_same_weights_and_another_seed_others(tmp_path, toy, set
     assert not same(weights(tmp_path / "a", 4), weights(tmp_path / "c", 4))
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch):
+@pytest.mark.parametrize(("epoch", "decay"), [(1, 0), (2, 0), (3, 0), (2, 0.9)])
+def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch, decay):
+    settings = settings.updated({"training": {"weight_averaging_decay": decay}})
     whole = run(toy, tmp_path / "whole", settings)
     with pytest.raises(StoppedError):
         run(toy, tmp_path / "parts", settings, after_epoch=stop_after(epoch))
@@ -565,7 +567,9 @@ def test_a_second_training_in_a_folder_waits_for_the_first(tmp_path, toy, settin
         assert len(second.result(60).records) == 1
 
 
-def test_a_training_on_any_device_is_resumed_within_an_epoch_and_decoded(tmp_path, toy, settings, device):
+@pytest.mark.parametrize("decay", [0, 0.9])
+def test_a_training_on_any_device_is_resumed_within_an_epoch_and_decoded(tmp_path, toy, settings, device, decay):
+    settings = settings.updated({"training": {"weight_averaging_decay": decay}})
     whole, begun = tmp_path / "whole", tmp_path / "begun"
     expected = run(toy, whole, settings, device=device)
     asked = iter([False] * 2)
@@ -578,3 +582,16 @@ def test_a_training_on_any_device_is_resumed_within_an_epoch_and_decoded(tmp_pat
             assert (one.train_loss, one.dev_per_percent) == (other.train_loss, other.dev_per_percent)
         assert one.num_not_finite == 0
     assert device == "cuda" or same(weights(whole), weights(begun))
+
+
+def test_averaged_weights_are_evaluated_and_kept_and_do_not_change_the_training(tmp_path, toy, settings):
+    plain = run(toy, tmp_path / "plain", settings)
+    averaged = run(toy, tmp_path / "averaged", settings.updated({"training": {"weight_averaging_decay": 0.5}}))
+    assert [record.train_loss for record in averaged.records] == [record.train_loss for record in plain.records]
+    kept = weights(tmp_path / "averaged", 4)
+    assert not same(kept, weights(tmp_path / "plain", 4))
+    model, description = load_model(tmp_path / "averaged", epoch=4)
+    percent = partition_error_rate(model, read_partition(toy / "dev"), description.symbols).percent
+    assert percent == averaged.records[3].dev_per_percent
+    state = torch.load(tmp_path / "averaged" / "optim_004.pt", weights_only=True)
+    assert same(state["average"]["model"], weights(tmp_path / "plain", 4))

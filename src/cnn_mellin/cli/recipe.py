@@ -87,9 +87,8 @@ def _warn_of_layers(options: RecipeOptions) -> None:
     from cnn_mellin.models.layer_summary import summarize_layers
 
     for name, features in zip(options.feature_names, options.features, strict=True):
-        own = features.endswith(".json")
-        extractor = FeatureExtractor.from_json(features) if own else FeatureExtractor.named(features)
-        fault = summarize_layers(extractor.num_coefficients, system_settings(options, "mcorr", name).model).fault
+        num_coefficients = FeatureExtractor.load(features).num_coefficients
+        fault = summarize_layers(num_coefficients, system_settings(options, "mcorr", name).model).fault
         if fault is not None:
             _log.warning("mcorr-%s: %s", name, fault)
 

@@ -55,6 +55,13 @@ class TrainingConfig:
         gt=0,
         description="Largest norm of the gradient, which is scaled down to it; no limit if unset",
     )
+    weight_averaging_decay: Annotated[float, SearchRange(0, 0.999, by_name_only=True)] = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Evaluate and keep an exponential moving average of the weights: the share of the average that an "
+        "update leaves as it was, such as 0.998; 0 is off",
+    )
     early_stopping_threshold: Annotated[float, SearchRange(0, 1)] = Field(
         default=0.0,
         ge=0,

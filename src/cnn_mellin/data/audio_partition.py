@@ -28,6 +28,7 @@ from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.feature_name import feature_name
 from cnn_mellin.formats.text_file import read_json
 
 __all__ = ["AudioFeatures", "holds_audio", "load_audio_batch", "open_features", "read_audio", "shard_folder"]
@@ -104,9 +105,7 @@ def open_features(path: str | Path, audio_features: str | None) -> UtteranceData
         raise DataError(
             f"{path}: holds audio; set [data] audio_features to the features to compute, such as fbank-81-10ms"
         )
-    if audio_features.endswith(".json"):
-        return read_audio(path, FeatureExtractor.from_json(audio_features), Path(audio_features).stem)
-    return read_audio(path, FeatureExtractor.named(audio_features), audio_features)
+    return read_audio(path, FeatureExtractor.load(audio_features), feature_name(audio_features))
 
 
 @dataclass(frozen=True)

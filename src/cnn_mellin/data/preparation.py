@@ -37,6 +37,7 @@ from cnn_mellin.data.partition import (
 )
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.feature_name import feature_name
 from cnn_mellin.formats.identifier import require_identifier
 
 __all__ = ["PreparedPartition", "frame_references", "num_cores", "prepare", "prepare_timit"]
@@ -321,12 +322,7 @@ def num_cores() -> int:
 
 
 def _extractors(feature_types: Sequence[str]) -> dict[str, FeatureExtractor]:
-    extractors = {}
-    for name in feature_types:
-        own = name.endswith(".json")
-        extractors[Path(name).stem if own else name] = (
-            FeatureExtractor.from_json(name) if own else FeatureExtractor.named(name)
-        )
+    extractors = {feature_name(name): FeatureExtractor.load(name) for name in feature_types}
     sample_rates = sorted({extractor.sample_rate_hz for extractor in extractors.values()})
     if len(sample_rates) > 1:
         raise SettingsError(

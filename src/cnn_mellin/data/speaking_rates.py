@@ -24,6 +24,7 @@ from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
+from cnn_mellin.formats.feature_name import feature_name
 from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_trn
@@ -83,11 +84,11 @@ def prepare_speaking_rates(
         raise SettingsError(f"rates {' '.join(names)}: must lie in {SPEAKING_RATES_SHOWN}, each once")
     if not parts.get(part):
         raise DataError(f"the corpus has no partition {part}; its partitions are {', '.join(parts)}")
-    extractor = FeatureExtractor.from_json(features) if features.endswith(".json") else FeatureExtractor.named(features)
+    extractor = FeatureExtractor.load(features)
     source = {"configuration": extractor.configuration, "version": __version__, "rates": names, **labelling.source}
     if conversion is not None and conversion.allowed:
         source["conversion"] = conversion.allowed
-    name = Path(features).stem if features.endswith(".json") else features
+    name = feature_name(features)
     description = PartitionDescription(extractor.num_coefficients, extractor.frame_shift_ms, name, source)
     require_partition_replaceable(Path(out) / part, description)
     ext = Path(out) / "ext"

@@ -124,6 +124,18 @@ class FeatureExtractor(torch.nn.Module):
         content = shipped_configuration(feature_type)
         return cls.from_config(content, feature_type) if content else cls(None)
 
+    @classmethod
+    def load(cls, features: str | Path) -> FeatureExtractor:
+        """Make the extractor of NAME.json or, without that suffix, of a shipped feature type.
+
+        Raises:
+            SettingsError: the file cannot be read, its content is not valid, or the type is unknown.
+
+        >>> FeatureExtractor.load("sigbank-41-2ms").frame_shift_ms
+        2.0
+        """
+        return cls.from_json(features) if str(features).endswith(".json") else cls.named(str(features))
+
     @property
     def configuration(self) -> dict[str, Any]:
         """All keys and values of the configuration; empty for raw audio."""

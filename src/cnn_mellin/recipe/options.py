@@ -14,6 +14,7 @@ import yaml
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import DataError, SettingsError
+from cnn_mellin.formats.feature_name import feature_name
 from cnn_mellin.formats.json_shape import shape_fault
 from cnn_mellin.formats.text_file import parse_json, parse_yaml, read_text
 from cnn_mellin.nearest import nearest
@@ -163,7 +164,7 @@ class RecipeOptions:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the feature types; for a file, its name without folder and suffix."""
-        return tuple(Path(name).stem if name.endswith(".json") else name for name in self.features)
+        return tuple(map(feature_name, self.features))
 
 
 _KINDS = ("timit", "kaldi", "table")

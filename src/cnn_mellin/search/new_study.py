@@ -14,8 +14,8 @@ from cnn_mellin.formats.symbols import class_of_end
 from cnn_mellin.search.plan import DEFAULT_NUM_TRIALS, PRUNERS, StudyPlan
 from cnn_mellin.search.space import choose_dimensions, nearest_values
 from cnn_mellin.search.study_data import StudyData, open_study_data
-from cnn_mellin.training.loop import NO_END
 from cnn_mellin.training.model_folder import current_versions
+from cnn_mellin.training.training_data import NO_END
 
 __all__ = ["plan_study", "start_values"]
 

@@ -205,14 +205,6 @@ class CheckpointStore:
             raise DataError(f"{self._list}: every checkpoint is damaged; delete the folder and train again")
         return None
 
-    def model_checksum(self) -> str:
-        """Checksum of the weights of the best epoch; empty before the first checkpoint."""
-        for entry in self._entries:
-            if entry["epoch"] == self.best_epoch:
-                checksum: str = next(iter(entry["files"].values()))
-                return checksum
-        return ""
-
     def load_model(self, epoch: int | None = None) -> dict[str, torch.Tensor]:
         """Weights after an epoch; by default after the best epoch.
 

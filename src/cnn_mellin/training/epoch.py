@@ -15,6 +15,7 @@ from cnn_mellin.data.batch import Batch
 from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.objective import can_emit, ctc_losses
+from cnn_mellin.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from cnn_mellin.training.data_parallel import DataParallel
@@ -59,14 +60,16 @@ class Stepper:
     Args:
         model: model in training mode.
         optimizer: optimizer of the model's parameters, from `make_optimizer` on accelerators.
-        config: settings of training; `autocast` and `max_gradient_norm` are used.
+        config: settings of training; `autocast`, `max_gradient_norm` and `weight_averaging_decay` are used.
 
     Attributes:
+        average: average of the model's weights; None if the settings have none.
         parallel: this process's part, if several processes update the model together; None for one process.
     """
 
     def __init__(self, model: AcousticModel, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
         self.model, self.optimizer, self.config = model, optimizer, config
+        self.average = WeightAverage(model, config.weight_averaging_decay) if config.weight_averaging_decay else None
         self.parallel: DataParallel | None = None
         self.device = next(model.parameters()).device
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
@@ -91,6 +94,8 @@ class Stepper:
         finite = torch.isfinite(self._clip_gradients()) & torch.isfinite(mean)
         self._step_if(finite)
         self._scaler.update()  # lowers the scale after a gradient that is not finite
+        if self.average is not None:
+            self.average.update()
         return losses, emittable, finite
 
     def _gradients(self, batch: Batch, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

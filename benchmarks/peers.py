@@ -1,0 +1,258 @@
+"""Phone error rate against processor time: our models beside what one would use instead, on the same audio.
+
+    python benchmarks/peers.py CORPUS OUT [--python PYTHON] [--minutes 2 10] [--seeds 3] [--jobs 2]
+
+CORPUS is a folder of TIMIT's layout, such as `cnn-mellin corpus demo` makes, or a table of recordings. All systems get
+the same partitions and phones, and are scored alike. Each has the given minutes of two cores, which is twice as many
+minutes of processor time, on one thread: features, training, and the choice of the best epoch on dev; for ours,
+preparation counts, too. The others are trained by benchmarks/peer_models.py, which describes them, in an environment
+of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbrain==1.1.2`). Ours: settings that ship
+with the program, with as many epochs as fit into the time, which a first epoch measures.
+
+Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
+which costs all systems some of their time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from cnn_mellin.cli.main import main as cnn_mellin
+from cnn_mellin.config import Settings, read_settings
+from cnn_mellin.corpora.table import read_table
+from cnn_mellin.corpora.timit import read_timit
+from cnn_mellin.corpora.timit_partitions import timit_partitions
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.formats.scoring_folding import is_folded
+from cnn_mellin.formats.speakers import read_speakers
+from cnn_mellin.formats.symbols import read_symbols
+from cnn_mellin.formats.text_table import format_table
+from cnn_mellin.formats.transcripts import read_phones, write_trn
+from cnn_mellin.models.layer_summary import summarize_layers
+from cnn_mellin.scoring.phone_error_rate import phone_error_rate
+from cnn_mellin.scoring.significance.bootstrap import bootstrap_difference
+from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
+from cnn_mellin.shipped_file import shipped_file
+from cnn_mellin.training import load_model, train
+from cnn_mellin.training.evaluation import decode_partition
+
+FEATURES = "fbank-81-10ms"
+FRAMES_PER_S = 100
+OURS = "cnn-mellin"
+PEERS = ("blstm", "crdnn-small", "crdnn")
+# Minutes of two cores from which settings are used; the last that is reached counts.
+SETTINGS = {0.0: "demo-mcorr"}
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def prepare(corpus: Path, out: Path) -> Path:
+    """Data directory of a corpus, prepared once; `prepared.json` has the processor time."""
+    data, record = out / "data" / FEATURES, out / "prepared.json"
+    if not record.exists():
+        begun = processor_s()
+        kind = ["table", str(corpus)] if corpus.is_file() else ["timit", str(corpus), "--partial"]
+        if cnn_mellin(["prep", *kind, str(out / "data"), "--features", FEATURES]):
+            sys.exit(2)
+        record.write_text(json.dumps({"processor_s": processor_s() - begun}), encoding="utf-8")
+    return data
+
+
+def write_manifest(corpus: Path, data: Path, path: Path) -> None:
+    """Write the recordings and phones of all partitions, for benchmarks/peer_models.py."""
+    parts = read_table(corpus) if corpus.is_file() else timit_partitions(read_timit(corpus), partial=True)
+    recordings = {utterance.utterance_id: utterance for part in parts.values() for utterance in part}
+    symbols, manifest = read_symbols(data / "ext"), {}
+    for part in ("train", "dev", "test"):
+        partition = read_partition(data / part)
+        manifest[part] = [
+            (name, str(recordings[name].audio_path), [symbols[c] for c in partition.reference_of(i)[:, 0]])
+            for i, name in enumerate(partition.utterance_ids)
+        ]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def settings_for(minutes: float) -> tuple[str, Settings]:
+    """Name and settings of our model for a time."""
+    name = SETTINGS[max(begin for begin in SETTINGS if begin <= minutes)]
+    return name, read_settings(shipped_file(f"model/{name}.ini"))
+
+
+def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
+    """Train our model with as many epochs as fit, and write its test transcripts."""
+    torch.set_num_threads(1)
+    name, settings = settings_for(minutes)
+    prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
+    measured = out / OURS / f"epoch-{name}.json"
+    if not measured.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.process_time()
+            one = replace(settings, training=replace(settings.training, num_epochs=1, seed=1))
+            train(data / "train", data / "dev", folder, one)
+            measured.write_text(json.dumps({"processor_s": time.process_time() - begun}), encoding="utf-8")
+    epoch_s = json.loads(measured.read_text(encoding="utf-8"))["processor_s"]
+    num_epochs = max(1, int((120 * minutes - prepared_s) / epoch_s))
+    folder = out / OURS / f"seed{seed}"
+    begun = time.process_time()
+    fitting = replace(
+        settings,
+        model=replace(settings.model, seed=seed),
+        training=replace(settings.training, num_epochs=num_epochs, seed=seed),
+    )
+    train(data / "train", data / "dev", folder / f"model-{minutes:g}", fitting)
+    spent_s = prepared_s + time.process_time() - begun
+    model, description = load_model(folder / f"model-{minutes:g}")
+    print(f"{OURS}, {name}, seed {seed}: {num_epochs} epochs in {spent_s / 60:.1f} processor minutes", flush=True)
+    config = fitting.model
+    recurrent = sum(w.numel() for part in ("recurrent", "output") for w in _weights(model, part) if w.dim() == 2)
+    per_frame = summarize_layers(description.num_features, config).multiply_adds_per_frame
+    sizes = {
+        "settings": name,
+        "epochs": num_epochs,
+        "processor_minutes": spent_s / 60,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "multiply_adds_per_second": round(FRAMES_PER_S * (per_frame + recurrent / config.window_stride)),
+    }
+    (folder / f"sizes-{minutes:g}.json").write_text(json.dumps(sizes), encoding="utf-8")
+    found = decode_partition(model, read_partition(data / "test"), description.symbols)
+    write_trn(folder / f"test-{2 * minutes:g}.trn", found)
+
+
+def _weights(model: torch.nn.Module, part: str) -> list[torch.Tensor]:
+    return [weight for name, weight in model.named_parameters() if part in name]
+
+
+def train_peer(system: str, chosen: argparse.Namespace, seed: int) -> None:
+    """Train another model in its own environment."""
+    folder = chosen.out / system / f"seed{seed}"
+    command = [chosen.python, str(Path(__file__).with_name("peer_models.py")), system]
+    command += [str(chosen.out / "manifest.json"), str(folder), "--seed", str(seed), "--minutes"]
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        subprocess.run([*command, *(f"{2 * m:g}" for m in chosen.minutes)], check=True, stdout=log, stderr=log)
+
+
+def run(system: str, chosen: argparse.Namespace, data: Path, seed: int) -> None:
+    """Train a system with one seed for all times, unless its transcripts are there."""
+    folder = chosen.out / system / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [m for m in chosen.minutes if not (folder / f"test-{2 * m:g}.trn").exists()]
+    if not missing:
+        return
+    print(f"{system}, seed {seed}: {', '.join(f'{m:g}' for m in missing)} minutes of two cores", flush=True)
+    if system != OURS:
+        train_peer(system, chosen, seed)
+        return
+    for minutes in missing:  # in a process of its own, whose processor time is its own
+        command = [sys.executable, __file__, str(chosen.corpus), str(chosen.out), "--ours", f"{minutes:g}", str(seed)]
+        subprocess.run(command, check=True)
+
+
+def errors_of(chosen: argparse.Namespace, data: Path, system: str, minutes: float) -> SpeakerErrors:
+    """Errors of a system on the test partition, by seed and speaker."""
+    ext = data / "ext"
+    fold = is_folded(ext)
+    references = read_phones(ext / "test.ref.trn", fold=fold)
+    paths = [chosen.out / system / f"seed{s}" / f"test-{2 * minutes:g}.trn" for s in range(1, chosen.seeds + 1)]
+    results = [phone_error_rate(references, read_phones(path, fold=fold)) for path in paths]
+    return SpeakerErrors.of(results, read_speakers(ext / "utt2spk"))
+
+
+def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, SpeakerErrors]]) -> str:
+    """Tables of Markdown."""
+    rows, differences = [], []
+    for system, of in errors.items():
+        folder = chosen.out / system / "seed1"
+        names = [f"sizes-{m:g}.json" for m in chosen.minutes] if system == OURS else ["sizes.json"]
+        sizes = [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
+        size = [
+            ", ".join(dict.fromkeys(f"{one[key] / unit:,.{digits}f}" for one in sizes))
+            for key, unit, digits in (("parameters", 1000, 0), ("multiply_adds_per_second", 1e6, 1))
+        ]
+        rows.append([system, *size, *(f"{of[m].percent:.2f}" for m in chosen.minutes)])
+        if system != OURS:
+            cells = []
+            for minutes in chosen.minutes:
+                found = bootstrap_difference(of[minutes], errors[OURS][minutes], paired_seeds=True)
+                low, high = found.low or 0.0, found.high or 0.0
+                cells.append(f"{found.difference:+.2f} ({low:+.2f} to {high:+.2f})")
+            differences.append([f"{OURS} - {system}", "", "", *cells])
+    times = [f"{minutes:g} min" for minutes in chosen.minutes]
+    header = ["", "parameters, thousands", "million multiply-adds per second", *times]
+    return (
+        f"Phone error rates in % of a greedy search, mean of {chosen.seeds} seeds, after minutes of two cores; "
+        f"differences in points with 95 % intervals from a bootstrap over speakers and paired seeds:\n\n"
+        f"{format_table(header, rows + differences, 'markdown')}\n"
+    )
+
+
+def draw(errors: Mapping[str, Mapping[float, SpeakerErrors]], path: Path) -> None:
+    """Draw error rates against time: means as lines, seeds as points."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6.0, 3.8))
+    for system, of in errors.items():
+        times = list(of)
+        line = axis.plot(times, [of[m].percent for m in times], "-", label=system, lw=2 if system == OURS else 1.2)
+        for minutes in times:
+            seeds = 100 * of[minutes].errors.sum(1) / of[minutes].num_phones.sum()
+            axis.plot([minutes] * len(seeds), seeds, ".", color=line[0].get_color(), alpha=0.6)
+    axis.set_xscale("log")
+    axis.set_xticks(times, [f"{minutes:g}" for minutes in times])
+    axis.minorticks_off()
+    axis.set_xlabel("minutes of two cores")
+    axis.set_ylabel("phone error rate, %")
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.2)
+    axis.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, metavar="CORPUS")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the others' environment")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[2.0, 10.0], help="(default: 2 10)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each system (default: 3)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once (default: 2)")
+    parser.add_argument("--systems", nargs="+", choices=PEERS, default=list(PEERS[:2]), help="the others to train")
+    parser.add_argument("--ours", nargs=2, metavar=("MINUTES", "SEED"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    data = prepare(chosen.corpus, chosen.out)
+    if chosen.ours:
+        train_ours(data, chosen.out, float(chosen.ours[0]), int(chosen.ours[1]))
+        return
+    write_manifest(chosen.corpus, data, chosen.out / "manifest.json")
+    systems = [OURS, *chosen.systems]
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        tasks = [pool.submit(run, system, chosen, data, s + 1) for s in range(chosen.seeds) for system in systems]
+        for task in tasks:
+            task.result()
+    errors = {s: {m: errors_of(chosen, data, s, m) for m in chosen.minutes} for s in systems}
+    text = report(chosen, errors)
+    (chosen.out / "peers.md").write_text(text, encoding="utf-8")
+    draw(errors, chosen.out / "peers.png")
+    print(f"\n{text}\n{chosen.out}/peers.md, {chosen.out}/peers.png")
+
+
+if __name__ == "__main__":
+    main()

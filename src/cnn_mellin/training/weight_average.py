@@ -1,0 +1,72 @@
+"""An exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+__all__ = ["WeightAverage"]
+
+
+class WeightAverage:
+    """An exponential moving average of a model's weights over the updates of a training.
+
+    After update n, from 1, the average is a <- a + (w - a) (1 - min(decay, n / (n + 10))): the initial weights, which
+    a constant decay would remember for long, hardly count. `torch.optim.swa_utils.AveragedModel` asks the device at
+    every update how many it has averaged, which would wait for it.
+
+    Args:
+        model: model whose weights are averaged; the average begins with its present weights.
+        decay: share of the average that an update leaves as it was, 0 <= decay < 1; with 0 the average is the weights.
+
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> average = WeightAverage(model, decay=0.5)
+    >>> for value in (0, 6):
+    ...     _ = model.weight.data.fill_(value)
+    ...     average.update()
+    >>> with average.applied():
+    ...     round(model.weight.item(), 3)
+    3.0
+    >>> model.weight.item()
+    6.0
+    """
+
+    def __init__(self, model: torch.nn.Module, decay: float) -> None:
+        self._model, self._decay, self._num_updates = model, decay, 0
+        self._average = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+    def _weights(self) -> list[torch.Tensor]:
+        return [weight.detach() for _, weight in self._model.named_parameters()]
+
+    def update(self) -> None:
+        """Take the model's present weights into the average."""
+        self._num_updates += 1
+        kept = min(self._decay, self._num_updates / (self._num_updates + 10))
+        torch._foreach_lerp_(list(self._average.values()), self._weights(), 1 - kept)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block, the model has the averaged weights."""
+        weights = [weight.clone() for weight in self._weights()]
+        torch._foreach_copy_(self._weights(), list(self._average.values()))
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self._weights(), weights)
+
+    def model_state(self) -> dict[str, torch.Tensor]:
+        """State dict of the model with the averaged weights."""
+        return {**self._model.state_dict(), **self._average}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training needs to resume beside the averaged weights: the model's own, and the number of updates."""
+        return {"num_updates": self._num_updates, "model": self._model.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a `state_dict`; the model must have the averaged weights, which it exchanges for its own."""
+        torch._foreach_copy_(list(self._average.values()), self._weights())
+        self._model.load_state_dict(state["model"])
+        self._num_updates = state["num_updates"]
