@@ -341,12 +341,12 @@ def main() -> None:
     for minutes in times:
         torch.manual_seed(chosen.seed)
         model = Blstm(phones) if chosen.model == "blstm" else Crdnn(phones, small=chosen.model == "crdnn-small")
-        sizes = {
-            "parameters": sum(weight.numel() for weight in model.parameters()),
-            "multiply_adds_per_second": multiply_adds_per_second(model),
-        }
-        (chosen.out / "sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
         train(model, parts, minutes, chosen.out, chosen.seed)
+    sizes = {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "multiply_adds_per_second": multiply_adds_per_second(model),
+    }
+    (chosen.out / "sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
 
 
 if __name__ == "__main__":
