@@ -61,7 +61,8 @@ def sound(seed: int, seconds: float = 1.5, rate_hz: int = 16000) -> np.ndarray:
     stream = np.random.default_rng(seed)
     time_s = np.arange(int(seconds * rate_hz)) / rate_hz
     tone = (time_s * 10).astype(int)
-    frequency, loudness = stream.uniform(100, 3500, tone.max() + 1), stream.uniform(500, 12000, tone.max() + 1)
+    num_tones = int(seconds * 10) + 1
+    frequency, loudness = stream.uniform(100, 3500, num_tones), stream.uniform(500, 12000, num_tones)
     noise = stream.normal(0, 30, len(time_s))
     return np.round(loudness[tone] * np.sin(2 * np.pi * frequency[tone] * time_s) + noise).astype(np.int16)
 
@@ -154,6 +155,12 @@ def test_the_tests_install_the_same_runtime():
     assert expression is not None
     found = re.findall(expression[1].replace(r"\(", "(").replace(r"\)", ")"), source, re.MULTILINE)
     assert found == [RUNTIME_VERSION]
+
+
+def test_the_documentation_installs_the_same_runtime():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    named = [version for page in pages for version in re.findall(r"onnxruntime-web@(\S+)", page.read_text("utf-8"))]
+    assert set(named) == {RUNTIME_VERSION}
 
 
 # The page in a browser.
@@ -274,12 +281,14 @@ def test_files_that_cannot_be_recognised_are_named(tmp_path, browser, address, t
     (tmp_path / "cut.wav").write_bytes(good.read_bytes()[:-100])
     (tmp_path / "text.wav").write_text("no audio")
     (tmp_path / "empty.wav").write_bytes(b"")
+    write(tmp_path / "none", sound(1, 0), "WAV")
     write(tmp_path / "short", sound(1, 0.002), "WAV")
     write(tmp_path / "long", np.zeros(16000 * 61, np.int16), "WAV")
     for name, why in {
         "cut": "is shorter than its header says; copy it again",
         "text": "is not an audio file that this browser can read; save it as 16-bit WAV",
         "empty": "is not an audio file that this browser can read; save it as 16-bit WAV",
+        "none": "is too short for one frame of the model; use a longer recording",
         "short": "is too short for one frame of the model; use a longer recording",
         "long": "is 61.0 s long; cut it into pieces of at most 60 s",
     }.items():
@@ -288,6 +297,17 @@ def test_files_that_cannot_be_recognised_are_named(tmp_path, browser, address, t
     choose(browser, good)
     assert browser.value("document.getElementById('status').className") == ""
     assert shown_phones(browser) == transcribed_phones(transcriber, good)
+
+
+@pytest.mark.slow
+def test_without_a_microphone_the_page_says_so(browser, address):
+    open_page(browser, address)
+    browser.value("document.getElementById('record').focus()")
+    browser.press("Enter")
+    while (said := browser.value("document.getElementById('status').textContent")) == "Ready.":
+        time.sleep(0.02)
+    assert re.fullmatch(r"The microphone cannot be used \(.+\); allow it for this page, or choose a file\.", said)
+    assert browser.value("document.getElementById('record').textContent") == "Record"
 
 
 @pytest.mark.slow
@@ -365,6 +385,26 @@ def test_on_a_phone_the_figure_scrolls_and_buttons_can_be_touched(tmp_path, brow
         assert browser.value(left) == before  # names of the rows stay in sight
         assert browser.value("document.getElementById('panels').getAttribute('aria-label')").startswith("Spectrogram")
         assert num_colours(browser) > 50
+
+
+@pytest.mark.slow
+def test_a_click_into_the_figure_plays_from_there(tmp_path, browser, address):
+    open_page(browser, address)
+    choose(browser, write(tmp_path / "s", sound(1, 9), "WAV"))
+    assert browser.value("document.getElementById('cursor').hidden")
+    browser.value("document.getElementById('panels').scrollIntoView()")
+    box = browser.value("(r => [r.left, r.top])(document.getElementById('panels').getBoundingClientRect())")
+    for kind in ("mousePressed", "mouseReleased"):
+        place = {"x": box[0] + 300, "y": box[1] + 100}
+        browser.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+    while browser.value("document.getElementById('cursor').hidden"):
+        time.sleep(0.02)
+    browser.value("document.getElementById('audio').pause()")
+    played_s = browser.value("document.getElementById('audio').currentTime")
+    per_second = browser.value("document.getElementById('panels').getBoundingClientRect().width") / 9
+    assert 300 / per_second <= played_s + 0.01
+    cursor = browser.value("document.getElementById('cursor').getBoundingClientRect().left")
+    assert cursor >= box[0] + 299
 
 
 def num_colours(browser: Any) -> int:

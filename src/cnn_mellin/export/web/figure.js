@@ -2,11 +2,12 @@
 
 import {spectrogram} from "./spectrogram.js";
 
-const PIXELS_PER_SECOND = 130, NAMES_WIDTH = 52, MOST_PIXELS = 16000; // the last is the widest canvas of any browser
+const PIXELS_PER_SECOND = 250, NAMES_WIDTH = 52;
+const WIDEST = 16000, MOST_PIXELS = 16e6; // of a canvas, in every browser
 const PHONES_HEIGHT = 38, SPECTROGRAM_HEIGHT = 170, GAP = 10, ROW_HEIGHT = 17, AXIS_HEIGHT = 24;
 const SHOWN_FROM = 0.1; // classes that were recognised, or whose posterior reaches this, have a row
 
-/** Draw a result of the recogniser at a sample rate into two canvases. */
+/** Draw a result of the recogniser at a sample rate into two canvases; gives the pixels per second. */
 export function drawFigure(names, panels, result, symbols, rateHz) {
   const rows = shownClasses(result, symbols);
   const above = PHONES_HEIGHT + SPECTROGRAM_HEIGHT + GAP;
@@ -35,6 +36,7 @@ export function drawFigure(names, panels, result, symbols, rateHz) {
   });
   drawPhones(draw, result.phones, scale, width, height - AXIS_HEIGHT, colours);
   drawSeconds(draw, ink, result.durationS, scale, height, colours);
+  return scale;
 }
 
 function shownClasses({phones, posteriors}, symbols) {
@@ -57,7 +59,7 @@ function readColours() {
 
 /** Size a canvas for sharp pixels, and give its cleared context. */
 function prepare(canvas, width, height, colours) {
-  const sharpness = Math.min(devicePixelRatio, MOST_PIXELS / width);
+  const sharpness = Math.min(devicePixelRatio, WIDEST / width, Math.sqrt(MOST_PIXELS / (width * height)));
   canvas.width = Math.floor(width * sharpness);
   canvas.height = Math.floor(height * sharpness);
   canvas.style.width = `${width}px`;
@@ -127,5 +129,5 @@ function drawSeconds(draw, ink, durationS, scale, height, colours) {
     draw.textAlign = number ? "center" : "left";
     if (x < durationS * scale - 12) draw.fillText((number * step).toFixed(step < 1 ? 1 : 0), x, height - 9);
   }
-  ink.fillText("seconds", NAMES_WIDTH - 6, height - 9);
+  ink.fillText("time (s)", NAMES_WIDTH - 6, height - 9);
 }

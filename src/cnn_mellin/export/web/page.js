@@ -7,12 +7,17 @@ import {startRecording} from "./recording.js";
 const MOST_SECONDS = 60;
 
 const element = id => document.getElementById(id);
-const about = await (await fetch("model.json")).json();
-const recogniser = new Worker("recogniser.js", {type: "module"});
 let shown = null; // the last result
 let source = {name: "", recorded: false}; // of the recording that is being recognised or shown
+let pixelsPerSecond = 0; // of the figure
 let recording = null; // the microphone, while it is open
 let busy = true; // nothing can be recorded or chosen now
+
+const about = await fetch("model.json").then(found => found.json()).catch(error => {
+  tell(`The model's description cannot be loaded: ${error.message}`, true);
+  throw error;
+});
+const recogniser = new Worker("recogniser.js", {type: "module"});
 
 element("training").textContent = about.corpus
   ? `A model trained on ${about.corpus} recognises the ${about.phones.length} phones of that corpus.`
@@ -142,7 +147,16 @@ function phoneRow({symbol, startS, endS, posterior}) {
 }
 
 function draw() {
-  if (shown) drawFigure(element("names"), element("panels"), shown, about.phones, about.sample_rate_hz);
+  if (!shown) return;
+  pixelsPerSecond = drawFigure(element("names"), element("panels"), shown, about.phones, about.sample_rate_hz);
+  moveCursor();
+}
+
+function moveCursor() {
+  const audio = element("audio"), cursor = element("cursor");
+  cursor.hidden = !audio.currentTime;
+  cursor.style.left = `${element("panels").offsetLeft + audio.currentTime * pixelsPerSecond}px`;
+  if (!audio.paused) requestAnimationFrame(moveCursor);
 }
 
 element("record").addEventListener("click", () => {
@@ -156,6 +170,11 @@ element("file").addEventListener("change", async event => {
   await recogniseFile(event.target.files[0]);
   event.target.value = ""; // so that the same file can be chosen again
 });
+element("panels").addEventListener("click", event => {
+  element("audio").currentTime = event.offsetX / pixelsPerSecond;
+  element("audio").play();
+});
+for (const event of ["play", "seeked", "emptied"]) element("audio").addEventListener(event, moveCursor);
 addEventListener("dragover", event => {
   event.preventDefault();
   document.body.classList.add("dragging");

@@ -1,6 +1,6 @@
 // Spectrogram by a fast Fourier transform.
 
-const WINDOW_S = 0.025, SHIFT_S = 0.005, MOST_COLUMNS = 6000, RANGE_DB = 60, PRE_EMPHASIS = 0.97;
+const WINDOW_S = 0.025, SHIFT_S = 0.005, MOST_COLUMNS = 6000, RANGE_DB = 50, PRE_EMPHASIS = 0.97;
 
 /**
  * Levels in 0..1 over RANGE_DB below the loudest: {levels, numColumns, numBins}; column after column, from 0 Hz up.
