@@ -5,13 +5,13 @@ const UNKNOWN_SIZE = 0xffffffff; // written by programs that do not know the len
 /**
  * Read a file: {samples, rateHz}, one channel (the mean of all), full scale 1.
  *
- * The browser resamples what it decodes to `modelRateHz`; 16-bit WAV and SPHERE keep their own sample rate.
+ * WAV, FLAC and SPHERE keep their own sample rate; the browser resamples other formats to `modelRateHz`.
  */
 export async function readAudioFile(file, modelRateHz) {
   const content = await file.arrayBuffer();
   const read = readWav(content) ?? readSphere(content);
   if (read) return read;
-  const context = new OfflineAudioContext(1, 1, modelRateHz);
+  const context = new OfflineAudioContext(1, 1, headerRate(content) ?? modelRateHz);
   let decoded;
   try {
     decoded = await context.decodeAudioData(content);
@@ -72,6 +72,15 @@ function readWav(content) {
     place = start + size + (size % 2);
   }
   return null;
+}
+
+/** Sample rate in the header of a WAV or FLAC file, if every browser can decode at it; otherwise null. */
+function headerRate(content) {
+  const view = new DataView(content);
+  let rateHz = 0;
+  if (textAt(view, 0, 4) === "fLaC" && view.byteLength > 21) rateHz = view.getUint32(18) >>> 12; // its upper 20 bits
+  if (textAt(view, 8, 8) === "WAVEfmt " && view.byteLength > 28) rateHz = view.getUint32(24, true);
+  return rateHz >= 8000 && rateHz <= 96000 ? rateHz : null;
 }
 
 function readSphere(content) {
