@@ -320,7 +320,10 @@ def test_without_a_microphone_the_page_says_so(browser, address):
 
 
 @pytest.mark.slow
-def test_the_microphone_gives_the_phones_of_the_recording_that_can_be_saved(tmp_path, chromium, address, transcriber):
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 10), marks=pytest.mark.soak)], ids=["two", "eight"])
+def test_the_microphone_gives_the_phones_of_the_recording_that_can_be_saved(
+    tmp_path, chromium, address, transcriber, seeds
+):
     played = tmp_path / "played.wav"
     options = [
         "--use-fake-device-for-media-stream",
@@ -330,7 +333,7 @@ def test_the_microphone_gives_the_phones_of_the_recording_that_can_be_saved(tmp_
     with chromium(tmp_path / "profile", NO_NETWORK, *options) as browser:
         browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "saved"))
         open_page(browser, address)
-        for seed in (1, 2):
+        for seed in seeds:
             samples = np.concatenate([np.zeros(6400, np.int16), sound(seed), np.zeros(3200, np.int16)])
             soundfile.write(played, samples, 16000)
             browser.value("document.getElementById('record').focus()")
