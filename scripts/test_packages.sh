@@ -2,8 +2,8 @@
 # Install the system packages that the tests use: Debian's sctk (sclite and sc_stats, the oracle of the scoring tests),
 # g++ and cmake (to build kenlm, the oracle of the language models), PostgreSQL and MariaDB (for searches), Slurm (for the
 # recipe's jobs) and Chromium (for its report). Root installs them by apt; otherwise this script names them, and the tests
-# that need them are skipped. Where npm is installed, it puts axe-core (the checks of the report's accessibility) into
-# node_modules of the checkout.
+# that need them are skipped. Where npm is installed, it puts axe-core (the checks of the pages' accessibility) and
+# onnxruntime-web (which `cnn-mellin export --web` makes part of its page) into node_modules of the checkout.
 set -eu
 
 wanted=""
@@ -21,12 +21,15 @@ done
 command -v sbatch >/dev/null || wanted="$wanted slurm-client"
 
 checkout="$(cd "$(dirname "$0")/.." && pwd)"
-if [ ! -e "$checkout/node_modules/axe-core/axe.min.js" ]; then
+runtime="$(sed -n 's/^RUNTIME_VERSION = "\([0-9.]*\)".*/\1/p' "$checkout/src/cnn_mellin/export/web_page.py")"
+if [ ! -e "$checkout/node_modules/axe-core/axe.min.js" ] ||
+    ! grep -qs "\"version\": \"$runtime\"" "$checkout/node_modules/onnxruntime-web/package.json"; then
     if command -v npm >/dev/null; then
-        npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix "$checkout" axe-core@4 >/dev/null ||
-            echo "npm could not install axe-core; tests of the report's accessibility are skipped and say so." >&2
+        npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix "$checkout" \
+            axe-core@4 "onnxruntime-web@$runtime" >/dev/null ||
+            echo "npm could not install axe-core and onnxruntime-web; tests of pages are skipped and say so." >&2
     else
-        echo "To check the report's accessibility, install npm and run this again; without it, these tests are skipped." >&2
+        echo "To test all pages in a browser, install npm and run this again; without it, some tests are skipped." >&2
     fi
 fi
 [ -n "$wanted" ] || exit 0

@@ -50,16 +50,16 @@ class Browser:
         found: dict[str, Any] = json.loads(message)
         return found
 
-    def show(self, page: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open a file at a width, light or dark."""
+    def show(self, page: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Open a file, or an address, at a width, light or dark."""
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="screen", features=[feature])
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=url)
         loaded = "new Promise(done => document.readyState === 'complete' ? done(1) : addEventListener('load', done))"
-        url = page.resolve().as_uri()
         while self.value("location.href") != url:
             pass
         self.value(f"{loaded}.then(() => 1)")
@@ -77,6 +77,18 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key], **more)
             more = {}
 
+    def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in an input."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path.resolve())])
+
+    def drop(self, path: Path, *, x: int = 100, y: int = 300) -> None:
+        """Drag a file over the page and drop it there."""
+        data = {"items": [], "files": [str(path.resolve())], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
     def picture(self, *, whole: bool = False) -> bytes:
         """PNG of what is visible, or of the whole page."""
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
@@ -84,17 +96,18 @@ class Browser:
 
 
 @contextmanager
-def open_browser(program: str, profile: Path) -> Iterator[Browser]:
+def open_browser(program: str, profile: Path, *more_options: str) -> Iterator[Browser]:
     """A browser that ends with the context.
 
     Args:
         program: path of Chromium.
         profile: folder for the browser's own files.
+        more_options: further options of Chromium.
     """
     their_commands, commands = os.pipe()
     answers, their_answers = os.pipe()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
-    line = f"exec {shlex.join([program, *options])} 3<&{their_commands} 4>&{their_answers}"
+    line = f"exec {shlex.join([program, *options, *more_options])} 3<&{their_commands} 4>&{their_answers}"
     process = subprocess.Popen(
         ["bash", "-c", line],
         pass_fds=[their_commands, their_answers],

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ _HERE = Path(__file__).parent
 
 
 # Fixtures that start programs of system packages (scripts/test_packages.sh); make check needs none of them.
-_SERVERS = {"postgresql_server", "mariadb_server", "slurm", "browser"}
+_SERVERS = {"postgresql_server", "mariadb_server", "slurm", "chromium"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,12 +66,18 @@ def mariadb_server() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium, as the `Browser` of `browser.py`."""
+def chromium() -> Callable[..., Any]:
+    """`chromium(profile, *options)`: a context with Chromium, as the `Browser` of `browser.py`."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is not installed (scripts/test_packages.sh): the page cannot be opened")
-    with _module(_HERE / "browser.py").open_browser(program, tmp_path_factory.mktemp("browser")) as opened:
+    return partial(_module(_HERE / "browser.py").open_browser, program)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium, as the `Browser` of `browser.py`."""
+    with chromium(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
 
 

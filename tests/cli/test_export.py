@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ import torch
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.export.web_page import RUNTIME_VERSION
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model, train
@@ -47,11 +50,16 @@ def test_exported_file_computes_what_the_model_computes(folder, tmp_path, capsys
         (["model-trained", "none/m.onnx"], "none/m.onnx: its folder does not exist; make it first"),
         (["model-trained", "m.onnx", "--epoch", "7"], "no checkpoint of epoch 7; there are: 1"),
         (["model-trained", "m.onnx", "--features", "sig.json"], "has 41 coefficients per frame, but"),
+        (["model-trained"], "export: pass either OUT.onnx, or --web DIR for a page"),
+        (["model-trained", "m.onnx", "--web", "page"], "export: pass either OUT.onnx, or --web DIR for a page"),
+        (["model-trained", "m.onnx", "--corpus", "TIMIT"], "--corpus: belongs to --web; leave it out, or pass --web"),
+        (["model-trained", "m.onnx", "--runtime", "."], "--runtime: belongs to --web; leave it out, or pass --web"),
+        (["model-trained", "--web", "page"], "node_modules/onnxruntime-web: does not exist; expected the npm package"),
+        (["model-trained", "--web", "page", "--runtime", "."], ".: holds no npm package; expected onnxruntime-web"),
+        (["model-trained", "--web", "."], ".: contains the input node_modules/onnxruntime-web; name another output"),
     ],
 )
 def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message):
-    import json
-
     from cnn_mellin.features.configuration import shipped_configuration
 
     monkeypatch.chdir(tmp_path)
@@ -60,7 +68,7 @@ def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, m
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
-    assert not (tmp_path / "m.onnx").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["sig.json"]
 
 
 def test_only_an_exported_model_is_replaced(folder, tmp_path, capsys):
@@ -77,3 +85,27 @@ def test_only_an_exported_model_is_replaced(folder, tmp_path, capsys):
     assert other.read_bytes() == before
     for _ in range(2):
         assert main(["export", str(folder / "model-trained"), str(tmp_path / "m.onnx")]) == 0
+
+
+def test_a_page_is_written_with_the_runtime_of_npm_and_never_over_other_things(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runtime = tmp_path / "node_modules" / "onnxruntime-web"
+    (runtime / "dist").mkdir(parents=True)
+    (runtime / "package.json").write_text(json.dumps({"name": "onnxruntime-web", "version": RUNTIME_VERSION}))
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (runtime / "dist" / name).write_bytes(bytes(1_200_000))
+    model = str(folder / "model-trained")
+    assert main(["export", model, "--web", "my page", "--corpus", "TIMIT"]) == 0
+    sizes, served = capsys.readouterr().out.splitlines()
+    assert sizes.startswith("my page: page 0.0")
+    assert f"onnxruntime-web {RUNTIME_VERSION} 2.4 MB; onnxruntime agrees with the model on" in sizes
+    assert served == "try it with: python -m http.server --directory 'my page', then open http://localhost:8000"
+    about = json.loads((tmp_path / "my page" / "model.json").read_text(encoding="utf-8"))
+    assert (about["phones"], about["corpus"]) == (["aa", "sil"], "TIMIT")
+    session = onnxruntime.InferenceSession(str(tmp_path / "my page" / "model.onnx"))
+    assert session.get_modelmeta().custom_metadata_map["sample_rate_hz"] == "16000"
+    for out in (model, "node_modules"):
+        assert main(["export", model, "--web", out]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["export", model, "--web", "my page"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my page", "node_modules"]

@@ -25,7 +25,7 @@ from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.layer_plan import plan_layers
 from cnn_mellin.ops.window_correlation import num_windows
 
-__all__ = ["OnnxCheck", "export_onnx"]
+__all__ = ["OnnxCheck", "export_onnx", "model_metadata"]
 
 _OPSET = 17
 # Largest difference allowed between posteriors: float32 sums in another order, through logarithms and recurrent layers.
@@ -82,16 +82,9 @@ def export_onnx(
     model = copy.deepcopy(model).eval().cpu()
     sample_rate = extractor.sample_rate_hz
     content = onnx.load_from_string(_traced(_AudioModel(model, extractor), int(0.5 * sample_rate)))
-    stride = model.config.window_stride
-    metadata = {
-        "phones": json.dumps(list(symbols)),
-        "sample_rate_hz": str(sample_rate),
-        "frame_shift_ms": f"{stride * extractor.frame_shift_ms:g}",
-        "full_scale": str(_FULL_SCALE),
-    }
-    for name, value in metadata.items():
+    for name, value in model_metadata(model, extractor, symbols).items():
         entry = content.metadata_props.add()
-        entry.key, entry.value = name, value
+        entry.key, entry.value = name, f"{value:g}" if name == "frame_shift_ms" else json.dumps(value)
     onnx.checker.check_model(content)
     serialised = content.SerializeToString()
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
@@ -99,6 +92,16 @@ def export_onnx(
     with atomic_file(path, "wb") as file:
         file.write(serialised)
     return check
+
+
+def model_metadata(model: AcousticModel, extractor: FeatureExtractor, symbols: Sequence[str]) -> dict[str, Any]:
+    """Metadata of an exported model: `phones`, `sample_rate_hz`, `frame_shift_ms` (of the posteriors), `full_scale`."""
+    return {
+        "phones": list(symbols),
+        "sample_rate_hz": extractor.sample_rate_hz,
+        "frame_shift_ms": model.config.window_stride * extractor.frame_shift_ms,
+        "full_scale": _FULL_SCALE,
+    }
 
 
 class _AudioModel(torch.nn.Module):
