@@ -183,11 +183,8 @@ def interaction(
     log_time: Mapping[str, SpeakerErrors], time: Mapping[str, SpeakerErrors], condition: str
 ) -> BootstrapDifference:
     """How much more log time gains under a condition than at the recorded rate, of the same utterances."""
-    gain, loss = (
-        replace(one[condition], errors=one[condition].errors + other["1"].errors)
-        for one, other in ((log_time, time), (time, log_time))
-    )
-    return bootstrap_difference(loss, gain, paired_seeds=True)
+    beyond = [errors[condition].beyond(errors["1"]) for errors in (time, log_time)]
+    return bootstrap_difference(*beyond, paired_seeds=True)
 
 
 def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Iterator[str]:

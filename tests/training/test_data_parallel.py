@@ -114,7 +114,12 @@ def assert_close(first: Path, second: Path) -> None:
 KINDS: dict[str, dict[str, dict[str, object]]] = {
     "whole channels, GRU": {"model": {}, "training": {}},
     "coefficients, LSTM": {
-        "model": {"recurrent_type": "LSTM", "recurrent_bidirectional": False},
+        "model": {
+            "recurrent_type": "LSTM",
+            "recurrent_bidirectional": False,
+            "local_branch_channels": 2,
+            "window_pooling": "attention",
+        },
         "training": {"convolutional_dropout_2d": False, "optimizer": "sgd", "max_gradient_norm": 1},
     },
     "coefficients, tanh, RNN, sos": {

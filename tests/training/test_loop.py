@@ -106,6 +106,20 @@ def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch):
         assert ours.learning_rate == theirs.learning_rate
 
 
+@pytest.mark.parametrize("pooling", ["attention", "logsumexp"])
+def test_a_model_with_local_branch_and_pooling_resumes_to_the_same_weights(tmp_path, toy, settings, pooling):
+    changes = {"local_branch_channels": 2, "local_branch_kernel_time": 2, "window_pooling": pooling}
+    settings = settings.updated({"model": changes})
+    run(toy, tmp_path / "whole", settings)
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "parts", settings, after_epoch=stop_after(2))
+    run(toy, tmp_path / "parts", settings)
+    found = weights(tmp_path / "whole", 4)
+    assert same(found, weights(tmp_path / "parts", 4))
+    assert any(name.startswith("local_branch.") for name in found)
+    assert pooling != "attention" or found["attention.weight"].any()
+
+
 class StopAt:
     """Returns true from its n-th call on; toy epochs have 3 batches, and one call before the first."""
 

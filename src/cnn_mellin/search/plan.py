@@ -102,8 +102,9 @@ def _flat(plan: StudyPlan) -> dict[str, Any]:
     content.pop("versions")
     sections = content.pop("settings")
     searched = {dimension["name"]: dimension for dimension in content.pop("dimensions")}
-    for dimension in searched.values():  # studies created before this entry existed can be created again, too
+    for dimension in searched.values():  # studies created before these entries existed can be created again, too
         dimension.pop("live")
+        dimension.pop("kernels")
     flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
     return content | flat | {f"search of {name}": value for name, value in searched.items()}
 
