@@ -70,8 +70,12 @@ def accuracy_difference(found: BootstrapDifference) -> str:
     '+1.0 (-0.2 to +2.5)'
     """
     if found.low is None or found.high is None:  # a single speaker
-        return f"{-found.difference:+.1f}"
-    return f"{-found.difference:+.1f} ({-found.high:+.1f} to {-found.low:+.1f})"
+        return _points(found.difference)
+    return f"{_points(found.difference)} ({_points(found.high)} to {_points(found.low)})"
+
+
+def _points(error_difference: float) -> str:
+    return f"{0.0 - error_difference:+.1f}"  # no difference is +0.0
 
 
 def plot_by_stretch(axis: Any, stretches: Sequence[float], percents: NDArray[np.float64], **style: Any) -> None:

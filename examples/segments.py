@@ -368,14 +368,14 @@ def report(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
                 rows.append([arm.name, *(f"{mean:.1f}" for mean in means)])
             for pair in pairs():
                 of_both = [{c: errors_of(results[arm.name], kind + c) for c in (*columns, "1")} for arm in pair]
-                label = pair[1].name.replace("log time", "log time - time")
+                name = f"{pair[0].window}{' + tempo' if pair[0].tempo else ''}"
                 found = [bootstrap_difference(*(of[c] for of in of_both), paired_seeds=True) for c in columns]
-                rows.append([label, *map(accuracy_difference, found)])
+                rows.append([f"{name}: log time - time", *map(accuracy_difference, found)])
                 if columns is stretches:
                     beyond = [[of[c].beyond(of["1"]) for of in of_both] for c in columns]
                     cells = [accuracy_difference(bootstrap_difference(*both, paired_seeds=True)) for both in beyond]
                     cells[stretches.index("1")] = ""
-                    rows.append([f"{label}: that less that at 1", *cells])
+                    rows.append([f"{name}: that less that at 1", *cells])
             yield format_table(["", *columns], rows, "markdown")
     yield "Differences in points, with 95 % intervals from a bootstrap over speakers and paired seeds."
 

@@ -76,8 +76,8 @@ def test_all_of_it_runs_and_a_second_run_trains_nothing(segments, tmp_path, monk
     command = [str(tmp_path / "corpus"), str(tmp_path / "out"), "--seeds", "2", "--epochs", "1"]
     segments.main(command)
     text = (tmp_path / "out" / "segments.md").read_text(encoding="utf-8")
-    assert text.count("| 80 ms side by side, log time - time + tempo |") == 4
-    assert text.count("| 80 ms, log time - time: that less that at 1 |") == 2
+    assert text.count("| 80 ms side by side + tempo: log time - time ") == 4
+    assert text.count("| 80 ms: that less that at 1 ") == 2
     assert (tmp_path / "out" / "segments.png").stat().st_size > 10_000
     read, phones = segments.read_segments(tmp_path / "corpus", tmp_path / "out" / "segments.pt")
     assert segments.SILENCE not in phones
