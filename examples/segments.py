@@ -5,6 +5,7 @@ Models of utterances cut windows on a grid; here each window is anchored at the 
 and the phone is to be recognised from that window. Silences are left out, phones are folded to the usual 39. Arms:
 
 - `80 ms`, `160 ms`, `240 ms`: length of the window, whose largest output counts;
+- `80 ms from frame 1`: kernel offset 1, with which log time also sees the first frame of the window;
 - `80 ms side by side`: all four outputs of the window, which keeps their places in it;
 - `time` and `log time`: the same windows, kernel, weights and pooling, the correlation ordinary or in log time;
 - each of them `+ tempo`: trained on segments that are stretched at random, by 0.5 to 2.
@@ -83,6 +84,7 @@ class Window:
 
 WINDOWS = {
     "80 ms": Window(8, 5, 2),
+    "80 ms from frame 1": Window(8, 5, 1),
     "80 ms side by side": Window(8, 5, 2, None),
     "160 ms": Window(16, 8, 4),
     "240 ms": Window(24, 12, 4),
@@ -391,7 +393,7 @@ def draw(results: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None
     """Draw accuracy against stretch: means as lines, the range of the seeds as bands."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, len(WINDOWS), figsize=(3.6 * len(WINDOWS), 7), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, len(WINDOWS), figsize=(3.2 * len(WINDOWS), 6.5), sharex=True, sharey=True)
     for row, (kind, anchors) in zip(axes, ANCHORS.items(), strict=True):
         for axis, window in zip(row, WINDOWS, strict=True):
             for arm in ARMS:

@@ -100,7 +100,8 @@ class StudyPlan:
 def _flat(plan: StudyPlan) -> dict[str, Any]:
     content = plan.as_dict()
     content.pop("versions")
-    sections = content.pop("settings")
+    content.pop("settings")
+    sections = plan.start().as_dict()  # settings that an earlier version did not know have their defaults
     searched = {dimension["name"]: dimension for dimension in content.pop("dimensions")}
     for dimension in searched.values():  # studies created before these entries existed can be created again, too
         dimension.pop("live")
