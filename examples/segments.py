@@ -407,7 +407,7 @@ def draw(results: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None
         row[0].set_ylabel("right, %")
     axes[0, 0].legend(frameon=False)
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
