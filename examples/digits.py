@@ -21,18 +21,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from paired_trainings import accuracy_difference, errors_of, plot_by_stretch, right_percent, run_missing
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.reading import read_audio
@@ -42,7 +41,6 @@ from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.layers import LogTimeFrontEnd
 from cnn_mellin.random_stream import random_stream, stream_seed
 from cnn_mellin.scoring.significance.bootstrap import BootstrapDifference, bootstrap_difference
-from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
 
 FEATURES: dict[str, Any] = {
     "name": "stft",
@@ -258,7 +256,7 @@ def run(arm: Arm, split: str, seed: int, epochs: int, folder: Path, cache: Path)
     return {"arm": arm.name, "split": split, "seed": seed, "counts": counts, "seconds": time.perf_counter() - began}
 
 
-def run_all(arguments: argparse.Namespace) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def run_all(arguments: argparse.Namespace) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
     """(Split, arm) -> results of each seed; those that OUT holds are not computed again."""
     folder, out = arguments.recordings, arguments.out
     (out / "runs").mkdir(parents=True, exist_ok=True)
@@ -271,36 +269,20 @@ def run_all(arguments: argparse.Namespace) -> dict[tuple[str, str], list[dict[st
         for arm in ARMS
     }
     by_name = {arm.name: arm for arm in ARMS}
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        jobs = {
-            pool.submit(run, by_name[name], split, seed, arguments.epochs, folder, cache): path
-            for (split, name, seed), path in paths.items()
-            if not path.exists()
-        }
-        began = time.perf_counter()
-        for number, job in enumerate(as_completed(jobs), 1):
-            result = job.result()
-            with atomic_file(jobs[job]) as file:
-                json.dump(result, file)
-            right = 100 - _pooled_percent(result["counts"]["1"])
-            left = (len(jobs) - number) * (time.perf_counter() - began) / number / 60
-            about = f"{result['split']}, {result['arm']}, seed {result['seed']}"
-            print(f"{number}/{len(jobs)} {about}: {right:.1f} % right at stretch 1, {left:.0f} min left", flush=True)
-    results: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    trainings = {
+        path: partial(run, by_name[name], split, seed, arguments.epochs, folder, cache)
+        for (split, name, seed), path in paths.items()
+    }
+    found = run_missing(trainings, arguments.jobs, _about)
+    results: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for (split, name, _), path in paths.items():
-        results.setdefault((split, name), []).append(json.loads(path.read_text(encoding="utf-8")))
+        results.setdefault((split, name), []).append(found[path])
     return results
 
 
-def _pooled_percent(of_speaker: Mapping[str, Sequence[int]]) -> float:
-    return 100 * sum(errors for errors, _ in of_speaker.values()) / sum(count for _, count in of_speaker.values())
-
-
-def errors_of(results: Sequence[Mapping[str, Any]], condition: str) -> SpeakerErrors:
-    """Errors of an arm, by seed and speaker."""
-    speakers = sorted(results[0]["counts"][condition])
-    counts: NDArray[np.int64] = np.array([[result["counts"][condition][s] for s in speakers] for result in results])
-    return SpeakerErrors(tuple(speakers), counts[0, :, 1], counts[:, :, 0])
+def _about(result: Mapping[str, Any]) -> str:
+    who = f"{result['split']}, {result['arm']}, seed {result['seed']}"
+    return f"{who}: {right_percent(result, '1'):.1f} % right at stretch 1"
 
 
 def difference(
@@ -332,10 +314,7 @@ def report(results: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], split
             for tempo in ("", " + tempo"):
                 cells = []
                 for condition in conditions:
-                    found = difference(results, split, condition, tempo)
-                    assert found.low is not None
-                    assert found.high is not None
-                    cells.append(f"{-found.difference:+.1f} ({-found.high:+.1f} to {-found.low:+.1f})")
+                    cells.append(accuracy_difference(difference(results, split, condition, tempo)))
                 rows.append([f"log time - time{tempo}", *cells])
             yield format_table(["stretch", *(f"{stretch:g}" for stretch in stretches)], rows, "markdown")
     yield "Differences in points, with 95 % intervals from a bootstrap over speakers and paired seeds."
@@ -349,18 +328,10 @@ def draw(results: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], splits:
     colours = {"dilated": "#777777", "time": "#d1642e", "log time": "#0b5394"}
     for axis, split in zip(axes[0], splits, strict=True):
         for arm in ARMS:
-            percents = np.array(
-                [[100 - _pooled_percent(r["counts"][f"{s:g}"]) for s in STRETCHES] for r in results[split, arm.name]]
-            )
-            style = "--" if arm.tempo else "-"
-            axis.plot(STRETCHES, percents.mean(0), style, color=colours[arm.front], label=arm.name)
-            axis.fill_between(STRETCHES, percents.min(0), percents.max(0), color=colours[arm.front], alpha=0.12, lw=0)
-        axis.set_xscale("log")
-        axis.set_xticks(STRETCHES, [f"{stretch:g}" for stretch in STRETCHES], fontsize=8)
-        axis.minorticks_off()
+            percents = np.array([[right_percent(r, f"{s:g}") for s in STRETCHES] for r in results[split, arm.name]])
+            style = {"linestyle": "--" if arm.tempo else "-", "color": colours[arm.front], "label": arm.name}
+            plot_by_stretch(axis, STRETCHES, percents, **style)
         axis.set_title(f"{split} speakers")
-        axis.set_xlabel("stretch (2: twice as long)")
-        axis.grid(alpha=0.2)
     axes[0, 0].set_ylabel("right, %")
     axes[0, 0].legend(frameon=False)
     figure.tight_layout()

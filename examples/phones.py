@@ -6,7 +6,9 @@ Trains acoustic models on a corpus and tests them on its test partition, slowed 
 - `30 ms, time`: windows of 3 frames, as a front end without log time has them;
 - `80 ms, time` and `80 ms, log time`: windows of 8 frames, one convolution with 4 outputs per window, side by side;
 - `120 ms, time` and `120 ms, log time`: windows of 12 frames, 6 outputs;
-- `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5.
+- `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5;
+- only if named: `80 ms + local branch`, an ordinary convolution of each window's first frames beside the other, and
+  `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores.
 
 `time` is the control of `log time`: the two differ in the convolution alone. Each arm is a recipe in a folder of OUT:
 
@@ -76,7 +78,10 @@ WINDOWS = {
     "80 ms": Window(),
     "120 ms": Window(model={"window_size": 12, "convolutional_kernel_time": 7, "convolutional_initial_channels": 16}),
     "80 ms + tempo": Window(training={"max_tempo_factor": 1.5}),
+    "80 ms + local branch": Window(model={"local_branch_channels": 8}),
+    "80 ms + attention": Window(model={"window_pooling": "attention"}),
 }
+BY_DEFAULT = list(WINDOWS)[:4]
 KINDS = {"lcorr": "time", "mcorr": "log time"}
 
 
@@ -183,11 +188,8 @@ def interaction(
     log_time: Mapping[str, SpeakerErrors], time: Mapping[str, SpeakerErrors], condition: str
 ) -> BootstrapDifference:
     """How much more log time gains under a condition than at the recorded rate, of the same utterances."""
-    gain, loss = (
-        replace(one[condition], errors=one[condition].errors + other["1"].errors)
-        for one, other in ((log_time, time), (time, log_time))
-    )
-    return bootstrap_difference(loss, gain, paired_seeds=True)
+    beyond = [errors[condition].beyond(errors["1"]) for errors in (time, log_time)]
+    return bootstrap_difference(*beyond, paired_seeds=True)
 
 
 def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Iterator[str]:
@@ -234,7 +236,7 @@ def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(6.5, 4.2))
-    colours = {"30 ms": "#777777", "80 ms": "#0b5394", "120 ms": "#38761d", "80 ms + tempo": "#a64d79"}
+    colours = dict(zip(WINDOWS, ["#777777", "#0b5394", "#38761d", "#a64d79", "#b45f06", "#674ea7"], strict=True))
     for arm, of in errors.items():
         window, kind = arm.split(", ")
         percents = np.array([100 * of[f"{r:g}"].errors.sum(1) / of[f"{r:g}"].num_phones.sum() for r in RATES])
@@ -261,7 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each arm (default: 5)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="steps at once (default: 2)")
     parser.add_argument("--epochs", type=int, default=8, metavar="N", help="epochs of a training (default: 8)")
-    parser.add_argument("--windows", nargs="+", default=list(WINDOWS), choices=list(WINDOWS), help="(default: all)")
+    parser.add_argument(
+        "--windows", nargs="+", default=BY_DEFAULT, choices=list(WINDOWS), help=f"(default: {', '.join(BY_DEFAULT)})"
+    )
     chosen = parser.parse_args(arguments)
     errors: dict[str, dict[str, SpeakerErrors]] = {}
     for window in chosen.windows:

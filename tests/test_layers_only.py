@@ -29,6 +29,7 @@ import torch
 for make, shape in [
     (lambda: layers.MellinConv1d(2, 3, 4), (2, 2, 20)),
     (lambda: layers.MellinLinearConv2d(1, 3, (3, 3)), (2, 1, 20, 9)),
+    (lambda: layers.AttentionPooling(4, 3), (2, 4, 20, 3)),
     (lambda: layers.LogTimeFrontEnd(4, 3, 2, window_size=4, window_stride=2, kernel_offset=2), (2, 4, 20)),
 ]:
     layer = make()

@@ -56,6 +56,17 @@ def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization, d
     assert check.num_frames == [7, 44]
 
 
+@pytest.mark.parametrize("mellin", [False, True])
+def test_file_has_local_branch_and_attention(tmp_path, mellin):
+    extractor = FeatureExtractor.named("fbank-81-10ms")
+    changes = {"local_branch_channels": 2, "window_pooling": "attention", "convolutional_freq_factor": 2}
+    model = small_model(extractor, mellin, "GRU", True, **changes)
+    assert model.attention is not None
+    torch.nn.init.normal_(model.attention.weight)
+    check = export_onnx(model, extractor, PHONES, tmp_path / "m.onnx", check_seconds=(0.2, 1.3))
+    assert check.num_frames == [7, 44]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("features", "mellin", "kind", "bidirectional"), CASES)
 def test_file_agrees_with_the_model_on_any_length(tmp_path, features, mellin, kind, bidirectional):

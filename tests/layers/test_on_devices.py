@@ -8,7 +8,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from cnn_mellin.layers import DilationLift, LogCompression, LogTimeFrontEnd, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers import (
+    AttentionPooling,
+    DilationLift,
+    LogCompression,
+    LogTimeFrontEnd,
+    MellinConv1d,
+    MellinLinearConv2d,
+)
 
 LAYERS: list[tuple[Callable[[], torch.nn.Module], tuple[int, ...]]] = [
     (lambda: MellinConv1d(3, 4, 5, output_length=30, dtype=torch.float64), (2, 3, 30)),
@@ -17,6 +24,7 @@ LAYERS: list[tuple[Callable[[], torch.nn.Module], tuple[int, ...]]] = [
     (lambda: LogTimeFrontEnd(3, 4, 5, window_size=9, kernel_offset=2, dtype=torch.float64), (2, 3, 31)),
     (lambda: LogTimeFrontEnd(3, 4, 5, window_size=9, log_time=False, dtype=torch.float64), (2, 3, 31)),
     (lambda: LogCompression(dtype=torch.float64), (2, 7)),
+    (lambda: AttentionPooling(3, 5, dtype=torch.float64), (2, 3, 7, 5)),
     (lambda: DilationLift(1, dtype=torch.float64), (2, 7)),
 ]
 

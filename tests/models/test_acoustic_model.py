@@ -39,7 +39,12 @@ KINDS += [
 ]
 KINDS += [
     {"window_size": 12, "window_pooling": pooling, "convolutional_mellin": True, "convolutional_kernel_offset": 2}
-    for pooling in ("none", "max", "mean", "logsumexp")
+    for pooling in ("none", "max", "mean", "logsumexp", "attention")
+]
+KINDS += [
+    {"local_branch_channels": 2, "convolutional_mellin": True},
+    {"local_branch_channels": 2, "local_branch_kernel_time": 1, "convolutional_layers": 0, "recurrent_layers": 0},
+    {"local_branch_channels": 2, "convolutional_freq_factor": 2, "window_pooling": "attention", "use_lift": False},
 ]
 
 
@@ -95,6 +100,42 @@ def test_settings_and_raw_audio_decide_the_type_of_layers():
     assert isinstance(AcousticModel(1, 6, small(convolutional_mellin=True)).convs[0], MellinConv1d)
     assert isinstance(AcousticModel(9, 6, small()).convs[0], torch.nn.Conv2d)
     assert isinstance(AcousticModel(1, 6, small()).convs[0], torch.nn.Conv1d)
+
+
+@pytest.mark.parametrize("num_features", [1, 9], ids=["raw", "bank"])
+def test_the_local_branch_is_a_strided_convolution_of_the_utterance(num_features):
+    changes = {"convolutional_mellin": True, "convolutional_freq_factor": 2, "window_size": 8, "use_lift": False}
+    config = small(**changes, local_branch_channels=2, local_branch_kernel_time=3)
+    model = AcousticModel(num_features, 6, config).double()
+    features = torch.randn(1, 20, num_features, dtype=torch.float64)
+    windows = features[0].unfold(0, 8, 3).transpose(1, 2)
+    found = model.convolve(windows)
+    assert model.log_compression is not None
+    assert model.local_branch is not None
+    compressed = model.log_compression(features)
+    kernel, bias = model.local_branch.parameters()
+    if num_features == 1:
+        expected = torch.nn.functional.conv1d(compressed.transpose(1, 2), kernel, bias, 3)
+    else:
+        expected = torch.nn.functional.conv2d(compressed.unsqueeze(1), kernel, bias, (3, 2), (0, 1))
+    expected = torch.relu(expected[0, :, : len(windows)]).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(found[:, -expected.size(1) :], expected)
+    config.local_branch_channels = 0
+    alone = AcousticModel(num_features, 6, config).double().convolve(windows)
+    torch.testing.assert_close(found[:, : -expected.size(1)], alone)
+
+
+def test_pooling_by_attention_begins_as_the_mean_and_learns():
+    settings = {"convolutional_mellin": True, "convolutional_kernel_offset": 2, "window_size": 12}
+    model = AcousticModel(9, 6, small(**settings, window_pooling="attention"))
+    mean = AcousticModel(9, 6, small(**settings, window_pooling="mean"))
+    windows = torch.rand(5, 12, 9)
+    pooled = model.convolve(windows)
+    torch.testing.assert_close(pooled, mean.convolve(windows))
+    pooled.square().sum().backward()
+    assert model.attention is not None
+    assert model.attention.weight.grad is not None
+    assert model.attention.weight.grad.any()
 
 
 def test_weights_depend_only_on_the_seed_and_leave_the_global_stream():

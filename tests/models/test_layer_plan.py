@@ -5,7 +5,7 @@ from cnn_mellin.config import AcousticModelConfig, read_settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.layers import MellinLinearConv2d
 from cnn_mellin.models import AcousticModel
-from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.models.layer_plan import plan_front_end, plan_layers
 from cnn_mellin.shipped_file import shipped_file
 
 
@@ -142,3 +142,31 @@ def test_outputs_have_the_planned_sizes(mellin, num_features, kernel, window):
             hidden = hidden[..., : layer.out_sizes[1]]
         expected = (2, layer.out_channels, *layer.out_sizes)
         assert hidden.shape == (expected[:3] if raw else expected)
+
+
+def test_a_local_branch_longer_than_a_window_is_refused():
+    config = AcousticModelConfig(window_size=2, local_branch_channels=1)
+    with pytest.raises(
+        SettingsError,
+        match="local_branch_kernel_time is 3, but windows have 2 frames; it must be at most that: lengthen window_size",
+    ):
+        plan_front_end(81, config)
+    config.local_branch_channels = 0
+    assert plan_front_end(81, config).local_branch is None
+
+
+@pytest.mark.parametrize("pooling", ["sum", "attention", "none"])
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_the_output_size_is_that_of_the_model(pooling, num_layers):
+    config = AcousticModelConfig(
+        convolutional_layers=num_layers,
+        convolutional_initial_channels=2,
+        convolutional_freq_factor=2,
+        window_pooling=pooling,
+        local_branch_channels=3,
+        recurrent_layers=0,
+        seed=1,
+    )
+    model = AcousticModel(9, 4, config)
+    assert plan_front_end(9, config).output_size == model.out.in_features
+    assert model.convolve(torch.rand(2, 5, 9)).shape == (2, model.out.in_features)

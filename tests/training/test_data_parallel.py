@@ -114,8 +114,18 @@ def assert_close(first: Path, second: Path) -> None:
 KINDS: dict[str, dict[str, dict[str, object]]] = {
     "whole channels, GRU": {"model": {}, "training": {}},
     "coefficients, LSTM": {
-        "model": {"recurrent_type": "LSTM", "recurrent_bidirectional": False},
-        "training": {"convolutional_dropout_2d": False, "optimizer": "sgd", "max_gradient_norm": 1, "weight_averaging_decay": 0.9},
+        "model": {
+            "recurrent_type": "LSTM",
+            "recurrent_bidirectional": False,
+            "local_branch_channels": 2,
+            "window_pooling": "attention",
+        },
+        "training": {
+            "convolutional_dropout_2d": False,
+            "optimizer": "sgd",
+            "max_gradient_norm": 1,
+            "weight_averaging_decay": 0.9,
+        },
     },
     "coefficients, tanh, RNN, sos": {
         "model": {"recurrent_type": "RNN", "convolutional_nonlinearity": "tanh", "utterance_normalization": "mean"},

@@ -108,6 +108,33 @@ def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch, decay):
         assert ours.learning_rate == theirs.learning_rate
 
 
+@pytest.mark.parametrize("pooling", ["attention", "logsumexp"])
+def test_a_model_with_local_branch_and_pooling_resumes_to_the_same_weights(tmp_path, toy, settings, pooling):
+    changes = {"local_branch_channels": 2, "local_branch_kernel_time": 2, "window_pooling": pooling}
+    settings = settings.updated({"model": changes})
+    run(toy, tmp_path / "whole", settings)
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "parts", settings, after_epoch=stop_after(2))
+    run(toy, tmp_path / "parts", settings)
+    found = weights(tmp_path / "whole", 4)
+    assert same(found, weights(tmp_path / "parts", 4))
+    assert any(name.startswith("local_branch.") for name in found)
+    assert pooling != "attention" or found["attention.weight"].any()
+
+
+def test_a_training_of_a_version_without_a_setting_resumes(tmp_path, toy, settings):
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "m", settings, after_epoch=stop_after(1))
+    path = tmp_path / "m" / "model.json"
+    content = json.loads(path.read_text())
+    for name in ("local_branch_channels", "local_branch_kernel_time"):
+        content["settings"]["model"].pop(name)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"model.local_branch_channels: 2, not 0"):
+        run(toy, tmp_path / "m", settings.updated({"model": {"local_branch_channels": 2}}))
+    assert run(toy, tmp_path / "m", settings).resumed_from == 1
+
+
 class StopAt:
     """Returns true from its n-th call on; toy epochs have 3 batches, and one call before the first."""
 

@@ -79,13 +79,23 @@ class AcousticModelConfig:
         "whose every term lies inside the window",
     )
     window_pooling: Annotated[
-        Literal["sum", "mean", "max", "logsumexp", "none"],
-        SearchChoices(("sum", "mean", "max", "logsumexp", "none"), by_name_only=True),
+        Literal["sum", "mean", "max", "logsumexp", "attention", "none"],
+        SearchChoices(("sum", "mean", "max", "logsumexp", "attention", "none"), by_name_only=True),
     ] = Field(
         default="sum",
-        description="Pooling of the convolutions' outputs over the time of a window; none concatenates them, which "
-        "preserves their positions in the window",
+        description="Pooling of the convolutions' outputs over the time of a window; attention weights them by learned "
+        "scores, none concatenates them, which preserves their positions in the window",
     )
+    local_branch_channels: Annotated[int, SearchRange(1, 32, log=True, by_name_only=True)] = Field(
+        default=0,
+        ge=0,
+        description="Number of channels of the local branch, a linear convolution of the first frames of each window "
+        "beside the other layers, whose output is concatenated with theirs; 0: no local branch",
+    )
+    local_branch_kernel_time: Annotated[
+        int,
+        SearchRange(1, 5, raw_factor=100, needs="local_branch_channels", most="window_size", by_name_only=True),
+    ] = Field(default=3, ge=1, description="Kernel length of the local branch in time, in frames; at most window_size")
     convolutional_time_factor: Annotated[int, SearchRange(1, 4, log=True, needs="convolutional_layers")] = Field(
         default=2, ge=1, description="Factor by which every n-th layer (see convolutional_factor_schedule) shrinks time"
     )

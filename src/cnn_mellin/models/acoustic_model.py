@@ -10,12 +10,12 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from cnn_mellin.config.model import AcousticModelConfig
-from cnn_mellin.layers import DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
+from cnn_mellin.layers import AttentionPooling, DilationLift, LogCompression, MellinConv1d, MellinLinearConv2d
 from cnn_mellin.layers.dropout_rows import DropoutRows, channel_dropout, dropout
 from cnn_mellin.layers.log_time_front_end import pool_time
 from cnn_mellin.layers.rectified_dropout import rectified_dropout
 from cnn_mellin.models.gated_recurrence import is_faster, packed_gru
-from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
+from cnn_mellin.models.layer_plan import LayerPlan, plan_front_end
 from cnn_mellin.models.layers_one_by_one import packed_layers
 from cnn_mellin.models.utterance_normalization import normalized_utterances
 from cnn_mellin.models.windows import WindowPlan, check_utterances, plan_windows, zeros_past_lengths
@@ -88,12 +88,14 @@ class AcousticModel(torch.nn.Module):
         with _seeded(config.seed):
             self.log_compression = LogCompression() if config.use_log_compression else None
             self.lift = DilationLift(dim=2) if config.use_lift else None
-            plan = plan_layers(num_features, config)
-            self.convs = torch.nn.ModuleList(_convolution(layer, num_features == 1, config) for layer in plan)
-            self._out_freqs = [layer.out_sizes[1] for layer in plan]
-            size = plan[-1].out_channels * plan[-1].out_sizes[1] if plan else num_features
-            if config.window_pooling == "none":
-                size *= plan[-1].out_sizes[0] if plan else config.window_size
+            plan, raw = plan_front_end(num_features, config), num_features == 1
+            self.convs = torch.nn.ModuleList(_convolution(layer, raw) for layer in plan.layers)
+            self._out_freqs = [layer.out_sizes[1] for layer in plan.layers]
+            local = plan.local_branch
+            self.local_branch = None if local is None else _convolution(local, raw)
+            channels, _, freq = plan.pooled_sizes
+            self.attention = AttentionPooling(channels, freq) if config.window_pooling == "attention" else None
+            size = plan.output_size
             self.rnn: torch.nn.RNNBase | None = None
             if config.recurrent_layers:
                 self.rnn = getattr(torch.nn, config.recurrent_type)(
@@ -221,14 +223,26 @@ class AcousticModel(torch.nn.Module):
         raw = self.num_features == 1
         if raw:
             hidden = hidden.squeeze(3)  # (W, C, time)
+        first_frames = hidden
         for convolution, out_freq in zip(layers or self.convs, self._out_freqs, strict=True):
             hidden = convolution(hidden)
             if not raw and hidden.size(3) > out_freq:
                 hidden = hidden.narrow(3, 0, out_freq)
             hidden = self._activate(hidden)
+        pooled = self._pool(hidden).flatten(1)
+        if self.local_branch is None:
+            return pooled
+        first_frames = first_frames.narrow(2, 0, self.config.local_branch_kernel_time)
+        return torch.cat([pooled, self._activate(self.local_branch(first_frames)).flatten(1)], 1)
+
+    def _pool(self, hidden: torch.Tensor) -> torch.Tensor:
         if self.config.window_pooling == "none":
-            return hidden.flatten(1)
-        return pool_time(hidden, self.config.window_pooling, 2).flatten(1)
+            return hidden
+        if self.config.window_pooling == "attention":
+            assert self.attention is not None
+            pooled: torch.Tensor = self.attention(hidden)
+            return pooled
+        return pool_time(hidden, self.config.window_pooling, 2)
 
     def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
         """Apply nonlinearity and dropout in place; `hidden` is the output of a layer."""
@@ -241,9 +255,9 @@ class AcousticModel(torch.nn.Module):
         return drop(hidden, self.dropout_prob, self.dropout_rows)
 
 
-def _convolution(layer: LayerPlan, raw: bool, config: AcousticModelConfig) -> torch.nn.Module:
+def _convolution(layer: LayerPlan, raw: bool) -> torch.nn.Module:
     channels = (layer.in_channels, layer.out_channels)
-    if not config.convolutional_mellin:
+    if not layer.mellin:
         if raw:
             return torch.nn.Conv1d(*channels, layer.kernel[0], layer.stride[0], layer.padding[0])
         return torch.nn.Conv2d(*channels, layer.kernel, layer.stride, layer.padding)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from cnn_mellin.config.model import AcousticModelConfig
 from cnn_mellin.errors import SettingsError
-from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
+from cnn_mellin.models.layer_plan import LayerPlan, plan_front_end, plan_layers
+from cnn_mellin.ops.tap_table import mellin_most_ratios, mellin_num_dead_rows
 
-__all__ = ["LayerSummary", "summarize_layers"]
+__all__ = ["FEWEST_RATIOS", "LayerSummary", "summarize_layers"]
 
-# An output with one ratio weighs a frame, with two it takes a difference; three are the fewest that form a pattern
-# along log time, which a change of speaking rate shifts.
-_FEWEST_RATIOS = 3
+FEWEST_RATIOS = 3
+"""Fewest frames that an output must compare: with one it weighs a frame, with two it takes a difference; three form a
+pattern along log time, which a change of speaking rate shifts."""
 # Windows beyond this length are not proposed; kernels of fewer rows than ratios have no window that helps.
 _LONGEST_WINDOW = 1 << 20
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """Weights and cost of all convolutional layers, and the faults of Mellin layers.
+    """Weights and cost of all that comes before the recurrent layers, and the faults of Mellin layers.
 
     Args:
-        num_weights: number of weights, biases included.
+        num_weights: number of weights of convolutions and pooling, biases included.
         num_live_weights: number of weights that can get a gradient: biases, and kernel rows that meet a frame.
         multiply_adds_per_frame: multiply-adds of all layers, divided by the frames from one window to the next.
         fault: one line that names dead kernel rows and layers that compare fewer than three ratios, with remedies; or
@@ -79,53 +79,24 @@ def summarize_layers(num_features: int, config: AcousticModelConfig) -> LayerSum
 compares three ratios: take window_size >= 5
     """
     try:
-        plan = plan_layers(num_features, config)
+        plan = plan_front_end(num_features, config)
     except SettingsError as error:
         return LayerSummary(fault=str(error))
-    multiply_adds = sum(layer.multiply_adds for layer in plan)
     return LayerSummary(
-        sum(layer.out_channels * (1 + layer.in_channels * layer.kernel[0] * layer.kernel[1]) for layer in plan),
-        sum(layer.num_live_weights for layer in plan),
-        multiply_adds / config.window_stride,
-        _fault(num_features, config, plan),
+        plan.num_weights,
+        plan.num_live_weights,
+        plan.multiply_adds / config.window_stride,
+        _fault(num_features, config, plan.layers),
     )
 
 
 def _mellin_faults(plan: Iterable[LayerPlan]) -> Iterator[_MellinFault]:
     for number, layer in enumerate(plan, 1):
         if layer.mellin:
-            num_dead_rows, too_few_ratios = _num_dead_rows(layer), _most_ratios(layer) < _FEWEST_RATIOS
+            sizes = layer.in_sizes[0], layer.kernel[0], layer.kernel_offset, layer.input_dilation, layer.out_sizes[0]
+            num_dead_rows, too_few_ratios = mellin_num_dead_rows(*sizes), mellin_most_ratios(*sizes) < FEWEST_RATIOS
             if num_dead_rows or too_few_ratios:
                 yield _MellinFault(number, layer.in_sizes[0], layer.kernel[0], num_dead_rows, too_few_ratios)
-
-
-# The two counts below equal those of `TapTable`, without its products: remedies are found by trying many sizes.
-# Output t (from 1) multiplies row k with frame t (k + d) / u, where that is whole and at most T.
-# T frames, K kernel rows, d kernel offset, u input dilation.
-
-
-def _num_dead_rows(layer: LayerPlan) -> int:
-    """Number of kernel rows that meet no frame: row k meets its first in output u / g, g = gcd(k + d, u)."""
-    dead = 0
-    for place in range(layer.kernel_offset, layer.kernel_offset + layer.kernel[0]):
-        divisor = math.gcd(place, layer.input_dilation)
-        dead += place // divisor > layer.in_sizes[0] or layer.input_dilation // divisor > layer.out_sizes[0]
-    return dead
-
-
-def _most_ratios(layer: LayerPlan) -> int:
-    """Most frames that one output compares.
-
-    Output t meets the rows whose k + d is a multiple of u / gcd(t, u). Of the outputs with the same divisor, the
-    divisor itself comes first, and meets the earliest frames: multiple m meets frame m.
-    """
-    most = 0
-    first, last = layer.kernel_offset, layer.kernel_offset + layer.kernel[0] - 1
-    for output in range(1, min(layer.input_dilation, layer.out_sizes[0]) + 1):
-        if layer.input_dilation % output == 0:
-            step = layer.input_dilation // output
-            most = max(most, min(last // step, layer.in_sizes[0]) - -(-first // step) + 1)
-    return most
 
 
 def _fault(num_features: int, config: AcousticModelConfig, plan: Sequence[LayerPlan]) -> str | None:
@@ -184,8 +155,8 @@ def _remedies(num_features: int, config: AcousticModelConfig) -> list[str]:
     place = bisect.bisect_left(windows, True, key=lambda size: cures("window_size", size))
     if place < len(windows):
         remedies.append(f"window_size >= {windows[place]}")
-    shorter = range(min(kernel - 1, 2 * window), _FEWEST_RATIOS - 1, -1)
-    longer = range(kernel + 1, _FEWEST_RATIOS + 1)
+    shorter = range(min(kernel - 1, 2 * window), FEWEST_RATIOS - 1, -1)
+    longer = range(kernel + 1, FEWEST_RATIOS + 1)
     lengths = (length for length in (*shorter, *longer) if cures("convolutional_kernel_time", length))
     remedies += [f"convolutional_kernel_time = {length}" for length in itertools.islice(lengths, 1)]
     others = range(1, window if offset is None else min(offset, window + 1))

@@ -7,13 +7,21 @@ speaking rate into a shift only if it compares several ratios; with a single one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 from cnn_mellin.ops.index_plan import frame_taps
 from cnn_mellin.ops.lengths import mellin_support_length, mellin_valid_length
 
-__all__ = ["Tap", "TapTable", "linear_tap_table", "mellin_tap_table"]
+__all__ = [
+    "Tap",
+    "TapTable",
+    "linear_tap_table",
+    "mellin_most_ratios",
+    "mellin_num_dead_rows",
+    "mellin_tap_table",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,52 @@ def mellin_tap_table(
         pairs = zip(taken.kernel_frames, taken.input_frames, strict=True)
         outputs.append(tuple(Tap(k, frame, Fraction(k + kernel_offset, input_dilation)) for k, frame in pairs))
     return TapTable(num_frames, kernel_length, (*outputs, *((),) * (length - supported)))
+
+
+# The two counts below are those of a table without its products, for searches over many sizes.
+# Output t (from 1) multiplies row k with frame t (k + d) / u, where that is whole and at most T.
+# T frames, K kernel rows, d kernel offset, u input dilation.
+
+
+def mellin_num_dead_rows(
+    num_frames: int, kernel_length: int, kernel_offset: int, input_dilation: int, output_length: int
+) -> int:
+    """Number of kernel rows that meet no frame; row k meets its first in output u / g, g = gcd(k + d, u).
+
+    Args:
+        num_frames, kernel_length, kernel_offset, input_dilation, output_length: as in `mellin_tap_table`.
+
+    >>> mellin_num_dead_rows(2, 6, 1, 3, 2)
+    4
+    """
+    dead = 0
+    for place in range(kernel_offset, kernel_offset + kernel_length):
+        divisor = math.gcd(place, input_dilation)
+        dead += place // divisor > num_frames or input_dilation // divisor > output_length
+    return dead
+
+
+def mellin_most_ratios(
+    num_frames: int, kernel_length: int, kernel_offset: int, input_dilation: int, output_length: int
+) -> int:
+    """Largest number of frames that one output compares.
+
+    Output t meets the rows whose k + d is a multiple of u / gcd(t, u). Of the outputs with the same divisor, the
+    divisor itself comes first, and meets the earliest frames: multiple m meets frame m.
+
+    Args:
+        num_frames, kernel_length, kernel_offset, input_dilation, output_length: as in `mellin_tap_table`.
+
+    >>> mellin_most_ratios(2, 6, 1, 3, 2)
+    2
+    """
+    most = 0
+    first, last = kernel_offset, kernel_offset + kernel_length - 1
+    for output in range(1, min(input_dilation, output_length) + 1):
+        if input_dilation % output == 0:
+            step = input_dilation // output
+            most = max(most, min(last // step, num_frames) - -(-first // step) + 1)
+    return most
 
 
 def linear_tap_table(num_frames: int, kernel_length: int, *, stride: int = 1, padding: int = 0) -> TapTable:

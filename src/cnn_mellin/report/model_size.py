@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from cnn_mellin.models.layer_plan import plan_layers
+from cnn_mellin.models.layer_plan import plan_front_end
 from cnn_mellin.training.model_folder import ModelDescription, build_model
 
 __all__ = ["model_size"]
@@ -18,9 +18,5 @@ def model_size(description: ModelDescription) -> tuple[int, int]:
     """
     with torch.device("meta"):
         weights = sum(parameter.numel() for parameter in build_model(description).parameters())
-    layers = plan_layers(description.num_features, description.as_settings().model)
-    dead = sum(
-        layer.out_channels * (1 + layer.in_channels * layer.kernel[0] * layer.kernel[1]) - layer.num_live_weights
-        for layer in layers
-    )
-    return weights, weights - dead
+    plan = plan_front_end(description.num_features, description.as_settings().model)
+    return weights, weights - plan.num_weights + plan.num_live_weights

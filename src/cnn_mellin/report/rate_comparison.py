@@ -99,9 +99,7 @@ def rate_differences(
 
 
 def _rise(errors: Mapping[float, SpeakerErrors], rate: float) -> SpeakerErrors:
-    """Errors at a speaking rate beyond those at 1; negative where there are fewer."""
-    at_rate, at_one = errors[rate], errors[1.0]
-    return SpeakerErrors(at_rate.speakers, at_rate.num_phones, at_rate.errors - at_one.errors)
+    return errors[rate].beyond(errors[1.0])
 
 
 def _difference(first: SpeakerErrors, second: SpeakerErrors, replications: int) -> BootstrapDifference:

@@ -100,10 +100,12 @@ class StudyPlan:
 def _flat(plan: StudyPlan) -> dict[str, Any]:
     content = plan.as_dict()
     content.pop("versions")
-    sections = content.pop("settings")
+    content.pop("settings")
+    sections = plan.start().as_dict()  # settings that an earlier version did not know have their defaults
     searched = {dimension["name"]: dimension for dimension in content.pop("dimensions")}
-    for dimension in searched.values():  # studies created before this entry existed can be created again, too
+    for dimension in searched.values():  # studies created before these entries existed can be created again, too
         dimension.pop("live")
+        dimension.pop("kernels")
     flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
     return content | flat | {f"search of {name}": value for name, value in searched.items()}
 

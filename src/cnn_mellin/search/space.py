@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cnn_mellin.config.search_range import SearchChoices, SearchRange, SearchSpace
 from cnn_mellin.config.settings import SECTIONS, Settings
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.nearest import nearest
-from cnn_mellin.search.live_kernels import FAVOURABLE, live_range
+from cnn_mellin.search.live_kernels import SAMPLED_SETTINGS, KernelRule, best_case, can_live, kernel_range, live_range
 
 if TYPE_CHECKING:
     import optuna
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["Dimension", "choose_dimensions", "nearest_values", "range_of", "sample_values", "settings_with"]
 
 _logger = logging.getLogger(__name__)
-_MELLIN, _OFFSET = "model.convolutional_mellin", "model.convolutional_kernel_offset"
-_PADDING = "model.convolutional_time_padding"
-_LIVE = [f"model.{name}" for name in FAVOURABLE]
+_MELLIN, _PADDING = "model.convolutional_mellin", "model.convolutional_time_padding"
+_SAMPLED = [f"model.{name}" for name in SAMPLED_SETTINGS]
+_NUM_COEFFICIENTS = 2  # any number above 1, which is raw audio; layers along time are those of raw audio, too
+_KEPT = {
+    "any": "",
+    "live": ", as far as no Mellin kernel row is dead",
+    "three ratios": ", as far as no Mellin kernel row is dead and layers compare three ratios",
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Dimension:
         whole: values are whole numbers.
         log: values are sampled uniformly in the logarithm.
         most: upper bound that depends on other settings, as in `SearchRange`.
-        live: only values with which no kernel row of a Mellin model is dead, and every kernel of a linear model
-            without padding fits (`live_kernels`). Studies created before this existed do not have it; it is no
-            difference between plans.
+        live: the range is `live_range`; only studies created by earlier versions have it.
+        kernels: rule that the models of the range keep (`kernel_range`). Studies created before this existed do not
+            have it; neither it nor `live` is a difference between plans.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Dimension:
     log: bool = False
     most: str | None = None
     live: bool = field(default=False, compare=False)
+    kernels: KernelRule = field(default="any", compare=False)
 
     def __str__(self) -> str:
         """Name and values as a user reads them.
@@ -59,8 +65,8 @@ class Dimension:
         if self.choices:
             return f"{self.name}: {', '.join(map(str, self.choices))}"
         most = "" if self.most is None else f", at most {self.most}"
-        live = ", as far as no Mellin kernel row is dead" if self.live else ""
-        return f"{self.name}: from {self.low:g} to {self.high:g}{' (log)' if self.log else ''}{most}{live}"
+        rule = "live" if self.live else self.kernels
+        return f"{self.name}: from {self.low:g} to {self.high:g}{' (log)' if self.log else ''}{most}{_KEPT[rule]}"
 
     def as_dict(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -146,17 +152,44 @@ def choose_dimensions(
             if reason:
                 _logger.warning("%s: leaves the search, as %s", name, reason)
         kept = [name for name in kept if not reasons[name]]
-    of_mellin = _OFFSET not in kept and _value(settings, _OFFSET) is None
-    of_linear = _PADDING not in kept and not _value(settings, _PADDING)
-    if _MELLIN in kept:
-        live = of_mellin or of_linear
-    else:
-        live = of_mellin if _value(settings, _MELLIN) else of_linear
-    dimensions = [_dimension(name, spaces[name], raw, live) for name in kept]
+    dimensions = [_dimension(name, spaces[name], raw) for name in kept]
     if not dimensions:
         given = " ".join(whitelist or blacklist or [])
         raise SettingsError(f"{option} {given}: leaves no setting to search; searchable are {', '.join(spaces)}")
+    rule = _kernel_rule(settings, dimensions)
+    dimensions = [replace(one, kernels=rule) if one.name in _SAMPLED else one for one in dimensions]
     return _after_what_bounds_them(dimensions)
+
+
+def _kernel_rule(settings: Settings, dimensions: Sequence[Dimension]) -> KernelRule:
+    """The strictest rule that some model of each searched kind keeps.
+
+    Raises:
+        SettingsError: in every model of a kind, kernel rows are dead or a kernel does not fit.
+    """
+    ranges = {_setting(one.name): (int(one.low), int(one.high)) for one in dimensions if one.name in _SAMPLED}
+    if not ranges:
+        return "any"
+    kinds = [settings]
+    for name in (_MELLIN, _PADDING):
+        if any(one.name == name for one in dimensions):
+            kinds = [settings_with(kind, {name: value}) for kind in kinds for value in (False, True)]
+    models = [kind.model for kind in kinds]
+    models = [model for model in models if model.convolutional_mellin or not model.convolutional_time_padding]
+    if not models:
+        return "any"
+    if all(can_live("three ratios", model, ranges) for model in models):
+        return "three ratios"
+    for model in models:
+        if not can_live("live", model, ranges):
+            from cnn_mellin.models.layer_summary import summarize_layers  # imports torch, as above
+
+            fault = summarize_layers(_NUM_COEFFICIENTS, best_case(model, ranges)).fault
+            raise SettingsError(
+                f"search of {', '.join(f'model.{name}' for name in ranges)}: no model in these ranges has kernels that "
+                f"live; even at the most favourable ends, {fault}; or search these settings, too"
+            )
+    return "live"
 
 
 def sample_values(trial: optuna.Trial, dimensions: Sequence[Dimension], settings: Settings) -> dict[str, Any]:
@@ -197,12 +230,15 @@ def settings_with(settings: Settings, values: Mapping[str, Any], source: str = "
 def nearest_values(settings: Settings, dimensions: Sequence[Dimension]) -> dict[str, Any]:
     """The values of hyperparameters nearest to some settings: values outside a range are moved to its end.
 
-    A hyperparameter whose setting is unset is left out.
+    A hyperparameter whose setting is unset is left out, and so are those after it whose ranges depend on it.
     """
     values: dict[str, Any] = {}
+    left_out = False
     for dimension in dimensions:
         value = _value(settings, dimension.name)
-        if value is None:
+        dependent = dimension.kernels != "any"
+        if value is None or (dependent and left_out):
+            left_out |= dependent
             continue
         if not dimension.choices:
             low, high = range_of(dimension, dimensions, settings, values)
@@ -223,15 +259,20 @@ def range_of(
         settings: settings at which the search starts.
         values: name -> value of the hyperparameters before this one.
     """
-    if dimension.most is None and not dimension.live:
+    depends = dimension.live or dimension.kernels != "any"
+    if dimension.most is None and not depends:
         return dimension.low, dimension.high
     now = settings_with(settings, values)
     high = dimension.high_of(now)
-    if not dimension.live:
+    if not depends:
         return dimension.low, high
     after = dimensions[list(dimensions).index(dimension) + 1 :]
-    later = {_setting(other.name): (int(other.low), int(other.high)) for other in after if other.live}
-    return live_range(_setting(dimension.name), int(dimension.low), int(high), now.model, later)
+    same = [other for other in after if (other.live, other.kernels) == (dimension.live, dimension.kernels)]
+    later = {_setting(other.name): (int(other.low), int(other.high)) for other in same}
+    name, low, high = _setting(dimension.name), int(dimension.low), int(high)
+    if dimension.live:
+        return live_range(name, low, high, now.model, later)
+    return kernel_range(dimension.kernels, name, low, high, now.model, later)
 
 
 def _setting(name: str) -> str:
@@ -298,14 +339,14 @@ def _why_useless(name: str, space: SearchSpace, settings: Settings, searched: se
     return f"{needed} is {_value(settings, needed)} and not searched"
 
 
-def _dimension(name: str, space: SearchSpace, raw: bool, live: bool) -> Dimension:
+def _dimension(name: str, space: SearchSpace, raw: bool) -> Dimension:
     if isinstance(space, SearchChoices):
         return Dimension(name, space.choices)
     low, high = space.bounds(raw=raw)
     section, _, setting = name.partition(".")
     annotation = _fields(SECTIONS[section])[setting].annotation
     whole = annotation in (int, int | None)
-    return Dimension(name, (), low, high, whole, space.log, space.most, live and name in _LIVE)
+    return Dimension(name, (), low, high, whole, space.log, space.most)
 
 
 def _after_what_bounds_them(dimensions: Sequence[Dimension]) -> list[Dimension]:
@@ -316,8 +357,8 @@ def _after_what_bounds_them(dimensions: Sequence[Dimension]) -> list[Dimension]:
     def add(dimension: Dimension) -> None:
         section = dimension.name.partition(".")[0]
         bounding = [f"{section}.{word}" for word in (dimension.most or "").split()]
-        if dimension.live:
-            bounding += [_MELLIN, *_LIVE[: _LIVE.index(dimension.name)]]
+        if dimension.kernels != "any":
+            bounding += [_MELLIN, _PADDING, *_SAMPLED[: _SAMPLED.index(dimension.name)]]
         for name in bounding:
             other = by_name.get(name)
             if other is not None and other.name not in ordered:

@@ -70,8 +70,11 @@ class ModelDescription:
         return Settings().updated(self.settings)
 
     def differences(self, other: ModelDescription) -> list[str]:
-        """Differences that change the result of a training, each as `name: other, not this`."""
-        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        """Differences that change the result of a training, each as `name: other, not this`.
+
+        Settings that an earlier version did not know have their defaults, which change nothing.
+        """
+        mine, theirs = (_flat(asdict(one) | {"settings": one.as_settings().as_dict()}) for one in (self, other))
         # Features that differ have another digest of the training data.
         irrelevant = (
             "versions.",

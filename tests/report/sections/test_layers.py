@@ -8,6 +8,7 @@ import torch
 
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.models import AcousticModel
+from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Page
@@ -58,6 +59,34 @@ def test_the_numbers_of_a_model_counted_by_hand(results):
     # 4 channels of a 3 x 3 kernel and a bias; 5 output frames, of which the first and last meet 2 rows of the kernel;
     # 13 products of rows, each of 3 weights, 4 channels and 10 coefficients; a window every 2 frames.
     assert found["lcorr-a"] == ["1", "40", "40", f"{13 * 3 * 4 * 10 // 2:,}"]
+
+
+def test_a_local_branch_and_attention_count(results):
+    changes = {
+        "convolutional_layers": 1,
+        "convolutional_kernel_time": 3,
+        "convolutional_factor_schedule": 2,
+        "convolutional_freq_factor": 2,
+        "convolutional_mellin": False,
+        "window_pooling": "attention",
+        "local_branch_channels": 2,
+    }
+    config = Settings().updated({"model": {**MODEL, **changes}}).model
+    path = results.folder / "conf" / "final" / "lcorr-a.ini"
+    path.write_text(format_settings(Settings(model=config)))
+    found, _ = table(results)
+    model = AcousticModel(10, 3, config)
+    assert model.local_branch is not None
+    assert model.attention is not None
+    weights = sum(p.numel() for part in (model.convs, model.local_branch, model.attention) for p in part.parameters())
+    # The layer as above; the branch has 3 products of rows with 3 weights, 2 channels and 5 coefficients; attention
+    # scores and weights 4 channels of 10 coefficients in 5 frames.
+    multiply_adds = 13 * 3 * 4 * 10 + 3 * 3 * 2 * 5 + 2 * 4 * 10 * 5
+    assert weights == 40 + 2 * (1 + 9) + 40
+    assert found["lcorr-a"] == ["1 and a local branch", str(weights), str(weights), f"{multiply_adds / 2:,.0f}"]
+    summary = summarize_layers(10, config)
+    assert (summary.num_weights, summary.num_live_weights) == (weights, weights)
+    assert summary.multiply_adds_per_frame == multiply_adds / 2
 
 
 def test_dead_kernel_rows_are_named_and_their_weights_do_not_learn(results):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.config import read_settings
-from cnn_mellin.models.layer_plan import LayerPlan, plan_layers
+from cnn_mellin.models.layer_plan import LayerPlan, plan_front_end
 from cnn_mellin.report.recipe_results import RecipeResults, read_product
 from cnn_mellin.report.report_page import Section
 
@@ -24,10 +24,11 @@ def layers_section(results: RecipeResults) -> Section:
             if partition is None or not path.exists():
                 continue
             config = read_settings(path).model
-            layers = plan_layers(partition["num_coefficients"], config)
-            per_frame = sum(layer.multiply_adds for layer in layers) / config.window_stride
-            weights, live = sum(map(_num_weights, layers)), sum(layer.num_live_weights for layer in layers)
-            rows.append([system, str(len(layers)), f"{weights:,}", f"{live:,}", f"{round(per_frame):,}"])
+            plan = plan_front_end(partition["num_coefficients"], config)
+            per_frame, layers = plan.multiply_adds / config.window_stride, plan.layers
+            branch = " and a local branch" if plan.local_branch else ""
+            weights = f"{plan.num_weights:,}", f"{plan.num_live_weights:,}"
+            rows.append([system, f"{len(layers)}{branch}", *weights, f"{round(per_frame):,}"])
             sentences += [f"{system}: {line}" for line in map(_dead_rows, range(1, len(layers) + 1), layers) if line]
     if rows:
         header = ["system", "layers", "weights", "weights that can learn", "multiply-adds per frame"]
@@ -35,11 +36,6 @@ def layers_section(results: RecipeResults) -> Section:
     for sentence in sentences:
         section.text(sentence)
     return section
-
-
-def _num_weights(layer: LayerPlan) -> int:
-    """Number of kernel weights and biases of a layer."""
-    return layer.out_channels * (1 + layer.in_channels * layer.kernel[0] * layer.kernel[1])
 
 
 def _dead_rows(number: int, layer: LayerPlan) -> str:

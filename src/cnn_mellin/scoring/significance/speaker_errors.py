@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -57,6 +57,28 @@ class SpeakerErrors:
     def percent(self) -> float:
         """Mean phone error rate over the seeds, in percent."""
         return 100.0 * float(self.errors.sum(axis=1).mean() / self.num_phones.sum())
+
+    def beyond(self, other: Self) -> Self:
+        """Errors beyond those under another condition; negative where there are fewer.
+
+        The difference of two systems in it is the interaction of system and condition.
+
+        Args:
+            other: errors of the same seeds on the same references.
+
+        Raises:
+            ValueError: the references or the numbers of seeds differ.
+
+        >>> slow = SpeakerErrors(("a",), np.array([10]), np.array([[5], [7]]))
+        >>> slow.beyond(SpeakerErrors(("a",), np.array([10]), np.array([[4], [4]]))).errors.tolist()
+        [[1], [3]]
+        """
+        check_comparable(self, other)
+        if len(self.errors) != len(other.errors):
+            raise ValueError(
+                f"self and other have {len(self.errors)} and {len(other.errors)} seeds; they must be equal"
+            )
+        return replace(self, errors=self.errors - other.errors)
 
 
 def check_comparable(first: SpeakerErrors, second: SpeakerErrors) -> None:
