@@ -5,6 +5,7 @@
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
 # make site   the documentation as a web site with a reference of the Python API, in site/
+# make lock   requirements.lock anew, from pyproject.toml and constraints.txt
 # make lowest  tests of layers, settings and audio with the lowest versions that pyproject.toml allows
 #
 # PYTHON=python3.12     interpreter to make the environment with
@@ -22,7 +23,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Two test processes with one thread each: for tests and small models, one thread per process is fastest.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test coverage soak lint check bench site lowest clean
+.PHONY: demo test coverage soak lint check bench site lock lowest clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
@@ -49,6 +50,12 @@ bench: $(VENV)/.system
 
 site: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock: $(VENV)/.dev
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra demo --extra search --universal --python-version 3.11 \
+		--constraint constraints.txt --generate-hashes --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock
 
 lowest: $(VENV)-lowest/.lowest
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/audio tests/test_layers_only.py

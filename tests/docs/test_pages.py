@@ -36,6 +36,7 @@ NOT_RUN = {
     "docs/study.md: cnn-mellin corpus demo": "trains for an hour; tests/examples runs the program",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
     "docs/install.md: python3 -m venv": "downloads packages",
+    "docs/install.md: uv venv": "downloads packages; tests/test_requirements_lock.py checks the file",
     "docs/install.md: make demo": "downloads packages",
     "docs/install.md: docker build": "downloads an image and packages; tests/test_container_images.py checks the files",
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
