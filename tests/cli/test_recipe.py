@@ -66,7 +66,7 @@ def test_a_second_run_does_nothing_and_a_dry_run_shows_it(finished, corpus, caps
     capsys.readouterr()
     assert main(command(corpus, finished)) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("# Linear and Mellin models")
+    assert printed.startswith("Linear and Mellin models")
     assert f"\npage with all tables and pictures: {finished / 'report.html'}\n" in printed
     assert main(command(corpus, finished, "--dry-run")) == 0
     assert "0 of 25 steps to do; the others are up to date" in capsys.readouterr().out

@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     if options.search:
         _check_database(options.db_url, arguments.profile)
     quiet = arguments.quiet and not arguments.dry_run  # the list of a dry run is what the user wants to see
-    show_log(quiet=quiet)
-    with RecipeDisplay(arguments.exp, quiet=quiet):
+    show_log(quiet=quiet, verbose=arguments.verbose)
+    with RecipeDisplay(arguments.exp, until=arguments.until, quiet=quiet):
         failed = run_corpus_recipe(
             options,
             arguments.exp,
