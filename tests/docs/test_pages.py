@@ -64,6 +64,9 @@ SMALLER = {
     | {"num_epochs = 16": "num_epochs = 1"},
 }
 
+# Pages with whole searches and trainings of several processes.
+LONG = ("docs/data-parallel.md", "docs/search.md")
+
 # Modules of the extras that a page takes.
 EXTRAS = {
     "docs/data-parallel.md": ["matplotlib", "optuna"],
@@ -335,8 +338,10 @@ def page_and_arguments(parameter: Any) -> tuple[str, list[str]]:
     return parameter.id.partition(": ")[0], arguments
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", SHELL_PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.soak if page in LONG else pytest.mark.slow) for page in SHELL_PAGES],
+)
 def test_every_shell_block_runs_in_the_order_of_its_page(page, tmp_path, shell, request):
     for module in EXTRAS.get(page, []):
         pytest.importorskip(module, reason=f"{module} (of the package's extras) is not installed")

@@ -63,6 +63,9 @@ def test_an_estimate_that_leaves_out_steps_says_so(records):
     left = time_left(records, STEPS, 1)
     assert left == TimeLeft(300.0, False)
     assert str(left) == "at least 5 min left"
+    assert time_left(records, [STEPS[0], STEPS[1], STEPS[5]], 1) is None  # nothing is known about the report
+    done(records, "train-1", 1)
+    assert time_left(records, STEPS, 1) is None  # "at least 3 s" would say nothing
 
 
 @pytest.mark.parametrize(("text", "logged"), [("46 s left", 46), ("3 min left", 180)])

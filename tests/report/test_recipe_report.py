@@ -198,6 +198,7 @@ def test_the_same_results_give_the_same_bytes(recipe):
     assert [path.read_bytes() for path in write_report(recipe)] == first
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_models_are_and_which_settings_differ(recipe):
     page, markdown = (path.read_text(encoding="utf-8") for path in write_report(recipe))
     assert "kernels that are shifted along time (linear correlation); mcorr models with kernels" in page
@@ -221,6 +222,7 @@ def test_the_best_system_is_bold_only_where_it_is_significantly_better(recipe, t
     assert bool(re.search(f'<tr class="best"><th scope="row">mcorr-{NAME}', page)) == bool(bold)
 
 
+@pytest.mark.slow
 def test_logs_of_the_steps_are_linked(recipe, tmp_path):
     folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
     (folder / "logs").mkdir()

@@ -16,6 +16,7 @@ __all__ = ["TimeLeft", "duration_text", "progress", "result", "time_left"]
 
 # Lines that `train` logs: one per epoch, and one at its end.
 _EPOCH = re.compile(r"^(epoch \d+/\d+), .*?(, dev PER [\d.]+ %)?, .*?([\d.]+) (s|min) left$")
+_LEAST_S = 5  # an estimate that leaves out steps and is shorter says nothing
 _BEST = re.compile(r"the best is \d+ \((.+)\)$")
 
 
@@ -76,7 +77,8 @@ def time_left(records: StepRecords, steps: Sequence[Step], num_parallel: int) ->
             needed.append(max(fmean(known[step.stage]) - elapsed.get(step.name, 0.0), 0.0))
     if not needed:
         return None
-    return TimeLeft(max(sum(needed) / max(num_parallel, 1), *needed), len(needed) == len(unfinished))
+    left = TimeLeft(max(sum(needed) / max(num_parallel, 1), *needed), len(needed) == len(unfinished))
+    return left if left.is_whole or left.seconds >= _LEAST_S else None
 
 
 def progress(line: str) -> str:
