@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -22,9 +22,9 @@ PINNED = {
 OF_OTHER_SYSTEMS = re.compile(r"cuda-.*|nvidia-.*|triton|setuptools|pyreadline3")
 
 
-def locked() -> dict[str, tuple[Requirement, list[str]]]:
+def locked() -> dict[NormalizedName, tuple[Requirement, list[str]]]:
     """Name -> requirement and digests."""
-    entries: dict[str, tuple[Requirement, list[str]]] = {}
+    entries: dict[NormalizedName, tuple[Requirement, list[str]]] = {}
     for entry in LOCK.replace("\\\n", " ").splitlines():
         if not entry.startswith("#"):
             text, *digests = entry.split("--hash=")

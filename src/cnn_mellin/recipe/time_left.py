@@ -63,9 +63,9 @@ def time_left(records: StepRecords, steps: Sequence[Step], num_parallel: int) ->
         start = records.read(step.name, "start")
         if start is not None:
             elapsed[step.name] = max(now - start["began"], 0.0)
-            left = _logged_left(records, step.name, now)
-            if left is not None:
-                logged[step.name] = left
+            until_end = _logged_left(records, step.name, now)
+            if until_end is not None:
+                logged[step.name] = until_end
     for step in unfinished:
         if step.name in logged and step.stage not in known:  # then those that have not begun take as long as this one
             known[step.stage] = [elapsed[step.name] + logged[step.name]]
