@@ -35,6 +35,8 @@ NOT_RUN = {
     "docs/study.md: python examples/digits.py": "needs recordings of digits, and trains for half an hour",
     "docs/study.md: cnn-mellin corpus demo": "trains for an hour; tests/examples runs the program",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
+    "docs/first-hour.md: git clone": "sets up an environment and trains for minutes",
+    "docs/first-hour.md: .venv/bin/cnn-mellin transcribe": "needs what the page's first block makes; docs/decoding.md",
     "docs/install.md: python3 -m venv": "downloads packages",
     "docs/install.md: uv venv": "downloads packages; tests/test_requirements_lock.py checks the file",
     "docs/install.md: make demo": "downloads packages",
