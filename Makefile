@@ -70,7 +70,7 @@ $(VENV)-lowest/.lowest: pyproject.toml
 	touch $@
 
 $(VENV)/.demo: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 15) or sys.exit("Python 3.11 to 3.14 is needed, \
 	$(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	@echo "installing the program into $(VENV), without a word from pip: some minutes, up to 2.9 GB to download on Linux;"
 	@echo "without an NVIDIA GPU 0.3 GB are enough: docs/install.md says how (\"Without a GPU\")"

@@ -66,10 +66,11 @@ def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
     try:
         parser.read_string(text, source)
     except (configparser.Error, AttributeError) as error:
-        # The parser raises AttributeError at an indented line below a name without a value.
+        # At an indented line below a name without a value, the parser raises AttributeError before Python 3.14.
+        continued = isinstance(error, getattr(configparser, "MultilineContinuationError", AttributeError))
         message = (
             error.message
-            if isinstance(error, configparser.Error)
+            if isinstance(error, configparser.Error) and not continued
             else "a line is indented below a name without a value"
         )
         reason = " ".join(str(message).split())[:400]
