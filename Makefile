@@ -5,6 +5,7 @@
 # make check  format, lint, types, fast tests and doctests; run it before every commit
 # make bench  measurements, written to docs/benchmarks.md
 # make site   the documentation as a web site with a reference of the Python API, in site/
+# make lock   requirements.lock anew, from pyproject.toml and constraints.txt
 # make lowest  tests of layers, settings and audio with the lowest versions that pyproject.toml allows
 #
 # PYTHON=python3.12     interpreter to make the environment with
@@ -19,10 +20,11 @@ BIN := $(VENV)/bin
 PIP_OPTIONS ?=
 UV_OPTIONS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
-# Two test processes with one thread each: for tests and small models, one thread per process is fastest.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# Two test processes with one thread each: for tests and small models, one thread per process is fastest. Modules stay
+# compiled, whatever the environment says, as the tests start hundreds of interpreters.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test coverage soak lint check bench site lowest clean
+.PHONY: demo test coverage soak lint check bench site lock lowest clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cnn-mellin demo demo
@@ -42,13 +44,19 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint
-	$(TEST) -m "not slow and not soak"
+	$(TEST) -m "not slow and not soak and not pretend"
 
 bench: $(VENV)/.system
 	for name in features mellin_correlation long_windows launches training prefix_beam_search search memory_guard; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 site: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock: $(VENV)/.dev
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra demo --extra search --universal --python-version 3.11 \
+		--constraint constraints.txt --generate-hashes --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock
 
 lowest: $(VENV)-lowest/.lowest
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest tests/ops tests/layers tests/config tests/audio tests/test_layers_only.py
@@ -62,7 +70,7 @@ $(VENV)-lowest/.lowest: pyproject.toml
 	touch $@
 
 $(VENV)/.demo: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, \
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 15) or sys.exit("Python 3.11 to 3.14 is needed, \
 	$(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	@echo "installing the program into $(VENV), without a word from pip: some minutes, up to 2.9 GB to download on Linux;"
 	@echo "without an NVIDIA GPU 0.3 GB are enough: docs/install.md says how (\"Without a GPU\")"

@@ -44,6 +44,12 @@ def synthetic_timit() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def full_timit(synthetic_timit: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic corpus of TIMIT's full size; who changes it restores it."""
+    return synthetic_timit(tmp_path_factory.mktemp("full") / "corpus", full=True)
+
+
+@pytest.fixture(scope="session")
 def known_corpora() -> Any:
     """Module `corpora/known_corpora.py`, which writes tiny samples of corpora that are known by name."""
     return _module(_HERE / "corpora" / "known_corpora.py")
@@ -90,7 +96,13 @@ def axe() -> str:
     return path.read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=["cpu", "pretend", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param("pretend", marks=pytest.mark.pretend),
+        pytest.param("cuda", marks=pytest.mark.cuda),
+    ]
+)
 def device(request: pytest.FixtureRequest) -> str:
     """Each device that a test computes on; the test is skipped on those that this machine or torch lacks."""
     name: str = request.param

@@ -60,3 +60,11 @@ def test_the_lowest_versions_have_an_environment_of_their_own(tmp_path):
     assert re.search(r"uv pip install [^\n]*--resolution lowest-direct --torch-backend=cpu ", done.stdout)
     assert f"{tmp_path}/venv-lowest/bin/python -m pytest tests/ops tests/layers tests/config" in done.stdout
     assert f"{tmp_path}/venv/" not in done.stdout
+
+
+def test_the_lock_is_made_from_the_constraints_and_names_no_index(tmp_path):
+    done = make("-n", f"VENV={tmp_path / 'venv'}", "lock")
+    command = done.stdout.partition("uv pip compile ")[2].replace("\\\n", " ")
+    for option in ("--constraint constraints.txt", "--generate-hashes", "--universal", "--no-emit-index-url"):
+        assert option in command
+    assert command.rstrip().endswith("--output-file requirements.lock")

@@ -154,6 +154,7 @@ def test_an_utterance_of_any_name_can_be_plotted(corpus, tmp_path, name):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["utterance", "speaker", "partition"])
 def test_bad_names_are_refused_with_file_and_line(tmp_path, capsys, column):
     soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)

@@ -98,6 +98,7 @@ def test_no_file_names_the_address_of_an_index():
         ".pre-commit-config.yaml",
         "environment.yaml",
         "constraints.txt",
+        "requirements.lock",
         "pyproject.toml",
     )
     files = [

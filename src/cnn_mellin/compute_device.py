@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 
 from cnn_mellin.errors import SettingsError
+from cnn_mellin.nearest import close_name
 
 __all__ = ["usable_device"]
+
+_COMMON = ("cpu", "cuda", "mps", "xpu")
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -23,5 +26,9 @@ def usable_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
+        kind, colon, number = str(device).partition(":")
+        near = close_name(kind, _COMMON)
+        if near is not None and near != kind:
+            raise SettingsError(f"device {device}: unknown; did you mean {near}{colon}{number}?") from None
         raise SettingsError(f"device {device}: cannot be used here ({reason}); try device=cpu") from None
     return found

@@ -125,6 +125,7 @@ def test_timed_phones_go_out_and_in_again(timed, form, audio):
     assert len(references) == 3 + 4 + 5 + 6 + 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TIMED_AGAIN)
 def test_without_raw_audio_times_are_those_of_frames(timed, form):
     """They give the same frames again, although the length of an utterance is not a whole number of frames."""
@@ -307,6 +308,7 @@ def test_alignments_of_a_model_go_out(timed, capsys):
     assert [item[0] for item in row["alignment"]["phone"]] == [i.text for i in phones]
 
 
+@pytest.mark.slow
 def test_recordings_of_another_sample_rate_keep_their_times(timed, tmp_path):
     """The same TextGrids beside recordings at 24 kHz give the same references, in and out and in again."""
     for path in sorted(Path("praat").rglob("*.flac")):

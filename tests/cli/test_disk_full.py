@@ -38,6 +38,7 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_preparation_leaves_no_half_partition(small_disk, tmp_path, capsys):
     make_demo_corpus(tmp_path / "corpus", 30)
     command = ["--quiet", "prep", "timit", str(tmp_path / "corpus"), str(small_disk / "data"), "--partial"]
@@ -49,6 +50,7 @@ def test_preparation_leaves_no_half_partition(small_disk, tmp_path, capsys):
     assert not [name for name in files(small_disk) if ".partial" in name]
 
 
+@pytest.mark.slow
 def test_no_partial_corpus_is_left(small_disk, capsys):
     complains_of_a_full_disk(capsys, main(["--quiet", "corpus", "demo", str(small_disk / "c"), "--utterances", "30"]))
     assert files(small_disk) == set()

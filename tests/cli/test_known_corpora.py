@@ -65,6 +65,7 @@ def test_perceived_and_official_options(prepare, capsys):
     assert parser().parse_args(["prep", "fsdd", "a", "b", "--official-split"]).official_split
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "file", "name"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 
@@ -22,6 +23,21 @@ def test_quiet_leaves_problems(capsys):
     LOGGER.info("epoch 3")
     LOGGER.warning("left out")
     assert capsys.readouterr() == ("", "cnn-mellin: left out\n")
+
+
+def test_verbose_adds_details_on_standard_error_and_times(capsys):
+    show_log(quiet=False, verbose=True)
+    LOGGER.debug("read")
+    LOGGER.info("epoch 3")
+    LOGGER.warning("left out")
+    printed = capsys.readouterr()
+    at = r"\d\d:\d\d:\d\d"
+    assert re.fullmatch(rf"{at} epoch 3\n", printed.out)
+    assert re.fullmatch(rf"{at} read\n{at} cnn-mellin: left out\n", printed.err)
+    show_log(quiet=False)
+    LOGGER.debug("read")
+    LOGGER.info("epoch 4")
+    assert capsys.readouterr() == ("epoch 4\n", "")
 
 
 def test_a_closed_pipe_ends_the_command(monkeypatch):

@@ -130,3 +130,26 @@ def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(tmp_path, capsy
     assert printed.err.startswith("cnn-mellin: ")
     assert message.format(tmp=tmp_path) in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verbose_names_versions_files_and_the_place_of_an_error(tmp_path, capsys):
+    (tmp_path / "s.ini").write_text("[training]\nseed = 3\n")
+    settings = ["--read-ini", str(tmp_path / "s.ini"), "--print-ini"]
+    assert main(["--verbose", *settings]) == 0
+    told = capsys.readouterr()
+    assert main(settings) == 0
+    assert capsys.readouterr().out == told.out  # a file of these settings has nothing else in it
+    versions, read = told.err.splitlines()
+    assert f" cnn-mellin {__version__}, Python 3." in versions
+    assert read.endswith(f"{tmp_path / 's.ini'}: settings read, as ini")
+    assert main(["data", "info", str(tmp_path / "none"), "--verbose"]) == 2
+    *traced, line = capsys.readouterr().err.splitlines()
+    assert "Traceback (most recent call last):" in traced
+    assert line.startswith(f"cnn-mellin: {tmp_path / 'none'}")
+    assert main(["data", "info", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_verbose_and_quiet_exclude_each_other(capsys):
+    assert main(["--quiet", "conf", "--verbose"]) == 2
+    assert capsys.readouterr().err == "cnn-mellin: --verbose: not allowed together with --quiet; give one\n"

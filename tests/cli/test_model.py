@@ -36,6 +36,7 @@ def pack(model_dir, out, *more):
     return main(["model", "pack", str(model_dir), str(out), *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["folder", "snapshot", "hub"])
 def test_a_packed_model_gives_the_same_outputs_wherever_it_lies(model_dir, tmp_path, place):
     read = out = tmp_path / "out"

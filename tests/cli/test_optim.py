@@ -25,6 +25,8 @@ from cnn_mellin.search.new_study import plan_study
 from cnn_mellin.search.storage import StudyDatabase
 from cnn_mellin.search.study import create_study
 
+pytestmark = pytest.mark.slow  # all read one search with real trainings
+
 NUM_TRIALS = 6
 SEARCHED = ["model.window_stride", "model.convolutional_kernel_time", "training.noise_eps"]
 
@@ -167,7 +169,6 @@ def test_pictures(data, tmp_path):
     assert all(name in page for name in SEARCHED)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1100, 390])
 def test_axe_finds_no_fault_in_the_page_of_pictures(data, tmp_path, browser, axe, width, dark):
@@ -286,7 +287,7 @@ def test_a_search_of_the_recipe_resumes_the_trial_of_a_killed_worker_and_keeps_n
     assert list((tmp_path / "search" / "trials" / "model-mcorr-sm-raw").iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_worker_that_receives_a_signal_hands_its_trial_back(data, tmp_path):
     slow = read_settings(data / "s.ini").updated({"training": {"num_epochs": 3000}})
     (tmp_path / "s.ini").write_text(format_settings(slow))

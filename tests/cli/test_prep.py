@@ -127,6 +127,7 @@ def test_own_symbols_are_trained_decoded_and_scored(tmp_path, table, capsys):
     assert total.split()[2] == "30"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["fbank-81-10ms", "raw"])
 def test_segments_of_a_recording_equal_files_of_their_own(tmp_path, table, kaldi, features):
     options = ["--features", features]
@@ -161,7 +162,7 @@ def _peak_megabytes(folder: Path, num_utterances: int) -> float:
     return int(peak) / 1024
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc/self/status (Linux) tells the peak")
 def test_memory_does_not_grow_with_the_audio(tmp_path):
     few, many = _peak_megabytes(tmp_path / "few", 500), _peak_megabytes(tmp_path / "many", 10_000)

@@ -11,6 +11,8 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.data.audio_partition import open_features
 from cnn_mellin.data.partition import read_partition
 
+pytestmark = pytest.mark.slow  # each starts processes that compute features or trains
+
 NAME = "fbank-81-10ms"
 SETTINGS = """
 [model]

@@ -18,12 +18,6 @@ from cnn_mellin.formats.transcripts import read_trn
 COUNTS = {"train": 3696, "dev": 400, "test": 192}
 
 
-@pytest.fixture(scope="module")
-def full(synthetic_timit, tmp_path_factory) -> Path:
-    corpus: Path = synthetic_timit(tmp_path_factory.mktemp("full") / "corpus", full=True)
-    return corpus
-
-
 def prepare(corpus: Path, data: Path, *options: str) -> int:
     return main(["--quiet", "prep", "timit", str(corpus), str(data), *options])
 
@@ -33,8 +27,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.soak
-def test_full_size_with_every_count_and_the_same_bytes_in_every_form(tmp_path, full, synthetic_timit, capsys):
-    assert prepare(full, tmp_path / "data") == 0
+def test_full_size_with_every_count_and_the_same_bytes_in_every_form(tmp_path, full_timit, synthetic_timit, capsys):
+    assert prepare(full_timit, tmp_path / "data") == 0
     printed = capsys.readouterr().out
     data = tmp_path / "data" / "fbank-81-10ms"
     for part, count in COUNTS.items():
@@ -110,19 +104,23 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "text emptied": (_rewrite("TXT", lambda content: b""), ".TXT: is empty"),
     "words not text": (_rewrite("WRD", lambda content: b"\xff" + content), ".WRD:1: is not UTF-8 text (byte 0xff)"),
 }
+IN_EVERY_RUN = ("audio cut", "labels removed", "words not text")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_any_damaged_file_is_named_in_one_line(tmp_path, full, capsys, kind):
-    home = _home(full)
+# Each prepares a corpus of full size; tests/corpora/test_timit.py has such faults in small ones.
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if kind in IN_EVERY_RUN else pytest.mark.soak) for kind in DAMAGES],
+)
+def test_any_damaged_file_is_named_in_one_line(tmp_path, full_timit, capsys, kind):
+    home = _home(full_timit)
     shutil.copytree(home, tmp_path / "whole")
     damage, message = DAMAGES[kind]
     try:
-        damage(full)
-        assert prepare(full, tmp_path / "data") == 2
+        damage(full_timit)
+        assert prepare(full_timit, tmp_path / "data") == 2
     finally:
-        for folder in full.glob("*/*/FDHC0"):
+        for folder in full_timit.glob("*/*/FDHC0"):
             shutil.rmtree(folder)
         shutil.copytree(tmp_path / "whole", home)
     printed = capsys.readouterr()

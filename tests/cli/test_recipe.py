@@ -66,7 +66,7 @@ def test_a_second_run_does_nothing_and_a_dry_run_shows_it(finished, corpus, caps
     capsys.readouterr()
     assert main(command(corpus, finished)) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("# Linear and Mellin models")
+    assert printed.startswith("Linear and Mellin models")
     assert f"\npage with all tables and pictures: {finished / 'report.html'}\n" in printed
     assert main(command(corpus, finished, "--dry-run")) == 0
     assert "0 of 25 steps to do; the others are up to date" in capsys.readouterr().out
@@ -202,8 +202,9 @@ def test_folders_without_a_corpus_or_recipe_are_named(tmp_path, capsys):
         assert f"{tmp_path}: holds no recipe; start one with: cnn-mellin recipe CORPUS" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize(
+    "relative", [pytest.param(True, marks=pytest.mark.slow), pytest.param(False, marks=pytest.mark.soak)]
+)
 def test_a_terminal_shows_the_running_steps(corpus, tmp_path, relative):
     folder = "exp" if relative else str(tmp_path / "exp")
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, Path(folder), "--until", "prep")]
@@ -222,8 +223,9 @@ def test_a_terminal_shows_the_running_steps(corpus, tmp_path, relative):
     assert shown.endswith(f"{folder}: up to date as far as prep\r\n".encode())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("SIGINT", marks=pytest.mark.slow), pytest.param("SIGTERM", marks=pytest.mark.soak)]
+)
 def test_an_interrupted_recipe_says_how_to_resume(corpus, tmp_path, name):
     folder = tmp_path / "exp"
     start = [sys.executable, "-m", "cnn_mellin.cli.main", *command(corpus, folder, "--until", "train")]

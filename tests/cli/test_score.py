@@ -103,6 +103,7 @@ def test_mismatch_names_both_files(files: tuple[Path, Path], tmp_path: Path) -> 
         run(*files, "--worst", "-1")
 
 
+@pytest.mark.slow
 def test_confusions_in_every_format_and_as_a_figure(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +178,7 @@ def test_features_stand_beside_the_phone_error_rate(
     assert "PFER" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_features_in_csv_and_json(ipa_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     run(*ipa_files, ipa_files[0], "--no-fold", "--features", "--format", "csv", "--per-utterance", "--per-phone")
     header, *rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]

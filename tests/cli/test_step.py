@@ -26,6 +26,7 @@ def test_a_step_is_run_in_the_folder_of_its_recipe(records, monkeypatch, tmp_pat
     assert (records.folder / "out.ini").exists()
 
 
+@pytest.mark.slow
 def test_the_status_is_that_of_the_command_and_the_reason_is_one_line(records, capsys):
     assert main(["step", "run", "bad"]) == 2
     printed = capsys.readouterr()

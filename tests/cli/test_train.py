@@ -17,6 +17,7 @@ from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.data.partition import PartitionDescription, write_partition
 from cnn_mellin.formats.symbols import write_symbols
+from cnn_mellin.recipe.time_left import progress, result
 from cnn_mellin.training import load_model
 from cnn_mellin.training.history import read_history
 
@@ -75,7 +76,7 @@ def test_signals_save_and_exit_with_75_and_nothing_is_lost(data, capfd):
     assert same_weights(data / "whole", data / "parts")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_kill_within_an_epoch_loses_only_what_came_after_the_last_save(data, capsys):
     assert main(arguments(data, data / "whole")) == 0
     command = [sys.executable, "-m", "cnn_mellin.cli.main", *arguments(data, data / "parts"), "--save-every", "0.0001"]
@@ -102,12 +103,16 @@ def test_a_kill_within_an_epoch_loses_only_what_came_after_the_last_save(data, c
     assert not list((data / "parts").glob("within_*"))
 
 
+@pytest.mark.slow
 def test_one_line_per_epoch_and_a_plot_of_the_curves(data, capsys):
     assert main(arguments(data, data / "m")) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if line.startswith("epoch")]
     assert [line.split(",")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     for part in ("loss ", "dev PER ", "rate ", "utterances/s", "s left"):
         assert part in lines[0]
+    assert re.fullmatch(r"epoch 1/3, dev PER [\d.]+ %", progress(lines[0]))  # as a recipe shows the running training
+    assert result(printed.splitlines()[-1]).startswith("dev PER ")
     assert (data / "m" / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert not (data / "m" / "tensorboard").exists()
 

@@ -94,6 +94,7 @@ def with_rate(folder, path, rate: int):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [[], ["--ctm"], ["--json"], ["--plot"]], ids=["table", "ctm", "json", "plot"])
 def test_bad_files_do_not_affect_the_others(folder, tmp_path, capsys, written):
     if "--plot" in written:
@@ -177,6 +178,7 @@ def test_without_a_good_file_nothing_is_written(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_figures_go_to_a_file_or_a_folder(folder, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra report)")
     assert transcribe(folder, folder / "a.sph", "--plot", tmp_path / "one.png") == 0

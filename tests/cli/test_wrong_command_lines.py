@@ -30,6 +30,7 @@ verify TRAIN => verify: is not a command of cnn-mellin; did you mean cnn-mellin 
 --read-json tiny.ini train TRAIN m => tiny.ini: JSON
 --read-yaml u1.wav train TRAIN m => u1.wav: is not UTF-8 text
 --read-ini fbank-81-10ms train TRAIN m => fbank-81-10ms: is a shipped file of another kind; expected settings
+--device cudda:1 --read-ini tiny.ini train TRAIN m => --device cudda:1: unknown; did you mean cuda:1?
 --device abacus --read-ini tiny.ini train TRAIN m => --device abacus: cannot be used here; try --device cpu
 --read-ini tiny.ini train TRAIN m --device cuda:x => --device cuda:x: cannot be used here; try --device cpu
 --num-threads 0 --read-ini tiny.ini train TRAIN m => --num-threads 0: must be at least 1
@@ -182,6 +183,8 @@ recipe empty exp => empty: is empty; expected
 recipe folder => recipe: missing arguments: EXP; expected cnn-mellin recipe CORPUS EXP
 recipe corpus.tsv exp --seeds 0 => --seeds 0: must be at least 1
 recipe corpus.tsv exp --until tarin => --until tarin: must be one of prep, speed
+recipe corpus.tsv exp --profile slrm => or the folder of a Snakemake profile; did you mean slurm?
+recipe corpus.tsv exp --until trian => report; did you mean train?
 recipe corpus.tsv exp --profile sge => --profile sge: is not a folder with a file config.yaml; it must be local
 recipe corpus.tsv exp --models xcorr => --models xcorr: must be lcorr or mcorr
 recipe corpus.tsv exp --set num_epoch=3 => --set num_epoch=3: did you mean 'num_epochs'

@@ -10,8 +10,8 @@ from cnn_mellin.errors import CorpusError
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, synthetic_timit):
-    return read_timit(synthetic_timit(tmp_path_factory.mktemp("whole"), full=True))
+def whole(full_timit):
+    return read_timit(full_timit)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,7 @@ def test_options_change_the_partitions(whole, choice, counts):
     assert tuple(len(part) for part in timit_partitions(whole, **choice).values()) == counts
 
 
+@pytest.mark.slow
 def test_one_missing_utterance_or_phone_is_an_error(whole):
     fewer = [utterance for utterance in whole if utterance.utterance_id != "fxaa0-sa1"]
     with pytest.raises(CorpusError, match=r"is not a whole TIMIT: it has 6299 utterances, not 6300; use partial=True"):

@@ -36,7 +36,10 @@ NOT_RUN = {
     "docs/study.md: cnn-mellin corpus demo": "trains for an hour; tests/examples runs the program",
     "docs/study.md: python examples/segments.py": "trains for minutes; tests/examples runs the program",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
+    "docs/first-hour.md: git clone": "sets up an environment and trains for minutes",
+    "docs/first-hour.md: .venv/bin/cnn-mellin transcribe": "needs what the page's first block makes; docs/decoding.md",
     "docs/install.md: python3 -m venv": "downloads packages",
+    "docs/install.md: uv venv": "downloads packages; tests/test_requirements_lock.py checks the file",
     "docs/install.md: make demo": "downloads packages",
     "docs/install.md: docker build": "downloads an image and packages; tests/test_container_images.py checks the files",
     "docs/tutorial.md: cnn-mellin recipe": "takes minutes; tests/recipe runs it",
@@ -64,6 +67,9 @@ SMALLER = {
     }
     | {"num_epochs = 16": "num_epochs = 1"},
 }
+
+# Pages with whole searches and trainings of several processes.
+LONG = ("docs/data-parallel.md", "docs/search.md")
 
 # Modules of the extras that a page takes.
 EXTRAS = {
@@ -336,8 +342,10 @@ def page_and_arguments(parameter: Any) -> tuple[str, list[str]]:
     return parameter.id.partition(": ")[0], arguments
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", SHELL_PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.soak if page in LONG else pytest.mark.slow) for page in SHELL_PAGES],
+)
 def test_every_shell_block_runs_in_the_order_of_its_page(page, tmp_path, shell, request):
     for module in EXTRAS.get(page, []):
         pytest.importorskip(module, reason=f"{module} (of the package's extras) is not installed")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
 from cnn_mellin.ops import mellin_correlate_1d, mellin_linear_correlate_2d
@@ -225,6 +224,8 @@ BOTH: list[tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = [
 @pytest.mark.parametrize(("make", "coefficients"), BOTH, ids=["1d", "2d"])
 @pytest.mark.parametrize(("mode", "most"), [("dynamic", 1), ("marked", 1), ("neither", 2)])
 def test_compiled_layers_serve_every_length(mode, most, make, coefficients, offsets):
+    from torch._dynamo.testing import CompileCounterWithBackend  # imports for seconds
+
     torch._dynamo.reset()
     layer, counter = make(**offsets), CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(layer, backend=counter, fullgraph=True, dynamic=True if mode == "dynamic" else None)

@@ -2,7 +2,6 @@ import itertools
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from cnn_mellin.config import AcousticModelConfig
 from cnn_mellin.layers import MellinConv1d, MellinLinearConv2d
@@ -233,6 +232,8 @@ def test_autocast_accepts_features_of_its_dtype():
 @pytest.mark.slow
 @pytest.mark.parametrize("num_features", [1, 9])
 def test_compiled_convolutions_serve_every_number_of_windows(num_features):
+    from torch._dynamo.testing import CompileCounterWithBackend  # imports for seconds
+
     torch._dynamo.reset()
     model = AcousticModel(num_features, 4, small(convolutional_mellin=True, window_size=6)).eval()
     counter = CompileCounterWithBackend("aot_eager")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from cnn_mellin.recipe.display import RecipeDisplay, running_line
+from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
+from cnn_mellin.recipe.time_left import TimeLeft
 
 LOGGER = logging.getLogger("cnn_mellin")
 
@@ -49,6 +51,22 @@ def test_running_steps_are_shown_in_turn(records):
     for name in ("train-1", "train-2"):
         records.write(name, "exit", {"status": 0})
     assert running_line(records) == "1 steps done, 0 running"
+
+
+def test_the_number_of_steps_and_the_time_left_are_shown_where_they_are_known(records):
+    line = "epoch 3/8, loss 0.68, dev PER 14.40 %, learning rate 3.16e-03, 105 utterances/s, 46 s left\n"
+    records.log("train-2").write_text(line)
+    shown = running_line(records, 1, num_steps=31, left=TimeLeft(250, True))
+    assert shown == "1 of 31 steps done, 2 running, about 4 min left; train-2: epoch 3/8, dev PER 14.40 %"
+
+
+def test_the_plan_gives_the_number_of_steps_up_to_the_last_stage(records, capsys, monkeypatch):
+    records.write_plan([Step("prep", "prep", ()), Step("train-1", "train", ()), Step("report", "report", ())])
+    records.write("prep", "made", {"from": "", "products": {}, "seconds": 8.0})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with RecipeDisplay(records.folder, until="train"):
+        time.sleep(0.8)
+    assert "\x1b[2K1 of 2 steps done, 2 running; train-1: begins" in capsys.readouterr().out
 
 
 def test_jobs_that_wait_for_a_cluster_do_not_count_as_running(records):

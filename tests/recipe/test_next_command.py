@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from cnn_mellin.cli.recipe import _as_typed
 from cnn_mellin.recipe.corpus_recipe import recipe_options
 from cnn_mellin.recipe.next_command import transcribe_command
 from cnn_mellin.recipe.options import write_options
@@ -78,6 +81,21 @@ def test_there_is_none_without_a_model_or_a_recording(tmp_path):
     assert transcribe_command(tmp_path / "exp2") is None
 
 
+def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(tmp_path, monkeypatch):
+    program = tmp_path / "my venv" / "bin" / "cnn-mellin"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert _as_typed("cnn-mellin transcribe a b") == "'my venv/bin/cnn-mellin' transcribe a b"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert shlex.split(_as_typed("cnn-mellin transcribe a b")) == [str(program), "transcribe", "a", "b"]
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert _as_typed("cnn-mellin transcribe a b") == "cnn-mellin transcribe a b"
+
+
 @pytest.mark.soak
 def test_the_demonstration_ends_with_a_command_that_runs(tmp_path):
     pytest.importorskip("snakemake", reason="snakemake (the extra workflow) is not installed")
@@ -87,7 +105,8 @@ def test_the_demonstration_ends_with_a_command_that_runs(tmp_path):
     *_, introduction, command = done.stdout.splitlines()
     assert introduction == "to try next, with this recording or one of your own:"
     words = shlex.split(command)
-    assert words[:2] == ["cnn-mellin", "transcribe"]
+    assert (Path(words[0]).name, words[1]) == ("cnn-mellin", "transcribe")
+    assert shutil.which(words[0], path=f"{tmp_path}{os.pathsep}{os.environ['PATH']}") is not None
     assert (tmp_path / words[-1]).is_file()
     done = subprocess.run([*program, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ def test_a_job_ends_with_the_status_of_its_command(project):
     assert "no where: there is no such folder" in (project / f"exp/logs/cnn-mellin-{bad}.log").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_training_at_its_time_limit_saves_and_resumes(project, small_corpus):
     prep = submit("scripts/cnn_mellin.slrm", "prep", "timit", str(small_corpus), "data", "--partial", "--jobs", "1")
     assert wait(prep, "COMPLETED", "FAILED") == "COMPLETED"
@@ -100,7 +100,7 @@ def test_a_training_at_its_time_limit_saves_and_resumes(project, small_corpus):
     wait(again, "CANCELLED")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_workers_of_a_study_are_an_array_of_jobs(project, postgresql_server, small_corpus):
     url = postgresql_server.new_database("workers")
     base = str(ROOT / "conf" / "model" / "demo-lcorr.ini")

@@ -155,14 +155,26 @@ def test_results_show_the_options_chosen_on_dev(recipe, tmp_path):
     for choice in compared["choices"].values():
         choice.update(setting="beam16-lm0.4-bonus+1-blank-0.5", percent=tried)
     (folder / "comparison" / "trigram.json").write_text(json.dumps(compared))
-    text = results_text(folder)
+    text = results_text(folder, "markdown")
     table = cells(text, "Prefix search with a trigram, settings chosen on dev:")
     assert table[f"mcorr-{NAME}"]["setting"] == "beam16-lm0.4-bonus+1-blank-0.5"
     assert "Setting: the best of 3 on dev, by the mean over the seeds." in text
 
 
-def test_results_show_each_seed_the_untrained_model_and_the_gain_of_the_language_model(recipe):
+def test_results_for_a_terminal_have_aligned_tables_without_markup(recipe):
     text = results_text(recipe)
+    assert text.startswith("Linear and Mellin models")
+    lines = text.partition("Greedy search, no language model:\n\n")[2].splitlines()
+    header, lcorr, mcorr = lines[:3]
+    assert header.split()[:4] == ["system", "mean", "PER", "%"]
+    assert (lcorr.split()[0], mcorr.split()[0]) == (f"lcorr-{NAME}", f"mcorr-{NAME}")
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert "\nResults\n-------\n" in text
+    assert not re.search(r"^[#|*]|\*\*|\\\||--:", text, re.MULTILINE)
+
+
+def test_results_show_each_seed_the_untrained_model_and_the_gain_of_the_language_model(recipe):
+    text = results_text(recipe, "markdown")
     table = cells(text, "Greedy search, no language model:")
     for model in ("lcorr", "mcorr"):
         scored = json.loads((recipe / "scores" / f"{model}-{NAME}.json").read_text())
@@ -186,6 +198,7 @@ def test_the_same_results_give_the_same_bytes(recipe):
     assert [path.read_bytes() for path in write_report(recipe)] == first
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_models_are_and_which_settings_differ(recipe):
     page, markdown = (path.read_text(encoding="utf-8") for path in write_report(recipe))
     assert "kernels that are shifted along time (linear correlation); mcorr models with kernels" in page
@@ -209,6 +222,7 @@ def test_the_best_system_is_bold_only_where_it_is_significantly_better(recipe, t
     assert bool(re.search(f'<tr class="best"><th scope="row">mcorr-{NAME}', page)) == bool(bold)
 
 
+@pytest.mark.slow
 def test_logs_of_the_steps_are_linked(recipe, tmp_path):
     folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
     (folder / "logs").mkdir()
@@ -418,7 +432,8 @@ def test_markup_in_the_name_of_a_corpus_is_escaped(recipe):
     before = (recipe / "config.yaml").read_bytes()
     write_options(recipe, replace(read_options(recipe), corpus="/data/<img src=x>"))
     try:
-        assert "of &lt;img src=x>: " in results_text(recipe)
+        assert "of &lt;img src=x>: " in results_text(recipe, "markdown")
+        assert "of <img src=x>: " in results_text(recipe)
     finally:
         (recipe / "config.yaml").write_bytes(before)
 

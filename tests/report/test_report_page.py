@@ -50,6 +50,25 @@ def test_html_shows_all_text_and_runs_none(page):
     assert not {"\x1b", "\x00"} & set(page.html())
 
 
+def test_plain_text_shows_all_text_as_it_is_without_pictures():
+    section = Section("Rates & more")
+    section.text("word " * 40)
+    section.table(["system", "PER %"], [["m_corr", "9.10"]])
+    section.picture(b"<svg/>", "a caption", "a picture")
+    section.links("Logs", {"train": "logs/a b.log"})
+    section.audio({"slow": b""})
+    section.folded("Settings", "a = 1\nb = \x1b2")
+    only_a_picture = Section("Figures")
+    only_a_picture.picture(b"<svg/>", "a caption", "a picture")
+    text = Page("PER", "of <b>", ["None < *any*."], [section, only_a_picture]).plain_text()
+    start, _, rest = text.partition(" word\n\n")
+    assert start.startswith("PER\n\nof <b>\n\nNone < *any*.\n\nRates & more\n------------\n\nword word ")
+    assert max(map(len, start.splitlines())) <= 100
+    assert rest == (
+        "system  PER %\nm_corr   9.10\n\nLogs:\n\n  train: logs/a b.log\n\nSettings:\n\n  a = 1\n  b = \ufffd2\n"
+    )
+
+
 def test_markdown_holds_no_html_and_no_markup_but_its_own(page):
     text = page.markdown()
     outside, code, rest = text.partition("````\n")

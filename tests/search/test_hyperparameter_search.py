@@ -49,6 +49,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'search.db'}"
 
 
+@pytest.mark.slow
 def test_one_call_searches_and_the_same_call_runs_nothing_again(url, data):
     options: Any = {"num_trials": 3, "whitelist": ["model.window_size"], "sampler": "random"}
     best = search_hyperparameters(url, data, SETTINGS, **options)
@@ -65,6 +66,7 @@ def test_one_call_searches_and_the_same_call_runs_nothing_again(url, data):
         assert len(read_trials(database, load_study(database, name)[0])) == 3
 
 
+@pytest.mark.slow
 def test_a_worker_says_what_it_did_and_stops_when_told(url, data, tmp_path):
     study = plan_search(url, data, SETTINGS, study_name="s", num_trials=2, whitelist=["model.window_size"])
     assert study.created

@@ -34,6 +34,7 @@ def trials_of(plan: StudyPlan, count: int) -> list[optuna.trial.FrozenTrial]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_the_most_important_hyperparameter_is_first_even_if_its_range_varies(plan, evaluator):
     found = setting_importances("s", plan, trials_of(plan, 60), evaluator)

@@ -155,6 +155,7 @@ def test_the_same_study_is_created_once_and_another_is_refused(database):
         create_study(database, "cheap", plan_of(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a\udc80", "a\0", "é" * 101])
 def test_names_of_studies_must_be_identifiers(database, name):
     with pytest.raises(DatabaseError, match=r"^study '.*' .*; an identifier has 1 to 200 bytes"):
@@ -293,6 +294,7 @@ def test_status_names_the_trials_that_failed(database):
     assert "cheap: trial 0 failed 2 times, given up: RuntimeError: broken" in lines, lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a\x00", "\x1b[31m", ".a", "(a)", "a" * 201, "\udcff"])
 def test_the_name_of_a_new_study_must_be_an_identifier(database, name):
     with pytest.raises(DatabaseError, match="^study .*an identifier has 1 to 200 bytes") as error:
@@ -341,6 +343,7 @@ def test_plans_of_older_and_newer_versions_are_read(database):
     assert StudyPlan.from_dict(older | {"of a later version": 1}) == plan_of(1, heartbeat_s=30.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "column", "content", "message"),
     [
@@ -367,6 +370,7 @@ def test_a_damaged_trial_is_reported_in_one_line(database, table, column, conten
     assert str(error.value).isprintable()
 
 
+@pytest.mark.slow
 def test_a_worker_on_a_broken_machine_leaves_before_it_uses_up_the_retries(database):
     create_study(database, "cheap", plan_of(8))
     tried = []
@@ -392,6 +396,7 @@ def replace_file(path: Path) -> None:
     os.replace(path.with_name("other"), path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

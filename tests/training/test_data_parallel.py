@@ -136,8 +136,14 @@ KINDS: dict[str, dict[str, dict[str, object]]] = {
 
 
 @needs_fork
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("whole channels, GRU", marks=pytest.mark.soak),
+        pytest.param("coefficients, LSTM", marks=pytest.mark.soak),
+        pytest.param("coefficients, tanh, RNN, sos", marks=pytest.mark.slow),
+    ],
+)
 def test_one_two_and_four_processes_train_the_same_model(data, settings, kind):
     write_settings(data, settings.updated(KINDS[kind]))
     out, problems = run("1,2,4", command(data, "m{}"))

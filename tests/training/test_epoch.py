@@ -90,6 +90,7 @@ def test_a_batch_that_is_not_finite_changes_neither_weights_nor_state(device, op
     assert not all(map(torch.equal, before, state_of(made)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_an_update_sends_one_transfer_and_waits_for_nothing(pretend, optimizer, autocast):

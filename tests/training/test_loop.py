@@ -146,6 +146,7 @@ class StopAt:
         return self.left <= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "where"),
     [
@@ -187,6 +188,7 @@ def test_batches_by_duration_are_announced_and_resumed(tmp_path, toy, settings, 
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
 
 
+@pytest.mark.slow
 def test_stops_after_every_batch_end_with_the_same_weights(tmp_path, toy, settings):
     run(toy, tmp_path / "whole", settings)
     stops = 0
@@ -201,6 +203,7 @@ def test_stops_after_every_batch_end_with_the_same_weights(tmp_path, toy, settin
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path, toy, settings, epoch, log):
     run(toy, tmp_path / "whole", settings)
@@ -216,6 +219,7 @@ def test_a_damaged_save_within_an_epoch_falls_back_to_the_epoch_before(tmp_path,
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
 
 
+@pytest.mark.slow
 def test_saving_within_epochs_does_not_change_the_result(tmp_path, toy, settings, monkeypatch):
     run(toy, tmp_path / "whole", settings, save_every_minutes=0)
     saved = []
@@ -410,6 +414,7 @@ def set_features(path, frames):
             writer.add(*utterance)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_not_finite_changes_nothing_and_is_named(tmp_path, toy, settings, log):
     plain = settings.updated(
         {"model": {"use_log_compression": False}, "data": {"batch_size": 1, "scale_features": False}}
@@ -542,6 +547,7 @@ def test_a_model_folder_inside_a_partition_is_refused(toy, settings, place):
     assert sorted(toy.rglob("*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -594,6 +600,7 @@ def test_a_second_training_in_a_folder_waits_for_the_first(tmp_path, toy, settin
         assert len(second.result(60).records) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0, 0.9])
 def test_a_training_on_any_device_is_resumed_within_an_epoch_and_decoded(tmp_path, toy, settings, device, decay):
     settings = settings.updated({"training": {"weight_averaging_decay": decay}})

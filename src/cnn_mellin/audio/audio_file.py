@@ -93,8 +93,8 @@ def _regular_file(path: str | Path) -> BinaryIO:
         return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     except OSError as error:
         raise AudioError(path, f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # a name with a null byte
-        raise AudioError(ascii(str(path)), f"cannot be read ({error})") from None
+    except ValueError:
+        raise AudioError(ascii(str(path)), "cannot be read (embedded null byte)") from None
 
 
 def _promise(reader: Reader, status: os.stat_result) -> tuple[Promise | None, int]:

@@ -7,7 +7,7 @@ Beyond argparse:
 - for a misspelt command or option the error names the nearest known one.
 
 This file uses `_actions`, `_get_value`, `_check_value`, `_negative_number_matcher`, `_fill_text` and the action classes
-of argparse, which are private; they are the same in Python 3.11 to 3.13.
+of argparse, which are private; they are the same in Python 3.11 to 3.14.
 """
 
 from __future__ import annotations

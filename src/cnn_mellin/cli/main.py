@@ -6,7 +6,10 @@ import argparse
 import contextlib
 import errno
 import io
+import logging
 import sys
+import time
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from cnn_mellin.config import Settings
 
 __all__ = ["main", "parser"]
+
+_LOGGER = logging.getLogger(__name__)
 
 # Command -> its line in the help. `cli/options/COMMAND.py` holds its options and help, `cli/COMMAND.py` its `run`. The
 # parser loads the options of all commands, which import nothing heavy; only the chosen command is loaded to run.
@@ -101,6 +106,12 @@ def parser() -> CommandParser:
     root = CommandParser(prog="cnn-mellin", description=_DESCRIPTION, examples=_EXAMPLES)
     root.add_argument("-V", "--version", action="version", version=f"cnn-mellin {__version__}")
     root.add_argument("--quiet", action="store_true", help="print only results and problems, no progress")
+    root.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print versions, which files are read, which steps begin, the time of day before each line, and "
+        "where in the program an error was found: for reports of faults",
+    )
     root.add_argument("--device", help="device to compute on: cpu, cuda, cuda:1, mps (default: cpu)")
     root.add_argument(
         "--num-threads",
@@ -148,12 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _escape_unencodable_characters()
     root = parser()
-    chosen = argparse.Namespace()
+    chosen = argparse.Namespace(verbose=False)
     try:
         with _printing_once():
             chosen = root.parse_args(arguments)
         return _run(root, chosen)
     except UserError as error:
+        if chosen.verbose and not chosen.quiet and _speaks():
+            traceback.print_exc()
         return _complain(root.name_options(str(error), chosen))
     except OtherProcessError:  # which says itself what is wrong
         return 1
@@ -180,6 +193,14 @@ def _escape_unencodable_characters() -> None:
 
 
 def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
+    place = launched_process()
+    if chosen.quiet and chosen.verbose:
+        raise SettingsError("--verbose: not allowed together with --quiet; give one")
+    show_log(quiet=chosen.quiet, verbose=chosen.verbose, silent=place.rank > 0)
+    if chosen.verbose:
+        from cnn_mellin.cli.version_line import version_line  # slow to import, and --help does without
+
+        _LOGGER.debug("%s", version_line())
     chosen.settings = _settings(chosen)
     if chosen.print_format is not None:
         from cnn_mellin.config import Settings, format_settings  # pydantic, which --help does without
@@ -188,13 +209,13 @@ def _run(root: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
         return 0
     if chosen.command is None:
         root.error("name a command")
-    place = launched_process()
     if place.size > 1 and chosen.command not in _OF_SEVERAL_PROCESSES:
         raise SettingsError(f"{chosen.command}: runs as one process, not {place.size}; start it without torchrun")
-    show_log(quiet=chosen.quiet, silent=place.rank > 0)
+    began = time.monotonic()
     with warnings.catch_warnings():
         warnings.showwarning = _ignore_warning if place.rank else _print_warning
         status: int = import_module(f"cnn_mellin.cli.{chosen.command}").run(chosen)
+    _LOGGER.debug("%s: ended with status %d after %.1f s", chosen.command, status, time.monotonic() - began)
     return status
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     if options.search:
         _check_database(options.db_url, arguments.profile)
     quiet = arguments.quiet and not arguments.dry_run  # the list of a dry run is what the user wants to see
-    show_log(quiet=quiet)
-    with RecipeDisplay(arguments.exp, quiet=quiet):
+    show_log(quiet=quiet, verbose=arguments.verbose)
+    with RecipeDisplay(arguments.exp, until=arguments.until, quiet=quiet):
         failed = run_corpus_recipe(
             options,
             arguments.exp,
@@ -101,7 +102,17 @@ def _print_places(arguments: argparse.Namespace) -> None:
         print(f"{what}: {path}")
     command = None if arguments.quiet else transcribe_command(exp)
     if command is not None:
-        print(f"\nto try next, with this recording or one of your own:\n  {command}")
+        print(f"\nto try next, with this recording or one of your own:\n  {_as_typed(command)}")
+
+
+def _as_typed(command: str) -> str:
+    """A command of this program, with the program's path where a shell would not find it, as after `make demo`."""
+    program = Path(sys.executable).parent / "cnn-mellin"
+    if shutil.which("cnn-mellin") is not None or not program.exists():
+        return command
+    below = program.parent != Path.cwd() and program.is_relative_to(Path.cwd())
+    shown = program.relative_to(Path.cwd()) if below else program
+    return command.replace("cnn-mellin", shlex.quote(str(shown)), 1)
 
 
 def _check_database(db_url: str, profile: str) -> None:

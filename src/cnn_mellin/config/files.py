@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import logging
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from cnn_mellin.formats.text_file import MAX_SETTINGS_BYTES, parse_json, parse_y
 from cnn_mellin.shipped_file import SETTINGS, file_or_shipped
 
 __all__ = ["FORMATS", "format_settings", "read_settings"]
+
+_LOGGER = logging.getLogger(__name__)
 
 FORMATS = ("ini", "json", "yaml")
 
@@ -39,6 +42,7 @@ def read_settings(path: str | Path, file_format: str | None = None, base: Settin
     if file_format is None or path != given:
         file_format = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "ini")
     text = read_text(path, SettingsError, max_bytes=MAX_SETTINGS_BYTES)
+    _LOGGER.debug("%s: settings read, as %s", path, file_format)
     return (base or Settings()).updated(_PARSERS[file_format](text, str(path)), str(path))
 
 
@@ -62,10 +66,11 @@ def _parse_ini(text: str, source: str) -> dict[str, dict[str, Any]]:
     try:
         parser.read_string(text, source)
     except (configparser.Error, AttributeError) as error:
-        # The parser raises AttributeError at an indented line below a name without a value.
+        # At an indented line below a name without a value, the parser raises AttributeError before Python 3.14.
+        continued = isinstance(error, getattr(configparser, "MultilineContinuationError", AttributeError))
         message = (
             error.message
-            if isinstance(error, configparser.Error)
+            if isinstance(error, configparser.Error) and not continued
             else "a line is indented below a name without a value"
         )
         reason = " ".join(str(message).split())[:400]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -20,6 +21,8 @@ from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["load_tensor_file", "open_partition", "read_tensor_files", "write_tensor_files"]
 
+_LOGGER = logging.getLogger(__name__)
+
 _EXPORT = "folder that cnn-mellin data export wrote"
 
 
@@ -34,7 +37,9 @@ def open_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
         DataError: the folder is not a partition, or is damaged.
     """
     path = Path(path)
-    return read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path, verify=verify)
+    partition = read_tensor_files(path) if (path / "feat").is_dir() else read_partition(path, verify=verify)
+    _LOGGER.debug("%s: opened, %d utterances", path, len(partition))
+    return partition
 
 
 def write_tensor_files(partition: Partition, path: str | Path) -> None:

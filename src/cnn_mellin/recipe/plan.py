@@ -12,6 +12,7 @@ from cnn_mellin.config.settings import Settings
 from cnn_mellin.corpora.corpus_files import corpus_state
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.scoring_folding import SCORING_FILE
+from cnn_mellin.nearest import close_name
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
 from cnn_mellin.recipe.step import STAGES, Step
@@ -63,7 +64,9 @@ def steps_until(steps: Sequence[Step], stage: str | None) -> list[Step]:
     if stage is None:
         return list(steps)
     if stage not in STAGES:
-        raise SettingsError(f"until {stage}: must be one of {', '.join(STAGES)}")
+        near = close_name(stage, STAGES)
+        hint = "" if near is None else f"; did you mean {near}?"
+        raise SettingsError(f"until {stage}: must be one of {', '.join(STAGES)}{hint}")
     return [step for step in steps if STAGES.index(step.stage) <= STAGES.index(stage)]
 
 

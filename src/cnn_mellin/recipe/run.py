@@ -24,6 +24,7 @@ from cnn_mellin.recipe.plan import start_settings, steps_until
 from cnn_mellin.recipe.step import Step
 from cnn_mellin.recipe.step_records import StepRecords
 from cnn_mellin.recipe.step_run import failure_line, last_lines
+from cnn_mellin.recipe.time_left import result, time_left
 from cnn_mellin.recipe.workflow import check_steps, stamps, write_workflow
 
 __all__ = ["run_recipe"]
@@ -98,7 +99,7 @@ def run_recipe(
         targets = stamps(steps) if until is not None else []
         more = ["-j", str(cores)] if cores is not None else []
         arguments = ["--config", "checked=True", "--profile", str(profile), *more, *targets]
-        return _snakemake(folder, arguments, _Ends(records, to_do))
+        return _snakemake(folder, arguments, _Ends(records, to_do, steps))
     finally:
         lock.release()
 
@@ -110,12 +111,18 @@ class _Ends:
     Args:
         records: the recipe's records.
         steps: steps that are to be run.
+        wanted: these, and those that were done before.
+        most_running: largest number of steps that were seen running at the same time.
+        begun: steps that were seen running.
         seen: name -> time of modification of the record that has been noted.
         failed: failed steps: name -> reason.
     """
 
     records: StepRecords
     steps: Sequence[Step]
+    wanted: Sequence[Step]
+    most_running: int = 1
+    begun: set[str] = field(default_factory=set)
     seen: dict[str, int] = field(default_factory=dict)
     num_ended: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -126,6 +133,11 @@ class _Ends:
     def look(self) -> None:
         """Log the steps that have ended since the last call."""
         found = self._found()
+        running = {step.name: step for step in self.steps if self.records.path(step.name, "start").exists()}
+        for name in running.keys() - self.begun:
+            _LOGGER.debug("%s: begins: %s", name, running[name].command)
+        self.begun |= running.keys()
+        self.most_running = max(self.most_running, len(running))
         new = {name: at for name, at in found.items() if self.seen.get(name) != at}
         self.seen = found
         for name in sorted(new, key=lambda name: new[name]):
@@ -136,7 +148,10 @@ class _Ends:
                 _LOGGER.info(note)
             self.num_ended += 1
             how, seconds = ended["how"], ended.get("seconds", 0.0)
-            _LOGGER.info("[%d/%d] %s: %s in %.0f s", self.num_ended, len(self.steps), name, how, seconds)
+            more = [f"{how} in {seconds:.0f} s", result(last_lines(self.records.log(name), 1))]
+            left = time_left(self.records, self.wanted, self.most_running)
+            more.append("" if left is None else str(left))
+            _LOGGER.info("[%d/%d] %s: %s", self.num_ended, len(self.steps), name, ", ".join(filter(None, more)))
 
     def close(self) -> None:
         """Collect the steps that have failed."""

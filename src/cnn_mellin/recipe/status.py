@@ -15,6 +15,7 @@ from cnn_mellin.recipe.slurm_queue import ENDED_STATES, WAITING_STATES, SlurmJob
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.recipe.step_records import RESUME_STATUS, StepRecords, is_locked
 from cnn_mellin.recipe.step_run import is_running, last_lines
+from cnn_mellin.recipe.time_left import duration_text
 
 __all__ = ["recipe_status", "step_state"]
 
@@ -69,7 +70,7 @@ def recipe_status(folder: str | Path) -> str:
             counts = [sum(states[name] == state for name in names) for state in _STATES]
             seconds = [records.seconds(name) for name in names if states[name] == "done"]
             known = [each for each in seconds if each is not None]
-            work = _duration(sum(known)) if known else "-"
+            work = duration_text(sum(known)) if known else "-"
             rows.append([stage, *(str(count) if count else "-" for count in counts), work])
     lines = [f"{folder}: {_standing(states, going=going)}", "", format_table(["stage", *_STATES, "work"], rows)]
     for state, line in (("running", _running_line), ("waiting", _waiting_line)):
@@ -139,15 +140,9 @@ def _running_line(name: str, records: StepRecords) -> str:
     began = start.get("began", time.time())
     place = f"job {job['id']}, " if job.get("id") else ""
     latest = last_lines(records.log(name), 1)
-    return f"  {name} ({place}{_duration(time.time() - began)}): {latest[:100]}"
+    return f"  {name} ({place}{duration_text(time.time() - began)}): {latest[:100]}"
 
 
 def _waiting_line(name: str, records: StepRecords) -> str:
     job = records.read(name, "job") or {}
     return f"  {name}" + (f" (job {job['id']})" if job.get("id") else "")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(seconds, 0):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

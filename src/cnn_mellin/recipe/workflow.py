@@ -9,6 +9,7 @@ from typing import Any
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.text_file import parse_yaml, read_text
+from cnn_mellin.nearest import close_name
 from cnn_mellin.recipe.options import RecipeOptions, read_options, write_options
 from cnn_mellin.recipe.plan import plan_recipe, start_settings, write_start_settings
 from cnn_mellin.recipe.step import Step
@@ -82,9 +83,11 @@ def find_profile(name: str) -> Path:
     shipped.remove("default")
     path = _HERE / "profiles" / name if name in shipped else Path(name).resolve()
     if not any(path.glob("config*.yaml")):
+        near = close_name(name, shipped)
+        hint = "" if near is None else f"; did you mean {near}?"
         raise SettingsError(
             f"profile {name}: is not a folder with a file config.yaml; it must be {', '.join(shipped)}, or the folder "
-            "of a Snakemake profile"
+            f"of a Snakemake profile{hint}"
         )
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.recipe.options import read_options
@@ -48,18 +49,20 @@ def write_report(folder: str | Path) -> list[Path]:
     return paths
 
 
-def results_text(folder: str | Path) -> str:
-    """Results of a recipe as Markdown: phone error rates, and the significance of their differences.
+def results_text(folder: str | Path, text_format: Literal["text", "markdown"] = "text") -> str:
+    """Results of a recipe for a terminal: phone error rates, and the significance of their differences.
 
     Args:
         folder: the recipe's folder.
+        text_format: text, with aligned tables, or markdown.
 
     Raises:
         DataError: the folder holds no recipe, or one without a comparison yet.
     """
     results = _read_results(folder)
     sections = [results_section(results), language_model_section(results)]
-    return Page(_TITLE, _about(results), answer(results.comparisons), sections).markdown()
+    page = Page(_TITLE, _about(results), answer(results.comparisons), sections)
+    return page.markdown() if text_format == "markdown" else page.plain_text()
 
 
 def _read_results(folder: str | Path) -> RecipeResults:

@@ -1,4 +1,4 @@
-"""Pages of sections with text, tables and pictures, written as one HTML file or as Markdown."""
+"""Pages of sections with text, tables and pictures, written as one HTML file, as Markdown or as plain text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import html
 import importlib.resources
 import json
 import re
+import textwrap
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from cnn_mellin.report.inline_svg import inline_svg
 __all__ = ["Page", "Section"]
 
 _NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?")
+_TEXT_WIDTH = 100  # columns of paragraphs in plain text
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Section:
     title: str
     _html: list[str] = field(default_factory=list)
     _markdown: list[str] = field(default_factory=list)
+    _plain: list[str] = field(default_factory=list)
     _num_tables: int = 0
     _num_pictures: int = 0
 
@@ -38,6 +41,7 @@ class Section:
         """Add a paragraph."""
         self._html.append(f"<p>{_escape_html(paragraph)}</p>")
         self._markdown.append(_escape_paragraph(paragraph))
+        self._plain.append(_wrapped(paragraph))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], *, best: int | None = None) -> None:
         """Add a table, with links to it as CSV and JSON; `best` is the index of a row to highlight."""
@@ -55,6 +59,7 @@ class Section:
         )
         shown = [[_visible(cell) for cell in row] for row in (header, *rows)]
         self._markdown.append(format_table(shown[0], shown[1:], "markdown"))
+        self._plain.append(format_table(shown[0], shown[1:]))
 
     @contextlib.contextmanager
     def beside(self) -> Iterator[None]:
@@ -66,7 +71,7 @@ class Section:
     def picture(
         self, content: bytes, caption: str, alt: str, *, marks: Sequence[str] = (), invert: bool = False
     ) -> None:
-        """Add a picture; Markdown has only its caption.
+        """Add a picture; Markdown has only its caption, and plain text nothing.
 
         Args:
             content: SVG file that matplotlib wrote.
@@ -82,7 +87,7 @@ class Section:
         self._markdown.append(f"*{_escape_line(caption)} (see report.html)*")
 
     def audio(self, recordings: Mapping[str, bytes]) -> None:
-        """Add recordings to play; Markdown has only their names.
+        """Add recordings to play; Markdown has only their names, and plain text nothing.
 
         Args:
             recordings: name -> FLAC file.
@@ -102,6 +107,7 @@ class Section:
         # The fence is longer than all backtick sequences of the text, so that no line of the text closes it.
         fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
         self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{fence}\n{_visible(text)}\n{fence}")
+        self._plain.append(f"{_wrapped(summary)}:\n\n{textwrap.indent(_visible(text), '  ')}")
 
     def links(self, summary: str, files: Mapping[str, str]) -> None:
         """Add links to files beside the page, which it shows when the summary is clicked.
@@ -117,6 +123,8 @@ class Section:
         self._html.append(f"<details><summary>{_escape_html(summary)}</summary><ul>{items}</ul></details>")
         listed = "\n".join(f"- [{_escape_line(name)}]({urllib.parse.quote(path)})" for name, path in files.items())
         self._markdown.append(f"{_escape_paragraph(summary)}:\n\n{listed}")
+        plain = "\n".join(f"  {_visible(name)}: {_visible(path)}" for name, path in files.items())
+        self._plain.append(f"{_wrapped(summary)}:\n\n{plain}")
 
     @property
     def empty(self) -> bool:
@@ -180,6 +188,15 @@ class Page:
                 blocks += [f"## {_escape_line(section.title)}", *section._markdown]
         return "\n\n".join(blocks) + "\n"
 
+    def plain_text(self) -> str:
+        """The page as text for a terminal: aligned tables, wrapped paragraphs, no markup and no pictures."""
+        blocks = [_wrapped(self.title), _wrapped(self.about), *map(_wrapped, self.answer)]
+        for section in self.sections:
+            if section._plain:
+                title = _wrapped(section.title)
+                blocks += [f"{title}\n{'-' * len(title)}", *section._plain]
+        return "\n\n".join(blocks) + "\n"
+
 
 def _part(name: str) -> str:
     """Text of a file beside this module, which becomes a part of each page."""
@@ -223,6 +240,10 @@ def _json_value(cell: str) -> str | float | int | None:
 def _visible(text: str) -> str:
     """The text with a replacement character for each control character, as XML forbids these."""
     return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() else "\ufffd" for c in text)
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(_visible(paragraph), _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _escape_html(text: str) -> str:

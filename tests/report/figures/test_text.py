@@ -119,6 +119,7 @@ def test_texts_are_shortened_and_escaped():
     assert shown_text("a\nb\u200b") == "a\\nb\\u200b"
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_not_installed_here_does_not_matter():
     """As in a program that a notebook starts, whose kernel has its own."""
     program = "from cnn_mellin.report.figures.learning_curves import draw_learning_curves as d; d({'a': [[]]})"

@@ -33,6 +33,7 @@ def url(tmp_path) -> str:
     return place
 
 
+@pytest.mark.slow
 def test_history_best_and_importances_are_shown(url):
     page = Page("t", "a", [], [search_section(url, ["model-mcorr-sm", "model-mcorr-lg", "train-mcorr-sm"])])
     text = page.markdown()
@@ -48,6 +49,7 @@ def test_history_best_and_importances_are_shown(url):
     assert page.html().count("<svg ") == 1
 
 
+@pytest.mark.slow
 def test_a_url_from_the_environment_is_read_as_searches_read_it(url, monkeypatch):
     monkeypatch.setenv("STUDIES", url)
     assert not search_section("env:STUDIES", ["model-mcorr-sm"]).empty

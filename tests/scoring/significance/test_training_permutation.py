@@ -16,6 +16,7 @@ def test_no_p_is_lower_than_the_number_of_trainings_allows(num_seeds: int, lowes
     assert training_permutation(first, second) == pytest.approx(lowest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(4, 4), (3, 6), (14, 13)])
 def test_agrees_with_scipy(numbers: tuple[int, int]) -> None:
     generator = np.random.default_rng(1)
