@@ -36,7 +36,7 @@ Utterance = tuple[str, torch.Tensor, list[str]]
 
 def read_manifest(path: Path) -> dict[str, list[Utterance]]:
     """Read a manifest and its recordings: partition -> utterances with samples and phones."""
-    parts = {}
+    parts: dict[str, list[Utterance]] = {}
     for part, utterances in json.loads(path.read_text(encoding="utf-8")).items():
         parts[part] = []
         for name, recording, phones in utterances:
@@ -67,6 +67,8 @@ class Recogniser:
         phones: phones of the training partition.
     """
 
+    optimizer: torch.optim.Optimizer
+    learning_rate: float
     batch_size = 8
     follows_time = False  # whether the learning rate depends on the time that is given, so that each needs a training
 

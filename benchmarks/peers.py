@@ -101,10 +101,10 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
     measured = out / OURS / f"epoch-{name}.json"
     if not measured.exists():
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as scratch:
             begun = time.process_time()
             one = replace(settings, training=replace(settings.training, num_epochs=1, seed=1))
-            train(data / "train", data / "dev", folder, one)
+            train(data / "train", data / "dev", scratch, one)
             measured.write_text(json.dumps({"processor_s": time.process_time() - begun}), encoding="utf-8")
     epoch_s = json.loads(measured.read_text(encoding="utf-8"))["processor_s"]
     num_epochs = max(1, int((120 * minutes - prepared_s) / epoch_s))
