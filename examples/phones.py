@@ -7,7 +7,8 @@ Trains acoustic models on a corpus and tests them on its test partition, slowed 
 - `80 ms, time` and `80 ms, log time`: windows of 8 frames, one convolution with 4 outputs per window, side by side;
 - `120 ms, time` and `120 ms, log time`: windows of 12 frames, 6 outputs;
 - `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5;
-- only if named: `80 ms + local branch`, an ordinary convolution of each window's first frames beside the other, and
+- only if named: `80 ms from frame 1`, kernel offset 1, so that log time reads the first frame of a window, and 8 outputs
+  of either convolution; `80 ms + local branch`, an ordinary convolution of each window's first frames beside the other, and
   `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores.
 
 `time` is the control of `log time`: the two differ in the convolution alone. Each arm is a recipe in a folder of OUT:
@@ -78,6 +79,7 @@ WINDOWS = {
     "80 ms": Window(),
     "120 ms": Window(model={"window_size": 12, "convolutional_kernel_time": 7, "convolutional_initial_channels": 16}),
     "80 ms + tempo": Window(training={"max_tempo_factor": 1.5}),
+    "80 ms from frame 1": Window(model={"convolutional_kernel_offset": 1, "convolutional_time_padding": True}),
     "80 ms + local branch": Window(model={"local_branch_channels": 8}),
     "80 ms + attention": Window(model={"window_pooling": "attention"}),
 }
@@ -236,7 +238,9 @@ def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(6.5, 4.2))
-    colours = dict(zip(WINDOWS, ["#777777", "#0b5394", "#38761d", "#a64d79", "#b45f06", "#674ea7"], strict=True))
+    colours = dict(
+        zip(WINDOWS, ["#777777", "#0b5394", "#38761d", "#a64d79", "#cc0000", "#b45f06", "#674ea7"], strict=True)
+    )
     for arm, of in errors.items():
         window, kind = arm.split(", ")
         percents = np.array([100 * of[f"{r:g}"].errors.sum(1) / of[f"{r:g}"].num_phones.sum() for r in RATES])
