@@ -7,9 +7,9 @@ Trains acoustic models on a corpus and tests them on its test partition, slowed 
 - `80 ms, time` and `80 ms, log time`: windows of 8 frames, one convolution with 4 outputs per window, side by side;
 - `120 ms, time` and `120 ms, log time`: windows of 12 frames, 6 outputs;
 - `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5;
-- only if named: `80 ms from frame 1`, kernel offset 1, so that log time reads the first frame of a window, and 8 outputs
-  of either convolution; `80 ms + local branch`, an ordinary convolution of each window's first frames beside the other, and
-  `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores.
+- only if named: `80 ms from frame 1`, with kernel offset 1, so that log time reads the first frame of a window, and
+  with 8 outputs of either convolution; `80 ms + local branch`, an ordinary convolution of each window's first frames
+  beside the other; and `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores.
 
 `time` is the control of `log time`: the two differ in the convolution alone. Each arm is a recipe in a folder of OUT:
 
