@@ -5,9 +5,9 @@ Models of utterances cut windows on a grid; here each window is anchored at the 
 and the phone is to be recognised from that window. Silences are left out, phones are folded to the usual 39. Arms:
 
 - `80 ms`, `160 ms`, `240 ms`: length of the window, whose largest output counts;
-- `80 ms from frame 1`: kernel offset 1, with which log time also sees the first frame of the window;
 - `80 ms side by side`: all four outputs of the window, which keeps their places in it;
 - `time` and `log time`: the same windows, kernel, weights and pooling, the correlation ordinary or in log time;
+- `from frame 1`: log time with kernel offset 1, which sees the first frames, too; the control is the same;
 - each of them `+ tempo`: trained on segments that are stretched at random, by 0.5 to 2.
 
 Test segments are of other speakers, as they were spoken and stretched about their onset by 0.4 to 2.5; in fifths by
@@ -82,12 +82,15 @@ class Window:
     pooling: Literal["max"] | None = "max"
 
 
+_FROM_START = " from frame 1"
 WINDOWS = {
     "80 ms": Window(8, 5, 2),
     "80 ms from frame 1": Window(8, 5, 1),
     "80 ms side by side": Window(8, 5, 2, None),
     "160 ms": Window(16, 8, 4),
+    "160 ms from frame 1": Window(16, 8, 1),
     "240 ms": Window(24, 12, 4),
+    "240 ms from frame 1": Window(24, 12, 1),
 }
 
 
@@ -111,7 +114,13 @@ class Arm:
         return f"{self.window}, {'log time' if self.log_time else 'time'}{' + tempo' if self.tempo else ''}"
 
 
-ARMS = [Arm(window, log_time, tempo) for window in WINDOWS for tempo in (False, True) for log_time in (False, True)]
+ARMS = [
+    Arm(window, log_time, tempo)
+    for window in WINDOWS
+    for tempo in (False, True)
+    for log_time in (False, True)
+    if log_time or not window.endswith(_FROM_START)
+]
 
 
 @dataclass(frozen=True)
@@ -370,7 +379,7 @@ def report(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
                 rows.append([arm.name, *(f"{mean:.1f}" for mean in means)])
             for pair in pairs():
                 of_both = [{c: errors_of(results[arm.name], kind + c) for c in (*columns, "1")} for arm in pair]
-                name = f"{pair[0].window}{' + tempo' if pair[0].tempo else ''}"
+                name = f"{pair[1].window}{' + tempo' if pair[1].tempo else ''}"
                 found = [bootstrap_difference(*(of[c] for of in of_both), paired_seeds=True) for c in columns]
                 rows.append([f"{name}: log time - time", *map(accuracy_difference, found)])
                 if columns is stretches:
@@ -386,26 +395,29 @@ def pairs() -> Iterator[tuple[Arm, Arm]]:
     """Pairs of arms that differ in the correlation alone, time first."""
     for arm in ARMS:
         if arm.log_time:
-            yield Arm(arm.window, False, arm.tempo), arm
+            yield Arm(arm.window.removesuffix(_FROM_START), False, arm.tempo), arm
 
 
 def draw(results: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """Draw accuracy against stretch: means as lines, the range of the seeds as bands."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, len(WINDOWS), figsize=(3.2 * len(WINDOWS), 6.5), sharex=True, sharey=True)
+    windows = [window for window in WINDOWS if not window.endswith(_FROM_START)]
+    figure, axes = plt.subplots(2, len(windows), figsize=(3.6 * len(windows), 7), sharex=True, sharey=True)
     for row, (kind, anchors) in zip(axes, ANCHORS.items(), strict=True):
-        for axis, window in zip(row, WINDOWS, strict=True):
+        for axis, window in zip(row, windows, strict=True):
             for arm in ARMS:
-                if arm.window != window:
+                from_start = arm.window != window
+                if from_start and arm.window != window + _FROM_START:
                     continue
                 percents = np.array([[right_percent(r, f"{kind}{s:g}") for s in STRETCHES] for r in results[arm.name]])
-                colour = "#0b5394" if arm.log_time else "#d1642e"
-                style = {"linestyle": "--" if arm.tempo else "-", "color": colour, "label": arm.name.split(", ")[1]}
+                colour = "#38761d" if from_start else "#0b5394" if arm.log_time else "#d1642e"
+                label = arm.name.split(", ")[1] + from_start * _FROM_START
+                style = {"linestyle": "--" if arm.tempo else "-", "color": colour, "label": label}
                 plot_by_stretch(axis, STRETCHES, percents, **style)
             axis.set_title(f"{window}, {anchors}", fontsize=9)
         row[0].set_ylabel("right, %")
-    axes[0, 0].legend(frameon=False)
+    axes[1, 0].legend(frameon=False, fontsize=7, loc="upper left")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)
