@@ -403,7 +403,9 @@ def draw(results: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None
     import matplotlib.pyplot as plt
 
     windows = [window for window in WINDOWS if not window.endswith(_FROM_START)]
-    figure, axes = plt.subplots(2, len(windows), figsize=(3.6 * len(windows), 7), sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        2, len(windows), figsize=(3.6 * len(windows), 7), sharex=True, sharey=True, squeeze=False
+    )
     for row, (kind, anchors) in zip(axes, ANCHORS.items(), strict=True):
         for axis, window in zip(row, windows, strict=True):
             for arm in ARMS:
