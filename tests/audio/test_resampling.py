@@ -9,8 +9,7 @@ from cnn_mellin.audio.resampling import resample, resampler
 
 @pytest.fixture(params=["scipy", "soxr"])
 def package(request, monkeypatch):
-    if request.param == "soxr":
-        pytest.importorskip("soxr", reason="soxr (the extra audio) is not installed")
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     monkeypatch.setattr(resampling, "resampler", lambda: request.param)
 
 
@@ -37,6 +36,7 @@ def test_an_equal_sample_rate_changes_nothing():
 
 
 def test_soxr_is_used_where_it_is_installed(monkeypatch):
+    pytest.importorskip("scipy", reason="scipy (the extra demo) is not installed")
     find = importlib.util.find_spec
     for found in (True, False):
         monkeypatch.setattr(

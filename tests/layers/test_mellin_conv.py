@@ -102,6 +102,12 @@ def test_torchs_transforms_work(mode, output_length):
     assert torch.allclose(found.float(), expected, atol=0.1 if mode == "autocast" else 1e-6)
 
 
+# docs/decisions/0001-dependencies.md says what older versions lack.
+compiles = pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) < (2, 13),
+    reason="torch.compile and torch.export of the layers have been tried with torch 2.13 only",
+)
+
 COLD = """
 import sys, torch
 from cnn_mellin.layers import MellinLinearConv2d
@@ -117,6 +123,7 @@ assert torch.allclose(found, layer(signal), atol=1e-6)
 """
 
 
+@compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("output_length", FRAMES)
 @pytest.mark.parametrize("mode", ["eager", "aot_eager", "export"])
@@ -219,6 +226,7 @@ BOTH: list[tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = [
 ]
 
 
+@compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("offsets", DYNAMIC, ids=str)
 @pytest.mark.parametrize(("make", "coefficients"), BOTH, ids=["1d", "2d"])
@@ -240,6 +248,7 @@ def test_compiled_layers_serve_every_length(mode, most, make, coefficients, offs
     assert counter.frame_count <= most
 
 
+@compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("offsets", DYNAMIC, ids=str)

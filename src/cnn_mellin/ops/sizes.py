@@ -54,7 +54,7 @@ def sizes_of(name: str, value: Any, axes: tuple[str, ...], least: int = 1) -> tu
     >>> sizes_of("padding", 2, ("left", "right"), 0), sizes_of("padding", [1, 0], ("left", "right"), 0)
     ((2, 2), (1, 0))
     """
-    if not isinstance(value, tuple | list):
+    if not isinstance(value, (tuple, list)):  # not tuple | list, which torch 2.6 cannot compile
         return (size_of(name, value, least),) * len(axes)
     if len(value) == 1:
         return (size_of(name, value[0], least),) * len(axes)
@@ -81,12 +81,12 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """
     if isinstance(value, torch.SymInt):
         return cast("int", value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         if len(value) != 1:
             raise ValueError(f"{name} is {tuple(value)}; it must be a whole number or a tuple of 1")
         return whole_number(name, value[0], least)
     try:
-        if isinstance(value, bool | np.bool_) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
+        if isinstance(value, (bool, np.bool_)) or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
             raise TypeError
         return operator.index(value)
     except TypeError:
