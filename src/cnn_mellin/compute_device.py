@@ -10,6 +10,7 @@ from cnn_mellin.nearest import close_name
 __all__ = ["usable_device"]
 
 _COMMON = ("cpu", "cuda", "mps", "xpu")
+_OTHER_NAMES = {"gpu": "cuda", "nvidia": "cuda"}  # what people call it
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -27,7 +28,7 @@ def usable_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         kind, colon, number = str(device).partition(":")
-        near = close_name(kind, _COMMON)
+        near = _OTHER_NAMES.get(kind.lower()) or close_name(kind, _COMMON)
         if near is not None and near != kind:
             raise SettingsError(f"device {device}: unknown; did you mean {near}{colon}{number}?") from None
         raise SettingsError(f"device {device}: cannot be used here ({reason}); try device=cpu") from None

@@ -219,7 +219,7 @@ def test_a_terminal_shows_the_running_steps(corpus, tmp_path, relative):
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, shown
-    assert b"\r\x1b[2K0 steps done, 1 running; prep-fbank-81-10ms: " in shown
+    assert b"\r\x1b[2K0 of 1 steps done, 1 running; prep-fbank-81-10ms: " in shown
     assert shown.endswith(f"{folder}: up to date as far as prep\r\n".encode())
 
 

@@ -174,7 +174,8 @@ def test_too_little_memory_is_one_line_and_leaves_the_last_checkpoint(data):
 
 def test_an_unusable_device_or_thread_count_is_one_line(data, capsys):
     for options, message in (
-        (["--device", "gpu"], "--device gpu: cannot be used here"),
+        (["--device", "abacus"], "--device abacus: cannot be used here"),
+        (["--device", "gpu"], "--device gpu: unknown; did you mean cuda?"),
         (["--num-threads", "0"], "--num-threads 0: must be at least 1"),
     ):
         assert main([*options, *arguments(data, data / "m")]) == 2

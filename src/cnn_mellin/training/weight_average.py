@@ -23,15 +23,15 @@ class WeightAverage:
         decay: share of the average that an update leaves as it was, 0 <= decay < 1; with 0 the average is the weights.
 
     >>> model = torch.nn.Linear(1, 1, bias=False)
-    >>> average = WeightAverage(model, decay=0.5)
-    >>> for value in (0, 6):
-    ...     _ = model.weight.data.fill_(value)
-    ...     average.update()
+    >>> _ = model.weight.data.fill_(0)
+    >>> average = WeightAverage(model, decay=0.9)
+    >>> _ = model.weight.data.fill_(11)
+    >>> average.update()  # leaves 1/11 of the average as it was
     >>> with average.applied():
     ...     round(model.weight.item(), 3)
-    3.0
+    10.0
     >>> model.weight.item()
-    6.0
+    11.0
     """
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
