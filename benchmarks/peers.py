@@ -120,22 +120,20 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     model, description = load_model(folder / f"model-{minutes:g}")
     print(f"{OURS}, {name}, seed {seed}: {num_epochs} epochs in {spent_s / 60:.1f} processor minutes", flush=True)
     config = fitting.model
-    recurrent = sum(w.numel() for part in ("recurrent", "output") for w in _weights(model, part) if w.dim() == 2)
+    matrices = [weight for name, weight in model.named_parameters() if name.startswith(("rnn.weight", "out.weight"))]
     per_frame = summarize_layers(description.num_features, config).multiply_adds_per_frame
     sizes = {
         "settings": name,
         "epochs": num_epochs,
         "processor_minutes": spent_s / 60,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "multiply_adds_per_second": round(FRAMES_PER_S * (per_frame + recurrent / config.window_stride)),
+        "multiply_adds_per_second": round(
+            FRAMES_PER_S * (per_frame + sum(weight.numel() for weight in matrices) / config.window_stride)
+        ),
     }
     (folder / f"sizes-{minutes:g}.json").write_text(json.dumps(sizes), encoding="utf-8")
     found = decode_partition(model, read_partition(data / "test"), description.symbols)
     write_trn(folder / f"test-{2 * minutes:g}.trn", found)
-
-
-def _weights(model: torch.nn.Module, part: str) -> list[torch.Tensor]:
-    return [weight for name, weight in model.named_parameters() if part in name]
 
 
 def train_peer(system: str, chosen: argparse.Namespace, seed: int) -> None:
@@ -195,7 +193,7 @@ def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, Speak
     times = [f"{minutes:g} min" for minutes in chosen.minutes]
     header = ["", "parameters, thousands", "million multiply-adds per second", *times]
     return (
-        f"Phone error rates in % of a greedy search, mean of {chosen.seeds} seeds, after minutes of two cores; "
+        f"Phone error rates in % of a greedy search, mean of {chosen.seeds} seed(s), after minutes of two cores; "
         f"differences in points with 95 % intervals from a bootstrap over speakers and paired seeds:\n\n"
         f"{format_table(header, rows + differences, 'markdown')}\n"
     )

@@ -1,3 +1,3 @@
 """Phone recognition with convolutions in log time (Mellin correlation), against ordinary ones."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

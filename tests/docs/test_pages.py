@@ -34,6 +34,7 @@ NOT_RUN = {
     "README.md: make demo": "sets up an environment and trains for minutes",
     "docs/study.md: python examples/digits.py": "needs recordings of digits, and trains for half an hour",
     "docs/study.md: cnn-mellin corpus demo": "trains for an hour; tests/examples runs the program",
+    "docs/study.md: python examples/phones.py adults.tsv": "trains for an hour; tests/examples runs the program",
     "docs/study.md: python examples/segments.py": "trains for minutes; tests/examples runs the program",
     "README.md: pip install .": "needs TIMIT and hours; its parts run on other pages",
     "docs/first-hour.md: git clone": "sets up an environment and trains for minutes",

@@ -266,7 +266,7 @@ def test_wrong_input_is_one_line_and_nothing_is_written(data, settings):
     write_settings(data, settings)
     for option, message in (
         ("--sed", "train: --sed: unknown option"),
-        ("--device=gpu", "--device gpu: cannot be used"),
+        ("--device=gpu", "--device gpu: unknown; did you mean cuda?"),
     ):
         statuses, _, problems = finish(launch("2", command(data, "m", option)))
         assert all(statuses[0])
