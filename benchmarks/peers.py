@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 
 from cnn_mellin.cli.main import main as cnn_mellin
-from cnn_mellin.config import Settings, read_settings
+from cnn_mellin.config import read_settings
 from cnn_mellin.corpora.table import read_table
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
@@ -52,8 +52,7 @@ FEATURES = "fbank-81-10ms"
 FRAMES_PER_S = 100
 OURS = "cnn-mellin"
 PEERS = ("blstm", "crdnn-small", "crdnn")
-# Minutes of two cores from which settings are used; the last that is reached counts.
-SETTINGS = {0.0: "demo-mcorr"}
+SETTINGS = "demo-mcorr"
 
 
 def processor_s() -> float:
@@ -88,18 +87,12 @@ def write_manifest(corpus: Path, data: Path, path: Path) -> None:
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def settings_for(minutes: float) -> tuple[str, Settings]:
-    """Name and settings of our model for a time."""
-    name = SETTINGS[max(begin for begin in SETTINGS if begin <= minutes)]
-    return name, read_settings(shipped_file(f"model/{name}.ini"))
-
-
 def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     """Train our model with as many epochs as fit, and write its test transcripts."""
     torch.set_num_threads(1)
-    name, settings = settings_for(minutes)
+    settings = read_settings(shipped_file(f"model/{SETTINGS}.ini"))
     prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
-    measured = out / OURS / f"epoch-{name}.json"
+    measured = out / OURS / f"epoch-{SETTINGS}.json"
     if not measured.exists():
         with tempfile.TemporaryDirectory() as scratch:
             begun = time.process_time()
@@ -118,12 +111,12 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     train(data / "train", data / "dev", folder / f"model-{minutes:g}", fitting)
     spent_s = prepared_s + time.process_time() - begun
     model, description = load_model(folder / f"model-{minutes:g}")
-    print(f"{OURS}, {name}, seed {seed}: {num_epochs} epochs in {spent_s / 60:.1f} processor minutes", flush=True)
+    print(f"{OURS}, {SETTINGS}, seed {seed}: {num_epochs} epochs in {spent_s / 60:.1f} processor minutes", flush=True)
     config = fitting.model
     matrices = [weight for name, weight in model.named_parameters() if name.startswith(("rnn.weight", "out.weight"))]
     per_frame = summarize_layers(description.num_features, config).multiply_adds_per_frame
     sizes = {
-        "settings": name,
+        "settings": SETTINGS,
         "epochs": num_epochs,
         "processor_minutes": spent_s / 60,
         "parameters": sum(weight.numel() for weight in model.parameters()),
@@ -145,7 +138,7 @@ def train_peer(system: str, chosen: argparse.Namespace, seed: int) -> None:
         subprocess.run([*command, *(f"{2 * m:g}" for m in chosen.minutes)], check=True, stdout=log, stderr=log)
 
 
-def run(system: str, chosen: argparse.Namespace, data: Path, seed: int) -> None:
+def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
     """Train a system with one seed for all times, unless its transcripts are there."""
     folder = chosen.out / system / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,8 +180,7 @@ def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, Speak
             cells = []
             for minutes in chosen.minutes:
                 found = bootstrap_difference(of[minutes], errors[OURS][minutes], paired_seeds=True)
-                low, high = found.low or 0.0, found.high or 0.0
-                cells.append(f"{found.difference:+.2f} ({low:+.2f} to {high:+.2f})")
+                cells.append(str(found))
             differences.append([f"{OURS} - {system}", "", "", *cells])
     times = [f"{minutes:g} min" for minutes in chosen.minutes]
     header = ["", "parameters, thousands", "million multiply-adds per second", *times]
@@ -242,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_manifest(chosen.corpus, data, chosen.out / "manifest.json")
     systems = [OURS, *chosen.systems]
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        tasks = [pool.submit(run, system, chosen, data, s + 1) for s in range(chosen.seeds) for system in systems]
+        tasks = [pool.submit(run, system, chosen, s + 1) for s in range(chosen.seeds) for system in systems]
         for task in tasks:
             task.result()
     errors = {s: {m: errors_of(chosen, data, s, m) for m in chosen.minutes} for s in systems}

@@ -31,9 +31,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from paired_trainings import accuracy_difference, errors_of, plot_by_stretch, right_percent, run_missing
+from paired_trainings import (
+    accuracy_difference,
+    add_training_options,
+    errors_of,
+    plot_by_stretch,
+    right_percent,
+    run_missing,
+    write_results,
+)
 
-from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.reading import read_audio
 from cnn_mellin.audio.speaking_rate import change_speaking_rate
 from cnn_mellin.features import FeatureExtractor
@@ -343,18 +350,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path, metavar="RECORDINGS", help="folder of DIGIT_SPEAKER_TAKE.wav or .flac")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for all that is made")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each arm (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at once (default: 1)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, metavar="N", help=f"(default: {EPOCHS})")
+    add_training_options(parser, EPOCHS)
     parser.add_argument("--splits", nargs="+", default=list(FOLDS), choices=list(FOLDS), help="(default: both)")
     chosen = parser.parse_args(arguments)
     results = run_all(chosen)
-    text = "\n\n".join(report(results, chosen.splits)) + "\n"
-    with atomic_file(chosen.out / "digits.md") as file:
-        file.write(text)
-    draw(results, chosen.splits, chosen.out / "digits.png")
-    print(f"\n{text}\n{chosen.out}/digits.md, {chosen.out}/digits.png")
+    write_results(chosen.out, "digits", report(results, chosen.splits), lambda path: draw(results, chosen.splits, path))
 
 
 if __name__ == "__main__":

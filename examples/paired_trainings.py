@@ -5,9 +5,10 @@ The result of a training is a dictionary whose `counts` hold condition -> speake
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,25 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.scoring.significance.bootstrap import BootstrapDifference
 from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
 
-__all__ = ["accuracy_difference", "errors_of", "plot_by_stretch", "right_percent", "run_missing"]
+__all__ = [
+    "accuracy_difference",
+    "add_training_options",
+    "errors_of",
+    "plot_by_stretch",
+    "right_percent",
+    "run_missing",
+    "write_results",
+]
 
 Result = Mapping[str, Any]
+
+
+def add_training_options(parser: argparse.ArgumentParser, num_epochs: int) -> None:
+    """Add the folder for the results and the options of trainings; `num_epochs` is the default."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for all that is made")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each arm (default: 5)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at once (default: 1)")
+    parser.add_argument("--epochs", type=int, default=num_epochs, metavar="N", help=f"(default: {num_epochs})")
 
 
 def run_missing(
@@ -94,3 +111,18 @@ def plot_by_stretch(axis: Any, stretches: Sequence[float], percents: NDArray[np.
     axis.minorticks_off()
     axis.set_xlabel("stretch (2: twice as long)")
     axis.grid(alpha=0.2)
+
+
+def write_results(out: Path, name: str, paragraphs: Iterable[str], draw: Callable[[Path], None]) -> None:
+    """Write and print the report OUT/NAME.md, and draw OUT/NAME.png.
+
+    Args:
+        out, name: folder and name of both files.
+        paragraphs: paragraphs of the report, in Markdown.
+        draw: draws the picture into a file.
+    """
+    text = "\n\n".join(paragraphs) + "\n"
+    with atomic_file(out / f"{name}.md") as file:
+        file.write(text)
+    draw(out / f"{name}.png")
+    print(f"\n{text}\n{out}/{name}.md, {out}/{name}.png")

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paired_trainings import write_results
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.cli.main import main as cnn_mellin
@@ -190,7 +191,7 @@ def interaction(
     log_time: Mapping[str, SpeakerErrors], time: Mapping[str, SpeakerErrors], condition: str
 ) -> BootstrapDifference:
     """How much more log time gains under a condition than at the recorded rate, of the same utterances."""
-    beyond = [errors[condition].beyond(errors["1"]) for errors in (time, log_time)]
+    beyond = (arm[condition].beyond(arm["1"]) for arm in (time, log_time))
     return bootstrap_difference(*beyond, paired_seeds=True)
 
 
@@ -206,9 +207,9 @@ def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Ite
                 continue
             log_time, time = (one for one in pair if one is not None)
             found = [bootstrap_difference(time[c], log_time[c], paired_seeds=True) for c in columns]
-            rows.append([f"{window}: log time - time", *map(_interval, found)])
+            rows.append([f"{window}: log time - time", *map(str, found)])
             if columns is names:
-                beyond = ["" if c == "1" else _interval(interaction(log_time, time, c)) for c in columns]
+                beyond = ["" if c == "1" else str(interaction(log_time, time, c)) for c in columns]
                 rows.append([f"{window}: that less that at 1", *beyond])
         yield format_table(["", *columns], rows, "markdown")
         if columns is names:
@@ -225,12 +226,6 @@ def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Ite
                 f"With their standard deviation, a true difference of half a point would be found in four of five "
                 f"experiments of {max(needed, 2)} seeds."
             )
-
-
-def _interval(found: BootstrapDifference) -> str:
-    if found.low is None or found.high is None:  # a single speaker
-        return f"{found.difference:+.2f}"
-    return f"{found.difference:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
@@ -278,11 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = conditions(folder)
         for model in WINDOWS[window].models:
             errors[f"{window}, {KINDS[model]}"] = errors_of(folder, model, chosen.seeds, found)
-    text = "\n\n".join(report(errors, chosen.seeds)) + "\n"
-    with atomic_file(chosen.out / "phones.md") as file:
-        file.write(text)
-    draw(errors, chosen.out / "phones.png")
-    print(f"\n{text}\n{chosen.out}/phones.md, {chosen.out}/phones.png")
+    write_results(chosen.out, "phones", report(errors, chosen.seeds), lambda path: draw(errors, path))
 
 
 if __name__ == "__main__":

@@ -33,9 +33,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from paired_trainings import accuracy_difference, errors_of, plot_by_stretch, right_percent, run_missing
+from paired_trainings import (
+    accuracy_difference,
+    add_training_options,
+    errors_of,
+    plot_by_stretch,
+    right_percent,
+    run_missing,
+    write_results,
+)
 
-from cnn_mellin.atomic import atomic_file
 from cnn_mellin.audio.reading import read_audio
 from cnn_mellin.corpora import read_timit, timit_partitions
 from cnn_mellin.features import FeatureExtractor
@@ -429,17 +436,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of TIMIT or of its layout")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for all that is made")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each arm (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at once (default: 1)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, metavar="N", help=f"(default: {EPOCHS})")
+    add_training_options(parser, EPOCHS)
     chosen = parser.parse_args(arguments)
     results = run_all(chosen)
-    text = "\n\n".join(report(results)) + "\n"
-    with atomic_file(chosen.out / "segments.md") as file:
-        file.write(text)
-    draw(results, chosen.out / "segments.png")
-    print(f"\n{text}\n{chosen.out}/segments.md, {chosen.out}/segments.png")
+    write_results(chosen.out, "segments", report(results), lambda path: draw(results, path))
 
 
 if __name__ == "__main__":

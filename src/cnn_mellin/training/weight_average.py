@@ -62,7 +62,7 @@ class WeightAverage:
         return {**self._model.state_dict(), **self._average}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a training needs to resume beside the averaged weights: the model's own, and the number of updates."""
+        """State that a resumed training needs in addition to the averaged weights, which `model_state` has."""
         return {"num_updates": self._num_updates, "model": self._model.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

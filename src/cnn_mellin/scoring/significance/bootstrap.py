@@ -32,6 +32,18 @@ class BootstrapDifference:
     standard_error: float | None
     probability_of_improvement: float | None
 
+    def __str__(self) -> str:
+        """Difference and, with several speakers, its interval.
+
+        >>> str(BootstrapDifference(-0.5, -1.25, 0.25, 0.3, 0.9))
+        '-0.50 (-1.25 to +0.25)'
+        >>> str(BootstrapDifference(2.0, None, None, None, None))
+        '+2.00'
+        """
+        if self.low is None or self.high is None:
+            return f"{self.difference:+.2f}"
+        return f"{self.difference:+.2f} ({self.low:+.2f} to {self.high:+.2f})"
+
 
 def bootstrap_difference(
     first: SpeakerErrors,
