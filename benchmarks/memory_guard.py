@@ -29,7 +29,9 @@ import optuna
 import torch
 
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.memory_guard import MemoryNeed, measure_memory_need
 from cnn_mellin.search.space import choose_dimensions, sample_values, settings_with

@@ -24,7 +24,8 @@ import numpy as np
 import optuna
 
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.database_url import resolve_database_url
 from cnn_mellin.search.plan import StudyPlan

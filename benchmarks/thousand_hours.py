@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 
 from cnn_mellin.config.files import read_settings
 from cnn_mellin.data.batch_plan import plan_batches
-from cnn_mellin.data.partition import Partition, PartitionDescription, PartitionWriter, read_partition, write_partition
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import PartitionWriter, write_partition
 from cnn_mellin.data.verified_files import remember_written
 from cnn_mellin.formats.symbols import write_symbols
 from report import write_section

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from cnn_mellin.cli.main import main
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import read_symbols
 
 

@@ -8,7 +8,8 @@ import torch
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.logits_folder import read_logits, write_logits
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import estimate_kneser_ney, write_arpa

@@ -10,7 +10,9 @@ import pytest
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.corpora.demo import make_demo_corpus
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model
 

@@ -6,7 +6,8 @@ import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.export.web_page import RUNTIME_VERSION
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.symbols import write_symbols

@@ -7,7 +7,9 @@ import torch
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
 from cnn_mellin.data.logits_folder import read_logits
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model, train
 

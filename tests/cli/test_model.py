@@ -6,7 +6,8 @@ import yaml
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.report.model_card import card_result
 from cnn_mellin.training import load_model, train

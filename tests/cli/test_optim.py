@@ -13,7 +13,8 @@ import pytest
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings, read_settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")

@@ -15,7 +15,8 @@ import torch
 
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings, format_settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.recipe.time_left import progress, result
 from cnn_mellin.training import load_model

@@ -12,7 +12,8 @@ from cnn_mellin.audio.reading import read_audio, write_sphere
 from cnn_mellin.audio.resampling import resampler
 from cnn_mellin.cli.main import main
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import read_trn

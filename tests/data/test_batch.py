@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from cnn_mellin.data.batch import batch_indices, load_batch
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 
 FRAMES = np.random.default_rng(1).integers(1, 500, 103)
 

@@ -6,7 +6,9 @@ from cnn_mellin.config import Settings
 from cnn_mellin.config.data import DataConfig
 from cnn_mellin.data.batch import batch_indices
 from cnn_mellin.data.batch_plan import batches_by_duration, largest_batch, plan_batches, summarize_batches
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.errors import DataError
 
 FRAMES = np.random.default_rng(1).integers(1, 500, 3000)

@@ -7,7 +7,8 @@ import pytest
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
 from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.transcripts import read_trn
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from cnn_mellin.data.logits_folder import read_logits, write_logits
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.errors import DataError
 
 

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 import cnn_mellin.data.partition as partition_module
-from cnn_mellin.data.partition import (
-    PartitionDescription,
-    count_partition,
-    read_partition,
-    verify_content,
-    write_partition,
-)
+from cnn_mellin.data.partition import read_partition, verify_content
+from cnn_mellin.data.partition_counts import count_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.verified_files import files_state, remember_verified
 from cnn_mellin.errors import DataError
 

@@ -1,6 +1,8 @@
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.speaker_split import split_by_speaker
 from cnn_mellin.errors import DataError
 

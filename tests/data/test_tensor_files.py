@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.tensor_files import open_partition, read_tensor_files, write_tensor_files
 from cnn_mellin.errors import DataError
 

@@ -9,7 +9,8 @@ import torch
 from cnn_mellin.audio.reading import write_sphere
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import corpus_labelling
-from cnn_mellin.data.partition import read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.preparation import prepare
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.data.verification import find_faults, partitions_in

@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from cnn_mellin.data.logits_folder import read_logits, write_logits
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.decoding.logit_source import LogitSource, partition_logits
 from cnn_mellin.errors import DataError
 from cnn_mellin.models import AcousticModel, AcousticModelConfig

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cnn_mellin.corpora.demo import make_demo_corpus
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.models.layer_plan import plan_layers
 from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
 

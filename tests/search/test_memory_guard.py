@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.subset import select_utterances
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.early_end import Pruned

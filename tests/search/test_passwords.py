@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")

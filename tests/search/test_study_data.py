@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.search.study_data import open_study_data

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from cnn_mellin.config import Settings, format_settings
-from cnn_mellin.data.partition import read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import load_model
 from cnn_mellin.training.data_parallel import share_out

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.models import AcousticModel, AcousticModelConfig
 from cnn_mellin.training.evaluation import partition_error_rate

@@ -15,7 +15,9 @@ import torch
 
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.config import Settings, format_settings, read_settings
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError, UserError
 from cnn_mellin.training import load_model, train

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cnn_mellin.config import Settings
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.extras import MissingPackageError
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.training import train

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cnn_mellin.audio.reading import read_audio
 from cnn_mellin.cli.data_export import export_partitions
-from cnn_mellin.data.partition import read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.summary import PartitionSummary, summarise_partition
 from cnn_mellin.data.tensor_files import open_partition, read_tensor_files, write_tensor_files
 from cnn_mellin.data.verification import find_faults, partitions_in

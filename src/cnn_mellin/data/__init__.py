@@ -5,13 +5,9 @@ Names that need torch are imported from their modules: `audio_partition`, `audio
 """
 
 from cnn_mellin.data.labelling import Labelling, corpus_labelling, timit_labelling
-from cnn_mellin.data.partition import (
-    Partition,
-    PartitionDescription,
-    PartitionWriter,
-    read_partition,
-    write_partition,
-)
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import PartitionWriter, write_partition
 from cnn_mellin.data.speaker_split import SpeakerSplit, split_by_speaker
 from cnn_mellin.data.subset import PartitionSubset, select_utterances
 from cnn_mellin.data.utterance_data import UtteranceData

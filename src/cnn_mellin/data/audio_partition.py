@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from cnn_mellin.data.batch import Batch, make_batch
 from cnn_mellin.data.content_statistics import magnitudes_of
-from cnn_mellin.data.partition import AUDIO, Partition, PartitionDescription, Verify, read_partition
+from cnn_mellin.data.partition import Partition, Verify, read_partition
+from cnn_mellin.data.partition_description import AUDIO, PartitionDescription
 from cnn_mellin.data.subset import PartitionSubset
 from cnn_mellin.data.tensor_files import open_partition
 from cnn_mellin.data.utterance_data import UtteranceData

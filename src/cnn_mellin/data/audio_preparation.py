@@ -24,7 +24,9 @@ from cnn_mellin.data.corpus_check import CorpusCheck
 from cnn_mellin.data.ext_folder import estimate_language_model, write_ext_folder
 from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling
-from cnn_mellin.data.partition import AUDIO, Partition, PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import AUDIO, PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.preparation import frame_references, num_cores
 from cnn_mellin.data.verified_files import files_state
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError

@@ -10,7 +10,7 @@ import numpy as np
 from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
-from cnn_mellin.data.partition import count_partition
+from cnn_mellin.data.partition_counts import count_partition
 from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_ctm, write_stm, write_trn

@@ -16,14 +16,9 @@ import numpy as np
 import torch
 
 from cnn_mellin.data.batch import batch_indices
-from cnn_mellin.data.partition import (
-    LOGITS,
-    Partition,
-    PartitionDescription,
-    read_partition,
-    require_partition_replaceable,
-    write_partition,
-)
+from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.partition_description import LOGITS, PartitionDescription
+from cnn_mellin.data.partition_writer import require_partition_replaceable, write_partition
 from cnn_mellin.errors import DataError
 
 __all__ = ["LogitBatch", "LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]

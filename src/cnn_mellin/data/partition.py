@@ -15,25 +15,20 @@ state of the files. Reading takes no time that grows with the number of frames o
 
 from __future__ import annotations
 
-import hashlib
-import json
 import struct
 import tokenize
 import warnings
 import zipfile
 import zlib
-from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cnn_mellin.atomic import atomic_directory, require_replaceable
 from cnn_mellin.data.content_digest import ContentDigest
 from cnn_mellin.data.content_statistics import (
     ContentStatistics,
@@ -42,6 +37,15 @@ from cnn_mellin.data.content_statistics import (
     magnitudes_of,
 )
 from cnn_mellin.data.mapped_member import map_member
+from cnn_mellin.data.partition_description import (
+    AUDIO,
+    LOGITS,
+    PARTITION_FILES,
+    PARTITION_FORMAT,
+    PartitionDescription,
+    description_checksum,
+    features_dtype,
+)
 from cnn_mellin.data.resident_pages import ResidentPages
 from cnn_mellin.data.utterance_data import complain_of_class, complain_of_feature
 from cnn_mellin.data.verified_files import (
@@ -49,32 +53,21 @@ from cnn_mellin.data.verified_files import (
     forget_verified,
     is_verified,
     remember_verified,
-    remember_written,
 )
 from cnn_mellin.errors import DataError
-from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.formats.text_file import read_json
 
 __all__ = [
     "Partition",
-    "PartitionDescription",
-    "PartitionWriter",
     "Verify",
     "read_partition",
-    "require_partition_replaceable",
     "verify_content",
-    "write_partition",
 ]
 
-FORMAT = 3
 _WITHOUT_STATISTICS = 2  # with references of 64 bits
 _WITHOUT_CHECKSUM = 1
-LOGITS = "logits"  # feature type of partitions that hold logits
-AUDIO = "audio"  # feature type of partitions that hold samples as int16
-_FILES = ("partition.json", "index.npz", "features.npy")
-# Sizes of the pieces in which large arrays are read and written.
+# Sizes of the pieces in which features are read.
 _FRAMES_AT_ONCE = 1 << 16
-_ROWS_AT_ONCE = 1 << 16
 _BYTES_AT_ONCE = 1 << 20
 
 Verify = Literal["once", "always", "never"]
@@ -97,28 +90,6 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-@dataclass(frozen=True)
-class PartitionDescription:
-    """Content of `partition.json`.
-
-    Args:
-        num_coefficients: number of coefficients per frame.
-        frame_shift_ms: milliseconds between frames; None if unknown.
-        feature_type: name of the feature configuration.
-        source: origin of the features (configuration, digest of the corpus), by which changes are recognised.
-    """
-
-    num_coefficients: int
-    frame_shift_ms: float | None = None
-    feature_type: str = ""
-    source: dict[str, Any] = field(default_factory=dict)
-
-
-def _dtype(description: PartitionDescription) -> np.dtype[Any]:
-    """Type of the numbers in `features.npy`."""
-    return np.dtype("<i2" if description.feature_type == AUDIO else "<f4")
 
 
 @dataclass(frozen=True)
@@ -235,14 +206,14 @@ def read_partition(path: str | Path, *, verify: Verify = "once") -> Partition:
     """
     path = Path(path)
     try:
-        missing = [name for name in _FILES if not (path / name).exists()]
+        missing = [name for name in PARTITION_FILES if not (path / name).exists()]
         if missing:
             why = "it is a file" if path.is_file() else "there is no such folder"
             if path.is_dir():
                 why = f"{missing[0]} is missing"
             expected = "name the folder of a partition, such as data/fbank-81-10ms/train"
             raise DataError(f"{path}: is not a data directory ({why}); {expected}")
-        state = files_state(path, _FILES)
+        state = files_state(path, PARTITION_FILES)
         partition = _read(path)
         if verify == "never":
             return partition
@@ -263,7 +234,7 @@ def verify_content(partition: Partition) -> None:
         DataError: a file has changed since, or cannot be read.
     """
     remedy = _remedy(partition.description)
-    dtype, frame = _dtype(partition.description), 0
+    dtype, frame = features_dtype(partition.description), 0
     digest, width = ContentDigest(partition.num_coefficients), dtype.itemsize * partition.num_coefficients
     statistics = StatisticsWriter(partition.num_coefficients)
 
@@ -341,19 +312,14 @@ def _read_description(path: Path) -> tuple[PartitionDescription, str, dict[str, 
     except DataError as error:
         raise ValueError(str(error).removeprefix(f"{path}/")) from None
     version = content["format"]
-    if version not in (FORMAT, _WITHOUT_STATISTICS, _WITHOUT_CHECKSUM):
-        raise DataError(f"{path}: is of another format than {FORMAT}; {_remedy(None)}")
-    if version != _WITHOUT_CHECKSUM and content.pop("checksum") != _checksum(content):
+    if version not in (PARTITION_FORMAT, _WITHOUT_STATISTICS, _WITHOUT_CHECKSUM):
+        raise DataError(f"{path}: is of another format than {PARTITION_FORMAT}; {_remedy(None)}")
+    if version != _WITHOUT_CHECKSUM and content.pop("checksum") != description_checksum(content):
         raise ValueError("partition.json is not what was written")
     del content["format"]
     digest = content.pop("digest")
-    statistics = content.pop("statistics") if version == FORMAT else None
+    statistics = content.pop("statistics") if version == PARTITION_FORMAT else None
     return PartitionDescription(**content), digest, statistics
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    """Checksum of the rest of `partition.json`."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read_array_header(file: IO[bytes]) -> None:
@@ -374,51 +340,6 @@ def _remedy(description: PartitionDescription | None) -> str:
     return "prepare it again with cnn-mellin prep" if description.source else "write it again (cnn-mellin data import)"
 
 
-@dataclass(frozen=True)
-class PartitionCounts:
-    """Counts of a partition.
-
-    Args:
-        num_utterances, num_frames: number of utterances and frames.
-        num_coefficients: number of coefficients per frame.
-        of_class: (classes,), number of times that each class occurs in the references.
-    """
-
-    num_utterances: int
-    num_frames: int
-    num_coefficients: int
-    of_class: NDArray[np.int64]
-
-
-def count_partition(path: str | Path) -> PartitionCounts:
-    """Count a valid packed partition, or one of audio, in memory that does not grow with the number of symbols."""
-    path = Path(path)
-    shards = sorted(path.glob("shard-*"))
-    if shards:
-        counts = [count_partition(shard) for shard in shards]
-        of_class = np.zeros(max(len(shard.of_class) for shard in counts), np.int64)
-        for shard in counts:
-            of_class[: len(shard.of_class)] += shard.of_class
-        utterances, frames = (
-            sum(values) for values in zip(*((c.num_utterances, c.num_frames) for c in counts), strict=True)
-        )
-        return PartitionCounts(utterances, frames, counts[0].num_coefficients, of_class)
-    features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
-    of_class = np.zeros(0, np.int64)
-    with np.load(path / "index.npz", allow_pickle=False) as index:
-        num_utterances = len(index["frame_offsets"]) - 1
-    references = map_member(path / "index.npz", "references")
-    resident = ResidentPages(references)
-    for first in range(0, len(references), _ROWS_AT_ONCE):
-        rows = references[first : first + _ROWS_AT_ONCE]
-        resident.touch(rows.nbytes)
-        found = np.bincount(rows[:, 0], minlength=len(of_class))
-        found[: len(of_class)] += of_class
-        of_class = found
-    num_frames, num_coefficients = features.shape
-    return PartitionCounts(num_utterances, num_frames, num_coefficients, of_class)
-
-
 def _check_shapes(partition: Partition) -> None:
     """Raise a ValueError if index, description and features disagree."""
     count = len(partition)
@@ -428,7 +349,7 @@ def _check_shapes(partition: Partition) -> None:
         if offsets.dtype != np.int64 or offsets[0] or (np.diff(offsets) < 0).any():
             raise ValueError(f"{name}_offsets of index.npz do not rise from 0")
     expected = (int(partition.frame_offsets[-1]), partition.num_coefficients)
-    dtype = _dtype(partition.description)
+    dtype = features_dtype(partition.description)
     if partition.features.shape != expected or partition.features.dtype != dtype:
         found = f"{partition.features.dtype} {partition.features.shape}"
         raise ValueError(f"features.npy holds {found}, the index says {dtype} {expected}")
@@ -443,164 +364,3 @@ def _check_shapes(partition: Partition) -> None:
         or statistics.magnitudes.dtype != np.float64
     ):
         raise ValueError("the statistics have another size than the partition")
-
-
-class PartitionWriter:
-    """Writes utterances to a folder one after another; created by `write_partition`."""
-
-    def __init__(self, directory: Path, description: PartitionDescription) -> None:
-        self.description = description
-        self._directory = directory
-        self._ids: dict[str, None] = {}
-        self._frame_offsets, self._reference_offsets = array("q", [0]), array("q", [0])
-        self._references = array("i")  # one small array per utterance would take several times the memory
-        self._statistics = StatisticsWriter(description.num_coefficients)
-        self._digest = ContentDigest(description.num_coefficients)
-        self._features: IO[bytes] = open(directory / "features.npy", "wb")
-        self._write_header()
-
-    def add(self, utterance_id: str, features: ArrayLike, reference: ArrayLike) -> None:
-        """Append an utterance.
-
-        Args:
-            utterance_id: id that is not in the partition yet.
-            features: (T, F).
-            reference: (R,), classes, or (R, 3), class, first frame and end frame (-1 if unknown) of each symbol.
-
-        Raises:
-            DataError: the id is a duplicate or breaks the rule for identifiers, a shape is wrong, or a feature is not
-                finite.
-        """
-        require_identifier(utterance_id, "utterance")
-        frames = np.ascontiguousarray(features, dtype=_dtype(self.description))
-        rows = np.asarray(reference, dtype=np.int64)
-        if rows.ndim == 1:
-            rows = np.stack([rows, *2 * [np.full_like(rows, -1)]], axis=1) if len(rows) else rows.reshape(0, 3)
-        if utterance_id in self._ids:
-            raise DataError(f"utterance {utterance_id}: duplicate utterance id")
-        if frames.ndim != 2 or frames.shape[1] != self.description.num_coefficients:
-            raise DataError(
-                f"utterance {utterance_id}: features have shape {frames.shape}, but the partition has "
-                f"{self.description.num_coefficients} coefficients"
-            )
-        if rows.ndim != 2 or rows.shape[1] != 3:
-            raise DataError(f"utterance {utterance_id}: reference has shape {rows.shape}; it must be (R,) or (R, 3)")
-        if not np.isfinite(frames).all():
-            raise DataError(f"utterance {utterance_id}: a feature is NaN or infinite; mend its audio")
-        self._features.write(frames.data)
-        self._digest.add(utterance_id, len(frames), [frames.data], rows)
-        self._ids[utterance_id] = None
-        self._frame_offsets.append(self._frame_offsets[-1] + len(frames))
-        self._reference_offsets.append(self._reference_offsets[-1] + len(rows))
-        self._references.frombytes(rows.astype(np.intc).tobytes())
-        self._statistics.add(frames, rows)
-
-    def close(self) -> None:
-        """Write the index and the description, which completes the partition."""
-        self._features.seek(0)
-        self._write_header()
-        self._features.close()
-        statistics = self._statistics.taken()
-        with zipfile.ZipFile(self._directory / "index.npz", "w") as index:
-            # The arrays that are memory-mapped come first, as their places are then multiples of 8 bytes.
-            with index.open("magnitudes.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, statistics.magnitudes)
-            with index.open("references.npy", "w", force_zip64=True) as file:
-                rows = np.asarray(self._references).reshape(-1, 3)
-                header = {"descr": "<i4", "fortran_order": False, "shape": rows.shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for first in range(0, len(rows), _ROWS_AT_ONCE):
-                    file.write(rows[first : first + _ROWS_AT_ONCE].astype("<i4").data)
-            for name, values in (
-                ("utterance_ids", np.array(list(self._ids), dtype=np.str_)),
-                ("frame_offsets", np.asarray(self._frame_offsets)),
-                ("reference_offsets", np.asarray(self._reference_offsets)),
-                ("adjacent_repeats", statistics.adjacent_repeats),
-            ):
-                with index.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, values)
-        content = {
-            "format": FORMAT,
-            "digest": self._digest.hexdigest(),
-            "statistics": {"classes": statistics.classes and list(statistics.classes)},
-            **asdict(self.description),
-        }
-        content["checksum"] = _checksum(json.loads(json.dumps(content)))
-        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-        (self._directory / "partition.json").write_text(text, encoding="utf-8")
-
-    def abandon(self) -> None:
-        """Close the features without writing the index."""
-        self._features.close()
-
-    def _write_header(self) -> None:
-        # numpy leaves room for the first axis to grow, so that the header keeps its length when it is rewritten
-        shape = (self._frame_offsets[-1], self.description.num_coefficients)
-        header = {"descr": _dtype(self.description).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._features, header)
-
-
-def require_partition_replaceable(path: str | Path, description: PartitionDescription) -> None:
-    """Raise a DataError if `write_partition` would refuse `path`; call it before features are computed."""
-    require_replaceable(path, **_replaceable(description))
-
-
-def _replaceable(description: PartitionDescription) -> dict[str, Any]:
-    """Arguments of `require_replaceable`: the kind of partition that may be replaced, and a test for it."""
-    origin = _origin(description.feature_type, description.source)
-    return {"what": origin, "is_own": lambda path: _stored_origin(path) == origin}
-
-
-def _origin(feature_type: str, source: dict[str, Any]) -> str:
-    """Kind of a partition, by the way it was made."""
-    if feature_type == LOGITS:
-        return "folder of a model's logits"
-    if feature_type == AUDIO:
-        return "shard of prepared audio"
-    if "rates" in source:
-        return "partition at several speaking rates"
-    return "prepared partition" if "corpus" in source or "configuration" in source else "imported partition"
-
-
-def _stored_origin(path: Path) -> str | None:
-    """Kind of the partition in a folder; None if the folder holds other files."""
-    names = {entry.name for entry in path.iterdir()}
-    if not names <= set(_FILES):
-        return None
-    try:
-        content = json.loads((path / "partition.json").read_text(encoding="utf-8"))
-        return _origin(content["feature_type"], dict(content["source"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        # damaged, for which the remedy is to prepare it again
-        return "prepared partition" if len(names) > 1 else None
-
-
-@contextmanager
-def write_partition(path: str | Path, description: PartitionDescription) -> Iterator[PartitionWriter]:
-    """Context manager for writing a partition, which appears at `path` only if the block ends without an error.
-
-    An existing partition is replaced if it was made in the same way: prepared, imported, logits of a model, and so on.
-
-    Args:
-        path: folder to write.
-        description: description of the features and their origin.
-
-    Raises:
-        DataError: `path` exists and holds something else.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with write_partition(folder + "/train", PartitionDescription(num_coefficients=2)) as writer:
-    ...         writer.add("a", [[1, 2], [3, 4]], [0, 5])
-    ...     partition = read_partition(folder + "/train")
-    ...     partition.features_of(0).tolist(), partition.reference_of(0).tolist()
-    ([[1.0, 2.0], [3.0, 4.0]], [[0, -1, -1], [5, -1, -1]])
-    """
-    with atomic_directory(path, **_replaceable(description)) as directory:
-        writer = PartitionWriter(directory, description)
-        try:
-            yield writer
-            writer.close()
-        finally:
-            writer.abandon()
-    remember_written(Path(path), _FILES)

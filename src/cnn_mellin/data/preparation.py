@@ -28,13 +28,10 @@ from cnn_mellin.data.corpus_warnings import corpus_warnings
 from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
 from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling, timit_labelling
-from cnn_mellin.data.partition import (
-    PartitionDescription,
-    count_partition,
-    read_partition,
-    require_partition_replaceable,
-    write_partition,
-)
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_counts import count_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.feature_name import feature_name

@@ -21,7 +21,8 @@ from cnn_mellin.data.checked_audio import CheckedAudio
 from cnn_mellin.data.corpus_check import CorpusCheck
 from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling
-from cnn_mellin.data.partition import PartitionDescription, require_partition_replaceable, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import require_partition_replaceable, write_partition
 from cnn_mellin.errors import AudioError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.feature_name import feature_name

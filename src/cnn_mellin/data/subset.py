@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mellin.data.partition import PartitionDescription
+from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.data.utterance_data import UtteranceData, complain_of_class, complain_of_feature
 from cnn_mellin.errors import DataError
 from cnn_mellin.utterance_names import name_utterances

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from cnn_mellin.atomic import atomic_directory
-from cnn_mellin.data.partition import Partition, PartitionDescription, Verify, read_partition
+from cnn_mellin.data.partition import Partition, Verify, read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.errors import DataError
 from cnn_mellin.formats.identifier import require_identifier
 from cnn_mellin.utterance_names import name_utterances

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cnn_mellin.data.partition import PartitionDescription
+    from cnn_mellin.data.partition_description import PartitionDescription
 
 __all__ = ["UtteranceData", "complain_of_class", "complain_of_feature", "require_num_coefficients"]
 

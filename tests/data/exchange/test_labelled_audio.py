@@ -6,7 +6,9 @@ import soundfile
 
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.exchange.labelled_audio import labelled_audio
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.errors import AudioError, CorpusError, DataError
 from cnn_mellin.formats.symbols import write_symbols
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_mellin.data.partition import PartitionDescription, read_partition, write_partition
+from cnn_mellin.data.partition import read_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.decoding.transcriber import Transcription
 from cnn_mellin.report.figures.text import drawing, shown_text
 from cnn_mellin.scoring import phone_error_rate

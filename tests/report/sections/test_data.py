@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_mellin.data.partition import PartitionDescription, write_partition
+from cnn_mellin.data.partition_description import PartitionDescription
+from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.recipe.options import RecipeOptions, tiny_sizes
 from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Page
