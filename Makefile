@@ -22,7 +22,7 @@ UV_OPTIONS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 # Two test processes with one thread each: for tests and small models, one thread per process is fastest. Modules stay
 # compiled, whatever the environment says, as the tests start hundreds of interpreters.
-TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test coverage soak lint check bench site lock lowest clean
 

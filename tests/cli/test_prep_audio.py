@@ -79,6 +79,16 @@ def test_a_killed_run_is_resumed_by_shard(table, capsys):
     assert names == ["audio.json", *(f"shard-{number:04}" for number in range(8))]
 
 
+def test_leftovers_of_runs_killed_after_a_shard_was_whole_are_deleted(table):
+    command = ["--quiet", "prep", "table", "corpus.tsv", "data", "--audio", "--shards", "2"]
+    assert main(command) == 0
+    folder = table.parent / "data" / "audio" / "train"
+    (folder / ".shard-0001.0a1b2c3d.lock").touch()
+    (folder / "audio.json").unlink()
+    assert main(command) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["audio.json", "shard-0000", "shard-0001"]
+
+
 def test_commands_compute_features_from_audio(table, capsys):
     (table.parent / "s.ini").write_text(SETTINGS)
     quiet = ["--quiet"]

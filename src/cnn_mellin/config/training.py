@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
@@ -216,8 +217,9 @@ _TAKEN = re.compile(
 )
 
 
-def _checkpoint_names(name_format: str) -> list[str]:
-    """File names that a format gives to some epochs.
+@cache
+def _checkpoint_names(name_format: str) -> tuple[str, ...]:
+    """File names that a format gives to some epochs; found once, as each copy of settings is checked.
 
     Raises:
         ValueError: the format does not name one file per epoch.
@@ -228,7 +230,7 @@ def _checkpoint_names(name_format: str) -> list[str]:
             # Formatting pads up to the width: a large one would fill the memory.
             if "{" in (spec or "") or any(int(number) > _MAX_WIDTH for number in re.findall(r"\d{1,9}", spec or "")):
                 raise ValueError(f"{{{field}:{spec}}} is wider than {_MAX_WIDTH} characters")
-        names = [name_format.format(epoch=epoch) for epoch in _EPOCHS]
+        names = tuple(name_format.format(epoch=epoch) for epoch in _EPOCHS)
     except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"must be a format of only {{epoch}}, such as model_{{epoch:03d}}.pt ({error})") from None
     if len(set(names)) < len(names):

@@ -250,5 +250,6 @@ def _complete(
         for other in plan.path.glob(f"{shard_folder(plan.path, 0).name[:-4]}*"):
             if other.name >= shard_folder(plan.path, len(plan)).name:  # of an earlier division into more shards
                 shutil.rmtree(other, ignore_errors=True)
+        delete_leftovers(plan.path)  # of runs that were killed after a shard was whole
     write_ext_folder(folder, kept, labelling, estimate_language_model(kept["train"], labelling), sample_rate_hz)
     delete_leftovers(folder / "ext")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import optuna
-from optuna.importance import get_param_importances
 
 from cnn_mellin.search.best_settings import completed_trials
 from cnn_mellin.search.database_url import DatabaseError
@@ -54,7 +53,7 @@ def setting_importances(
         alike.add_trial(optuna.create_trial(params=params, distributions=spaces, value=trial.value))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = get_param_importances(alike, evaluator=_evaluator(evaluator))
+        found = optuna.importance.get_param_importances(alike, evaluator=_evaluator(evaluator))
     return sorted(((name, float(found.get(name, 0.0))) for name in spaces), key=lambda pair: (-pair[1], pair[0]))
 
 
