@@ -191,7 +191,7 @@ def test_older_results_and_empty_folders_are_replaced(both_forms):
 @pytest.mark.parametrize("name", [300 * "u", "../../x", "a/b", "a\0b", ".", "a\x1bb", ""])
 def test_ids_that_are_not_file_names_are_refused_and_nothing_is_written(tmp_path, capsys, monkeypatch, name):
     with monkeypatch.context() as earlier:  # versions before the rule wrote any id
-        earlier.setattr("cnn_mellin.data.partition.require_identifier", lambda name, *_: name)
+        earlier.setattr("cnn_mellin.data.partition_writer.require_identifier", lambda name, *_: name)
         with write_partition(tmp_path / "p", PartitionDescription(1)) as writer:
             writer.add("fine", [[1]], [0])
             writer.add(name, [[1]], [0])

@@ -37,6 +37,9 @@ def fail_in(group, rank, error):
         return group.rank
     return call
 
+def report(found):
+    os.write(1, (json.dumps(found) + "\\n").encode())  # in one piece, as the processes share the pipe
+
 def main(_arguments):
     found = {}
     with process_group() as group:
@@ -54,10 +57,10 @@ def main(_arguments):
         found["devices"] = [str(group.own_device(name)) for name in ("cuda", "cuda:0", "cpu")]
         found["complains"] = first_to_complain()
         if group.rank == 1:
-            print(json.dumps(found), flush=True)
+            report(found)
             os._exit(0)
         found["lost"] = outcome(lambda: group.gather(1))
-    print(json.dumps(found), flush=True)
+    report(found)
     os._exit(0)
 
 launcher.main = main
