@@ -66,7 +66,11 @@ SMALLER = {
     "docs/corpora.md": {
         f" {folder} data/{data}": f" {folder} data/{data} --partial" for folder, data in _KNOWN_CORPORA.items()
     }
-    | {"num_epochs = 16": "num_epochs = 1"},
+    | {"num_epochs = 16": "num_epochs = 1"}
+    | {
+        f"accurate-mcorr train $data/train $data/dev exp/so{n}": f"model.ini train $data/train $data/dev exp/so{n}"
+        for n in (1, 2)
+    },
 }
 
 # Pages with whole searches and trainings of several processes.
@@ -265,6 +269,7 @@ def check_corpora(folder: Path, printed: str) -> None:
     assert printed.count("PFER %") == 4
     assert printed.count("features: read as ARPAbet") == 2
     assert printed.count("features: read as IPA") == 2
+    assert "best of 6)" in printed  # the ensemble's weights and bonuses
 
 
 def check_decoding(folder: Path, printed: str) -> None:
