@@ -7,8 +7,8 @@ the same partitions and phones, and are scored alike. Each has the given minutes
 minutes of processor time, on one thread: features, training, and the choice of the best epoch on dev; for ours,
 preparation counts, too. The others are trained by benchmarks/peer_models.py, which describes them, in an environment
 of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbrain==1.1.2`). Ours: settings that ship
-with the program (demo-mcorr up to 5 minutes, then accurate-mcorr), with as many epochs as fit into the time, which a first
-epoch measures.
+with the program (demo-mcorr up to 5 minutes, then accurate-mcorr), with as many epochs as fit into the time, which a
+first epoch measures.
 
 Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
 which costs all systems some of their time.
