@@ -1,3 +1,4 @@
+import gzip
 import shutil
 import subprocess
 import sys
@@ -203,6 +204,21 @@ def test_an_own_feature_configuration_at_another_sample_rate(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"phone-20"}
 
 
+def test_another_order_of_the_language_model_computes_no_features_again(tmp_path, table, capsys):
+    command = ["--quiet", "prep", "table", str(table), str(tmp_path / "data")]
+    ext = tmp_path / "data" / "fbank-81-10ms" / "ext"
+    assert main(command) == 0
+    before = gzip.decompress((ext / "lm.arpa.gz").read_bytes())
+    assert b"\n\\3-grams:" in before
+    assert b"\\4-grams:" not in before
+    capsys.readouterr()
+    assert main([*command, "--lm-order", "5"]) == 0
+    assert "prepared" not in capsys.readouterr().out
+    assert b"\n\\5-grams:" in gzip.decompress((ext / "lm.arpa.gz").read_bytes())
+    assert main(command) == 0
+    assert gzip.decompress((ext / "lm.arpa.gz").read_bytes()) == before
+
+
 def test_symbols_missing_from_training_are_named(tmp_path, capsys):
     for name in ("a", "b"):
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(4000, np.int16), 16000)
@@ -222,6 +238,7 @@ def test_symbols_missing_from_training_are_named(tmp_path, capsys):
         (["kaldi", "kaldi", "data"], "wav.scp:1: train/all.wav does not exist; relative paths start in"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; did you mean"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--jobs", "0"], "--jobs 0: must be at least 1"),
+        (["table", "none.tsv", "data", "--lm-order", "0"], "--lm-order 0: must be at least 1"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(

@@ -55,6 +55,17 @@ def test_bonuses_and_biases_are_decoded_where_asked(tmp_path):
     assert names == [f"dev.beam16{lm}{bonus}-blank-0.5.trn" for lm in ("", "-lm0.4") for bonus in ("", "-bonus+1")]
 
 
+def test_only_the_preparation_changes_with_the_order_of_the_language_model(tmp_path):
+    plans = [
+        plan_recipe(RecipeOptions(str(tmp_path), "timit", num_seeds=1, sizes=RecipeSizes().updated(changes)))
+        for changes in ({}, {"lm_order": "3"}, {"lm_order": "5"})
+    ]
+    default, three, five = ({step.name: step.command for step in plan} for plan in plans)
+    assert three == default
+    changed = {name: command for name, command in five.items() if command != default[name]}
+    assert changed == {"prep-fbank-81-10ms": f"{default['prep-fbank-81-10ms']} --lm-order 5"}
+
+
 @pytest.mark.parametrize("name", ["insertion_bonuses", "blank_biases"])
 def test_bonuses_and_biases_are_finite(name):
     for text in ("nan", "inf", "0,-inf"):

@@ -4,6 +4,8 @@ import pytest
 
 from cnn_mellin.report.answer import answer
 
+DECODERS = {"greedy": "greedy search, no language model"}
+
 
 def comparison(means: dict[str, float], **p_values: float) -> dict:
     first, second = (f"{system}-greedy" for system in means)
@@ -12,7 +14,7 @@ def comparison(means: dict[str, float], **p_values: float) -> dict:
 
 
 def test_a_tie_has_no_winner():
-    assert answer({"greedy": comparison({"lcorr-a": 20.001, "mcorr-a": 20.0})}) == [
+    assert answer({"greedy": comparison({"lcorr-a": 20.001, "mcorr-a": 20.0})}, DECODERS) == [
         "Greedy search: mcorr-a and lcorr-a have the same phone error rate, 20.00 %."
     ]
 
@@ -27,7 +29,7 @@ def test_a_tie_has_no_winner():
 )
 def test_the_larger_p_value_decides(permutation_p, training_p, certainty):
     p_values = {"permutation_p_holm": permutation_p, "training_p_holm": training_p}
-    (sentence,) = answer({"greedy": comparison({"lcorr-a": 23.21, "mcorr-a": 20.0}, **p_values)})
+    (sentence,) = answer({"greedy": comparison({"lcorr-a": 23.21, "mcorr-a": 20.0}, **p_values)}, DECODERS)
     assert sentence == (
         f"Greedy search: mcorr-a has the lowest phone error rate, 20.0 %; 3.2 points below lcorr-a, {certainty}."
     )

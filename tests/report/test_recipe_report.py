@@ -161,6 +161,15 @@ def test_results_show_the_options_chosen_on_dev(recipe, tmp_path):
     assert "Setting: the best of 3 on dev, by the mean over the seeds." in text
 
 
+def test_the_order_of_another_language_model_than_a_trigram_is_named(recipe, tmp_path):
+    folder = Path(shutil.copytree(recipe, tmp_path / "exp"))
+    options = read_options(folder)
+    write_options(folder, replace(options, sizes=options.sizes.updated({"lm_order": "5"})))
+    text = results_text(folder)
+    assert "Prefix search with n-grams of order 5, settings chosen on dev:" in text
+    assert "trigram" not in text.lower()
+
+
 def test_results_for_a_terminal_have_aligned_tables_without_markup(recipe):
     text = results_text(recipe)
     assert text.startswith("Linear and Mellin models")

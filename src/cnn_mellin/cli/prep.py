@@ -26,6 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepare the corpus, and print what each partition holds."""
     if arguments.jobs is not None and arguments.jobs < 1:
         raise SettingsError(f"--jobs {arguments.jobs}: must be at least 1")
+    if arguments.lm_order < 1:
+        raise SettingsError(f"--lm-order {arguments.lm_order}: must be at least 1")
     _require_audio_options(arguments)
     options = audio_arguments(arguments)
     faults: list[Fault] = []
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.features or ["fbank-81-10ms"],
             labelling,
             faults=faults,
+            lm_order=arguments.lm_order,
             jobs=arguments.jobs,
             quiet=arguments.quiet,
             **options,
@@ -98,6 +101,7 @@ def _prepare_audio(
             shards=arguments.shards,
             shard=arguments.shard,
             faults=faults,
+            lm_order=arguments.lm_order,
             jobs=arguments.jobs,
             quiet=arguments.quiet,
             **options,

@@ -21,7 +21,7 @@ from cnn_mellin.corpora.fault import Fault
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.audio_partition import FILE, FORMAT, shard_folder
 from cnn_mellin.data.corpus_check import CorpusCheck
-from cnn_mellin.data.ext_folder import estimate_language_model, write_ext_folder
+from cnn_mellin.data.ext_folder import estimate_language_model, require_order, write_ext_folder
 from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition import Partition, read_partition
@@ -71,6 +71,7 @@ def prepare_audio(
     conversion: Conversion | None = None,
     faults: Sequence[Fault] = (),
     leave_out_damaged: LeaveOut | None = None,
+    lm_order: int = 3,
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedAudio]:
@@ -91,14 +92,16 @@ def prepare_audio(
         conversion: changes that recordings may undergo; by default none.
         faults: faults of utterances that were found when the corpus was read.
         leave_out_damaged: maximum of faulty utterances per shard to leave out; by default any fault is an error.
+        lm_order: order of the language model of the training symbols, 3 for a trigram.
         jobs: number of utterances to read in parallel; by default one per core.
         quiet: show no progress bar.
 
     Raises:
-        SettingsError: a number of shards is out of bounds.
+        SettingsError: a number of shards or `lm_order` is out of bounds.
         DataError: a partition is empty, its name breaks the rule for identifiers, or a folder holds something else.
         CorpusError: audio is damaged or does not fit; `FaultyCorpusError` if there are several such faults.
     """
+    require_order(lm_order)
     if shards is not None and shards < 1:
         raise SettingsError(f"shards is {shards}; it must be at least 1")
     if shard is not None and not 0 <= shard < (shards or 1):
@@ -136,7 +139,7 @@ def prepare_audio(
             )
         )
     if not any(result.missing for result in found):
-        _complete(folder, plans, shards_of, parts, labelling, sample_rate_hz)
+        _complete(folder, plans, shards_of, parts, labelling, sample_rate_hz, lm_order)
     return found
 
 
@@ -236,6 +239,7 @@ def _complete(
     parts: Mapping[str, Sequence[Utterance]],
     labelling: Labelling,
     sample_rate_hz: int,
+    lm_order: int,
 ) -> None:
     """Write `ext`, and `audio.json` of each partition."""
     digests, kept = {}, {}
@@ -251,5 +255,6 @@ def _complete(
             if other.name >= shard_folder(plan.path, len(plan)).name:  # of an earlier division into more shards
                 shutil.rmtree(other, ignore_errors=True)
         delete_leftovers(plan.path)  # of runs that were killed after a shard was whole
-    write_ext_folder(folder, kept, labelling, estimate_language_model(kept["train"], labelling), sample_rate_hz)
+    ngrams = estimate_language_model(kept["train"], labelling, lm_order)
+    write_ext_folder(folder, kept, labelling, ngrams, sample_rate_hz)
     delete_leftovers(folder / "ext")

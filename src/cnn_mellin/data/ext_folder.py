@@ -11,21 +11,36 @@ from cnn_mellin.atomic import atomic_file
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.labelling import Labelling
 from cnn_mellin.data.partition_counts import count_partition
+from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import write_ctm, write_stm, write_trn
 from cnn_mellin.language_models import NgramModel, estimate_kneser_ney, write_arpa
 from cnn_mellin.language_models.arpa import Ngrams
 
-__all__ = ["estimate_language_model", "part_perplexities", "write_ext_folder"]
-
-_ORDER = 3
+__all__ = ["estimate_language_model", "part_perplexities", "require_order", "write_ext_folder"]
 
 
-def estimate_language_model(utterances: Sequence[Utterance], labelling: Labelling) -> Ngrams:
-    """Estimate a trigram model of the training symbols; equal transcripts are counted once."""
+def estimate_language_model(utterances: Sequence[Utterance], labelling: Labelling, order: int = 3) -> Ngrams:
+    """Estimate an n-gram model of the training symbols; equal transcripts are counted once.
+
+    Args:
+        utterances: utterances of the training partition.
+        labelling: mapping from labels to symbols.
+        order: number of symbols in the longest n-gram.
+
+    Raises:
+        SettingsError: `order` is below 1.
+    """
+    require_order(order)
     transcripts = sorted({tuple(labelling.trained_symbols(utterance.labels)) for utterance in utterances})
-    return estimate_kneser_ney(transcripts, labelling.symbols, _ORDER)
+    return estimate_kneser_ney(transcripts, labelling.symbols, order)
+
+
+def require_order(order: int) -> None:
+    """Raise a SettingsError unless the order of a language model is at least 1."""
+    if order < 1:
+        raise SettingsError(f"lm_order is {order}; it must be at least 1")
 
 
 def part_perplexities(

@@ -25,7 +25,7 @@ from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.checked_audio import CheckedAudio
 from cnn_mellin.data.corpus_check import CorpusCheck, require_labels_inside, sample_digest
 from cnn_mellin.data.corpus_warnings import corpus_warnings
-from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, write_ext_folder
+from cnn_mellin.data.ext_folder import estimate_language_model, part_perplexities, require_order, write_ext_folder
 from cnn_mellin.data.faulty_utterances import LeaveOut, require_few_faults
 from cnn_mellin.data.labelling import Labelling, timit_labelling
 from cnn_mellin.data.partition import read_partition
@@ -87,6 +87,7 @@ def prepare(
     faults: Sequence[Fault] = (),
     leave_out_damaged: LeaveOut | None = None,
     check: bool = False,
+    lm_order: int = 3,
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
@@ -105,16 +106,18 @@ def prepare(
         faults: faults of utterances that were found when the corpus was read.
         leave_out_damaged: maximum of faulty utterances to leave out; by default any fault is an error.
         check: read all audio, even if its files have not changed since they were read.
+        lm_order: order of the language model of the training symbols, 3 for a trigram.
         jobs: number of utterances to compute in parallel; by default one per core.
         quiet: show no progress bar.
 
     Raises:
-        SettingsError: a feature type is unknown, or the sample rates of feature types differ.
+        SettingsError: a feature type is unknown, the sample rates of feature types differ, or `lm_order` is below 1.
         DataError: a partition is empty, its name breaks the rule for identifiers, or its folder exists and holds
             something that `prepare` did not write.
         CorpusError: audio is damaged, has another sample rate or several channels, or is too short for its labels.
         FaultyCorpusError: there are several such faults, or more than may be left out; it holds all of them.
     """
+    require_order(lm_order)
     extractors = _extractors(feature_types)
     for partition, utterances in parts.items():
         require_identifier(partition, "partition")
@@ -159,7 +162,7 @@ def prepare(
                         changes=tuple(preparation.changes()),
                     )
                 )
-        ngrams = estimate_language_model(parts["train"], labelling)
+        ngrams = estimate_language_model(parts["train"], labelling, lm_order)
         perplexities = part_perplexities(ngrams, parts, labelling)
         for name, extractor in extractors.items():
             with _unchanged_files_keep_their_time(Path(data) / name / "ext"):

@@ -41,8 +41,9 @@ class RecipeSizes:
         mem_limit_bytes_sm, mem_limit_bytes_lg, mem_limit_bytes_md: memory limit of the trainings of a study.
         search_epochs: number of epochs per training in the studies of models; 0 keeps the number in their settings.
         num_epochs: number of epochs of the final trainings; 0 keeps the number in their settings.
+        lm_order: order of the language model, 3 for a trigram.
         beam_widths, lm_betas, insertion_bonuses, blank_biases: beam widths, language model weights, bonuses per phone
-            and biases of the blank in decoding with the trigram, of which the best combination on dev is chosen.
+            and biases of the blank in decoding with it, of which the best combination on dev is chosen.
         speaking_rates: speaking rates to which the test audio is changed.
         num_data_workers: number of data-loading processes per training of a study.
         replications: number of bootstrap replications in comparisons.
@@ -59,6 +60,7 @@ class RecipeSizes:
     mem_limit_bytes_md: int = 9 * _GIB
     search_epochs: int = 0
     num_epochs: int = 0
+    lm_order: int = 3
     beam_widths: tuple[int, ...] = (16,)
     lm_betas: tuple[float, ...] = (0.2, 0.4, 0.6)
     insertion_bonuses: tuple[float, ...] = (0.0,)

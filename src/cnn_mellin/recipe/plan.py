@@ -27,7 +27,7 @@ __all__ = [
     "write_start_settings",
 ]
 
-DECODERS = ("greedy", "trigram")
+DECODERS = ("greedy", "trigram")  # the second is called so whatever the order of its language model
 
 
 def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
@@ -141,6 +141,7 @@ def system_settings(options: RecipeOptions, model: str, features: str) -> Settin
 def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) -> list[Step]:
     sources = (features,) if features.endswith(".json") else ()
     chosen = ("--features", features, *options.prep_options)
+    order = () if options.sizes.lm_order == 3 else ("--lm-order", str(options.sizes.lm_order))  # prep's default is 3
     files = ("partition.json", "features.npy", "index.npz")
     kept = [f"data/{name}/{partition}/{file}" for partition in ("train", "dev", "test") for file in files]
     # Without a record phones are folded, so that only corpora whose symbols stay need one: data of earlier versions
@@ -149,7 +150,7 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
     prep = Step(
         f"prep-{name}",
         "prep",
-        ("--quiet", "prep", options.corpus_kind, options.corpus, "data", *chosen),
+        ("--quiet", "prep", options.corpus_kind, options.corpus, "data", *chosen, *order),
         products=(
             *kept,
             *(f"data/{name}/ext/{file}" for file in ("token2id.txt", "lm.arpa.gz", "test.ref.trn")),

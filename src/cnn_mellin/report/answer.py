@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnn_mellin.report.leader import LEVEL, pair_p_value
-from cnn_mellin.report.recipe_results import DECODERS
 from cnn_mellin.report.table_cells import p_value_cell, system_name
 
 __all__ = ["answer"]
 
 
-def answer(comparisons: Mapping[str, Any]) -> list[str]:
+def answer(comparisons: Mapping[str, Any], decoders: Mapping[str, str]) -> list[str]:
     """One sentence per decoder: the best system, and its difference from the next.
 
     Args:
         comparisons: name of a decoder -> JSON of the comparison under it.
+        decoders: name of a decoder -> description.
     """
     sentences = []
     for name, comparison in comparisons.items():
         ranked = sorted(comparison["systems"], key=lambda system: comparison["systems"][system]["mean"])
         best = ranked[0]
-        text = f"{DECODERS[name].split(',')[0].capitalize()}: "
+        text = f"{decoders[name].split(',')[0].capitalize()}: "
         tied = [system for system in ranked if _mean(comparison, system) == _mean(comparison, best)]
         if len(tied) > 1:
             names = " and ".join(system_name(system, name) for system in tied)

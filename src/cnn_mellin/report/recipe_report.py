@@ -61,7 +61,7 @@ def results_text(folder: str | Path, text_format: Literal["text", "markdown"] = 
     """
     results = _read_results(folder)
     sections = [results_section(results), language_model_section(results)]
-    page = Page(_TITLE, _about(results), answer(results.comparisons), sections)
+    page = Page(_TITLE, _about(results), answer(results.comparisons, results.decoders), sections)
     return page.markdown() if text_format == "markdown" else page.plain_text()
 
 
@@ -87,7 +87,7 @@ def _page(results: RecipeResults) -> Page:
         _search(results),
         reproduction_section(results),
     ]
-    return Page(_TITLE, about, answer(results.comparisons), sections)
+    return Page(_TITLE, about, answer(results.comparisons, results.decoders), sections)
 
 
 def _about(results: RecipeResults) -> str:

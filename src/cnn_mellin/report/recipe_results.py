@@ -15,15 +15,10 @@ from cnn_mellin.formats.speakers import read_speakers, speakers_of
 from cnn_mellin.formats.text_file import parse_json, read_text
 from cnn_mellin.formats.transcripts import read_phones
 from cnn_mellin.recipe.options import RecipeOptions
+from cnn_mellin.recipe.plan import DECODERS
 from cnn_mellin.training.history import EpochRecord, read_history
 
-__all__ = ["DECODERS", "RecipeResults", "read_product"]
-
-DECODERS = {
-    "greedy": "greedy search, no language model",
-    "trigram": "prefix search with a trigram, settings chosen on dev",
-}
-"""Name of a decoder -> description."""
+__all__ = ["RecipeResults", "read_product"]
 
 _NUMBER = (float, None)
 _COMPARISON = {
@@ -65,6 +60,14 @@ class RecipeResults:
     def systems(self) -> list[str]:
         """Names MODEL-FEATURES of all systems."""
         return [f"{model}-{name}" for name in self.options.feature_names for model in self.options.models]
+
+    @property
+    def decoders(self) -> dict[str, str]:
+        """Name of a decoder -> description."""
+        order = self.options.sizes.lm_order
+        model = "a trigram" if order == 3 else f"n-grams of order {order}"
+        descriptions = ("greedy search, no language model", f"prefix search with {model}, settings chosen on dev")
+        return dict(zip(DECODERS, descriptions, strict=True))
 
     @cached_property
     def comparisons(self) -> dict[str, Any]:

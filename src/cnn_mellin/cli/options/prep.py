@@ -117,6 +117,14 @@ def _add_data_options(parser: CommandParser) -> None:
         "--jobs", type=int, metavar="N", help="number of utterances to compute in parallel (default: one per core)"
     )
     parser.add_argument(
+        "--lm-order",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of phones in the longest n-gram of ext/lm.arpa.gz, the language model of the training phones; "
+        "longer ones need more transcripts, and often recognise better: try 5 (default: 3, a trigram)",
+    )
+    parser.add_argument(
         "--audio",
         action="store_true",
         help="write the audio as 16-bit samples to DATA/audio instead of features, which trainings then compute "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cnn_mellin.report.recipe_results import DECODERS, RecipeResults
+from cnn_mellin.recipe.plan import DECODERS
+from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.report.table_cells import TEST_HEADERS, difference_cells, p_value_cell
 from cnn_mellin.scoring.significance.holm import holm
@@ -22,6 +23,8 @@ def language_model_section(results: RecipeResults) -> Section:
         means = [f"{compared['systems'][f'{system}-{decoder}']['mean']:.2f}" for decoder in DECODERS]
         rows.append([system, *means, *difference_cells(pair), *map(p_value_cell, p_values)])
     if rows:
-        section.table(["system", "greedy", "trigram", "points", "95 % interval", *TEST_HEADERS], rows)
-        section.text("Trigram: prefix search with the language model of the training phones, settings chosen on dev.")
+        model = "trigram" if results.options.sizes.lm_order == 3 else "n-grams"
+        section.table(["system", "greedy", model, "points", "95 % interval", *TEST_HEADERS], rows)
+        explanation = "prefix search with the language model of the training phones, settings chosen on dev"
+        section.text(f"{model.capitalize()}: {explanation}.")
     return section

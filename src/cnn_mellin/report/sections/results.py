@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnn_mellin.report.leader import significant_leader
-from cnn_mellin.report.recipe_results import DECODERS, RecipeResults
+from cnn_mellin.report.recipe_results import RecipeResults
 from cnn_mellin.report.report_page import Section
 from cnn_mellin.report.table_cells import TEST_HEADERS, difference_cells, number_cell, p_value_cell, system_name
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
@@ -20,7 +20,7 @@ def results_section(results: RecipeResults) -> Section:
     num_seeds = max(len(summary["values"]) for c in comparisons.values() for summary in c["systems"].values())
     seeds = range(1, num_seeds + 1) if 1 < num_seeds <= _MOST_SEED_COLUMNS else ()
     for name, comparison in comparisons.items():
-        section.text(f"{DECODERS[name].capitalize()}:")
+        section.text(f"{results.decoders[name].capitalize()}:")
         rows = []
         for system, summary in comparison["systems"].items():
             sd = "–" if summary["sd"] is None else f"{summary['sd']:.2f}"
