@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -54,8 +53,7 @@ FEATURES = "fbank-81-10ms"
 FRAMES_PER_S = 100
 OURS = "cnn-mellin"
 PEERS = ("blstm", "crdnn-small", "crdnn")
-# Settings that ship with the program, for up to so many minutes.
-SETTINGS = {5.0: "demo-mcorr", math.inf: "accurate-mcorr"}
+SHORT_MINUTES = 5.0  # up to which we train with the demonstration's settings
 
 
 def processor_s() -> float:
@@ -93,7 +91,7 @@ def write_manifest(corpus: Path, data: Path, path: Path) -> None:
 def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     """Train our model with as many epochs as fit, and write its test transcripts."""
     torch.set_num_threads(1)
-    name = next(name for most, name in SETTINGS.items() if minutes <= most)
+    name = "demo-mcorr" if minutes <= SHORT_MINUTES else "accurate-mcorr"
     settings = read_settings(shipped_file(f"model/{name}.ini"))
     prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
     measured = out / OURS / f"epoch-{name}.json"
@@ -133,13 +131,13 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     write_trn(folder / f"test-{2 * minutes:g}.trn", found)
 
 
-def train_peer(system: str, chosen: argparse.Namespace, seed: int) -> None:
-    """Train another model in its own environment."""
+def train_peer(system: str, chosen: argparse.Namespace, seed: int, missing: Sequence[float]) -> None:
+    """Train another model in its own environment, for the times that are missing."""
     folder = chosen.out / system / f"seed{seed}"
     command = [chosen.python, str(Path(__file__).with_name("peer_models.py")), system]
     command += [str(chosen.out / "manifest.json"), str(folder), "--seed", str(seed), "--minutes"]
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        subprocess.run([*command, *(f"{2 * m:g}" for m in chosen.minutes)], check=True, stdout=log, stderr=log)
+        subprocess.run([*command, *(f"{2 * m:g}" for m in missing)], check=True, stdout=log, stderr=log)
 
 
 def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
@@ -151,7 +149,7 @@ def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
         return
     print(f"{system}, seed {seed}: {', '.join(f'{m:g}' for m in missing)} minutes of two cores", flush=True)
     if system != OURS:
-        train_peer(system, chosen, seed)
+        train_peer(system, chosen, seed, missing)
         return
     for minutes in missing:  # in a process of its own, whose processor time is its own
         command = [sys.executable, __file__, str(chosen.corpus), str(chosen.out), "--ours", f"{minutes:g}", str(seed)]

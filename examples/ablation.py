@@ -25,7 +25,7 @@ from cnn_mellin.config import Settings, read_settings
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.formats.speakers import read_speakers
 from cnn_mellin.formats.text_table import format_table
-from cnn_mellin.scoring.significance.bootstrap import bootstrap_difference
+from cnn_mellin.scoring.significance.bootstrap import BootstrapDifference, bootstrap_difference
 from cnn_mellin.shipped_file import shipped_file
 from cnn_mellin.training import load_model, train
 from cnn_mellin.training.evaluation import partition_error_rate
@@ -84,20 +84,17 @@ def run(change: str, seed: int, settings: Settings, data: Path, folder: Path) ->
 
 def run_all(arguments: argparse.Namespace) -> dict[str, list[Result]]:
     """Change -> results of each seed; those that OUT holds are not computed again."""
-    settings, out = read_settings(arguments.settings), arguments.out
-    paths, trainings = {}, {}
+    settings, trainings = read_settings(arguments.settings), {}
     for seed in range(1, arguments.seeds + 1):
         for change in dict.fromkeys([AS_THEY_ARE, *arguments.changes]):
-            folder = out / "models" / change.replace(" ", "-") / f"seed{seed}-{arguments.epochs}"
-            path = paths[change, seed] = folder.with_suffix(".json")
+            folder = arguments.out / "models" / change.replace(" ", "-") / f"seed{seed}-{arguments.epochs}"
             folder.parent.mkdir(parents=True, exist_ok=True)
             new = changed(settings, change, seed, arguments.epochs)
-            trainings[path] = partial(run, change, seed, new, arguments.data, folder)
-    found = run_missing(trainings, arguments.jobs, _about)
-    results: dict[str, list[Result]] = {}
-    for (change, _), path in paths.items():
-        results.setdefault(change, []).append(found[path])
-    return results
+            trainings[change, seed] = (
+                folder.with_suffix(".json"),
+                partial(run, change, seed, new, arguments.data, folder),
+            )
+    return run_missing(trainings, arguments.jobs, _about)
 
 
 def _about(result: Result) -> str:
@@ -113,8 +110,20 @@ def epoch_off_plateau(dev_by_epoch: Sequence[float]) -> int | None:
     return next((epoch for epoch, percent in enumerate(dev_by_epoch, 1) if percent < PLATEAU_PERCENT), None)
 
 
-def report(results: Mapping[str, Sequence[Result]], epochs: int) -> Iterator[str]:
-    """Paragraphs of Markdown."""
+def differences(results: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, BootstrapDifference]]:
+    """Change -> partition -> difference of the phone error rate from that of the settings as they are."""
+    base = {part: errors_of(results[AS_THEY_ARE], part) for part in PARTITIONS}
+    return {
+        change: {part: bootstrap_difference(base[part], errors_of(of, part), paired_seeds=True) for part in PARTITIONS}
+        for change, of in results.items()
+        if change != AS_THEY_ARE
+    }
+
+
+def report(
+    results: Mapping[str, Sequence[Result]], found: Mapping[str, Mapping[str, BootstrapDifference]], epochs: int
+) -> Iterator[str]:
+    """Paragraphs of Markdown; `found` are the differences."""
     num_seeds = len(results[AS_THEY_ARE])
     yield (
         f"Phone error rates in % of a greedy search, best epoch of {epochs} on dev, mean of {num_seeds} seed(s); "
@@ -122,13 +131,11 @@ def report(results: Mapping[str, Sequence[Result]], epochs: int) -> Iterator[str
         f"after which dev is below {PLATEAU_PERCENT} %, of each seed; processor minutes on one thread."
     )
     rows = []
-    errors = {change: {part: errors_of(of, part) for part in PARTITIONS} for change, of in results.items()}
     for change, of in results.items():
         off = [epoch_off_plateau(result["dev_by_epoch"]) for result in of]
         row = [change, f"{of[0]['weights'] / 1000:,.0f}"]
         for part in PARTITIONS:
-            difference = bootstrap_difference(errors[AS_THEY_ARE][part], errors[change][part], paired_seeds=True)
-            row += [f"{errors[change][part].percent:.2f}", "" if change == AS_THEY_ARE else str(difference)]
+            row += [f"{errors_of(of, part).percent:.2f}", str(found[change][part]) if change in found else ""]
         row.append(" ".join("never" if epoch is None else str(epoch) for epoch in sorted(off, key=_never_last)))
         row.append(f"{sum(result['processor_minutes'] for result in of) / num_seeds:.1f}")
         rows.append(row)
@@ -140,23 +147,21 @@ def _never_last(epoch: int | None) -> float:
     return float("inf") if epoch is None else epoch
 
 
-def draw(results: Mapping[str, Sequence[Result]], path: Path) -> None:
+def draw(found: Mapping[str, Mapping[str, BootstrapDifference]], path: Path) -> None:
     """Draw the differences on dev and test, with their intervals."""
     import matplotlib.pyplot as plt
 
-    changes = [change for change in results if change != AS_THEY_ARE]
+    changes = list(found)[::-1]
     figure, axis = plt.subplots(figsize=(7.0, 1.2 + 0.4 * len(changes)))
     for part, colour, shift in zip(PARTITIONS, ("#777777", "#0b5394"), (0.12, -0.12), strict=True):
-        base = errors_of(results[AS_THEY_ARE], part)
-        for row, change in enumerate(reversed(changes)):
-            found = bootstrap_difference(base, errors_of(results[change], part), paired_seeds=True)
-            place = row + shift
-            if found.low is not None and found.high is not None:
-                axis.plot([found.low, found.high], [place, place], "-", color=colour, lw=1.5)
+        for row, change in enumerate(changes):
+            one, place = found[change][part], row + shift
+            if one.low is not None and one.high is not None:
+                axis.plot([one.low, one.high], [place, place], "-", color=colour, lw=1.5)
             label = part if row == 0 else None
-            axis.plot([found.difference], [place], "o", color=colour, ms=5, label=label)
+            axis.plot([one.difference], [place], "o", color=colour, ms=5, label=label)
     axis.axvline(0, color="black", lw=0.8)
-    axis.set_yticks(range(len(changes)), list(reversed(changes)))
+    axis.set_yticks(range(len(changes)), changes)
     axis.set_xlabel("difference of the phone error rate, points (left is better)")
     axis.grid(axis="x", alpha=0.2)
     axis.legend(frameon=False)
@@ -178,7 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     chosen = parser.parse_args(arguments)
     results = run_all(chosen)
-    write_results(chosen.out, "ablation", report(results, chosen.epochs), lambda path: draw(results, path))
+    found = differences(results)
+    write_results(chosen.out, "ablation", report(results, found, chosen.epochs), lambda path: draw(found, path))
 
 
 if __name__ == "__main__":

@@ -269,22 +269,16 @@ def run_all(arguments: argparse.Namespace) -> dict[tuple[str, str], list[Mapping
     (out / "runs").mkdir(parents=True, exist_ok=True)
     cache = out / "features.pt"
     read_recordings(folder, cache)
-    paths = {
-        (split, arm.name, seed): out / "runs" / f"{split}-{arm.name.replace(' ', '')}-{arguments.epochs}-{seed}.json"
+    trainings = {
+        ((split, arm.name), seed): (
+            out / "runs" / f"{split}-{arm.name.replace(' ', '')}-{arguments.epochs}-{seed}.json",
+            partial(run, arm, split, seed, arguments.epochs, folder, cache),
+        )
         for seed in range(1, arguments.seeds + 1)
         for split in arguments.splits
         for arm in ARMS
     }
-    by_name = {arm.name: arm for arm in ARMS}
-    trainings = {
-        path: partial(run, by_name[name], split, seed, arguments.epochs, folder, cache)
-        for (split, name, seed), path in paths.items()
-    }
-    found = run_missing(trainings, arguments.jobs, _about)
-    results: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for (split, name, _), path in paths.items():
-        results.setdefault((split, name), []).append(found[path])
-    return results
+    return run_missing(trainings, arguments.jobs, _about)
 
 
 def _about(result: Mapping[str, Any]) -> str:

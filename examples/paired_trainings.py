@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 Result = Mapping[str, Any]
+Arm = TypeVar("Arm")
 
 
 def add_training_options(parser: argparse.ArgumentParser, num_epochs: int) -> None:
@@ -42,17 +43,17 @@ def add_training_options(parser: argparse.ArgumentParser, num_epochs: int) -> No
 
 
 def run_missing(
-    trainings: Mapping[Path, Callable[[], Result]], at_once: int, about: Callable[[Result], str]
-) -> dict[Path, Result]:
-    """Results of all trainings; those whose files exist are not computed again.
+    trainings: Mapping[tuple[Arm, int], tuple[Path, Callable[[], Result]]], at_once: int, about: Callable[[Result], str]
+) -> dict[Arm, list[Result]]:
+    """Arm -> results of its seeds; those whose files exist are not computed again.
 
     Args:
-        trainings: file of a result -> function that computes it, in another process.
+        trainings: arm and seed -> file of the result, and function that computes it, in another process.
         at_once: number of processes.
         about: words on a result, for the line that is printed when it is there.
     """
     with ProcessPoolExecutor(at_once) as pool:
-        running = {pool.submit(train): path for path, train in trainings.items() if not path.exists()}
+        running = {pool.submit(train): path for path, train in trainings.values() if not path.exists()}
         began = time.perf_counter()
         for number, job in enumerate(as_completed(running), 1):
             result = job.result()
@@ -60,7 +61,10 @@ def run_missing(
                 json.dump(result, file)
             left = (len(running) - number) * (time.perf_counter() - began) / number / 60
             print(f"{number}/{len(running)} {about(result)}, {left:.0f} min left", flush=True)
-    return {path: json.loads(path.read_text(encoding="utf-8")) for path in trainings}
+    results: dict[Arm, list[Result]] = {}
+    for (arm, _), (path, _) in trainings.items():
+        results.setdefault(arm, []).append(json.loads(path.read_text(encoding="utf-8")))
+    return results
 
 
 def right_percent(result: Result, condition: str) -> float:

@@ -343,19 +343,15 @@ def run_all(arguments: argparse.Namespace) -> dict[str, list[Mapping[str, Any]]]
     segments, phones = read_segments(arguments.corpus, cache)
     sizes = ", ".join(f"{len(of)} {partition} segments" for partition, of in segments.items())
     print(f"{sizes}, {len(phones)} phones, {len(set(segments['test'].speakers))} test speakers", flush=True)
-    paths = {
-        (arm, seed): arguments.out / "runs" / f"{arm.name.replace(' ', '')}-{arguments.epochs}-{seed}.json"
+    trainings = {
+        (arm.name, seed): (
+            arguments.out / "runs" / f"{arm.name.replace(' ', '')}-{arguments.epochs}-{seed}.json",
+            partial(run, arm, seed, arguments.epochs, arguments.corpus, cache),
+        )
         for seed in range(1, arguments.seeds + 1)
         for arm in ARMS
     }
-    trainings = {
-        path: partial(run, arm, seed, arguments.epochs, arguments.corpus, cache) for (arm, seed), path in paths.items()
-    }
-    found = run_missing(trainings, arguments.jobs, _about)
-    results: dict[str, list[Mapping[str, Any]]] = {}
-    for (arm, _), path in paths.items():
-        results.setdefault(arm.name, []).append(found[path])
-    return results
+    return run_missing(trainings, arguments.jobs, _about)
 
 
 def _about(result: Mapping[str, Any]) -> str:

@@ -1,5 +1,4 @@
-import importlib.util
-import sys
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -11,18 +10,10 @@ from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.shipped_file import shipped_file
 
-PROGRAM = Path(__file__).parents[2] / "examples" / "ablation.py"
-
 
 @pytest.fixture(scope="module")
 def ablation() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("ablation", PROGRAM)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["ablation"] = module
-    specification.loader.exec_module(module)
-    return module
+    return importlib.import_module("ablation")
 
 
 @pytest.fixture
@@ -74,4 +65,4 @@ def test_seeds_that_never_leave_the_plateau_are_last(ablation):
         return {"seed": seed, "counts": counts, "dev_by_epoch": dev, "weights": 1000, "processor_minutes": 1.0}
 
     found = {"as they are": [result(1, 100.0, 95.0), result(2, 99.0, 80.0)]}
-    assert " 2 never |" in "\n".join(ablation.report(found, 2))
+    assert " 2 never |" in "\n".join(ablation.report(found, {}, 2))

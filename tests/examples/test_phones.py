@@ -1,6 +1,4 @@
-import importlib.util
-import sys
-from pathlib import Path
+import importlib
 from types import ModuleType
 
 import numpy as np
@@ -12,18 +10,10 @@ from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.models.layer_plan import plan_layers
 from cnn_mellin.scoring.significance.speaker_errors import SpeakerErrors
 
-PROGRAM = Path(__file__).parents[2] / "examples" / "phones.py"
-
 
 @pytest.fixture(scope="module")
 def phones() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("phones", PROGRAM)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["phones"] = module
-    specification.loader.exec_module(module)
-    return module
+    return importlib.import_module("phones")
 
 
 def test_log_time_and_its_control_have_the_same_live_weights_and_outputs(phones):

@@ -1,4 +1,4 @@
-"""What a partition of features holds: the content of its `partition.json`."""
+"""Description of a partition, the content of its `partition.json`, and constants of all its files."""
 
 from __future__ import annotations
 
