@@ -9,7 +9,9 @@ Trains acoustic models on a corpus and tests them on its test partition, slowed 
 - `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5;
 - only if named: `80 ms from frame 1`, with kernel offset 1, so that log time reads the first frame of a window, and
   with 8 outputs of either convolution; `80 ms + local branch`, an ordinary convolution of each window's first frames
-  beside the other; and `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores.
+  beside the other; `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores; `80 ms + anchors`,
+  where the maximum is kept over three anchors of each window, so that every frame is one; `160 ms`, windows of 16
+  frames, 8 outputs; and `120 ms from frame 1 + anchors`, 12 outputs.
 
 `time` is the control of `log time`: the two differ in the convolution alone. Each arm is a recipe in a folder of OUT:
 
@@ -83,7 +85,19 @@ WINDOWS = {
     "80 ms from frame 1": Window(model={"convolutional_kernel_offset": 1, "convolutional_time_padding": True}),
     "80 ms + local branch": Window(model={"local_branch_channels": 8}),
     "80 ms + attention": Window(model={"window_pooling": "attention"}),
+    "80 ms + anchors": Window(model={"window_anchors": 3}),
+    "160 ms": Window(model={"window_size": 16, "convolutional_kernel_time": 9}),
+    "120 ms from frame 1 + anchors": Window(
+        model={
+            "window_size": 12,
+            "window_anchors": 3,
+            "convolutional_kernel_time": 7,
+            "convolutional_kernel_offset": 1,
+            "convolutional_time_padding": True,
+        }
+    ),
 }
+COLOURS = "#777777 #0b5394 #38761d #a64d79 #cc0000 #b45f06 #674ea7 #1f9e89 #000000 #e377c2".split()
 BY_DEFAULT = list(WINDOWS)[:4]
 KINDS = {"lcorr": "time", "mcorr": "log time"}
 
@@ -233,9 +247,7 @@ def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(6.5, 4.2))
-    colours = dict(
-        zip(WINDOWS, ["#777777", "#0b5394", "#38761d", "#a64d79", "#cc0000", "#b45f06", "#674ea7"], strict=True)
-    )
+    colours = dict(zip(WINDOWS, COLOURS, strict=True))
     for arm, of in errors.items():
         window, kind = arm.split(", ")
         percents = np.array([100 * of[f"{r:g}"].errors.sum(1) / of[f"{r:g}"].num_phones.sum() for r in RATES])

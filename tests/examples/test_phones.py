@@ -29,10 +29,11 @@ def test_log_time_and_its_control_have_the_same_live_weights_and_outputs(phones)
         assert log_time.tap_table().most_ratios >= 5
 
 
-def test_the_arms_with_local_branch_and_attention_differ_from_80_ms_in_these_only(phones):
+def test_the_arms_with_local_branch_attention_and_anchors_differ_from_80_ms_in_these_only(phones):
     for name, change in (
         ("local branch", {"local_branch_channels": 8}),
         ("attention", {"window_pooling": "attention"}),
+        ("anchors", {"window_anchors": 3}),
     ):
         for model in phones.KINDS:
             base, changed = (phones.arm_settings(arm, model, epochs=1) for arm in ("80 ms", f"80 ms + {name}"))

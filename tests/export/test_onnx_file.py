@@ -57,9 +57,14 @@ def test_file_normalises_utterances_as_the_model_does(tmp_path, normalization, d
 
 
 @pytest.mark.parametrize("mellin", [False, True])
-def test_file_has_local_branch_and_attention(tmp_path, mellin):
+def test_file_has_local_branch_attention_and_anchors(tmp_path, mellin):
     extractor = FeatureExtractor.named("fbank-81-10ms")
-    changes = {"local_branch_channels": 2, "window_pooling": "attention", "convolutional_freq_factor": 2}
+    changes = {
+        "local_branch_channels": 2,
+        "window_pooling": "attention",
+        "window_anchors": 2,
+        "convolutional_freq_factor": 2,
+    }
     model = small_model(extractor, mellin, "GRU", True, **changes)
     assert model.attention is not None
     torch.nn.init.normal_(model.attention.weight)

@@ -124,6 +124,24 @@ def test_the_local_branch_is_a_strided_convolution_of_the_utterance(num_features
     torch.testing.assert_close(found[:, : -expected.size(1)], alone)
 
 
+@pytest.mark.parametrize("mellin", [False, True])
+@pytest.mark.parametrize("num_features", [1, 9], ids=["raw", "bank"])
+def test_the_highest_output_over_the_anchors_of_a_window_is_kept(num_features, mellin):
+    changes = {"convolutional_mellin": mellin, "window_size": 6, "window_stride": 3, "window_pooling": "none"}
+    config = small(**changes, window_anchors=3, local_branch_channels=2)
+    model = AcousticModel(num_features, 6, config).double()
+    features, lengths = torch.randn(1, 20, num_features, dtype=torch.float64), torch.tensor([20])
+    windows = model.plan_windows(features, lengths).windows_of(features)
+    assert windows.shape == (7, 8, num_features)
+    found = model.convolve(windows)
+    model.config.window_anchors = 1
+    at_anchors = torch.stack([model.convolve(windows[:, first : first + 6]) for first in range(3)])
+    local = 2 * num_features
+    torch.testing.assert_close(found[:, :-local], at_anchors[..., :-local].amax(0))
+    torch.testing.assert_close(found[:, -local:], at_anchors[0, :, -local:])
+    assert (found[:, :-local] > at_anchors[0, :, :-local]).any()
+
+
 def test_pooling_by_attention_begins_as_the_mean_and_learns():
     settings = {"convolutional_mellin": True, "convolutional_kernel_offset": 2, "window_size": 12}
     model = AcousticModel(9, 6, small(**settings, window_pooling="attention"))

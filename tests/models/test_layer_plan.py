@@ -165,8 +165,18 @@ def test_the_output_size_is_that_of_the_model(pooling, num_layers):
         window_pooling=pooling,
         local_branch_channels=3,
         recurrent_layers=0,
+        window_anchors=2,
         seed=1,
     )
     model = AcousticModel(9, 4, config)
     assert plan_front_end(9, config).output_size == model.out.in_features
-    assert model.convolve(torch.rand(2, 5, 9)).shape == (2, model.out.in_features)
+    assert model.convolve(torch.rand(2, 6, 9)).shape == (2, model.out.in_features)
+
+
+def test_layers_are_computed_at_each_anchor_and_the_rest_once():
+    config = AcousticModelConfig(convolutional_layers=2, local_branch_channels=3, window_pooling="attention")
+    once = plan_front_end(9, config)
+    config.window_anchors = 3
+    found = plan_front_end(9, config)
+    assert found.multiply_adds - once.multiply_adds == 2 * sum(layer.multiply_adds for layer in once.layers)
+    assert found.num_weights == once.num_weights

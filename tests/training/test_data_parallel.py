@@ -119,6 +119,7 @@ KINDS: dict[str, dict[str, dict[str, object]]] = {
             "recurrent_type": "LSTM",
             "recurrent_bidirectional": False,
             "local_branch_channels": 2,
+            "window_anchors": 2,
             "window_pooling": "attention",
         },
         "training": {

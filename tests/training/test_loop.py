@@ -111,9 +111,9 @@ def test_resumed_equals_uninterrupted(tmp_path, toy, settings, epoch, decay):
 
 
 @pytest.mark.parametrize("pooling", ["attention", "logsumexp"])
-def test_a_model_with_local_branch_and_pooling_resumes_to_the_same_weights(tmp_path, toy, settings, pooling):
-    changes = {"local_branch_channels": 2, "local_branch_kernel_time": 2, "window_pooling": pooling}
-    settings = settings.updated({"model": changes})
+def test_a_model_with_local_branch_anchors_and_pooling_resumes_to_the_same_weights(tmp_path, toy, settings, pooling):
+    changes = {"local_branch_channels": 2, "local_branch_kernel_time": 2, "window_anchors": 2}
+    settings = settings.updated({"model": {**changes, "window_pooling": pooling}})
     run(toy, tmp_path / "whole", settings)
     with pytest.raises(StoppedError):
         run(toy, tmp_path / "parts", settings, after_epoch=stop_after(2))

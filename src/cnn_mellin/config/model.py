@@ -42,6 +42,12 @@ class AcousticModelConfig:
     window_stride: Annotated[int, SearchRange(1, 5, raw_factor=100)] = Field(
         default=3, ge=1, description="Number of frames from the start of one window to the start of the next"
     )
+    window_anchors: Annotated[int, SearchRange(1, 5, raw_factor=100, by_name_only=True)] = Field(
+        default=1,
+        ge=1,
+        description="Number of anchors of each window: the convolutions run from each of this many consecutive frames, "
+        "and the maximum over these anchors is kept",
+    )
     convolutional_kernel_time: Annotated[int, SearchRange(1, 10, needs="convolutional_layers")] = Field(
         default=3, ge=1, description="Kernel length in time, in frames of the layer's input"
     )
@@ -136,3 +142,8 @@ class AcousticModelConfig:
         lt=2**63,
         description="Seed of the initial weights; if unset, they come from torch's global random stream",
     )
+
+    @property
+    def window_span(self) -> int:
+        """Frames from the first to the last that the anchors of a window read."""
+        return self.window_size + self.window_anchors - 1

@@ -123,7 +123,7 @@ class _AudioModel(torch.nn.Module):
         features = self._front_end(torch.cat([audio, torch.zeros((least - num_samples) * (num_samples < least))]))
         num_posteriors = num_windows(self._front_end.num_frames(num_samples), stride)
         features = self._model.normalize(features.unsqueeze(0)).squeeze(0)
-        size = self._model.config.window_size
+        size = self._model.config.window_span
         places = torch.arange(num_windows(features.shape[0], stride)).unsqueeze(1) * stride + torch.arange(size)
         windows = torch.nn.functional.pad(features, (0, 0, 0, size))[places]
         hidden = self._model.convolve(windows, self._static)

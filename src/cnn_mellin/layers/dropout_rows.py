@@ -24,6 +24,15 @@ class DropoutRows:
     num_rows: int
     rows: torch.Tensor
 
+    def repeated(self, times: int) -> DropoutRows:
+        """The same for rows each of which has become this many adjacent ones.
+
+        >>> DropoutRows(3, torch.tensor([0, 2])).repeated(2)
+        DropoutRows(num_rows=6, rows=tensor([0, 1, 4, 5]))
+        """
+        rows = self.rows.unsqueeze(1) * times + torch.arange(times, device=self.rows.device)
+        return DropoutRows(self.num_rows * times, rows.flatten())
+
 
 def dropout(
     hidden: torch.Tensor, prob: float, rows: DropoutRows | None = None, *, as_in_place: bool = False

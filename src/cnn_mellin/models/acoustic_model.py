@@ -148,7 +148,7 @@ class AcousticModel(torch.nn.Module):
             ValueError: dtypes, shapes or lengths do not fit.
         """
         check_utterances(features, lengths, self.num_features)
-        return plan_windows(lengths, features.size(1), self.config.window_size, self.config.window_stride)
+        return plan_windows(lengths, features.size(1), self.config.window_span, self.config.window_stride)
 
     def _recur(self, rnn: torch.nn.RNNBase, packed: PackedSequence) -> PackedSequence:
         rows = self.dropout_rows if rnn.training else None
@@ -207,27 +207,35 @@ class AcousticModel(torch.nn.Module):
         self.convolve = torch.compile(self.convolve, dynamic=True)  # type: ignore[method-assign]
 
     def convolve(self, windows: torch.Tensor, layers: Iterable[torch.nn.Module] | None = None) -> torch.Tensor:
-        """Convolve windows (W, time, F) and pool over their time, to vectors (W, size).
+        """Convolve windows (W, `window_span`, F) and pool over their time, to vectors (W, size).
 
         Args:
             windows: windows of features that `normalize` has returned.
             layers: equivalent layers to use instead of the model's own convolutions.
         """
         if torch.compiler.is_compiling():  # for any number of windows, but of this size only
-            windows = windows.view(windows.size(0), self.config.window_size, self.num_features)
-        hidden = windows.unsqueeze(1)  # (W, C, time, F)
+            windows = windows.view(windows.size(0), self.config.window_span, self.num_features)
+        anchors = self.config.window_anchors
+        if anchors > 1:
+            windows = windows.unfold(1, self.config.window_size, 1).transpose(2, 3).flatten(0, 1)
+        hidden = windows.unsqueeze(1)  # (W * anchors, C, time, F)
         if self.log_compression is not None and self.config.utterance_normalization == "none":
             hidden = self.log_compression(hidden)
         if self.lift is not None:
             hidden = self.lift(hidden)
         raw = self.num_features == 1
         if raw:
-            hidden = hidden.squeeze(3)  # (W, C, time)
-        first_frames = hidden
-        for convolution, out_freq in zip(layers or self.convs, self._out_freqs, strict=True):
+            hidden = hidden.squeeze(3)  # (W * anchors, C, time)
+        first_frames = hidden[::anchors]
+        for number, (convolution, out_freq) in enumerate(zip(layers or self.convs, self._out_freqs, strict=True)):
+            if number:
+                hidden = self._activate(hidden, anchors)
             hidden = convolution(hidden)
             if not raw and hidden.size(3) > out_freq:
                 hidden = hidden.narrow(3, 0, out_freq)
+        if anchors > 1:
+            hidden = hidden.unflatten(0, (-1, anchors)).max(1).values
+        if self.convs:
             hidden = self._activate(hidden)
         pooled = self._pool(hidden).flatten(1)
         if self.local_branch is None:
@@ -244,15 +252,18 @@ class AcousticModel(torch.nn.Module):
             return pooled
         return pool_time(hidden, self.config.window_pooling, 2)
 
-    def _activate(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Apply nonlinearity and dropout in place; `hidden` is the output of a layer."""
+    def _activate(self, hidden: torch.Tensor, anchors: int = 1) -> torch.Tensor:
+        """Apply nonlinearity and dropout in place; `hidden` is the output of a layer, with a row for each anchor."""
+        rows = self.dropout_rows
+        if rows is not None and anchors > 1:
+            rows = rows.repeated(anchors)
         if not self.convolutional_dropout_2d and self.config.convolutional_nonlinearity == "relu":
-            return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0, self.dropout_rows)
+            return rectified_dropout(hidden, self.dropout_prob if self.training else 0.0, rows)
         hidden = self._nonlinearity(hidden)
         if not self.training:
             return hidden
         drop = channel_dropout if self.convolutional_dropout_2d else dropout
-        return drop(hidden, self.dropout_prob, self.dropout_rows)
+        return drop(hidden, self.dropout_prob, rows)
 
 
 def _convolution(layer: LayerPlan, raw: bool) -> torch.nn.Module:

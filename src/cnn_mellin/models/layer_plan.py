@@ -76,12 +76,14 @@ class FrontEndPlan:
         local_branch: linear convolution of the first frames of a window; None if there is none.
         pooled_sizes: channels, time and frequency of what is pooled.
         pooling: pooling over the time of a window, as in the settings.
+        num_anchors: number of anchors of a window, at each of which the layers are computed.
     """
 
     layers: tuple[LayerPlan, ...]
     local_branch: LayerPlan | None
     pooled_sizes: tuple[int, int, int]
     pooling: str
+    num_anchors: int = 1
 
     @property
     def convolutions(self) -> tuple[LayerPlan, ...]:
@@ -108,7 +110,8 @@ class FrontEndPlan:
     def multiply_adds(self) -> int:
         """Multiply-adds per window; pooling by attention scores and weights each output."""
         of_pooling = 2 * self.num_pooling_weights * self.pooled_sizes[1]
-        return sum(layer.multiply_adds for layer in self.convolutions) + of_pooling
+        of_local_branch = 0 if self.local_branch is None else self.local_branch.multiply_adds
+        return self.num_anchors * sum(layer.multiply_adds for layer in self.layers) + of_local_branch + of_pooling
 
     @property
     def output_size(self) -> int:
@@ -137,7 +140,8 @@ def plan_front_end(num_features: int, config: AcousticModelConfig) -> FrontEndPl
     layers = plan_layers(num_features, config)
     last = layers[-1] if layers else None
     pooled = (last.out_channels, *last.out_sizes) if last else (1, config.window_size, num_features)
-    return FrontEndPlan(tuple(layers), _local_branch(num_features, config), pooled, config.window_pooling)
+    local = _local_branch(num_features, config)
+    return FrontEndPlan(tuple(layers), local, pooled, config.window_pooling, config.window_anchors)
 
 
 def _local_branch(num_features: int, config: AcousticModelConfig) -> LayerPlan | None:
