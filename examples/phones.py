@@ -99,6 +99,7 @@ WINDOWS = {
 }
 COLOURS = "#777777 #0b5394 #38761d #a64d79 #cc0000 #b45f06 #674ea7 #1f9e89 #000000 #e377c2".split()
 BY_DEFAULT = list(WINDOWS)[:4]
+BASE = "80 ms"
 KINDS = {"lcorr": "time", "mcorr": "log time"}
 
 
@@ -225,6 +226,11 @@ def report(errors: Mapping[str, Mapping[str, SpeakerErrors]], seeds: int) -> Ite
             if columns is names:
                 beyond = ["" if c == "1" else str(interaction(log_time, time, c)) for c in columns]
                 rows.append([f"{window}: that less that at 1", *beyond])
+        for arm, of in errors.items():
+            base = errors.get(f"{BASE}, {arm.split(', ')[1]}")
+            if columns is names and base is not None and base is not of:
+                changes = [bootstrap_difference(base[c], of[c], paired_seeds=True) for c in columns]
+                rows.append([f"{arm} - that of {BASE}", *map(str, changes)])
         yield format_table(["", *columns], rows, "markdown")
         if columns is names:
             yield "The same by natural speaking rate, fifths of the test utterances by phones per second:"

@@ -58,6 +58,25 @@ def test_interaction_is_the_gain_beyond_that_at_the_recorded_rate(phones):
     assert phones.interaction(log_time, time, "2").difference == pytest.approx(-8)
 
 
+def test_the_report_compares_each_arm_with_its_control_and_with_80_ms(phones):
+    def errors(*counts: int) -> dict[str, SpeakerErrors]:
+        of = SpeakerErrors(("a", "b"), np.array([100, 100]), np.array([counts, counts]))
+        return dict.fromkeys([*(f"{rate:g}" for rate in phones.RATES), *phones.QUINTILES], of)
+
+    arms = {
+        "80 ms, time": errors(20, 20),
+        "80 ms, log time": errors(18, 18),
+        "160 ms, time": errors(25, 25),
+        "160 ms, log time": errors(24, 24),
+    }
+    text = "\n".join(phones.report(arms, 2))
+    rows = {cells[1].strip(): cells[4] for cells in (line.split("|") for line in text.splitlines()) if len(cells) > 4}
+    assert rows["80 ms: log time - time"].split()[0] == "-2.00"
+    assert rows["160 ms, time - that of 80 ms"].split()[0] == "+5.00"
+    assert rows["160 ms, log time - that of 80 ms"].split()[0] == "+6.00"
+    assert "80 ms, time - that of 80 ms" not in rows
+
+
 @pytest.mark.soak
 def test_all_of_it_runs_and_a_second_run_trains_and_decodes_nothing(phones, tmp_path):
     make_demo_corpus(tmp_path / "corpus", 100, 1, jobs=1, quiet=True)
