@@ -37,6 +37,14 @@ PLATEAU_PERCENT = 90
 PARTITIONS = ("dev", "test")
 AS_THEY_ARE = "as they are"
 _LARGER = {"recurrent_layers": 2, "recurrent_size": 128}
+_LINEAR = {"convolutional_mellin": False, "window_pooling": "attention"}
+_MASKS = {
+    "max_tempo_factor": 1.5,
+    "num_time_mask": 4,
+    "max_time_mask_proportion": 0.1,
+    "num_freq_mask": 3,
+    "max_freq_mask": 20,
+}
 # name -> section -> setting -> value
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     AS_THEY_ARE: {},
@@ -52,6 +60,12 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "model": _LARGER,
         "training": {"dropout_prob": 0.15, "convolutional_dropout_2d": False},
     },
+    "mean over a window": {"model": {"window_pooling": "mean"}},
+    "attention over a window": {"model": {"window_pooling": "attention"}},
+    "attention, linear": {"model": _LINEAR},
+    "attention, linear, 32 channels": {"model": {**_LINEAR, "convolutional_initial_channels": 32}},
+    "attention, linear, two recurrent layers of 128": {"model": {**_LINEAR, **_LARGER}},
+    "attention, linear, stronger masks": {"model": _LINEAR, "training": _MASKS},
 }
 
 
