@@ -77,6 +77,19 @@ def test_init_again_changes_nothing_and_names_different_arguments(data, capsys):
     assert "num_trials: 6, not 7" in capsys.readouterr().err
 
 
+def test_a_range_is_part_of_the_study(data, capsys):
+    words = [str(data / "train"), "--whitelist", "training.log10_learning_rate", "--num-trials", "2"]
+    command = ["--read-ini", str(data / "ranged.ini"), "optim", f"sqlite:///{data / 'ranged.db'}", "init", *words]
+    (data / "ranged.ini").write_text("[training]\nnum_epochs = 1\n")
+    given = ["--range", "training.log10_learning_rate", "-3.5", "-2"]
+    assert main([*command, *given]) == 0
+    assert "training.log10_learning_rate: from -3.5 to -2" in capsys.readouterr().out
+    assert main([*command, *given]) == 0
+    assert "nothing has changed" in capsys.readouterr().out
+    assert main(command) == 2
+    assert "training.log10_learning_rate" in capsys.readouterr().err
+
+
 def test_init_names_kernel_rows_that_cannot_learn(data, capsys):
     settings = data / "dead.ini"
     model = "window_size = 2\nconvolutional_layers = 1\nconvolutional_mellin = True\n"
@@ -203,6 +216,9 @@ def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+SIZE = ["--whitelist", "model.window_size"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -213,6 +229,16 @@ def test_only_results_of_the_same_command_are_replaced(data, capsys, tmp_path):
         (["--blacklist", ".*"], "leaves no setting to search"),
         (["--whitelist", "@nowhere"], "--whitelist @nowhere: cannot be read"),
         (["--mem-limit-bytes", "0"], "--mem-limit-bytes 0: must be at least 1"),
+        (
+            ["--range", "model.window_size", "1", "many"],
+            "--range model.window_size 1 many: LOW and HIGH must be numbers",
+        ),
+        ([*SIZE, "--range", "model.seed", "1", "2"], "--range model.seed: is not searched"),
+        (
+            [*SIZE, "--range", "model.window_size", "9", "8"],
+            "--range model.window_size 9 8: the lowest value must not be",
+        ),
+        (2 * ["--range", "model.window_size", "1", "2"], "--range model.window_size: is given twice"),
     ],
 )
 def test_wrong_arguments_of_init_write_nothing(data, capsys, tmp_path, words, message):

@@ -28,6 +28,7 @@ def init(arguments: argparse.Namespace) -> int:
         study_name=name,
         whitelist=_patterns(arguments.whitelist, "--whitelist"),
         blacklist=_patterns(arguments.blacklist, "--blacklist"),
+        ranges=_ranges(arguments.ranges or []),
         dev_proportion=arguments.dev_proportion,
         num_trials=DEFAULT_NUM_TRIALS if arguments.num_trials is None else arguments.num_trials,
         pruner=arguments.pruner,
@@ -44,6 +45,19 @@ def init(arguments: argparse.Namespace) -> int:
     for dimension in study.plan.dimensions:
         _LOGGER.info("  %s", dimension)
     return 0
+
+
+def _ranges(given: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
+    """Setting -> lowest and highest value, of all options --range."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, low, high in given:
+        if name in found:
+            raise SettingsError(f"--range {name}: is given twice")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            raise SettingsError(f"--range {name} {low} {high}: LOW and HIGH must be numbers") from None
+    return found
 
 
 def _patterns(given: Sequence[str] | None, option: str) -> list[str] | None:

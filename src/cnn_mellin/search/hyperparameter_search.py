@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ class StudyOptions(TypedDict, total=False):
 
     whitelist: Sequence[str] | None
     blacklist: Sequence[str] | None
+    ranges: Mapping[str, tuple[float, float]] | None
     dev_proportion: float
     num_trials: int
     pruner: str

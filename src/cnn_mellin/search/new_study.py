@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def plan_study(
     *,
     whitelist: Sequence[str] | None = None,
     blacklist: Sequence[str] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     dev_proportion: float = 0.1,
     num_trials: int = DEFAULT_NUM_TRIALS,
     pruner: str = "hyperband",
@@ -40,7 +41,7 @@ def plan_study(
     Args:
         settings: settings at which the search starts; settings that are not searched keep their values.
         train_dir: folder of the partition.
-        whitelist, blacklist: as in `choose_dimensions`.
+        whitelist, blacklist, ranges: as in `choose_dimensions`.
         dev_proportion: proportion of the utterances that trials are evaluated on; no speaker is on both sides.
         num_trials: number of trials to be finished (completed or pruned).
         pruner: one of `plan.PRUNERS`.
@@ -59,7 +60,7 @@ def plan_study(
     for symbol in (settings.data.sos, settings.data.eos):
         class_of_end(symbol, data.symbols)
     raw = data.train.num_coefficients == 1
-    dimensions = choose_dimensions(settings, raw=raw, whitelist=whitelist, blacklist=blacklist)
+    dimensions = choose_dimensions(settings, raw=raw, whitelist=whitelist, blacklist=blacklist, ranges=ranges)
     training, searched = settings.training, {dimension.name for dimension in dimensions}
     ends = training.num_epochs is not None or training.early_stopping_threshold
     if not ends and not searched & {"training.num_epochs", "training.early_stopping_threshold"}:

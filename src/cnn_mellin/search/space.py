@@ -110,6 +110,7 @@ def choose_dimensions(
     raw: bool = False,
     whitelist: Sequence[str] | None = None,
     blacklist: Sequence[str] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[Dimension]:
     """The hyperparameters of a study, in the order in which they are sampled.
 
@@ -119,9 +120,11 @@ def choose_dimensions(
         settings: settings at which the search starts; settings that are not searched keep their values.
         raw: features are raw audio.
         whitelist, blacklist: regular expressions that match whole `section.setting` names; at most one of the lists.
+        ranges: `section.setting` -> lowest and highest value, instead of those beside the setting.
 
     Raises:
-        SettingsError: an expression is not valid or matches no setting, or no setting is left.
+        SettingsError: an expression is not valid or matches no setting, no setting is left, or a range is not one of a
+            setting that is searched.
 
     >>> [d.name for d in choose_dimensions(Settings(), whitelist=["model.window_.*"])]
     ['model.window_size', 'model.window_stride']
@@ -156,6 +159,12 @@ def choose_dimensions(
     if not dimensions:
         given = " ".join(whitelist or blacklist or [])
         raise SettingsError(f"{option} {given}: leaves no setting to search; searchable are {', '.join(spaces)}")
+    for name, ends in (ranges or {}).items():
+        place = next((i for i, one in enumerate(dimensions) if one.name == name), None)
+        if place is None:
+            remedy = "name it in the whitelist" if name in everything else nearest(name, everything)
+            raise SettingsError(f"ranges {name}: is not searched; {remedy}")
+        dimensions[place] = _with_range(dimensions[place], *ends, settings)
     rule = _kernel_rule(settings, dimensions)
     dimensions = [replace(one, kernels=rule) if one.name in _SAMPLED else one for one in dimensions]
     return _after_what_bounds_them(dimensions)
@@ -347,6 +356,22 @@ def _dimension(name: str, space: SearchSpace, raw: bool) -> Dimension:
     annotation = _fields(SECTIONS[section])[setting].annotation
     whole = annotation in (int, int | None)
     return Dimension(name, (), low, high, whole, space.log, space.most)
+
+
+def _with_range(dimension: Dimension, low: float, high: float, settings: Settings) -> Dimension:
+    """The same dimension with other ends."""
+    name, shown = dimension.name, f"ranges {dimension.name} {low:g} {high:g}"
+    if dimension.choices:
+        raise SettingsError(f"{shown}: the setting has choices, not a range: {', '.join(map(str, dimension.choices))}")
+    if not low <= high:
+        raise SettingsError(f"{shown}: the lowest value must not be above the highest")
+    if dimension.whole and not (float(low).is_integer() and float(high).is_integer()):
+        raise SettingsError(f"{shown}: the setting takes whole numbers")
+    if dimension.log and low <= 0:
+        raise SettingsError(f"{shown}: is sampled in the logarithm; both ends must be above 0")
+    for end in (low, high):
+        settings_with(settings, {name: int(end) if dimension.whole else end}, shown)
+    return replace(dimension, low=low, high=high)
 
 
 def _after_what_bounds_them(dimensions: Sequence[Dimension]) -> list[Dimension]:

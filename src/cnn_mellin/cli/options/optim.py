@@ -76,6 +76,8 @@ def add_options(parser: CommandParser) -> None:
                 f"cnn-mellin --read-ini demo-mcorr {_URL.removeprefix('cnn-mellin ')} init "
                 "data/fbank-81-10ms/train --num-trials 20",
                 f"{_URL} init data/fbank-81-10ms/train --read-ini mine.ini --whitelist 'training.dropout.*'",
+                f"{_URL} init data/fbank-81-10ms/train --read-ini mine.ini --whitelist training.log10_learning_rate "
+                "--range training.log10_learning_rate -3 -2",
             ],
         )
     )
@@ -166,6 +168,14 @@ def _add_init_options(parser: CommandParser) -> None:
     patterns = "regular expressions of whole names such as 'model.window_size' or 'training.*'; @FILE reads them"
     which.add_argument("--blacklist", nargs="+", metavar="RE", help=f"search all settings but these: {patterns}")
     which.add_argument("--whitelist", nargs="+", metavar="RE", help=f"search only these settings: {patterns}")
+    parser.add_argument(
+        "--range",
+        dest="ranges",
+        nargs=3,
+        action="append",
+        metavar=("SETTING", "LOW", "HIGH"),
+        help="search a setting from LOW to HIGH, instead of the range that `init` prints; once for each such setting",
+    )
     parser.add_argument(
         "--dev-proportion",
         type=float,
