@@ -9,9 +9,9 @@ Trains acoustic models on a corpus and tests them on its test partition, slowed 
 - `80 ms + tempo`: as `80 ms`, trained on utterances that are slowed down or sped up at random, by up to 1.5;
 - only if named: `80 ms from frame 1`, with kernel offset 1, so that log time reads the first frame of a window, and
   with 8 outputs of either convolution; `80 ms + local branch`, an ordinary convolution of each window's first frames
-  beside the other; `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores; `80 ms + anchors`,
-  where the maximum is kept over three anchors of each window, so that every frame is one; `160 ms`, windows of 16
-  frames, 8 outputs; and `120 ms from frame 1 + anchors`, 12 outputs.
+  beside the other; `80 ms + attention`, a mean of the 4 outputs whose weights are learned scores, also with `+ tempo`;
+  `80 ms + anchors`, where the maximum is kept over three anchors of each window, so that every frame is one; `160 ms`,
+  windows of 16 frames, 8 outputs; and `120 ms from frame 1 + anchors`, 12 outputs.
 
 `time` is the control of `log time`: the two differ in the convolution alone. Each arm is a recipe in a folder of OUT:
 
@@ -85,6 +85,7 @@ WINDOWS = {
     "80 ms from frame 1": Window(model={"convolutional_kernel_offset": 1, "convolutional_time_padding": True}),
     "80 ms + local branch": Window(model={"local_branch_channels": 8}),
     "80 ms + attention": Window(model={"window_pooling": "attention"}),
+    "80 ms + attention + tempo": Window(model={"window_pooling": "attention"}, training={"max_tempo_factor": 1.5}),
     "80 ms + anchors": Window(model={"window_anchors": 3}),
     "160 ms": Window(model={"window_size": 16, "convolutional_kernel_time": 9}),
     "120 ms from frame 1 + anchors": Window(
@@ -97,7 +98,7 @@ WINDOWS = {
         }
     ),
 }
-COLOURS = "#777777 #0b5394 #38761d #a64d79 #cc0000 #b45f06 #674ea7 #1f9e89 #000000 #e377c2".split()
+COLOURS = "#777777 #0b5394 #38761d #a64d79 #cc0000 #b45f06 #674ea7 #1f9e89 #000000 #e377c2 #8c564b".split()
 BY_DEFAULT = list(WINDOWS)[:4]
 BASE = "80 ms"
 KINDS = {"lcorr": "time", "mcorr": "log time"}
