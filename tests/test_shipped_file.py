@@ -22,7 +22,9 @@ def test_every_shipped_ini_file_can_be_read(name):
     read_settings(shipped_file(name))
 
 
-@pytest.mark.parametrize("pattern", ["optim/model-{}-sm.ini", "model/demo-{}.ini", "model/accurate-{}.ini"])
+@pytest.mark.parametrize(
+    "pattern", ["optim/model-{}-sm.ini", "model/demo-{}.ini", "model/fast-{}.ini", "model/accurate-{}.ini"]
+)
 def test_lcorr_and_mcorr_differ_in_one_line(pattern):
     linear, mellin = lines(pattern.format("lcorr")), lines(pattern.format("mcorr"))
     differing = [pair for pair in zip(linear, mellin, strict=True) if pair[0] != pair[1]]
