@@ -253,7 +253,7 @@ def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
     """Draw error rates against speaking rate: means as lines, the range of the seeds as bands."""
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(6.5, 4.2))
+    figure, axis = plt.subplots(figsize=(8.4, 4.2))
     colours = dict(zip(WINDOWS, COLOURS, strict=True))
     for arm, of in errors.items():
         window, kind = arm.split(", ")
@@ -267,7 +267,7 @@ def draw(errors: Mapping[str, Mapping[str, SpeakerErrors]], path: Path) -> None:
     axis.set_xlabel("speaking rate (2: twice as fast)")
     axis.set_ylabel("phone error rate, %")
     axis.grid(alpha=0.2)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
