@@ -18,9 +18,6 @@ which costs all systems some of their time.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import itertools
 import json
 import resource
 import subprocess
@@ -36,15 +33,20 @@ import torch
 
 from cnn_mellin.cli.main import main as cnn_mellin
 from cnn_mellin.config import read_settings
+from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.corpora.table import read_table
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
 from cnn_mellin.data.partition import read_partition
+from cnn_mellin.decoding.decoded_files import DecodedFile, decode_to_files
+from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import read_speakers
 from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.formats.transcripts import read_phones, write_trn
+from cnn_mellin.language_models import NgramModel
+from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
 from cnn_mellin.scoring.significance.bootstrap import bootstrap_difference
@@ -57,7 +59,8 @@ FEATURES = "fbank-81-10ms"
 FRAMES_PER_S = 100
 OURS = "cnn-mellin"
 WITH_TRIGRAM = "cnn-mellin with a trigram"
-WEIGHTS, BONUSES = (0.4, 0.6, 0.8), (0, 1, 2, 3)
+OUR_SYSTEMS = (OURS, WITH_TRIGRAM)
+TRIED = DecoderSetting.grid([16], [0.4, 0.6, 0.8], [0, 1, 2, 3])
 CHOICE_S = 20.0  # processor time set aside for choosing among these
 PEERS = ("blstm", "crdnn-small", "crdnn")
 SHORT_MINUTES = 5.0  # up to which we train with fast-lcorr.ini
@@ -104,7 +107,7 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     model, description = load_model(folder / f"model-{minutes:g}")
     found = decode_partition(model, read_partition(data / "test"), description.symbols)
     write_trn(transcripts(out, OURS, seed, minutes), found)
-    decode_with_trigram(data, folder / f"model-{minutes:g}", transcripts(out, WITH_TRIGRAM, seed, minutes))
+    decode_with_trigram(data, model, description.symbols, transcripts(out, WITH_TRIGRAM, seed, minutes))
 
 
 def transcripts(out: Path, system: str, seed: int, minutes: float) -> Path:
@@ -118,33 +121,25 @@ def folder_of(out: Path, system: str) -> Path:
     return out / (OURS if system == WITH_TRIGRAM else system)
 
 
-def decode_with_trigram(data: Path, model: Path, hypotheses: Path) -> None:
+def decode_with_trigram(data: Path, model: AcousticModel, symbols: Sequence[str], hypotheses: Path) -> None:
     """Decode test with the trigram of the training transcripts, with the weight and bonus that are best on dev."""
-    ext, percents = data / "ext", {}
-    references = read_phones(ext / "dev.ref.trn", fold=is_folded(ext))
-    begun = processor_s()
+    ext, begun = data / "ext", processor_s()
+    fold = is_folded(ext)
+    references = read_phones(ext / "dev.ref.trn", fold=fold)
+    trigram = NgramModel.from_arpa(ext / "lm.arpa.gz", symbols)
 
-    def run_silently(*arguments: str) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            status = cnn_mellin(["--quiet", *arguments])
-        if status:
-            sys.exit(2)
-
-    def decode(source: Path, part: str, path: Path, chosen: tuple[float, float]) -> None:
-        weight, bonus = map(str, chosen)
-        options = ["--beam-width", "16", "--lm-weight", weight, "--insertion-bonus", bonus]
-        run_silently("decode", str(source), str(data / part), str(path), *options)
+    def decode(part: str, out: str | Path, settings: Sequence[DecoderSetting]) -> list[DecodedFile]:
+        source = LogitSource.of_model(model, read_partition(data / part), symbols)
+        return decode_to_files(source, out, settings, language_model=trigram)
 
     with tempfile.TemporaryDirectory() as scratch:
-        logits, path = Path(scratch) / "dev", Path(scratch) / "dev.trn"
-        run_silently("logits", str(model), str(data / "dev"), str(logits))
-        for chosen in itertools.product(WEIGHTS, BONUSES):
-            decode(logits, "dev", path, chosen)
-            percents[chosen] = phone_error_rate(references, read_phones(path, fold=is_folded(ext))).percent
-    best = min(percents, key=lambda chosen: percents[chosen])
-    spent_s = processor_s() - begun
-    print(f"{WITH_TRIGRAM}: weight {best[0]:g}, bonus {best[1]:g}, chosen on dev in {spent_s:.0f} s", flush=True)
-    decode(model, "test", hypotheses, best)
+        percents = {
+            file.setting: phone_error_rate(references, read_phones(file.path, fold=fold)).percent
+            for file in decode("dev", scratch, TRIED)
+        }
+    best = min(percents, key=lambda setting: percents[setting])
+    print(f"{WITH_TRIGRAM}: {best.name}, chosen on dev in {processor_s() - begun:.0f} s", flush=True)
+    decode("test", hypotheses, [best])
 
 
 def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> None:
@@ -200,7 +195,7 @@ def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
     """Train a system with one seed for all times, unless its transcripts are there."""
     folder = chosen.out / system / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = [OURS, WITH_TRIGRAM] if system == OURS else [system]
+    kinds = OUR_SYSTEMS if system == OURS else (system,)
     missing = [m for m in chosen.minutes if not all(transcripts(chosen.out, k, seed, m).exists() for k in kinds)]
     if not missing:
         return
@@ -227,7 +222,7 @@ def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, Speak
     """Tables of Markdown."""
     rows, differences = [], []
     for system, of in errors.items():
-        folder, ours = folder_of(chosen.out, system) / "seed1", system in (OURS, WITH_TRIGRAM)
+        folder, ours = folder_of(chosen.out, system) / "seed1", system in OUR_SYSTEMS
         names = [f"sizes-{m:g}.json" for m in chosen.minutes] if ours else ["sizes.json"]
         sizes = [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
         size = [
@@ -235,7 +230,7 @@ def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, Speak
             for key, unit, digits in (("parameters", 1000, 0), ("multiply_adds_per_second", 1e6, 1))
         ]
         rows.append([system, *size, *(f"{of[m].percent:.2f}" for m in chosen.minutes)])
-        for our in (OURS, WITH_TRIGRAM) if not ours else ():
+        for our in () if ours else OUR_SYSTEMS:
             found = [bootstrap_difference(of[m], errors[our][m], paired_seeds=True) for m in chosen.minutes]
             differences.append([f"{our} - {system}", "", "", *map(str, found)])
     times = [f"{minutes:g} min" for minutes in chosen.minutes]
@@ -254,7 +249,7 @@ def draw(errors: Mapping[str, Mapping[float, SpeakerErrors]], path: Path) -> Non
     figure, axis = plt.subplots(figsize=(6.0, 3.8))
     for system, of in errors.items():
         times = list(of)
-        width = 2 if system in (OURS, WITH_TRIGRAM) else 1.2
+        width = 2 if system in OUR_SYSTEMS else 1.2
         line = axis.plot(times, [of[m].percent for m in times], "-", label=system, lw=width)
         for minutes in times:
             seeds = 100 * of[minutes].errors.sum(1) / of[minutes].num_phones.sum()
@@ -294,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tasks = [pool.submit(run, system, chosen, s + 1) for s in range(chosen.seeds) for system in systems]
         for task in tasks:
             task.result()
-    shown = [OURS, WITH_TRIGRAM, *chosen.systems]
+    shown = [*OUR_SYSTEMS, *chosen.systems]
     errors = {s: {m: errors_of(chosen, data, s, m) for m in chosen.minutes} for s in shown}
     text = report(chosen, errors)
     (chosen.out / "peers.md").write_text(text, encoding="utf-8")
