@@ -16,3 +16,23 @@ def test_a_signal_is_noted_and_the_old_handler_restored(name):
         os.kill(os.getpid(), signal.SIGTERM)
         assert signals.received == name
     assert signal.getsignal(number) == before
+
+
+def test_one_of_several_that_fails_ignores_sigterm_without_a_gap(monkeypatch):
+    before, handlers, install = signal.getsignal(signal.SIGTERM), [], signal.signal
+
+    def record(number, handler):
+        if number == signal.SIGTERM:
+            handlers.append(handler)
+        return install(number, handler)
+
+    monkeypatch.setattr(signal, "signal", record)
+    try:
+        with pytest.raises(OSError, match="lost"), StopSignals(of_several=True):
+            raise OSError("lost")
+        assert handlers[1:] == [signal.SIG_IGN]
+    finally:
+        install(signal.SIGTERM, before)
+    with StopSignals(of_several=True):
+        pass
+    assert signal.getsignal(signal.SIGTERM) == before

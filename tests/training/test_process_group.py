@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,49 @@ def test_processes_share_results_and_failures():
     assert sorted(of_one["complains"] for of_one in found) == [False, False, True]
     for rank in (0, 2):
         assert found[rank]["lost"][0] == "ProcessLostError"
+
+
+# Process 1 lives, but has closed its lifeline: what gloo has not noticed.
+_UNNOTICED = """
+import sys, time
+from cnn_mellin.errors import ProcessLostError
+from cnn_mellin.training.process_group import process_group
+
+try:
+    with process_group() as group:
+        group.gather(group.rank)
+        if group.rank == 1:
+            group._lifeline.close()
+            time.sleep(100)
+        group.gather(group.rank)
+except ProcessLostError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.slow
+def test_a_death_that_gloo_does_not_notice_is_noticed_and_the_process_ends():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    first, other = (
+        subprocess.Popen(
+            [sys.executable, "-c", _UNNOTICED],
+            env={**os.environ, **place, "RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    )
+    try:
+        _, problems = first.communicate(timeout=60)
+        assert other.poll() is None
+    finally:
+        first.kill()
+        other.kill()
+        other.communicate()
+    assert first.returncode == 1
+    assert problems == "another process of this training has ended; run the same command again to resume\n"
 
 
 def test_one_process_needs_no_launcher():

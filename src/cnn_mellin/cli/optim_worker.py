@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     set_num_threads(arguments)
-    with process_group() as group, StopSignals(with_interrupt=group.size > 1) as signals:
+    with process_group() as group, StopSignals(of_several=group.size > 1) as signals:
         summary = run_search(
             arguments.db_url,
             study_name=arguments.study_name,

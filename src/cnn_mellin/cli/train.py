@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         seeds = {"seed": arguments.seed}
         settings = settings.updated({"model": seeds, "training": seeds}, "--seed")
-    with process_group() as group, StopSignals(with_interrupt=group.size > 1) as signals:
+    with process_group() as group, StopSignals(of_several=group.size > 1) as signals:
         device = compute_device(arguments, group)
         events = EpochEvents(arguments.model_dir) if group.is_first and not arguments.no_tensorboard else None
         log_epoch = _epoch_lines()

@@ -23,7 +23,9 @@ class StopSignals:
     Only the main thread can use it.
 
     Args:
-        with_interrupt: note SIGINT, too: a launcher of several processes passes Ctrl-C on to each of them.
+        of_several: this process is one of several that a launcher has started. Then SIGINT is noted, too, as the
+            launcher passes Ctrl-C on to each; and once an error has ended the block, SIGTERM is ignored: the launcher
+            ends all processes when one has failed, but this one says first what is wrong.
 
     Attributes:
         received: name of the first signal received, or None.
@@ -33,10 +35,11 @@ class StopSignals:
     True
     """
 
-    def __init__(self, *, with_interrupt: bool = False) -> None:
+    def __init__(self, *, of_several: bool = False) -> None:
         self.received: str | None = None
+        self._of_several = of_several
         names = ["SIGTERM", "SIGUSR1"]  # Windows has no SIGUSR1
-        if with_interrupt:
+        if of_several:
             names.append("SIGINT")
         self._signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
 
@@ -47,6 +50,8 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._of_several and isinstance(error, Exception):
+            self._before[signal.SIGTERM] = signal.SIG_IGN  # at once: the default in between would end it in silence
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

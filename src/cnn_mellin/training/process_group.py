@@ -2,17 +2,19 @@
 
 Every process makes the same calls in the same order. A function that fails in one process ends the call in all of
 them; a process that has died ends it with a ProcessLostError. Control messages go through gloo on the CPU, so that no
-process waits for its accelerator; gradients on GPUs go through NCCL.
+process waits for its accelerator; gradients on GPUs go through NCCL. As gloo does not notice every death, a process
+that waits for it also looks at its lifeline: process 0 is connected with each other process, and ends when one of them
+has died, which tells the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime
 import os
-import signal
+import pickle
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -21,14 +23,16 @@ import torch.distributed
 
 from cnn_mellin.errors import OtherProcessError, ProcessLostError, UserError
 from cnn_mellin.launched_process import LaunchedProcess, launched_process
+from cnn_mellin.training.lifeline import Lifeline, LifelineListener, reach_listener
 
 __all__ = ["ProcessGroup", "first_to_complain", "process_group"]
 
 T = TypeVar("T")
 
 # A process may wait for another to read a partition, to evaluate, or to get the lock of a model folder. The death of a
-# process is noticed at once, by its closed connection.
+# process is noticed by its closed connections: by gloo at once, or by a look at the lifeline.
 _PATIENCE = datetime.timedelta(days=30)
+_GLANCE = datetime.timedelta(seconds=1)
 _LOST = "another process of this training has ended; run the same command again to resume"
 
 
@@ -37,6 +41,7 @@ class ProcessGroup:
 
     Args:
         place: place of this process among them; `torch.distributed` must be initialised if there are several.
+        lifeline: shows that another process has died; None for one process.
 
     Attributes:
         rank: number of this process, from 0.
@@ -44,8 +49,9 @@ class ProcessGroup:
         stopping: True once the processes have agreed to stop.
     """
 
-    def __init__(self, place: LaunchedProcess | None = None) -> None:
+    def __init__(self, place: LaunchedProcess | None = None, lifeline: Lifeline | None = None) -> None:
         place = place or LaunchedProcess()
+        self._lifeline = lifeline or Lifeline([])
         self.rank, self.size, self._local_rank = place.rank, place.size, place.local_rank
         self.stopping = False
         self._parent = os.getppid()
@@ -124,10 +130,13 @@ class ProcessGroup:
         """The values of all processes, in every process."""
         if self.size == 1:
             return [value]
-        values: list[Any] = [None] * self.size
-        with _noticing_loss():
-            torch.distributed.all_gather_object(values, value)
-        return values
+        mine = _as_bytes(value)
+        lengths = [length for (length,) in self.exchange([len(mine)])]
+        padded = torch.zeros(max(lengths), dtype=torch.uint8)
+        padded[: len(mine)] = mine
+        everyone = [torch.empty_like(padded) for _ in range(self.size)]
+        self._finish(torch.distributed.all_gather, everyone, padded)
+        return [_from_bytes(row[:length]) for row, length in zip(everyone, lengths, strict=True)]
 
     def exchange(self, numbers: Sequence[int]) -> list[list[int]]:
         """Whole numbers of all processes, in every process: a faster `gather` of as many numbers from each."""
@@ -135,23 +144,22 @@ class ProcessGroup:
             return [list(numbers)]
         mine = torch.tensor(numbers, dtype=torch.int64)
         everyone = [torch.empty_like(mine) for _ in range(self.size)]
-        with _noticing_loss():
-            torch.distributed.all_gather(everyone, mine)
+        self._finish(torch.distributed.all_gather, everyone, mine)
         return [row.tolist() for row in everyone]
 
     def sum(self, values: torch.Tensor) -> None:
         """Replace values, on any device, by their sums over all processes."""
         if self.size == 1:
             return
-        with _noticing_loss():
-            if self._accelerators is not None:
+        if self._accelerators is not None:
+            with _noticing_loss():
                 torch.distributed.all_reduce(values, group=self._accelerators)
-            elif values.device.type == "cpu":
-                torch.distributed.all_reduce(values)
-            else:
-                on_cpu = values.cpu()
-                torch.distributed.all_reduce(on_cpu)
-                values.copy_(on_cpu)
+        elif values.device.type == "cpu":
+            self._finish(torch.distributed.all_reduce, values)
+        else:
+            on_cpu = values.cpu()
+            self._finish(torch.distributed.all_reduce, on_cpu)
+            values.copy_(on_cpu)
 
     def connect(self, device: torch.device) -> None:
         """Prepare sums on the device of each process; NCCL is used if each has a GPU of its own."""
@@ -166,11 +174,23 @@ class ProcessGroup:
 
     def _broadcast(self, value: tuple[Any, Any] | None) -> tuple[Any, Any]:
         """The value of process 0, in every process."""
-        values = [value]
+        data = _as_bytes(value)
+        length = torch.tensor([len(data)])
+        self._finish(torch.distributed.broadcast, length, src=0)
+        if not self.is_first:
+            data = torch.empty(int(length), dtype=torch.uint8)
+        self._finish(torch.distributed.broadcast, data, src=0)
+        found: tuple[Any, Any] = _from_bytes(data)
+        return found
+
+    def _finish(self, operation: Callable[..., torch.distributed.Work], *tensors: Any, **options: Any) -> None:
+        """Run an operation of gloo, and wait until it has ended in this process or another process has died."""
         with _noticing_loss():
-            torch.distributed.broadcast_object_list(values, src=0)
-        assert values[0] is not None
-        return values[0]
+            work, is_cut = operation(*tensors, **options, async_op=True), False
+            while not _has_ended(work):
+                if is_cut:
+                    raise ProcessLostError(_LOST)
+                is_cut = self._lifeline.is_cut()  # what has been sent before may still arrive
 
 
 @contextlib.contextmanager
@@ -193,15 +213,14 @@ def process_group() -> Iterator[ProcessGroup]:
             )
         else:
             torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
+        lifeline = _connect_lifeline(place)
     try:
-        yield ProcessGroup(place)
-    except Exception:
-        # The launcher ends all processes when one has failed, but this one says what is wrong before it ends; its
-        # connections stay open until then.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        yield ProcessGroup(place, lifeline)
+    except BaseException:
+        _leave_open()
         raise
     torch.distributed.destroy_process_group()
+    lifeline.close()
 
 
 def first_to_complain() -> bool:
@@ -213,6 +232,25 @@ def first_to_complain() -> bool:
     except RuntimeError:  # the launcher is gone
         return launched_process().rank == 0
     return first
+
+
+def _connect_lifeline(place: LaunchedProcess) -> Lifeline:
+    """Connect process 0 with each other process."""
+    if place.rank == 0:
+        listener = LifelineListener(place.size - 1)
+        torch.distributed.broadcast_object_list([listener.port, listener.token], src=0)
+        return listener.wait()
+    where: list[Any] = [None, None]
+    torch.distributed.broadcast_object_list(where, src=0)
+    return reach_listener(os.environ["MASTER_ADDR"], *where)
+
+
+def _leave_open() -> None:
+    """Keep the connections until this process has ended, without waiting then for operations that never end.
+
+    The destructor of the group would wait for them; a reference that nobody drops keeps it from running.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(torch.distributed.group.WORLD))
 
 
 def _launcher_has_store() -> bool:
@@ -231,10 +269,29 @@ def _noticing_loss(what: str | None = None) -> Iterator[None]:
     """Turn the error of a broken connection within the block into a ProcessLostError."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         if what is None:
             raise ProcessLostError(_LOST) from error
         raise ProcessLostError(f"{what} ({str(error).strip().splitlines()[0][:160]})") from error
+
+
+def _has_ended(work: torch.distributed.Work) -> bool:
+    """Wait a moment for an operation, which may fail; true if it has ended."""
+    try:
+        work.wait(_GLANCE)
+    except RuntimeError:
+        if not work.is_completed():
+            return False
+        work.wait()  # raises the operation's own error, if it has one
+    return True
+
+
+def _as_bytes(value: object) -> torch.Tensor:
+    return torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+
+
+def _from_bytes(data: torch.Tensor) -> Any:
+    return pickle.loads(data.numpy().tobytes())
 
 
 def _description(error: Exception | None) -> tuple[str, bool] | None:
