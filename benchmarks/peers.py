@@ -7,7 +7,7 @@ the same partitions and phones, and are scored alike. Each has the given minutes
 minutes of processor time, on one thread: features, training, and the choice of the best epoch on dev; for ours,
 preparation counts, too. The others are trained by benchmarks/peer_models.py, which describes them, in an environment
 of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbrain==1.1.2`). Ours: settings that ship
-with the program (fast-lcorr up to 5 minutes, then accurate-mcorr), with as many epochs as fit into the time, which a
+with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with as many epochs as fit into the time, which a
 first epoch measures; decoded like the others, by a greedy search, and once more as a user would, with the trigram of
 the training transcripts, its weight and an insertion bonus chosen on dev within the time.
 
@@ -144,7 +144,7 @@ def decode_with_trigram(data: Path, model: AcousticModel, symbols: Sequence[str]
 
 def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> None:
     """Train our model with as many epochs as fit."""
-    name = "fast-lcorr" if minutes <= SHORT_MINUTES else "accurate-mcorr"
+    name = "fast-lcorr" if minutes <= SHORT_MINUTES else "accurate-lcorr"
     settings = read_settings(shipped_file(f"model/{name}.ini"))
     prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
     measured = out / OURS / f"epoch-{name}.json"
@@ -276,7 +276,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[2.0, 10.0], help="(default: 2 10)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each system (default: 3)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once (default: 2)")
-    parser.add_argument("--systems", nargs="+", choices=PEERS, default=list(PEERS[:2]), help="the others to train")
+    parser.add_argument(
+        "--systems",
+        nargs="*",
+        choices=PEERS,
+        default=PEERS[:2],
+        help=f"the others to train (default: {' '.join(PEERS[:2])})",
+    )
     parser.add_argument("--ours", nargs=2, metavar=("MINUTES", "SEED"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     data = prepare(chosen.corpus, chosen.out)

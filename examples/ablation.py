@@ -64,6 +64,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "attention over a window": {"model": {"window_pooling": "attention"}},
     "attention, linear": {"model": _LINEAR},
     "attention, linear, 32 channels": {"model": {**_LINEAR, "convolutional_initial_channels": 32}},
+    "attention, linear, recurrent layer of 192": {"model": {**_LINEAR, "recurrent_size": 192}},
     "attention, linear, two recurrent layers of 128": {"model": {**_LINEAR, **_LARGER}},
     "attention, linear, stronger masks": {"model": _LINEAR, "training": _MASKS},
 }
