@@ -1,25 +1,13 @@
 from __future__ import annotations
 
-import importlib.util
+import runpy
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "peers.py"
-
-
-@pytest.fixture(scope="module")
-def peers() -> ModuleType:
-    pytest.importorskip("matplotlib")
-    spec = importlib.util.spec_from_file_location("peers", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -37,16 +25,17 @@ def corpus(tmp_path) -> Path:
 
 
 @pytest.mark.soak
-def test_a_second_run_trains_nothing_and_reports_the_same(peers, corpus, tmp_path):
-    out = tmp_path / "out"
+def test_a_second_run_trains_nothing_and_reports_the_same(corpus, tmp_path):
+    pytest.importorskip("matplotlib")
+    run, out = runpy.run_path(str(PROGRAM))["main"], tmp_path / "out"
     command = [str(corpus), str(out), "--systems", "--minutes", "0.01", "0.02", "--seeds", "2"]
-    peers.main(command)
+    run(command)
     text = (out / "peers.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| cnn-mellin")]
     assert [row.split("|")[1].strip() for row in rows] == ["cnn-mellin", "cnn-mellin with a trigram"]
     assert (out / "peers.png").stat().st_size > 5000
     trained = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
     assert {path.parent.name for path in trained} == {"model-0.01", "model-0.02"}
-    peers.main(command)
+    run(command)
     assert trained == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
     assert (out / "peers.md").read_text() == text

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -63,20 +62,17 @@ def test_the_optuna_command_lists_trials_in_the_form_that_the_recipe_counts(kind
 
 
 @pytest.mark.slow
-def test_the_dashboard_shows_the_study(tmp_path):
+def test_the_dashboard_shows_the_study(tmp_path, free_port):
     pytest.importorskip("optuna_dashboard", reason="optuna-dashboard (the extra dev) is not installed")
     url = f"sqlite:///{tmp_path}/study.db"
     make_study(url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program("optuna-dashboard"), url, "--host", "127.0.0.1", "--port", str(port)]
+    command = [program("optuna-dashboard"), url, "--host", "127.0.0.1", "--port", str(free_port)]
     with open(tmp_path / "log", "wb") as log:
         dashboard = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        studies = read(f"http://127.0.0.1:{port}/api/studies", tmp_path / "log")["study_summaries"]
+        studies = read(f"http://127.0.0.1:{free_port}/api/studies", tmp_path / "log")["study_summaries"]
         assert [study["study_name"] for study in studies] == ["model-mcorr-sm-fbank"]
-        detail = read(f"http://127.0.0.1:{port}/api/studies/{studies[0]['study_id']}?after=0", tmp_path / "log")
+        detail = read(f"http://127.0.0.1:{free_port}/api/studies/{studies[0]['study_id']}?after=0", tmp_path / "log")
         assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Complete", "Pruned", "Complete"]
     finally:
         dashboard.terminate()

@@ -33,9 +33,6 @@ def test_a_lifeline_is_cut_when_a_process_at_another_end_closes_it_and_strangers
     others[1 - closed].close()
 
 
-def test_nobody_listens():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_nobody_listens(free_port):
     with pytest.raises(ConnectionRefusedError):
-        reach_listener("127.0.0.1", port, "00" * 16)
+        reach_listener("127.0.0.1", free_port, bytes(16))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,10 +112,8 @@ except ProcessLostError as error:
 
 
 @pytest.mark.slow
-def test_a_death_that_gloo_does_not_notice_is_noticed_and_the_process_ends():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+def test_a_death_that_gloo_does_not_notice_is_noticed_and_the_process_ends(free_port):
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port)}
     first, other = (
         subprocess.Popen(
             [sys.executable, "-c", _UNNOTICED],

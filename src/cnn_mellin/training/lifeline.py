@@ -63,7 +63,7 @@ class LifelineListener:
 
     Attributes:
         port: port to connect to, on this machine.
-        token: what each process sends first, as hexadecimal digits.
+        token: what each process sends first.
 
     Raises:
         OSError: this machine cannot listen.
@@ -75,7 +75,7 @@ class LifelineListener:
         family = socket.AF_INET6 if both else socket.AF_INET
         self._server = socket.create_server(("", 0), family=family, dualstack_ipv6=both, backlog=number)
         self.port: int = self._server.getsockname()[1]
-        self.token = secrets.token_hex(_TOKEN_BYTES)
+        self.token = secrets.token_bytes(_TOKEN_BYTES)
 
     def wait(self) -> Lifeline:
         """Wait until all have connected.
@@ -102,10 +102,10 @@ class LifelineListener:
         with contextlib.suppress(OSError):
             while len(received) < _TOKEN_BYTES and (piece := connection.recv(_TOKEN_BYTES - len(received))):
                 received += piece
-        return hmac.compare_digest(received, bytes.fromhex(self.token))
+        return hmac.compare_digest(received, self.token)
 
 
-def reach_listener(host: str, port: int, token: str) -> Lifeline:
+def reach_listener(host: str, port: int, token: bytes) -> Lifeline:
     """Connect with the process that listens.
 
     Args:
@@ -117,7 +117,7 @@ def reach_listener(host: str, port: int, token: str) -> Lifeline:
         OSError: it cannot be reached.
     """
     connection = socket.create_connection((host, port), timeout=_PATIENCE_S)
-    connection.sendall(bytes.fromhex(token))
+    connection.sendall(token)
     return Lifeline([connection])
 
 
