@@ -7,9 +7,10 @@ the same partitions and phones, and are scored alike. Each has the given minutes
 minutes of processor time, on one thread: features, training, and the choice of the best epoch on dev; for ours,
 preparation counts, too. The others are trained by benchmarks/peer_models.py, which describes them, in an environment
 of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbrain==1.1.2`). Ours: settings that ship
-with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with as many epochs as fit into the time, which a
-first epoch measures; decoded like the others, by a greedy search, and once more as a user would, with the trigram of
-the training transcripts, its weight and an insertion bonus chosen on dev within the time.
+with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with their number of epochs, or as many as fit into
+the time, which a first epoch measures; decoded like the others, by a greedy search, and with the trigram of the
+training transcripts, its weight and an insertion bonus chosen on dev within the time. Where the time is enough for
+further trainings, they are an ensemble, decoded with the trigram.
 
 Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
 which costs all systems some of their time.
@@ -20,25 +21,26 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from cnn_mellin.cli.main import main as cnn_mellin
-from cnn_mellin.config import read_settings
+from cnn_mellin.config import Settings, read_settings
 from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.corpora.table import read_table
 from cnn_mellin.corpora.timit import read_timit
 from cnn_mellin.corpora.timit_partitions import timit_partitions
 from cnn_mellin.data.partition import read_partition
 from cnn_mellin.decoding.decoded_files import DecodedFile, decode_to_files
+from cnn_mellin.decoding.ensemble import ensemble_source
 from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.formats.scoring_folding import is_folded
 from cnn_mellin.formats.speakers import read_speakers
@@ -46,7 +48,6 @@ from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.formats.text_table import format_table
 from cnn_mellin.formats.transcripts import read_phones, write_trn
 from cnn_mellin.language_models import NgramModel
-from cnn_mellin.models import AcousticModel
 from cnn_mellin.models.layer_summary import summarize_layers
 from cnn_mellin.scoring.phone_error_rate import phone_error_rate
 from cnn_mellin.scoring.significance.bootstrap import bootstrap_difference
@@ -59,10 +60,12 @@ FEATURES = "fbank-81-10ms"
 FRAMES_PER_S = 100
 OURS = "cnn-mellin"
 WITH_TRIGRAM = "cnn-mellin with a trigram"
-OUR_SYSTEMS = (OURS, WITH_TRIGRAM)
+ENSEMBLE = "cnn-mellin, ensemble with a trigram"
+KINDS = {OURS: "", WITH_TRIGRAM: ".trigram", ENSEMBLE: ".ensemble"}  # suffixes of our systems' transcripts
 TRIED = DecoderSetting.grid([16], [0.4, 0.6, 0.8], [0, 1, 2, 3])
 CHOICE_S = 20.0  # processor time set aside for choosing among these
 PEERS = ("blstm", "crdnn-small", "crdnn")
+SEEDS_APART = 100  # the seeds of an ensemble's trainings
 SHORT_MINUTES = 5.0  # up to which we train with fast-lcorr.ini
 
 
@@ -99,37 +102,42 @@ def write_manifest(corpus: Path, data: Path, path: Path) -> None:
 
 
 def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
-    """Train our model with as many epochs as fit, unless it is trained, and write its test transcripts."""
+    """Train our models as far as they are not trained, and write their test transcripts."""
     torch.set_num_threads(1)
-    folder = out / OURS / f"seed{seed}"
-    if not (folder / f"sizes-{minutes:g}.json").exists():
-        train_in_time(data, out, minutes, seed)
-    model, description = load_model(folder / f"model-{minutes:g}")
+    folders = train_in_time(data, out, minutes, seed)
+    model, description = load_model(folders[0])
     found = decode_partition(model, read_partition(data / "test"), description.symbols)
     write_trn(transcripts(out, OURS, seed, minutes), found)
-    decode_with_trigram(data, model, description.symbols, transcripts(out, WITH_TRIGRAM, seed, minutes))
+    decode_with_trigram(data, folders[:1], transcripts(out, WITH_TRIGRAM, seed, minutes))
+    ensemble = transcripts(out, ENSEMBLE, seed, minutes)
+    if len(folders) == 1:
+        shutil.copyfile(transcripts(out, WITH_TRIGRAM, seed, minutes), ensemble)
+    else:
+        decode_with_trigram(data, folders, ensemble)
 
 
 def transcripts(out: Path, system: str, seed: int, minutes: float) -> Path:
     """Test transcripts of a system."""
-    kind = ".trigram" if system == WITH_TRIGRAM else ""
-    return folder_of(out, system) / f"seed{seed}" / f"test-{2 * minutes:g}{kind}.trn"
+    return folder_of(out, system) / f"seed{seed}" / f"test-{2 * minutes:g}{KINDS.get(system, '')}.trn"
 
 
 def folder_of(out: Path, system: str) -> Path:
-    """Folder of a system's trainings; ours are the same with and without a trigram."""
-    return out / (OURS if system == WITH_TRIGRAM else system)
+    """Folder of a system's trainings; all of ours have the same."""
+    return out / (OURS if system in KINDS else system)
 
 
-def decode_with_trigram(data: Path, model: AcousticModel, symbols: Sequence[str], hypotheses: Path) -> None:
+def decode_with_trigram(data: Path, folders: Sequence[Path], hypotheses: Path) -> None:
     """Decode test with the trigram of the training transcripts, with the weight and bonus that are best on dev."""
     ext, begun = data / "ext", processor_s()
     fold = is_folded(ext)
     references = read_phones(ext / "dev.ref.trn", fold=fold)
+    models = [load_model(folder) for folder in folders]
+    symbols = models[0][1].symbols
     trigram = NgramModel.from_arpa(ext / "lm.arpa.gz", symbols)
 
     def decode(part: str, out: str | Path, settings: Sequence[DecoderSetting]) -> list[DecodedFile]:
-        source = LogitSource.of_model(model, read_partition(data / part), symbols)
+        sources = [LogitSource.of_model(model, read_partition(data / part), symbols) for model, _ in models]
+        source = ensemble_source(sources, [str(folder) for folder in folders])
         return decode_to_files(source, out, settings, language_model=trigram)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,48 +146,70 @@ def decode_with_trigram(data: Path, model: AcousticModel, symbols: Sequence[str]
             for file in decode("dev", scratch, TRIED)
         }
     best = min(percents, key=lambda setting: percents[setting])
-    print(f"{WITH_TRIGRAM}: {best.name}, chosen on dev in {processor_s() - begun:.0f} s", flush=True)
+    print(f"{len(folders)} training(s): {best.name}, chosen on dev in {processor_s() - begun:.0f} s", flush=True)
     decode("test", hypotheses, [best])
 
 
-def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> None:
-    """Train our model with as many epochs as fit."""
+def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> list[Path]:
+    """Train as many models as fit into the time, unless they are trained; the folders of the models."""
     name = "fast-lcorr" if minutes <= SHORT_MINUTES else "accurate-lcorr"
     settings = read_settings(shipped_file(f"model/{name}.ini"))
     prepared_s = json.loads((out / "prepared.json").read_text(encoding="utf-8"))["processor_s"]
-    measured = out / OURS / f"epoch-{name}.json"
-    if not measured.exists():
+    left_s = 120 * minutes - prepared_s - CHOICE_S
+    measured = out / OURS / f"epoch-{name}"
+    if not measured.with_suffix(".json").exists():
         with tempfile.TemporaryDirectory() as scratch:
-            begun = time.process_time()
-            one = replace(settings, training=replace(settings.training, num_epochs=1, seed=1))
-            train(data / "train", data / "dev", scratch, one)
-            measured.write_text(json.dumps({"processor_s": time.process_time() - begun}), encoding="utf-8")
-    epoch_s = json.loads(measured.read_text(encoding="utf-8"))["processor_s"]
-    num_epochs = max(1, int((120 * minutes - prepared_s - CHOICE_S) / epoch_s))
-    folder = out / OURS / f"seed{seed}"
-    begun = time.process_time()
-    fitting = replace(
-        settings,
-        model=replace(settings.model, seed=seed),
-        training=replace(settings.training, num_epochs=num_epochs, seed=seed),
-    )
-    train(data / "train", data / "dev", folder / f"model-{minutes:g}", fitting)
-    spent_s = prepared_s + time.process_time() - begun
-    model, description = load_model(folder / f"model-{minutes:g}")
-    print(f"{OURS}, {name}, seed {seed}: {num_epochs} epochs in {spent_s / 60:.1f} processor minutes", flush=True)
-    config = fitting.model
-    matrices = [weight for name, weight in model.named_parameters() if name.startswith(("rnn.weight", "out.weight"))]
-    per_frame = summarize_layers(description.num_features, config).multiply_adds_per_frame
-    sizes = {
+            measure(measured.with_suffix(".json"), data, Path(scratch), with_epochs(settings, 1, seed=1))
+    num_epochs = min(settings.training.num_epochs or 1, max(1, int(left_s / processor_s_of(measured))))
+    folders: list[Path] = []
+    spent_s = 0.0
+    while not folders or spent_s * (len(folders) + 1) / len(folders) <= left_s:
+        folder = out / OURS / f"seed{seed}" / f"{name}-{num_epochs}-epochs-{len(folders) + 1}"
+        if not folder.with_suffix(".json").exists():
+            fitting = with_epochs(settings, num_epochs, seed=seed + SEEDS_APART * len(folders))
+            measure(folder.with_suffix(".json"), data, folder, fitting)
+        folders.append(folder)
+        spent_s += processor_s_of(folder)
+    spent = f"{(prepared_s + spent_s) / 60:.1f} processor minutes"
+    print(f"{OURS}, {name}, seed {seed}: {len(folders)} training(s) of {num_epochs} epochs in {spent}", flush=True)
+    sizes = sizes_of(folders[0]) | {
         "settings": name,
         "epochs": num_epochs,
-        "processor_minutes": spent_s / 60,
+        "trainings": len(folders),
+        "processor_minutes": (prepared_s + spent_s) / 60,
+    }
+    (out / OURS / f"seed{seed}" / f"sizes-{minutes:g}.json").write_text(json.dumps(sizes), encoding="utf-8")
+    return folders
+
+
+def with_epochs(settings: Settings, num_epochs: int, *, seed: int) -> Settings:
+    """Settings with a number of epochs and a seed."""
+    return settings.updated({"model": {"seed": seed}, "training": {"num_epochs": num_epochs, "seed": seed}})
+
+
+def measure(record: Path, data: Path, folder: Path, settings: Settings) -> None:
+    """Train, and write the processor time to a record, last of all."""
+    begun = time.process_time()
+    train(data / "train", data / "dev", folder, settings)
+    record.write_text(json.dumps({"processor_s": time.process_time() - begun}), encoding="utf-8")
+
+
+def processor_s_of(folder: Path) -> float:
+    """Processor time of a training, from its record."""
+    return float(json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))["processor_s"])
+
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Numbers of weights, and of multiply-adds per second of speech, of a trained model."""
+    model, description = load_model(folder)
+    matrices = [weight for name, weight in model.named_parameters() if name.startswith(("rnn.weight", "out.weight"))]
+    per_frame = summarize_layers(description.num_features, model.config).multiply_adds_per_frame
+    return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "multiply_adds_per_second": round(
-            FRAMES_PER_S * (per_frame + sum(weight.numel() for weight in matrices) / config.window_stride)
+            FRAMES_PER_S * (per_frame + sum(weight.numel() for weight in matrices) / model.config.window_stride)
         ),
     }
-    (folder / f"sizes-{minutes:g}.json").write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def train_peer(system: str, chosen: argparse.Namespace, seed: int, missing: Sequence[float]) -> None:
@@ -195,7 +225,7 @@ def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
     """Train a system with one seed for all times, unless its transcripts are there."""
     folder = chosen.out / system / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = OUR_SYSTEMS if system == OURS else (system,)
+    kinds = tuple(KINDS) if system == OURS else (system,)
     missing = [m for m in chosen.minutes if not all(transcripts(chosen.out, k, seed, m).exists() for k in kinds)]
     if not missing:
         return
@@ -218,19 +248,24 @@ def errors_of(chosen: argparse.Namespace, data: Path, system: str, minutes: floa
     return SpeakerErrors.of(results, read_speakers(ext / "utt2spk"))
 
 
+def trainings(sizes: Mapping[str, int], system: str) -> int:
+    """Number of trained models in a system."""
+    return sizes["trainings"] if system == ENSEMBLE else 1
+
+
 def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, SpeakerErrors]]) -> str:
     """Tables of Markdown."""
     rows, differences = [], []
     for system, of in errors.items():
-        folder, ours = folder_of(chosen.out, system) / "seed1", system in OUR_SYSTEMS
+        folder, ours = folder_of(chosen.out, system) / "seed1", system in KINDS
         names = [f"sizes-{m:g}.json" for m in chosen.minutes] if ours else ["sizes.json"]
         sizes = [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
         size = [
-            ", ".join(dict.fromkeys(f"{one[key] / unit:,.{digits}f}" for one in sizes))
+            ", ".join(dict.fromkeys(f"{one[key] * trainings(one, system) / unit:,.{digits}f}" for one in sizes))
             for key, unit, digits in (("parameters", 1000, 0), ("multiply_adds_per_second", 1e6, 1))
         ]
         rows.append([system, *size, *(f"{of[m].percent:.2f}" for m in chosen.minutes)])
-        for our in () if ours else OUR_SYSTEMS:
+        for our in () if ours else KINDS:
             found = [bootstrap_difference(of[m], errors[our][m], paired_seeds=True) for m in chosen.minutes]
             differences.append([f"{our} - {system}", "", "", *map(str, found)])
     times = [f"{minutes:g} min" for minutes in chosen.minutes]
@@ -249,7 +284,7 @@ def draw(errors: Mapping[str, Mapping[float, SpeakerErrors]], path: Path) -> Non
     figure, axis = plt.subplots(figsize=(6.0, 3.8))
     for system, of in errors.items():
         times = list(of)
-        width = 2 if system in OUR_SYSTEMS else 1.2
+        width = 2 if system in KINDS else 1.2
         line = axis.plot(times, [of[m].percent for m in times], "-", label=system, lw=width)
         for minutes in times:
             seeds = 100 * of[minutes].errors.sum(1) / of[minutes].num_phones.sum()
@@ -295,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tasks = [pool.submit(run, system, chosen, s + 1) for s in range(chosen.seeds) for system in systems]
         for task in tasks:
             task.result()
-    shown = [*OUR_SYSTEMS, *chosen.systems]
+    shown = [*KINDS, *chosen.systems]
     errors = {s: {m: errors_of(chosen, data, s, m) for m in chosen.minutes} for s in shown}
     text = report(chosen, errors)
     (chosen.out / "peers.md").write_text(text, encoding="utf-8")

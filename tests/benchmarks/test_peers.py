@@ -27,15 +27,23 @@ def corpus(tmp_path) -> Path:
 @pytest.mark.soak
 def test_a_second_run_trains_nothing_and_reports_the_same(corpus, tmp_path):
     pytest.importorskip("matplotlib")
-    run, out = runpy.run_path(str(PROGRAM))["main"], tmp_path / "out"
+    program, out = runpy.run_path(str(PROGRAM)), tmp_path / "out"
+    run = program["main"]
     command = [str(corpus), str(out), "--systems", "--minutes", "0.01", "0.02", "--seeds", "2"]
     run(command)
     text = (out / "peers.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| cnn-mellin")]
-    assert [row.split("|")[1].strip() for row in rows] == ["cnn-mellin", "cnn-mellin with a trigram"]
+    assert [row.split("|")[1].strip() for row in rows] == [
+        "cnn-mellin",
+        "cnn-mellin with a trigram",
+        "cnn-mellin, ensemble with a trigram",
+    ]
     assert (out / "peers.png").stat().st_size > 5000
     trained = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
-    assert {path.parent.name for path in trained} == {"model-0.01", "model-0.02"}
+    assert {path.parent.name for path in trained} == {"fast-lcorr-1-epochs-1"}
     run(command)
     assert trained == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
     assert (out / "peers.md").read_text() == text
+    models = [out / "cnn-mellin" / f"seed{seed}" / "fast-lcorr-1-epochs-1" for seed in (1, 2)]
+    program["decode_with_trigram"](out / "data" / "fbank-81-10ms", models, out / "ensemble.trn")
+    assert len((out / "ensemble.trn").read_text().splitlines()) == 8
