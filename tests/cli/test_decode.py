@@ -114,6 +114,12 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
     assert decode(trained, tmp_path / "a.trn", "--epoch", "0") == 0
 
 
+def test_the_mean_of_the_best_epochs_can_be_decoded(trained, tmp_path):
+    assert decode(trained, tmp_path / "a.trn", "--epoch", "best1") == 0
+    assert decode(trained, tmp_path / "b.trn") == 0
+    assert (tmp_path / "a.trn").read_text() == (tmp_path / "b.trn").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -136,6 +142,7 @@ def test_untrained_weights_can_be_decoded(trained, tmp_path):
         (["--ctm", "--frame-shift-ms", "0"], "--frame-shift-ms 0.0: must be above 0"),
         (["--ctm", "--frame-shift-ms", "5"], "--frame-shift-ms 5: "),
         (["--epoch", "9"], "no checkpoint of epoch 9; there are: 1"),
+        (["--epoch", "best2"], "model: best2: fewer epochs were trained (1)"),
     ],
 )
 def test_wrong_options_are_one_line_and_write_nothing(trained, tmp_path, capsys, options, message):

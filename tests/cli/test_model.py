@@ -72,6 +72,15 @@ def test_another_epoch_has_other_weights(model_dir, tmp_path):
     assert not all(map(torch.equal, weights[0].values(), weights[1].values()))
 
 
+def test_the_mean_of_the_best_epochs_is_packed(model_dir, tmp_path, capsys):
+    assert pack(model_dir, tmp_path / "mean", "--epoch", "best2") == 0
+    assert "the mean of the 2 best epochs" in capsys.readouterr().out
+    found = load_model(tmp_path / "mean")[0].state_dict()
+    states = [load_model(model_dir, epoch=epoch)[0].state_dict() for epoch in (1, 2)]
+    for name, value in found.items():
+        torch.testing.assert_close(value, (states[0][name] + states[1][name]) / 2)
+
+
 def test_a_packed_model_is_not_trained_and_has_one_epoch(model_dir, tmp_path, capsys):
     out = tmp_path / "out"
     assert pack(model_dir, out) == 0

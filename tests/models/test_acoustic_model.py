@@ -170,6 +170,22 @@ def test_weights_depend_only_on_the_seed_and_leave_the_global_stream():
     assert torch.equal(unseeded.out.weight, AcousticModel(9, 6, small(seed=None)).out.weight)
 
 
+def test_an_intermediate_output_classifies_the_convolutions_outputs_and_changes_nothing_else(device):
+    plain = AcousticModel(9, 6, small()).to(device)
+    model = AcousticModel(9, 6, small(), intermediate_output=True).to(device)
+    assert model.intermediate_out is not None
+    features, lengths = torch.randn(2, 13, 9).to(device), torch.tensor([7, 13])
+    logits, intermediate, out_lengths = model.intermediate_logits(features, lengths)
+    assert torch.equal(logits, model(features, lengths)[0])
+    assert torch.equal(logits, plain(features, lengths)[0])
+    assert out_lengths.tolist() == [3, 5]
+    assert not intermediate[0, 3:].any()
+    window = model.convolve(features[1:, 3:7])  # the second one of the second utterance
+    torch.testing.assert_close(intermediate[1, 1], model.intermediate_out(window)[0])
+    with pytest.raises(ValueError, match="the model has no intermediate output"):
+        plain.intermediate_logits(features, lengths)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_dropout_drops_channels_or_coefficients(whole):
     config = small(convolutional_layers=1, convolutional_initial_channels=40, recurrent_layers=0)

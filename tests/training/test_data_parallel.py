@@ -131,7 +131,12 @@ KINDS: dict[str, dict[str, dict[str, object]]] = {
     },
     "coefficients, tanh, RNN, sos": {
         "model": {"recurrent_type": "RNN", "convolutional_nonlinearity": "tanh", "utterance_normalization": "mean"},
-        "training": {"convolutional_dropout_2d": False, "optimizer": "rms", "max_tempo_factor": 1.5},
+        "training": {
+            "convolutional_dropout_2d": False,
+            "optimizer": "rms",
+            "max_tempo_factor": 1.5,
+            "intermediate_ctc_weight": 0.3,
+        },
         "data": {"sos": "sil", "bucket_by_length": True},
     },
 }

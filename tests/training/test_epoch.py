@@ -74,6 +74,24 @@ def test_an_epoch_on_any_device_equals_one_on_the_cpu(device, optimizer, monkeyp
         assert torch.allclose(one, other, atol=NEAR[device])
 
 
+def test_intermediate_ctc_has_its_share_of_the_gradient_but_not_of_the_losses_that_are_shown(device):
+    batch, gradients = batches(1)[0], {}
+    for share in (0, 0.25, 0.5, 0.75):
+        made = stepper(device, settings("sgd", intermediate_ctc_weight=share))
+        losses = made(batch)[0]
+        torch.testing.assert_close(losses, stepper(device, settings("sgd"))(batch)[0])
+        weights = made.model.named_parameters()
+        gradients[share] = {name: weight.grad for name, weight in weights if weight.grad is not None}
+    assert "intermediate_out.weight" not in gradients[0]
+    assert gradients[0.5]["intermediate_out.weight"].any()
+    for name, found in gradients[0.5].items():
+        torch.testing.assert_close(2 * found, gradients[0.25][name] + gradients[0.75][name], atol=1e-4, rtol=1e-3)
+        if name.startswith(("rnn.", "out.")):
+            torch.testing.assert_close(2 * found, gradients[0][name], atol=1e-4, rtol=1e-3)
+        elif name.startswith("convs."):
+            assert not torch.allclose(2 * found, gradients[0][name], atol=1e-3)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 def test_a_batch_that_is_not_finite_changes_neither_weights_nor_state(device, optimizer, first):

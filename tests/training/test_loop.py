@@ -20,7 +20,7 @@ from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.data.partition_writer import write_partition
 from cnn_mellin.data.tensor_files import open_partition, write_tensor_files
 from cnn_mellin.errors import DataError, SettingsError, UserError
-from cnn_mellin.training import load_model, train
+from cnn_mellin.training import BestEpochs, load_model, train
 from cnn_mellin.training.checkpoint import CheckpointStore
 from cnn_mellin.training.description import OtherTrainingError
 from cnn_mellin.training.evaluation import partition_error_rate
@@ -122,6 +122,17 @@ def test_a_model_with_local_branch_anchors_and_pooling_resumes_to_the_same_weigh
     assert same(found, weights(tmp_path / "parts", 4))
     assert any(name.startswith("local_branch.") for name in found)
     assert pooling != "attention" or found["attention.weight"].any()
+
+
+def test_a_training_with_intermediate_ctc_resumes_to_the_same_weights(tmp_path, toy, settings):
+    settings = settings.updated({"training": {"intermediate_ctc_weight": 0.3}})
+    run(toy, tmp_path / "whole", settings)
+    with pytest.raises(StoppedError):
+        run(toy, tmp_path / "parts", settings, after_epoch=stop_after(2))
+    run(toy, tmp_path / "parts", settings)
+    found = weights(tmp_path / "whole", 4)
+    assert same(found, weights(tmp_path / "parts", 4))
+    assert "intermediate_out.weight" in found
 
 
 def test_a_training_of_a_version_without_a_setting_resumes(tmp_path, toy, settings):
@@ -631,3 +642,26 @@ def test_averaged_weights_are_evaluated_and_kept_and_do_not_change_the_training(
     assert percent == averaged.records[3].dev_per_percent
     state = torch.load(tmp_path / "averaged" / "optim_004.pt", weights_only=True)
     assert same(state["average"]["model"], weights(tmp_path / "plain", 4))
+
+
+def test_the_weights_of_the_best_epochs_are_averaged(tmp_path, toy, settings):
+    result = run(toy, tmp_path / "m", settings.updated({"training": {"keep_last_and_best_only": False}}))
+    percents = {record.epoch: record.dev_per_percent for record in result.records}
+    best = sorted(sorted(percents, key=lambda epoch: percents[epoch])[:3])
+    model, _ = load_model(tmp_path / "m", epoch=BestEpochs(3))
+    states = [weights(tmp_path / "m", epoch) for epoch in best]
+    for name, found in model.state_dict().items():
+        torch.testing.assert_close(found, torch.stack([state[name] for state in states]).mean(0))
+    one, _ = load_model(tmp_path / "m", epoch=BestEpochs(1))
+    assert same(one.state_dict(), load_model(tmp_path / "m")[0].state_dict())
+    with pytest.raises(DataError, match="m: best5: fewer epochs were trained .4."):
+        load_model(tmp_path / "m", epoch=BestEpochs(5))
+
+
+def test_best_epochs_that_were_not_kept_are_named(tmp_path, toy, settings):
+    run(toy, tmp_path / "m", settings)
+    missing = sorted({1, 2, 3, 4} - set(checkpoint_store(tmp_path / "m", read_description(tmp_path / "m")).epochs))
+    assert missing
+    named = f"best4: the weights of epoch {', '.join(map(str, missing))} are not kept; train with .training. keep_last"
+    with pytest.raises(DataError, match=named):
+        load_model(tmp_path / "m", epoch=BestEpochs(4))

@@ -159,11 +159,10 @@ class CommandParser(argparse.ArgumentParser):
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         try:
             return super()._get_value(action, arg_string)
-        except argparse.ArgumentError:
+        except argparse.ArgumentError as error:
             kind = _KINDS.get(action.type)
-            if kind is None:
-                raise
-            raise argparse.ArgumentError(None, f"{_name(action)} {arg_string}: must be {kind}") from None
+            rule = error.message if kind is None else f"must be {kind}"
+            raise argparse.ArgumentError(None, f"{_name(action)} {arg_string}: {rule}") from None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:

@@ -12,7 +12,7 @@ from cnn_mellin.cli.compute_device import compute_device
 from cnn_mellin.cli.model_input import open_model_partition
 from cnn_mellin.data.logits_folder import require_logits_replaceable, write_logits
 from cnn_mellin.output_place import require_apart
-from cnn_mellin.training import load_model
+from cnn_mellin.training import BestEpochs, load_model
 from cnn_mellin.training.evaluation import partition_logits
 
 __all__ = ["run"]
@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     partition = open_model_partition(arguments.partition, arguments.model_dir, description)
     partition.check_finite()
     shift_ms = partition.description.frame_shift_ms or description.frame_shift_ms
+    epoch = str(arguments.epoch) if isinstance(arguments.epoch, BestEpochs) else arguments.epoch
     stride = description.as_settings().model.window_stride
     with tqdm(total=len(partition), unit="utterance", disable=arguments.quiet or None) as bar:
 
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             counted(),
             description.symbols,
             frame_shift_ms=None if shift_ms is None else stride * shift_ms,
-            source={"model": str(arguments.model_dir), "epoch": arguments.epoch, "data": partition.digest},
+            source={"model": str(arguments.model_dir), "epoch": epoch, "data": partition.digest},
         )
     print(f"{arguments.out}: logits of {count} utterances")
     return 0

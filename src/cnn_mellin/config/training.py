@@ -63,6 +63,13 @@ class TrainingConfig:
         description="Evaluate and keep an exponential moving average of the weights: the share of the average that an "
         "update leaves as it was, such as 0.998; 0 is off",
     )
+    intermediate_ctc_weight: Annotated[float, SearchRange(0, 0.5, by_name_only=True)] = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the objective that a second CTC loss has, on the outputs of the convolutions through an "
+        "output layer of its own, which is used in training only; 0 is off",
+    )
     early_stopping_threshold: Annotated[float, SearchRange(0, 1)] = Field(
         default=0.0,
         ge=0,

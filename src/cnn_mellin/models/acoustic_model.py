@@ -40,6 +40,7 @@ class AcousticModel(torch.nn.Module):
         config: settings of the model.
         dropout_prob: probability of dropout after each convolutional layer and between recurrent layers, in training.
         convolutional_dropout_2d: drop whole channels in the convolutional layers.
+        intermediate_output: add an output layer on the convolutions' outputs, for a second loss in training.
         feature_scale: (F,), divisor of each coefficient, applied first; stored with the weights.
 
     Attributes:
@@ -63,6 +64,7 @@ class AcousticModel(torch.nn.Module):
         *,
         dropout_prob: float = 0.0,
         convolutional_dropout_2d: bool = True,
+        intermediate_output: bool = False,
         feature_scale: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -95,7 +97,7 @@ class AcousticModel(torch.nn.Module):
             self.local_branch = None if local is None else _convolution(local, raw)
             channels, _, freq = plan.pooled_sizes
             self.attention = AttentionPooling(channels, freq) if config.window_pooling == "attention" else None
-            size = plan.output_size
+            size = convolved_size = plan.output_size
             self.rnn: torch.nn.RNNBase | None = None
             if config.recurrent_layers:
                 self.rnn = getattr(torch.nn, config.recurrent_type)(
@@ -107,6 +109,7 @@ class AcousticModel(torch.nn.Module):
                 )
                 size = config.recurrent_size * (2 if config.recurrent_bidirectional else 1)
             self.out = torch.nn.Linear(size, num_classes)
+            self.intermediate_out = torch.nn.Linear(convolved_size, num_classes) if intermediate_output else None
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None = None
@@ -126,16 +129,53 @@ class AcousticModel(torch.nn.Module):
         Raises:
             ValueError: dtypes, devices, shapes or lengths do not fit.
         """
+        convolved, plan = self._convolved(features, lengths, plan)
+        return plan.by_utterance(self._out(convolved, plan)), plan.lengths.to(lengths.device)
+
+    def intermediate_logits(
+        self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute the logits of every window, and those of the intermediate output.
+
+        Args:
+            features, lengths, plan: as in `forward`.
+
+        Returns:
+            logits (N, T', V), those of the intermediate output (N, T', V), zero past the lengths, and lengths (N,).
+
+        Raises:
+            ValueError: as `forward`, or the model has no intermediate output.
+
+        >>> config = AcousticModelConfig(convolutional_layers=1, seed=1)
+        >>> model = AcousticModel(81, 49, config, intermediate_output=True)
+        >>> logits, intermediate, lengths = model.intermediate_logits(torch.rand(1, 20, 81), torch.tensor([20]))
+        >>> logits.shape, intermediate.shape, lengths
+        (torch.Size([1, 7, 49]), torch.Size([1, 7, 49]), tensor([7]))
+        """
+        if self.intermediate_out is None:
+            raise ValueError("the model has no intermediate output; make it with intermediate_output=True")
+        convolved, plan = self._convolved(features, lengths, plan)
+        logits, intermediate = self._out(convolved, plan), self.intermediate_out(convolved)
+        return plan.by_utterance(logits), plan.by_utterance(intermediate), plan.lengths.to(lengths.device)
+
+    def _convolved(
+        self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None
+    ) -> tuple[torch.Tensor, WindowPlan]:
+        """Outputs of the convolutions for all windows (W, size), and the plan of these windows."""
         self._check_features(features)
         if plan is None:
             plan = self.plan_windows(features, lengths).to(features.device)
         features = self._scaled(features)
         if plan.beyond is not None:
             features = features.masked_fill(plan.beyond.unsqueeze(2), 0)
-        hidden = self.convolve(plan.windows_of(self._normalized(features, plan.num_frames)))
+        return self.convolve(plan.windows_of(self._normalized(features, plan.num_frames))), plan
+
+    def _out(self, convolved: torch.Tensor, plan: WindowPlan) -> torch.Tensor:
+        """Logits of all windows (W, V)."""
         if self.rnn is not None:
-            hidden = self._recur(self.rnn, PackedSequence(hidden, plan.batch_sizes)).data
-        return plan.by_utterance(self.out(hidden)), plan.lengths.to(lengths.device)
+            convolved = self._recur(self.rnn, PackedSequence(convolved, plan.batch_sizes)).data
+        logits: torch.Tensor = self.out(convolved)
+        return logits
 
     def plan_windows(self, features: torch.Tensor, lengths: torch.Tensor) -> WindowPlan:
         """Plan the windows of a batch on the CPU, for `forward`.

@@ -124,6 +124,11 @@ class CheckpointStore:
                 raise ValueError(f"within_epoch lists {_shown(names)}; must be within_{epoch + 1:03d}_BATCHES.pt")
         self._entries, self.best_epoch, self._within = entries, best_epoch, within
 
+    @property
+    def epochs(self) -> list[int]:
+        """Numbers of the epochs whose checkpoints are kept, in order."""
+        return [entry["epoch"] for entry in self._entries]
+
     def _names(self, epoch: int) -> list[str]:
         """File names of a complete epoch: of the weights, and of the training state."""
         return [name_format.format(epoch=epoch) for name_format in self._formats]
@@ -218,7 +223,7 @@ class CheckpointStore:
                 if damage is not None:
                     raise DataError(damage)
                 return self._load(next(iter(entry["files"])))
-        listed = ", ".join(str(entry["epoch"]) for entry in self._entries) or "none"
+        listed = ", ".join(map(str, self.epochs)) or "none"
         raise DataError(f"{self.folder}: no checkpoint of epoch {wanted}; there are: {listed}")
 
     def _damage(self, entry: dict[str, Any]) -> str | None:

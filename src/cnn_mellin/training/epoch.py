@@ -14,6 +14,7 @@ from cnn_mellin.config.training import TrainingConfig
 from cnn_mellin.data.batch import Batch
 from cnn_mellin.joint_transfer import move_together
 from cnn_mellin.models import AcousticModel
+from cnn_mellin.models.windows import WindowPlan
 from cnn_mellin.training.objective import can_emit, ctc_losses
 from cnn_mellin.training.weight_average import WeightAverage
 
@@ -60,7 +61,8 @@ class Stepper:
     Args:
         model: model in training mode.
         optimizer: optimizer of the model's parameters, from `make_optimizer` on accelerators.
-        config: settings of training; `autocast`, `max_gradient_norm` and `weight_averaging_decay` are used.
+        config: settings of training; `autocast`, `max_gradient_norm`, `weight_averaging_decay` and
+            `intermediate_ctc_weight` are used.
 
     Attributes:
         average: average of the model's weights; None if the settings have none.
@@ -106,14 +108,33 @@ class Stepper:
         sent = [batch.features, batch.references, num_phones, *plan.device_tensors]
         features, references, num_phones, *indices = move_together(sent, self.device)
         plan = plan.with_device_tensors(indices)
-        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
-            logits, lengths = self.model(features, batch.lengths, plan)
-        losses = ctc_losses(logits, lengths, references, batch.reference_lengths, num_phones)
-        losses = losses[: len(batch)]  # one that only keeps the processes in step has no id
-        mean = losses.mean() if len(losses) == batch_size else losses.sum() / batch_size
+        losses, objective = self._losses(batch, plan, features, references, num_phones)
+        mean = objective.mean() if len(objective) == batch_size else objective.sum() / batch_size
         self.optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(mean).backward()
         return losses.detach(), emittable[: len(batch)], mean.detach()
+
+    def _losses(
+        self,
+        batch: Batch,
+        plan: WindowPlan,
+        features: torch.Tensor,
+        references: torch.Tensor,
+        num_phones: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """CTC losses (N,) of a batch whose tensors are on the device, and what training minimises of each utterance."""
+        share, reference_lengths = self.config.intermediate_ctc_weight, batch.reference_lengths
+        named = slice(len(batch))  # an utterance that only keeps the processes in step has no id
+        with torch.autocast(self.device.type, self._dtype, enabled=self.config.autocast):
+            if share:
+                logits, intermediate, lengths = self.model.intermediate_logits(features, batch.lengths, plan)
+            else:
+                logits, lengths = self.model(features, batch.lengths, plan)
+        losses = ctc_losses(logits, lengths, references, reference_lengths, num_phones)[named]
+        if not share:
+            return losses, losses
+        second = ctc_losses(intermediate, lengths, references, reference_lengths, num_phones)[named]
+        return losses, (1 - share) * losses + share * second
 
     def _clip_gradients(self) -> torch.Tensor:
         """Limit the norm of all gradients, if a limit is set, and return what it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +15,7 @@ import torch
 
 from cnn_mellin import __version__
 from cnn_mellin.atomic import atomic_file
+from cnn_mellin.best_epochs import BestEpochs
 from cnn_mellin.config import Settings, format_settings
 from cnn_mellin.errors import DataError
 from cnn_mellin.features import FeatureExtractor
@@ -21,7 +23,9 @@ from cnn_mellin.features.configuration import FEATURE_TYPES
 from cnn_mellin.formats.text_file import read_json, read_text
 from cnn_mellin.models import AcousticModel
 from cnn_mellin.training.checkpoint import CheckpointStore
+from cnn_mellin.training.history import read_history
 from cnn_mellin.training.packed_weights import is_packed, load_packed_weights, snapshot_folder
+from cnn_mellin.training.weight_average import mean_weights
 
 __all__ = [
     "ModelDescription",
@@ -186,7 +190,7 @@ def new_model(
     """Build the model of some settings, with its initial weights.
 
     Args:
-        settings: settings; those of the model and of dropout are used.
+        settings: settings; those of the model, of dropout and of intermediate CTC are used.
         num_features: number of coefficients per frame.
         num_symbols: number of symbols of the corpus, without the blank.
         feature_scale: (num_features,), divisor of each coefficient; see `AcousticModel`.
@@ -197,6 +201,7 @@ def new_model(
         settings.model,
         dropout_prob=settings.training.dropout_prob,
         convolutional_dropout_2d=settings.training.convolutional_dropout_2d,
+        intermediate_output=settings.training.intermediate_ctc_weight > 0,
         feature_scale=feature_scale,
     )
 
@@ -232,21 +237,21 @@ def checkpoint_store(folder: str | Path, description: ModelDescription) -> Check
 
 
 def load_model(
-    folder: str | Path, *, epoch: int | None = None, device: torch.device | str = "cpu"
+    folder: str | Path, *, epoch: int | BestEpochs | None = None, device: torch.device | str = "cpu"
 ) -> tuple[AcousticModel, ModelDescription]:
     """Load a trained model, in evaluation mode.
 
     Args:
         folder: folder of a trained or packed model, or of a model in the cache of Hugging Face's hub.
         epoch: number of the epoch whose weights are loaded, by default the best; 0 makes the initial weights again,
-            for which the settings must have a seed.
+            for which the settings must have a seed; `BestEpochs` loads the mean of their weights.
         device: device that the model is moved to.
 
     Returns:
         the model and its description.
 
     Raises:
-        DataError: the folder is not a model folder, or the checkpoint is missing or damaged.
+        DataError: the folder is not a model folder, or a checkpoint is missing or damaged.
     """
     folder = snapshot_folder(folder)
     description = read_description(folder)
@@ -258,7 +263,8 @@ def load_model(
             )
     else:
         if not is_packed(folder):
-            weights = checkpoint_store(folder, description).load_model(epoch)
+            store = checkpoint_store(folder, description)
+            weights = _mean_of(folder, store, epoch) if isinstance(epoch, BestEpochs) else store.load_model(epoch)
         elif epoch is None:
             weights = load_packed_weights(folder)
         else:
@@ -270,6 +276,23 @@ def load_model(
                 f"{folder}: the weights do not fit the settings in model.json; restore it, or train the model again"
             ) from None
     return model.to(device).eval(), description
+
+
+def _mean_of(folder: Path, store: CheckpointStore, epochs: BestEpochs) -> dict[str, torch.Tensor]:
+    """Mean of the weights after the best epochs; without a dev partition, the training loss tells which they are."""
+    records = read_history(folder / "history.csv")
+    try:
+        chosen = epochs.of([r.train_loss if math.isnan(r.dev_per_percent) else r.dev_per_percent for r in records])
+    except ValueError as error:
+        raise DataError(f"{folder}: {error}") from None
+    missing = sorted(set(chosen) - set(store.epochs))
+    if missing:
+        names = ", ".join(map(str, missing))
+        raise DataError(
+            f"{folder}: {epochs}: the weights of epoch {names} are not kept; train with [training] "
+            "keep_last_and_best_only = False"
+        )
+    return mean_weights(map(store.load_model, chosen))
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""An exponential moving average of a model's weights."""
+"""Averages of a model's weights: the exponential moving average of a training, and the mean of some epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-__all__ = ["WeightAverage"]
+__all__ = ["WeightAverage", "mean_weights"]
 
 
 class WeightAverage:
@@ -70,3 +70,23 @@ class WeightAverage:
         torch._foreach_copy_(list(self._average.values()), self._weights())
         self._model.load_state_dict(state["model"])
         self._num_updates = state["num_updates"]
+
+
+def mean_weights(states: Iterable[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Mean of several state dicts with floating-point tensors of equal names and shapes, computed in float64.
+
+    Args:
+        states: at least one state dict; each is forgotten before the next is read.
+
+    >>> mean_weights([{"w": torch.tensor([1.0, 5.0])}, {"w": torch.tensor([2.0, 5.0])}])
+    {'w': tensor([1.5000, 5.0000])}
+    """
+    total: dict[str, torch.Tensor] = {}
+    types: dict[str, torch.dtype] = {}
+    count = 0
+    for state in states:
+        count += 1
+        for name, value in state.items():
+            types[name] = value.dtype
+            total[name] = total[name] + value.double() if name in total else value.double()
+    return {name: (value / count).to(types[name]) for name, value in total.items()}
