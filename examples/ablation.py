@@ -54,6 +54,11 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "tempo up to 1.2": {"training": {"max_tempo_factor": 1.2}},
     "warm-up": {"training": {"learning_rate_warmup_proportion": 0.1}},
     "batches of 8": {"data": {"batch_size": 8}},
+    "intermediate CTC": {"training": {"intermediate_ctc_weight": 0.3}},
+    "intermediate CTC, utterances not normalised": {
+        "model": {"utterance_normalization": "none"},
+        "training": {"intermediate_ctc_weight": 0.3},
+    },
     "16 channels": {"model": {"convolutional_initial_channels": 16}},
     "two recurrent layers of 128": {"model": _LARGER},
     "two recurrent layers of 128, dropout": {

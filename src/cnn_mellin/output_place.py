@@ -16,16 +16,17 @@ __all__ = ["require_apart", "require_output_file"]
 _LOOK_BYTES = 1 << 16
 
 
-def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = True) -> None:
+def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = True, around: bool = False) -> None:
     """Check that an output is not one of the inputs, and does not contain one.
 
     Args:
         out: file or folder to write.
         inputs: files and folders that are read; None stands for an input that was not given.
         inside: allow `out` to lie inside an input folder.
+        around: allow `out` to contain inputs.
 
     Raises:
-        SettingsError: the output is an input, contains one, or lies inside one although `inside` is false.
+        SettingsError: the output is an input, contains one or lies inside one although that is not allowed.
 
     >>> require_apart("exp/logits", "exp/model", "data/test")
     >>> require_apart("exp", "exp/model", "data/test")
@@ -40,7 +41,7 @@ def require_apart(out: str | Path, *inputs: str | Path | None, inside: bool = Tr
         source = Path(os.path.realpath(given))
         if source == target or (source.exists() and target.exists() and source.samefile(target)):
             how = f"is the input {given}" if str(given) != str(out) else "is an input"
-        elif target in source.parents:
+        elif not around and target in source.parents:
             how = f"contains the input {given}"
         elif not inside and source in target.parents:
             how = f"lies inside the input {given}"

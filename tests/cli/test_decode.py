@@ -51,6 +51,14 @@ def test_one_set_of_decoding_options_gives_one_file(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam.trn", "greedy.trn"]
 
 
+def test_dev_and_test_can_be_decoded_into_one_folder(trained, tmp_path):
+    for options in ([], ["--beam-width", "4"]):
+        for part in ("dev", "train"):
+            assert decode(trained, tmp_path / "system" / "1", *options, part=part) == 0
+    names = {f"{part}.{options}.trn" for part in ("dev", "train") for options in ("greedy", "beam4")}
+    assert {path.name for path in (tmp_path / "system" / "1").iterdir()} == names
+
+
 def test_missing_folders_of_the_output_are_created(trained, tmp_path):
     assert decode(trained, tmp_path / "new" / "seed1" / "dev.trn") == 0
     assert (tmp_path / "new" / "seed1" / "dev.trn").exists()
@@ -256,23 +264,20 @@ def test_logits_of_other_utterances_are_refused(trained, logits, tmp_path, capsy
 
 def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
     model = (trained / "model" / "model.json").read_bytes()
-    (tmp_path / "notes.txt").write_text("precious")
+    (tmp_path / "notes.trn").write_text("precious")
     (tmp_path / "hyp.ctm").write_text("precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "dev.beam4.trn").write_text("precious\n")
     reference = trained / "data" / "ext" / "dev.ref.trn"
     reference.write_text("sil b (s1-u)\n")
     for out, options, message in (
-        (
-            trained / "model" / "model.json",
-            [],
-            "exists and is not a trn file; name another file, or move this one away",
-        ),
-        (tmp_path / "notes.txt", [], "exists and is not a trn file"),
+        (tmp_path / "notes.trn", [], "exists and is not a trn file; name another file, or move this one away"),
+        (trained / "model" / "model.json", [], "is a file, and OUT is a folder unless it ends in .trn; name another"),
         (reference, [], "is a reference of prepared data; name another file"),
         (trained / "data" / "dev", [], "is an input; name another output"),
         (tmp_path / "out", ["--beam-width", "2", "4"], ""),
-        (trained, [], f"contains the input {trained / 'model'}"),
+        (trained / "data" / "dev", ["--beam-width", "2", "4"], "is an input; name another output"),
+        (tmp_path / "out.trn", ["--beam-width", "2", "4"], "is one file for 2 sets of decoding options; name a folder"),
     ):
         assert decode(trained, out, *options) == 2
         printed = capsys.readouterr()
@@ -283,7 +288,7 @@ def test_only_transcripts_are_replaced(trained, tmp_path, capsys):
     assert decode(trained, tmp_path / "hyp.trn", "--ctm") == 2
     assert f"cnn-mellin: {tmp_path / 'hyp.ctm'}: exists and is not a ctm file" in capsys.readouterr().err
     assert (trained / "model" / "model.json").read_bytes() == model
-    assert (tmp_path / "notes.txt").read_text() == (tmp_path / "hyp.ctm").read_text() == "precious"
+    assert (tmp_path / "notes.trn").read_text() == (tmp_path / "hyp.ctm").read_text() == "precious"
     assert reference.read_text() == "sil b (s1-u)\n"
     for _ in range(2):
         assert decode(trained, tmp_path / "again.trn", "--ctm", "--num-best", "2", "--beam-width", "4") == 0

@@ -50,11 +50,13 @@ def transcribe(folder, *words) -> int:
 def test_recognises_the_same_as_decode(folder, tmp_path, capsys):
     options = ["--beam-width", "4", "--lm-beta", "0.3", "--lm", str(folder / "lm.arpa")]
     options += ["--insertion-bonus", "1.5", "--blank-bias", "-1"]
-    assert main(["decode", str(folder / "model"), str(folder / "data" / "train"), str(tmp_path / "t"), *options]) == 0
+    assert (
+        main(["decode", str(folder / "model"), str(folder / "data" / "train"), str(tmp_path / "t.trn"), *options]) == 0
+    )
     capsys.readouterr()
     assert transcribe(folder, folder / "a.sph", folder / "b.sph", "--json", *options) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {line["audio"][-5]: [p["phone"] for p in line["phones"]] for line in lines} == read_trn(tmp_path / "t")
+    assert {line["audio"][-5]: [p["phone"] for p in line["phones"]] for line in lines} == read_trn(tmp_path / "t.trn")
     assert all(line["n_best"][0]["phones"] == [p["phone"] for p in line["phones"]] for line in lines)
     assert lines[0]["duration_s"] == 9000 / 16000
 

@@ -54,9 +54,9 @@ def test_what_cannot_be_written_is_refused_before_logits_are_computed(tmp_path):
         decode(tmp_path / "a.trn", with_times=True)
     with pytest.raises(SettingsError, match=r"frame_shift_ms is 5, but .*dev has 10; omit it"):
         decode(tmp_path / "a.trn", 10.0, with_times=True, frame_shift_ms=5.0)
-    (tmp_path / "notes.txt").write_text("precious")
-    with pytest.raises(SettingsError, match="notes.txt: exists and is"):
-        decode(tmp_path / "notes.txt")
+    (tmp_path / "notes.trn").write_text("precious")
+    with pytest.raises(SettingsError, match="notes.trn: exists and is"):
+        decode(tmp_path / "notes.trn")
     with pytest.raises(SettingsError, match="is an input; name another output"):
         decode(tmp_path / "lm.arpa", inputs=[tmp_path / "lm.arpa"])
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.trn"]

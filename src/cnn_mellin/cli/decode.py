@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
     inputs = (*arguments.model_dirs, arguments.partition, arguments.lm)
     paths = decoded_paths(arguments.out, Path(arguments.partition).name, settings)
-    require_decodable(paths, inputs, num_best=arguments.num_best, with_times=arguments.ctm)
+    require_decodable(arguments.out, paths, inputs, num_best=arguments.num_best, with_times=arguments.ctm)
     sources = [_source(arguments, model_dir) for model_dir in arguments.model_dirs]
     source = ensemble_source(sources, arguments.model_dirs)
     if arguments.ctm:

@@ -16,7 +16,7 @@ from cnn_mellin.decoding.recognition import Recognition, recognise
 from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.transcripts import write_ctm, write_trn
 from cnn_mellin.language_models import NgramModel
-from cnn_mellin.output_place import require_output_file
+from cnn_mellin.output_place import require_apart, require_output_file
 
 __all__ = ["DecodedFile", "decode_to_files", "decoded_paths", "require_decodable"]
 
@@ -56,7 +56,7 @@ def decode_to_files(
 
     Args:
         source: logits of the partition.
-        out: trn file for a single setting, or folder for several, which get the names of `decoded_paths`; missing
+        out: trn file, whose name ends in .trn, or folder, in which the files get the names of `decoded_paths`; missing
             folders are created.
         settings: decoding options, at least one.
         language_model: language model of the symbols; required if a setting gives it a weight.
@@ -70,8 +70,8 @@ def decode_to_files(
         One record per setting, in the same order.
 
     Raises:
-        SettingsError: an output file would replace an input or a file of another kind, two settings have the same name,
-            or the frame shift is unknown or contradicts that of the source.
+        SettingsError: an output file would replace an input or a file of another kind, a trn file is named for several
+            settings, two settings have the same name, or the frame shift is unknown or contradicts that of the source.
         ValueError: the logits or options are invalid for the search.
 
     >>> import tempfile
@@ -84,7 +84,7 @@ def decode_to_files(
     [('dev.greedy.trn', 'aa b (u)\n'), ('dev.beam4.trn', 'aa b (u)\n')]
     """
     paths = decoded_paths(out, source.partition_path.name, settings)
-    require_decodable(paths, [source.partition_path, *inputs], num_best=num_best, with_times=with_times)
+    require_decodable(out, paths, [source.partition_path, *inputs], num_best=num_best, with_times=with_times)
     shift_s = _output_shift_s(source, frame_shift_ms) if with_times else 0.0
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,15 +100,19 @@ def decode_to_files(
 
 
 def decoded_paths(out: str | Path, partition_name: str, settings: Sequence[DecoderSetting]) -> list[Path]:
-    """Trn file of each setting: `out` itself for a single one, else `out/PARTITION.SETTING.trn`.
+    """Trn file of each setting: `out` itself if its name ends in .trn, else `out/PARTITION.SETTING.trn`.
 
     Raises:
-        SettingsError: two settings have the same name.
+        SettingsError: `out` is one trn file for several settings, or two settings have the same name.
 
     >>> [str(path) for path in decoded_paths("out", "dev", [DecoderSetting(), DecoderSetting(8, 0.4)])]
     ['out/dev.greedy.trn', 'out/dev.beam8-lm0.4.trn']
+    >>> [str(path) for path in decoded_paths("out/dev.trn", "dev", [DecoderSetting()])]
+    ['out/dev.trn']
     """
-    if len(settings) == 1:
+    if Path(out).name.endswith(".trn"):
+        if len(settings) > 1:
+            raise SettingsError(f"{out}: is one file for {len(settings)} sets of decoding options; name a folder")
         return [Path(out)]
     names = [setting.name for setting in settings]
     duplicates = [name for name in names if names.count(name) > 1]
@@ -118,15 +122,25 @@ def decoded_paths(out: str | Path, partition_name: str, settings: Sequence[Decod
 
 
 def require_decodable(
-    paths: Sequence[Path], inputs: Sequence[str | Path | None], *, num_best: int = 1, with_times: bool = False
+    out: str | Path,
+    paths: Sequence[Path],
+    inputs: Sequence[str | Path | None],
+    *,
+    num_best: int = 1,
+    with_times: bool = False,
 ) -> None:
     """Raise a SettingsError if a file that `decode_to_files` writes would replace an input or a file of another kind.
 
     Args:
+        out: trn file or folder.
         paths: trn files.
         inputs: files and folders that are read.
         num_best, with_times: as in `decode_to_files`.
     """
+    if Path(out) not in paths:
+        require_apart(out, *inputs, around=True)
+        if Path(out).is_file():
+            raise SettingsError(f"{out}: is a file, and OUT is a folder unless it ends in .trn; name another output")
     for path in paths:
         require_output_file(path, "trn", *inputs)
         if with_times:

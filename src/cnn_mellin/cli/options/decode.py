@@ -15,10 +15,10 @@ language model (--lm-weight). MODEL is a trained model, whose logits are compute
 folder of logits written by `cnn-mellin logits`. Several models of the same symbols and frame rate, such as the seeds
 of a system, are an ensemble: the mean of their posteriors is decoded.
 
-With one value for each option, OUT is a trn file with one line per utterance, in the symbols that the model was trained
-on. With several beam widths, weights, bonuses or biases, the partition is decoded with each combination, and OUT is a
-folder of files PARTITION.OPTIONS.trn. `cnn-mellin compare` chooses among them on the dev partition. With --num-best
-above 1, N-best lists are written beside each trn file, as .jsonl.
+A trn file has one line per utterance, in the symbols that the model was trained on. OUT is such a file if its name ends
+in .trn, or else a folder of files PARTITION.OPTIONS.trn. With several beam widths, weights, bonuses or biases, the
+partition is decoded with each combination, and OUT must be a folder. `cnn-mellin compare` chooses among them on the dev
+partition. With --num-best above 1, N-best lists are written beside each trn file, as .jsonl.
 """
 EXAMPLES = [
     "cnn-mellin decode model data/fbank-81-10ms/test hyp.trn",
@@ -38,9 +38,7 @@ def add_options(parser: CommandParser) -> None:
         help="folder of a trained model, or of logits; the posteriors of several are averaged",
     )
     parser.add_argument("partition", metavar="PARTITION", help="partition to recognise")
-    parser.add_argument(
-        "out", metavar="OUT", type=Path, help="trn file to write; a folder if an option has several values"
-    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="trn file to write, if the name ends in .trn; or folder")
     add_decoder_options(parser, "default: lm.arpa.gz in the ext folder beside the partition", several=True)
     parser.add_argument(
         "--ctm", action="store_true", help="also write the times of the best sequences beside each trn file, as .ctm"
