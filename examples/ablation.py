@@ -59,6 +59,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "model": {"utterance_normalization": "none"},
         "training": {"intermediate_ctc_weight": 0.3},
     },
+    "shortest first, 1 epoch": {"data": {"shortest_first_epochs": 1}},
     "16 channels": {"model": {"convolutional_initial_channels": 16}},
     "two recurrent layers of 128": {"model": _LARGER},
     "two recurrent layers of 128, dropout": {

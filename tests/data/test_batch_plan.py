@@ -65,6 +65,16 @@ def test_by_default_batches_are_counted(partition):
     )
 
 
+@pytest.mark.parametrize("limit", [{"batch_size": 2}, {"max_batch_seconds": 18}])
+def test_first_epochs_may_begin_with_the_shortest_utterances(partition, limit):
+    config = DataConfig(shortest_first_epochs=2, **limit)
+    first = plan_batches(partition, config, seed=1, epoch=2)
+    assert [i for batch in first for i in batch] == [0, 2, 4, 5, 1, 3]
+    assert first == plan_batches(partition, config, seed=2, epoch=1)
+    later = plan_batches(partition, config, seed=1, epoch=3)
+    assert later == plan_batches(partition, DataConfig(**limit), seed=1, epoch=3)
+
+
 def test_the_summary_names_updates_padding_and_utterances_beyond_the_limit(partition):
     config = DataConfig(max_batch_seconds=18)
     summary = summarize_batches(plan_batches(partition, config, 1, 1), partition, config)

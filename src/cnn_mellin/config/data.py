@@ -37,6 +37,12 @@ class DataConfig:
         default=False,
         description="Put utterances of similar length into the same batch, which is faster, but less random",
     )
+    shortest_first_epochs: Annotated[int, SearchRange(0, 3, by_name_only=True)] = Field(
+        default=0,
+        ge=0,
+        description="Number of first epochs in which batches come in order of length, the shortest utterances first; "
+        "later ones, and with 0 all, are in random order",
+    )
     audio_features: str | None = Field(
         default=None,
         description="Features to compute in training from partitions of audio: "

@@ -30,19 +30,23 @@ def plan_batches(partition: UtteranceData, config: DataConfig, seed: int, epoch:
     Raises:
         DataError: batches are limited in seconds, but the duration of a frame is unknown.
     """
+    ordered = epoch <= config.shortest_first_epochs
     if config.max_batch_seconds is not None:
-        return batches_by_duration(partition.num_frames, _max_frames(partition, config), seed, epoch)
+        max_frames = _max_frames(partition, config)
+        return batches_by_duration(partition.num_frames, max_frames, None if ordered else seed, epoch)
     return batch_indices(
         partition.num_frames,
         config.batch_size,
-        seed=seed,
+        seed=None if ordered else seed,
         epoch=epoch,
         drop_last=config.drop_last,
-        bucket_by_length=config.bucket_by_length,
+        bucket_by_length=ordered or config.bucket_by_length,
     )
 
 
-def batches_by_duration(num_frames: NDArray[np.int64], max_frames: float, seed: int, epoch: int = 0) -> list[list[int]]:
+def batches_by_duration(
+    num_frames: NDArray[np.int64], max_frames: float, seed: int | None, epoch: int = 0
+) -> list[list[int]]:
     """Group utterances of similar length into batches of at most this many frames, padding included.
 
     An utterance that is longer than the limit is a batch of its own, so that every utterance is trained on: it could
@@ -51,18 +55,18 @@ def batches_by_duration(num_frames: NDArray[np.int64], max_frames: float, seed: 
     Args:
         num_frames: (U,), number of frames of each utterance.
         max_frames: limit of the number of utterances times the number of frames of the longest.
-        seed: seed of the random order.
+        seed: seed of the random order; None orders all utterances by length.
         epoch: number of the epoch; each epoch has its own order.
 
     >>> sorted(map(sorted, batches_by_duration(np.array([5, 9, 4, 8, 30]), 18, seed=1)))
     [[0, 2], [1, 3], [4]]
     """
-    stream = random_stream(seed, "order", epoch)
-    order = stream.permutation(len(num_frames))
+    stream = None if seed is None else random_stream(seed, "order", epoch)
+    order = np.arange(len(num_frames)) if stream is None else stream.permutation(len(num_frames))
     mean = max(float(num_frames.mean()), 1.0) if len(num_frames) else 1.0
-    size = BATCHES_IN_A_BUCKET * max(int(max_frames / mean), 1)
+    size = len(order) if stream is None else BATCHES_IN_A_BUCKET * max(int(max_frames / mean), 1)
     batches: list[list[int]] = []
-    for first in range(0, len(order), size):
+    for first in range(0, len(order), max(size, 1)):
         bucket = order[first : first + size]
         bucket = bucket[np.argsort(num_frames[bucket], kind="stable")]
         batch: list[int] = []
@@ -72,7 +76,7 @@ def batches_by_duration(num_frames: NDArray[np.int64], max_frames: float, seed: 
                 batch = []
             batch.append(i)
         batches.append(batch)
-    return [batches[i] for i in stream.permutation(len(batches))]
+    return batches if stream is None else [batches[i] for i in stream.permutation(len(batches))]
 
 
 def largest_batch(partition: UtteranceData, config: DataConfig) -> tuple[int, int]:
