@@ -64,6 +64,7 @@ ENSEMBLE = "cnn-mellin, ensemble with a trigram"
 KINDS = {OURS: "", WITH_TRIGRAM: ".trigram", ENSEMBLE: ".ensemble"}  # suffixes of our systems' transcripts
 TRIED = DecoderSetting.grid([16], [0.4, 0.6, 0.8], [0, 1, 2, 3])
 CHOICE_S = 20.0  # processor time set aside for choosing among these
+PERCENTS = (2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # labels of the picture's axis
 PEERS = ("blstm", "crdnn-small", "crdnn")
 SEEDS_APART = 100  # the seeds of an ensemble's trainings
 SHORT_MINUTES = 5.0  # up to which we train with fast-lcorr.ini
@@ -281,7 +282,7 @@ def draw(errors: Mapping[str, Mapping[float, SpeakerErrors]], path: Path) -> Non
     """Draw error rates against time: means as lines, seeds as points."""
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(6.0, 3.8))
+    figure, axis = plt.subplots(figsize=(8.0, 3.8))
     for system, of in errors.items():
         times = list(of)
         width = 2 if system in KINDS else 1.2
@@ -291,12 +292,15 @@ def draw(errors: Mapping[str, Mapping[float, SpeakerErrors]], path: Path) -> Non
             axis.plot([minutes] * len(seeds), seeds, ".", color=line[0].get_color(), alpha=0.6)
     axis.set_xscale("log")
     axis.set_xticks(times, [f"{minutes:g}" for minutes in times])
-    axis.minorticks_off()
     axis.set_xlabel("minutes of two cores")
     axis.set_ylabel("phone error rate, %")
-    axis.set_ylim(bottom=0)
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    percents = [percent for percent in PERCENTS if low <= percent <= high]
+    axis.set_yticks(percents, map(str, percents))
+    axis.minorticks_off()
     axis.grid(alpha=0.2)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
