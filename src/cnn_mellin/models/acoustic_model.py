@@ -130,7 +130,7 @@ class AcousticModel(torch.nn.Module):
             ValueError: dtypes, devices, shapes or lengths do not fit.
         """
         convolved, plan = self._convolved(features, lengths, plan)
-        return plan.by_utterance(self._out(convolved, plan)), plan.lengths.to(lengths.device)
+        return plan.by_utterance(self._logits(convolved, plan)), plan.lengths.to(lengths.device)
 
     def intermediate_logits(
         self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None = None
@@ -155,7 +155,7 @@ class AcousticModel(torch.nn.Module):
         if self.intermediate_out is None:
             raise ValueError("the model has no intermediate output; make it with intermediate_output=True")
         convolved, plan = self._convolved(features, lengths, plan)
-        logits, intermediate = self._out(convolved, plan), self.intermediate_out(convolved)
+        logits, intermediate = self._logits(convolved, plan), self.intermediate_out(convolved)
         return plan.by_utterance(logits), plan.by_utterance(intermediate), plan.lengths.to(lengths.device)
 
     def _convolved(
@@ -170,7 +170,7 @@ class AcousticModel(torch.nn.Module):
             features = features.masked_fill(plan.beyond.unsqueeze(2), 0)
         return self.convolve(plan.windows_of(self._normalized(features, plan.num_frames))), plan
 
-    def _out(self, convolved: torch.Tensor, plan: WindowPlan) -> torch.Tensor:
+    def _logits(self, convolved: torch.Tensor, plan: WindowPlan) -> torch.Tensor:
         """Logits of all windows (W, V)."""
         if self.rnn is not None:
             convolved = self._recur(self.rnn, PackedSequence(convolved, plan.batch_sizes)).data
