@@ -51,6 +51,7 @@ NOT_RUN = {
     "docs/recipe.md: cnn-mellin --device cuda": "needs TIMIT and a cluster",
     "docs/recipe.md: mkdir -p exp/logs": "needs TIMIT and a cluster",
     "docs/web-page.md: npm install": "downloads a package, and serves until it is stopped; tests/export runs the page",
+    "docs/decisions/0022-a-warm-up-against-the-plateau.md: sed": "trains for hours; tests/examples runs the program",
     "docs/recipe-by-hand.md: ": "needs a database; tests/recipe/test_recipe_by_hand.py runs the whole page",
 }
 
