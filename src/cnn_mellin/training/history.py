@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -39,6 +40,11 @@ class EpochRecord:
     num_not_finite: int
     utterances_per_s: float
     seconds: float
+
+    @property
+    def value(self) -> float:
+        """What the best epoch has the lowest of: the dev phone error rate, or without a dev partition the loss."""
+        return self.train_loss if math.isnan(self.dev_per_percent) else self.dev_per_percent
 
 
 def write_history(path: Path, records: list[EpochRecord]) -> None:

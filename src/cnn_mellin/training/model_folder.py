@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -279,10 +278,9 @@ def load_model(
 
 
 def _mean_of(folder: Path, store: CheckpointStore, epochs: BestEpochs) -> dict[str, torch.Tensor]:
-    """Mean of the weights after the best epochs; without a dev partition, the training loss tells which they are."""
-    records = read_history(folder / "history.csv")
+    """Mean of the weights after the best epochs."""
     try:
-        chosen = epochs.of([r.train_loss if math.isnan(r.dev_per_percent) else r.dev_per_percent for r in records])
+        chosen = epochs.of([record.value for record in read_history(folder / "history.csv")])
     except ValueError as error:
         raise DataError(f"{folder}: {error}") from None
     missing = sorted(set(chosen) - set(store.epochs))

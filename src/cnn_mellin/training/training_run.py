@@ -180,7 +180,6 @@ class TrainingRun:
         if self.dev_data is not None:
             with nullcontext() if self.stepper.average is None else self.stepper.average.applied():
                 percent = partition_error_rate(self.model, self.dev_data, self.description.symbols, self.group).percent
-        value = result.train_loss if math.isnan(percent) else percent
         progress.records.append(
             EpochRecord(
                 number,
@@ -193,6 +192,7 @@ class TrainingRun:
                 result.seconds + time.perf_counter() - began_evaluation,
             )
         )
+        value = progress.records[-1].value
         progress.epoch = number
         if value < progress.best_value:
             progress.best_epoch, progress.best_value = number, value
