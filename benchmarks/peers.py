@@ -10,7 +10,7 @@ of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbr
 with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with their number of epochs, or as many as fit into
 the time, which a first epoch measures; decoded like the others, by a greedy search, and with the trigram of the
 training transcripts, its weight and an insertion bonus chosen on dev within the time. Where the time is enough for
-further trainings, they are an ensemble, decoded with the trigram.
+further trainings, up to five of them are an ensemble, decoded with the trigram.
 
 Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
 which costs all systems some of their time.
@@ -67,6 +67,7 @@ CHOICE_S = 20.0  # processor time set aside for choosing among these
 PERCENTS = (2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # labels of the picture's axis
 PEERS = ("blstm", "crdnn-small", "crdnn")
 SEEDS_APART = 100  # the seeds of an ensemble's trainings
+MOST_TRAININGS = 5  # of an ensemble
 SHORT_MINUTES = 5.0  # up to which we train with fast-lcorr.ini
 
 
@@ -164,7 +165,7 @@ def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> list[Path
     num_epochs = min(settings.training.num_epochs or 1, max(1, int(left_s / processor_s_of(measured))))
     folders: list[Path] = []
     spent_s = 0.0
-    while not folders or spent_s * (len(folders) + 1) / len(folders) <= left_s:
+    while not folders or (len(folders) < MOST_TRAININGS and spent_s * (len(folders) + 1) / len(folders) <= left_s):
         folder = out / OURS / f"seed{seed}" / f"{name}-{num_epochs}-epochs-{len(folders) + 1}"
         if not folder.with_suffix(".json").exists():
             fitting = with_epochs(settings, num_epochs, seed=seed + SEEDS_APART * len(folders))

@@ -6,8 +6,6 @@ from cnn_mellin.config.settings import SECTIONS
 NEVER = {
     "model": {"seed"},
     "training": {
-        "learning_rate_warmup_proportion",
-        "learning_rate_decay_proportion",
         "max_gradient_norm",
         "reduce_lr_log10_epsilon",
         "autocast",

@@ -39,13 +39,13 @@ class TrainingConfig:
     optimizer: Annotated[Literal["adam", "sgd", "rms"], SearchChoices(("adam", "sgd", "rms"))] = Field(
         default="adam", description="Optimizer: Adam, stochastic gradient descent, or RMSprop"
     )
-    learning_rate_warmup_proportion: float = Field(
+    learning_rate_warmup_proportion: Annotated[float, SearchRange(0, 0.1, by_name_only=True)] = Field(
         default=0.0,
         ge=0,
         le=1,
         description="Proportion of updates at the start over which the learning rate rises linearly; 0 is off",
     )
-    learning_rate_decay_proportion: float = Field(
+    learning_rate_decay_proportion: Annotated[float, SearchRange(0, 1, by_name_only=True)] = Field(
         default=0.0,
         ge=0,
         le=1,
