@@ -52,6 +52,9 @@ NOT_RUN = {
     "docs/recipe.md: mkdir -p exp/logs": "needs TIMIT and a cluster",
     "docs/web-page.md: npm install": "downloads a package, and serves until it is stopped; tests/export runs the page",
     "docs/decisions/0022-a-warm-up-against-the-plateau.md: sed": "trains for hours; tests/examples runs the program",
+    "docs/decisions/0023-a-search-for-short-trainings.md: examples/fast_search.sh": (
+        "trains for an hour; tests/examples runs the program"
+    ),
     "docs/recipe-by-hand.md: ": "needs a database; tests/recipe/test_recipe_by_hand.py runs the whole page",
 }
 
