@@ -95,6 +95,12 @@ def test_the_largest_batch_bounds_every_batch(partition):
     assert largest_batch(partition, DataConfig(max_batch_seconds=36)) == (4, 900)
 
 
+def test_the_largest_share_of_a_batch_is_that_of_a_batch_which_cannot_be_divided(partition):
+    assert largest_batch(partition, DataConfig(batch_size=4), 3) == (2, 3100)
+    assert largest_batch(partition, DataConfig(batch_size=40), 4) == (2, 3100)  # of the six that there are
+    assert largest_batch(partition, DataConfig(max_batch_seconds=36), 2) == (1, 3100)
+
+
 @pytest.mark.parametrize("value", [0, -1.0])
 def test_the_limit_is_positive(value):
     with pytest.raises(ValidationError, match="max_batch_seconds"):

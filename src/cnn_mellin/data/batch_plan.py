@@ -79,17 +79,22 @@ def batches_by_duration(
     return batches if stream is None else [batches[i] for i in stream.permutation(len(batches))]
 
 
-def largest_batch(partition: UtteranceData, config: DataConfig) -> tuple[int, int]:
+def largest_batch(partition: UtteranceData, config: DataConfig, num_processes: int = 1) -> tuple[int, int]:
     """Number of utterances and number of frames per utterance of the largest batch that may occur.
+
+    Args:
+        partition: utterances to train on; only their lengths are read.
+        config: settings of the data.
+        num_processes: number of processes that share each batch; the result is the largest share.
 
     Raises:
         DataError: as for `plan_batches`.
     """
     lengths = np.unique(partition.num_frames)
     if config.max_batch_seconds is None:
-        return min(config.batch_size, len(partition)), int(lengths[-1])
+        return -(-min(config.batch_size, len(partition)) // num_processes), int(lengths[-1])
     fitting = np.maximum(_max_frames(partition, config) // np.maximum(lengths, 1), 1)
-    counts = np.minimum(fitting, len(partition)).astype(np.int64)
+    counts = -(-np.minimum(fitting, len(partition)).astype(np.int64) // num_processes)
     largest = int(np.flatnonzero(counts * lengths == (counts * lengths).max())[-1])
     return int(counts[largest]), int(lengths[largest])
 

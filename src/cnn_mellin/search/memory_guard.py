@@ -89,6 +89,7 @@ def measure_memory_need(
     device: torch.device | str = "cpu",
     *,
     limit_bytes: int | None = None,
+    num_processes: int = 1,
 ) -> MemoryNeed:
     """Peak memory of a forward pass, a backward pass and an update on a full batch of the longest utterance.
 
@@ -103,6 +104,7 @@ def measure_memory_need(
         num_symbols: number of symbols of the corpus.
         device: device of the training.
         limit_bytes: limit with which the result will be compared, in bytes.
+        num_processes: number of processes that share each batch; the need is that of the largest share.
 
     Raises:
         ValueError: memory cannot be measured on this device; ask `can_measure_memory`.
@@ -111,7 +113,7 @@ def measure_memory_need(
     if not can_measure_memory(device):
         raise ValueError(f"device is {device}; memory can be measured on CUDA, and on a CPU under Linux")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        return _measure(_Step(settings, partition, num_symbols, device), limit_bytes)
+        return _measure(_Step(settings, partition, num_symbols, device, num_processes), limit_bytes)
 
 
 def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
@@ -148,10 +150,17 @@ def _measure(step: _Step, limit_bytes: int | None) -> MemoryNeed:
 class _Step:
     """A training step on any number of utterances that are as long as those of the largest batch."""
 
-    def __init__(self, settings: Settings, partition: UtteranceData, num_symbols: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        partition: UtteranceData,
+        num_symbols: int,
+        device: torch.device,
+        num_processes: int,
+    ) -> None:
         self.device = device
         self._settings, self._num_coefficients, self._num_symbols = settings, partition.num_coefficients, num_symbols
-        self.full, longest = largest_batch(partition, settings.data)
+        self.full, longest = largest_batch(partition, settings.data, num_processes)
         if partition.num_coefficients > 1:
             longest = round(longest * settings.training.max_tempo_factor)
         self.num_frames = longest + 2 * int(settings.training.max_shift_proportion * longest)

@@ -100,10 +100,14 @@ class TrialTraining:
                 f"the memory limit is ignored: the memory of a step cannot be measured on {self._device.type}"
             )
             return
-        data = self._data
-        share = -(-settings.data.batch_size // self._group.size)
-        settings = settings.updated({"data": {"batch_size": share}})
-        need = measure_memory_need(settings, data.train, len(data.symbols), self._device, limit_bytes=limit)
+        need = measure_memory_need(
+            settings,
+            self._data.train,
+            len(self._data.symbols),
+            self._device,
+            limit_bytes=limit,
+            num_processes=self._group.size,
+        )
         if need.num_bytes > limit:
             raise Pruned(f"it needs {need}; the limit is {memory_size(limit)}")
 
