@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from cnn_mellin.models.layer_plan import plan_front_end
@@ -11,12 +13,16 @@ __all__ = ["model_size"]
 
 
 def model_size(description: ModelDescription) -> tuple[int, int]:
-    """Number of weights of a model, and of those that can learn; nothing is allocated.
+    """Number of weights with which a model recognises, and of those that can learn; nothing is allocated.
+
+    The output layer of intermediate CTC, which is used in training only, is not counted.
 
     Args:
         description: description of the model.
     """
+    recognising = description.as_settings().updated({"training": {"intermediate_ctc_weight": 0.0}})
     with torch.device("meta"):
-        weights = sum(parameter.numel() for parameter in build_model(description).parameters())
+        model = build_model(replace(description, settings=recognising.as_dict()))
+    weights = sum(parameter.numel() for parameter in model.parameters())
     plan = plan_front_end(description.num_features, description.as_settings().model)
     return weights, weights - plan.num_weights + plan.num_live_weights
