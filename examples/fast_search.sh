@@ -9,6 +9,7 @@
 # partition about the settings that were found: the best of many trials is also the luckiest.
 set -euo pipefail
 
+. "$(dirname "$0")/search_parts.sh"
 data=$(cd "$1" && pwd -P)
 mkdir -p "${2:-fast-search}"
 cd "${2:-fast-search}"
@@ -36,12 +37,7 @@ cnn-mellin --read-ini start.ini optim "$url" init "$data/train" \
   --range training.weight_averaging_decay 0.9 0.998 --range training.max_tempo_factor 1 1.5 \
   --range training.num_time_mask 0 4 --range training.max_freq_mask 5 20 \
   --dev-proportion 0.2 --num-trials "$num_trials" --pruner median
-workers=()
-for ((worker = 0; worker < num_workers; worker++)); do
-  cnn-mellin --quiet optim "$url" run --model-dir models/search &
-  workers+=($!)
-done
-for worker in "${workers[@]}"; do wait "$worker"; done
+run_workers "$url" run --model-dir models/search
 cnn-mellin optim "$url" status
 cnn-mellin optim "$url" export trials.csv
 cnn-mellin optim "$url" plot pictures
@@ -58,12 +54,7 @@ train() { # SETTINGS SEED
     cnn-mellin --quiet decode "$model" "$data/$part" "systems/$1-best5/seed$2/$part.trn" --epoch best5
   done
 }
-for ((seed = 1; seed <= num_seeds; seed++)); do
-  train start "$seed" &
-  start=$!
-  train found "$seed"
-  wait "$start"
-done
+train_pairs
 for part in dev test; do
   echo "$part:"
   cnn-mellin compare systems/{start,start-best5,found,found-best5} --part "$part" \

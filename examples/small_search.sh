@@ -7,6 +7,7 @@
 # are trained with new seeds and compared on voices that the search did not use.
 set -euo pipefail
 
+. "$(dirname "$0")/search_parts.sh"
 conf=$(cd "$(dirname "$0")/../conf" && pwd -P)
 mkdir -p "${1:-small-search}"
 cd "${1:-small-search}"
@@ -27,20 +28,11 @@ max_gradient_norm = 1
 END
 cnn-mellin --read-ini "$conf/model/demo-mcorr.ini" --read-ini stable.ini --print-ini > start.ini
 
-search() { # STUDY SAMPLER: run all trials of a study, by several workers
-  local workers=()
-  for ((worker = 0; worker < num_workers; worker++)); do
-    cnn-mellin --quiet optim --study-name "$1" "$url" run --sampler "$2" --model-dir models &
-    workers+=($!)
-  done
-  for worker in "${workers[@]}"; do wait "$worker"; done
-}
-
 # Small models, with random settings: which settings matter, and which value of each is best whatever the others are.
 cnn-mellin --read-ini start.ini optim --study-name small "$url" init $data/train \
   --whitelist 'model.window_.*' 'model.convolutional_kernel_.*' model.recurrent_size \
   --dev-proportion 0.2 --num-trials "$num_trials_sm" --pruner none --mem-limit-bytes 200000000
-search small random
+run_workers --study-name small "$url" run --sampler random --model-dir models
 cnn-mellin optim --study-name small "$url" important --top-k 3 large.params
 cnn-mellin optim --study-name small "$url" best --independent large.ini
 
@@ -48,7 +40,7 @@ cnn-mellin optim --study-name small "$url" best --independent large.ini
 cnn-mellin --read-ini large.ini optim --study-name large "$url" init $data/train \
   --whitelist @large.params \
   --dev-proportion 0.2 --num-trials "$num_trials_lg" --pruner median --mem-limit-bytes 400000000
-search large tpe
+run_workers --study-name large "$url" run --sampler tpe --model-dir models
 cnn-mellin optim --study-name large "$url" best found.ini
 cnn-mellin optim "$url" status
 cnn-mellin optim --study-name large "$url" plot pictures
@@ -59,10 +51,5 @@ train() { # SETTINGS SEED
   cnn-mellin --quiet --read-ini "$1.ini" train $data/train $data/dev "$model" --seed "$2"
   cnn-mellin --quiet decode "$model" $data/test "systems/$1/seed$2/test.trn"
 }
-for ((seed = 1; seed <= num_seeds; seed++)); do
-  train start "$seed" &
-  start=$!
-  train found "$seed"
-  wait "$start"
-done
+train_pairs
 cnn-mellin compare systems/start systems/found --references $data/ext --utt2spk $data/ext/utt2spk

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from cnn_mellin.models.layer_plan import plan_front_end
@@ -20,9 +18,9 @@ def model_size(description: ModelDescription) -> tuple[int, int]:
     Args:
         description: description of the model.
     """
-    recognising = description.as_settings().updated({"training": {"intermediate_ctc_weight": 0.0}})
     with torch.device("meta"):
-        model = build_model(replace(description, settings=recognising.as_dict()))
+        model = build_model(description)
+    model.intermediate_out = None
     weights = sum(parameter.numel() for parameter in model.parameters())
     plan = plan_front_end(description.num_features, description.as_settings().model)
     return weights, weights - plan.num_weights + plan.num_live_weights

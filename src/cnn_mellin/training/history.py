@@ -43,7 +43,7 @@ class EpochRecord:
 
     @property
     def value(self) -> float:
-        """What the best epoch has the lowest of: the dev phone error rate, or without a dev partition the loss."""
+        """Dev phone error rate, or training loss without a dev partition: lowest after the best epoch."""
         return self.train_loss if math.isnan(self.dev_per_percent) else self.dev_per_percent
 
 
