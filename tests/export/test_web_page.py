@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import time
@@ -19,6 +20,7 @@ import torch
 
 from cnn_mellin.audio.reading import write_sphere
 from cnn_mellin.audio.resampling import resample
+from cnn_mellin.decoding.greedy import greedy_segments
 from cnn_mellin.decoding.transcribed_files import transcribe_file
 from cnn_mellin.decoding.transcriber import Transcriber
 from cnn_mellin.errors import DataError
@@ -219,8 +221,23 @@ def shown_phones(browser: Any) -> list[tuple[str, str, str]]:
     return [(symbol, start, end) for symbol, start, end, _ in browser.value(rows)]
 
 
-def transcribed_phones(transcriber: Transcriber, path: Path) -> list[tuple[str, str, str]]:
-    return [(symbol, f"{start:.3f}", f"{end:.3f}") for symbol, start, end in transcribe_file(transcriber, path).phones]
+def assert_phones_of_transcribe(browser: Any, transcriber: Transcriber, path: Path) -> list[str]:
+    """The page shows the phones and times of `transcribe`; its symbols.
+
+    Page and `transcribe` compute in 32 bits, in another order: log posteriors differed by at most 0.0033 in 600
+    recordings. So where two classes of a frame are within 0.01 of each other, the page may have either.
+    """
+    shown = shown_phones(browser)
+    transcription = transcribe_file(transcriber, path)
+    log_probs, shift_s = transcription.log_probs.clone(), transcription.output_shift_s
+    classes = torch.full([len(log_probs)], len(SYMBOLS))
+    for symbol, start, end in shown:
+        classes[round(float(start) / shift_s) : math.ceil(float(end) / shift_s - 0.1)] = SYMBOLS.index(symbol)
+    log_probs[torch.arange(len(log_probs)), classes] += 0.01
+    (segments,) = greedy_segments(log_probs[None], torch.tensor([len(log_probs)]))
+    times = [(SYMBOLS[c], first * shift_s, min(end * shift_s, transcription.duration_s)) for c, first, end in segments]
+    assert shown == [(symbol, f"{start:.3f}", f"{end:.3f}") for symbol, start, end in times]
+    return [symbol for symbol, _, _ in shown]
 
 
 FORMS = ["WAV", "WAV", "WAV", "WAV", "sphere", "sphere", "FLAC", "24 bits", "float", "two channels"]
@@ -249,11 +266,11 @@ def test_the_phones_of_ten_files_are_those_of_transcribe(tmp_path, browser, addr
     different: set[str] = set()
     for number, form in enumerate(FORMS):
         path = write(tmp_path / f"s{number}", sound(number, 1 + 0.137 * number), form)
-        expected = transcribed_phones(transcriber, path)
-        assert choose(browser, path, drop=number % 2 == 1) == f"{len(expected)} phones recognised in {path.name}."
-        assert shown_phones(browser) == expected, form
-        assert len(expected) >= 10
-        different |= {symbol for symbol, _, _ in expected}
+        said = choose(browser, path, drop=number % 2 == 1)
+        symbols = assert_phones_of_transcribe(browser, transcriber, path)
+        assert said == f"{len(symbols)} phones recognised in {path.name}.", form
+        assert len(symbols) >= 10
+        different |= set(symbols)
     assert len(different) >= 3
     entries = browser.value("performance.getEntriesByType('resource').map(entry => entry.name)")
     assert all(name.startswith((address, "blob:", "data:")) for name in entries)
@@ -280,7 +297,7 @@ def test_files_of_another_sample_rate_have_the_phones_of_transcribe(tmp_path, br
     open_page(browser, address)
     soundfile.write(tmp_path / name, sound(5, rate_hz=48000), 48000, subtype="PCM_24")
     choose(browser, tmp_path / name)
-    assert shown_phones(browser) == transcribed_phones(transcriber, tmp_path / name)
+    assert_phones_of_transcribe(browser, transcriber, tmp_path / name)
 
 
 @pytest.mark.slow
@@ -305,7 +322,7 @@ def test_files_that_cannot_be_recognised_are_named(tmp_path, browser, address, t
         assert browser.value("document.getElementById('status').className") == "fault"
     choose(browser, good)
     assert browser.value("document.getElementById('status').className") == ""
-    assert shown_phones(browser) == transcribed_phones(transcriber, good)
+    assert_phones_of_transcribe(browser, transcriber, good)
 
 
 @pytest.mark.slow
@@ -349,7 +366,7 @@ def test_the_microphone_gives_the_phones_of_the_recording_that_can_be_saved(
                 time.sleep(0.02)
             found, rate_hz = soundfile.read(saved, dtype="int16")
             assert rate_hz == 16000
-            assert shown_phones(browser) == transcribed_phones(transcriber, saved)
+            assert_phones_of_transcribe(browser, transcriber, saved)
             assert likeness(found, samples) > 0.9999
             saved.unlink()
 
