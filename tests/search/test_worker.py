@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cnn_mellin.config import Settings
 
 pytest.importorskip("optuna", reason="optuna (the extra search) is not installed")
 
+import optuna
 from sqlalchemy import text
 
 from cnn_mellin.search.database_url import DatabaseError, resolve_database_url
@@ -26,7 +28,7 @@ from cnn_mellin.search.plan import StudyPlan
 from cnn_mellin.search.space import choose_dimensions
 from cnn_mellin.search.status import status_table, study_status
 from cnn_mellin.search.storage import StudyDatabase
-from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study, read_trials
+from cnn_mellin.search.study import SAMPLERS, OtherStudyError, create_study, load_study, make_pruner, read_trials
 from cnn_mellin.search.trial_queue import TrialQueue
 from cnn_mellin.search.worker import HandBack, Pruned, RunningTrial, RunSummary, run_study
 from cnn_mellin.training.memory_shortage import naming_memory_shortage
@@ -218,6 +220,44 @@ def test_a_pruned_trial_counts_and_keeps_its_reason(database):
     assert study.trials[0].user_attrs["reason"] == "it needs 7 GB, the limit is 6"
 
 
+@pytest.mark.parametrize(
+    ("pruner", "min_epochs", "first_pruned"), [("median", None, 3), ("median", 5, 5), ("hyperband", None, 1)]
+)
+def test_a_trial_trains_for_the_fewest_epochs_before_it_is_pruned(database, pruner, min_epochs, first_pruned):
+    plan = replace(plan_of(12, pruner=pruner), pruner_min_epochs=min_epochs)
+    create_study(database, "cheap", plan)
+    trained: dict[int, int] = {}
+
+    def objective(trial: RunningTrial) -> float:
+        for epoch in range(1, 9):
+            trained[trial.number] = epoch
+            trial.report(epoch, 10.0 * trial.number + 10 / epoch)  # each trial is worse than those before
+        return 10.0 * trial.number
+
+    summary = run(database, objective)
+    assert summary.num_pruned >= 4
+    assert min(trained.values()) == first_pruned
+
+
+@pytest.mark.parametrize("num_epochs", [None, 9])
+def test_hyperband_compares_trials_after_the_fewest_epochs(num_epochs):
+    settings = Settings().updated({"training": {"num_epochs": num_epochs}}, "test")
+    plan = replace(plan_of(12, pruner="hyperband"), settings=settings.as_dict(), pruner_min_epochs=3)
+    study = optuna.create_study(pruner=make_pruner(plan))
+    trained: dict[int, int] = {}
+
+    def objective(trial: optuna.Trial) -> float:
+        for epoch in range(1, 10):
+            trained[trial.number] = epoch
+            trial.report(10.0 * trial.number + 10 / epoch, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return 10.0 * trial.number
+
+    study.optimize(objective, n_trials=12)
+    assert {3, 9} <= set(trained.values()) <= {3, 9}
+
+
 def test_a_training_that_runs_out_of_memory_is_pruned_and_the_worker_continues(database):
     create_study(database, "cheap", plan_of(2))
 
@@ -317,6 +357,7 @@ DAMAGED_PLANS = [
     '{"settings": {}, "dimensions": [], "num_trials": "many"}',
     '{"settings": {}, "dimensions": [], "pruner": "axe"}',
     '{"settings": {}, "dimensions": [], "heartbeat_s": NaN}',
+    '{"settings": {}, "dimensions": [], "pruner_min_epochs": 0}',
 ]
 
 
@@ -338,7 +379,7 @@ def test_plans_of_older_and_newer_versions_are_read(database):
     with database.begin() as connection:
         content = connection.execute(text("SELECT value_json FROM study_user_attributes")).scalar_one()
     older = json.loads(content)
-    for added in ("versions", "heartbeat_s", "num_data_workers"):
+    for added in ("versions", "heartbeat_s", "num_data_workers", "pruner_min_epochs"):
         older.pop(added)
     assert StudyPlan.from_dict(older | {"of a later version": 1}) == plan_of(1, heartbeat_s=30.0)
 

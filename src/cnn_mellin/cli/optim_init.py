@@ -32,6 +32,7 @@ def init(arguments: argparse.Namespace) -> int:
         dev_proportion=arguments.dev_proportion,
         num_trials=DEFAULT_NUM_TRIALS if arguments.num_trials is None else arguments.num_trials,
         pruner=arguments.pruner,
+        pruner_min_epochs=arguments.pruner_min_epochs,
         num_data_workers=arguments.num_data_workers,
         mem_limit_bytes=arguments.mem_limit_bytes,
         device=arguments.device or "cpu",

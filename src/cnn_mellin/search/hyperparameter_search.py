@@ -54,6 +54,7 @@ class StudyOptions(TypedDict, total=False):
     dev_proportion: float
     num_trials: int
     pruner: str
+    pruner_min_epochs: int | None
     num_data_workers: int
     mem_limit_bytes: int | None
     device: str

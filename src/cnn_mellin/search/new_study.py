@@ -30,6 +30,7 @@ def plan_study(
     dev_proportion: float = 0.1,
     num_trials: int = DEFAULT_NUM_TRIALS,
     pruner: str = "hyperband",
+    pruner_min_epochs: int | None = None,
     num_data_workers: int = 0,
     mem_limit_bytes: int | None = None,
     device: str = "cpu",
@@ -45,6 +46,8 @@ def plan_study(
         dev_proportion: proportion of the utterances that trials are evaluated on; no speaker is on both sides.
         num_trials: number of trials to be finished (completed or pruned).
         pruner: one of `plan.PRUNERS`.
+        pruner_min_epochs: number of epochs that each trial trains for before it may be pruned, fewer than trials have;
+            None for 1 with hyperband and 3 with median.
         num_data_workers: number of threads that prepare the batches of a training.
         mem_limit_bytes: memory beyond which a training is pruned before it begins; None is no limit.
         device: device on which workers compute by default; this machine need not have it.
@@ -53,8 +56,7 @@ def plan_study(
         SettingsError, DataError: an argument, a setting or the partition breaks a rule.
     """
     _check_numbers(dev_proportion, num_trials, num_data_workers, mem_limit_bytes)
-    if pruner not in PRUNERS:
-        raise SettingsError(f"pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    _check_pruner(pruner, pruner_min_epochs)
     _check_device(device)
     data = open_study_data(train_dir, dev_proportion, settings.data.subset_ids, settings.data.audio_features)
     for symbol in (settings.data.sos, settings.data.eos):
@@ -70,6 +72,7 @@ def plan_study(
         dimensions=tuple(dimensions),
         num_trials=num_trials,
         pruner=pruner,
+        pruner_min_epochs=pruner_min_epochs,
         train_dir=str(Path(train_dir).resolve()),
         train_digest=data.digest,
         dev_proportion=dev_proportion,
@@ -78,6 +81,9 @@ def plan_study(
         device=device,
         versions=current_versions(),
     )
+    if pruner_min_epochs is not None and plan.max_epochs is not None and pruner_min_epochs >= plan.max_epochs:
+        given = f"pruner_min_epochs {pruner_min_epochs}"
+        raise SettingsError(f"{given}: must be less than training.num_epochs ({plan.max_epochs}); lower it")
     return plan, data
 
 
@@ -95,6 +101,15 @@ def _check_numbers(dev_proportion: float, num_trials: int, num_data_workers: int
         raise SettingsError(f"num_data_workers {num_data_workers}: must be 0 or more")
     if mem_limit_bytes is not None and mem_limit_bytes < 1:
         raise SettingsError(f"mem_limit_bytes {mem_limit_bytes}: must be at least 1; leave it out for no limit")
+
+
+def _check_pruner(pruner: str, min_epochs: int | None) -> None:
+    if pruner not in PRUNERS:
+        raise SettingsError(f"pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    if min_epochs is not None and pruner == "none":
+        raise SettingsError(f"pruner_min_epochs {min_epochs}: pruner none ends no trial early; leave it out")
+    if min_epochs is not None and min_epochs < 1:
+        raise SettingsError(f"pruner_min_epochs {min_epochs}: must be at least 1")
 
 
 def _check_device(device: str) -> None:

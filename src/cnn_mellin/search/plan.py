@@ -28,6 +28,8 @@ class StudyPlan:
         dimensions: hyperparameters, each after those that bound it.
         num_trials: number of trials to be finished (completed or pruned).
         pruner: rule that ends unpromising trials early; one of PRUNERS.
+        pruner_min_epochs: number of epochs that each trial trains for before it may be pruned; None for the pruner's
+            default.
         train_dir: absolute path of the partition.
         train_digest: digest of the partition's content.
         dev_proportion: proportion of the partition's utterances that trials are evaluated on.
@@ -42,6 +44,7 @@ class StudyPlan:
     dimensions: tuple[Dimension, ...]
     num_trials: int = DEFAULT_NUM_TRIALS
     pruner: str = "hyperband"
+    pruner_min_epochs: int | None = None
     train_dir: str = ""
     train_digest: str = ""
     dev_proportion: float = 0.1
@@ -54,6 +57,14 @@ class StudyPlan:
     def start(self) -> Settings:
         """The settings at which the search starts."""
         return Settings().updated(self.settings, "study")
+
+    @property
+    def max_epochs(self) -> int | None:
+        """Number of epochs of the longest trial; None if only early stopping ends trials."""
+        for dimension in self.dimensions:
+            if dimension.name == "training.num_epochs":
+                return int(dimension.high)
+        return self.settings.get("training", {}).get("num_epochs")
 
     @property
     def digest(self) -> str:
@@ -83,6 +94,8 @@ class StudyPlan:
         plan = cls(**{name: value for name, value in content.items() if name in known} | {"dimensions": dimensions})
         if plan.num_trials < 1 or plan.pruner not in PRUNERS or not 0 < plan.dev_proportion < 1:
             raise ValueError(f"{plan.num_trials} trials, pruner {plan.pruner!r}, dev proportion {plan.dev_proportion}")
+        if plan.pruner_min_epochs is not None and plan.pruner_min_epochs < 1:
+            raise ValueError(f"pruner_min_epochs is {plan.pruner_min_epochs}")
         if not 0 < plan.heartbeat_s < math.inf:
             raise ValueError(f"heartbeat_s is {plan.heartbeat_s}")
         return plan

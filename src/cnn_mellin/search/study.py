@@ -240,8 +240,7 @@ def make_pruner(plan: StudyPlan) -> pruners.BasePruner:
     if plan.pruner == "none":
         return pruners.NopPruner()
     if plan.pruner == "median":
-        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
-    searched = {dimension.name: int(dimension.high) for dimension in plan.dimensions}
-    max_epochs = searched.get("training.num_epochs") or plan.settings.get("training", {}).get("num_epochs")
-    max_resource = int(max_epochs) if max_epochs else "auto"
-    return pruners.HyperbandPruner(min_resource=1, max_resource=max_resource, reduction_factor=3)
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=plan.pruner_min_epochs or 3)
+    return pruners.HyperbandPruner(
+        min_resource=plan.pruner_min_epochs or 1, max_resource=plan.max_epochs or "auto", reduction_factor=3
+    )

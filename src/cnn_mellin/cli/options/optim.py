@@ -209,6 +209,13 @@ def _add_init_options(parser: CommandParser) -> None:
         default="hyperband",
         help="Optuna pruner that ends trials early if their dev PER is behind (default: hyperband)",
     )
+    parser.add_argument(
+        "--pruner-min-epochs",
+        type=int,
+        metavar="N",
+        help="train each trial for at least N epochs before it may be pruned: more than models need to begin to "
+        "recognise anything (default: 1 for hyperband, 3 for median)",
+    )
 
 
 def _add_run_options(parser: CommandParser) -> None:
