@@ -10,7 +10,7 @@ of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbr
 with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with their number of epochs, or as many as fit into
 the time, which a first epoch measures; decoded like the others, by a greedy search, and with the trigram of the
 training transcripts, its weight and an insertion bonus chosen on dev within the time. Where the time is enough for
-further trainings, up to five of them are an ensemble, decoded with the trigram.
+further trainings, up to five of them are an ensemble, decoded with the trigram: they score whole sequences together.
 
 Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
 which costs all systems some of their time.
@@ -63,7 +63,8 @@ WITH_TRIGRAM = "cnn-mellin with a trigram"
 ENSEMBLE = "cnn-mellin, ensemble with a trigram"
 KINDS = {OURS: "", WITH_TRIGRAM: ".trigram", ENSEMBLE: ".ensemble"}  # suffixes of our systems' transcripts
 TRIED = DecoderSetting.grid([16], [0.4, 0.6, 0.8], [0, 1, 2, 3])
-CHOICE_S = 20.0  # processor time set aside for choosing among these
+CHOICE_S = 20.0  # processor time set aside for choosing among these; an ensemble of n has n (n + 1) times the next more
+JOINT_CHOICE_S = 1.5
 PERCENTS = (2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # labels of the picture's axis
 PEERS = ("blstm", "crdnn-small", "crdnn")
 SEEDS_APART = 100  # the seeds of an ensemble's trainings
@@ -139,7 +140,7 @@ def decode_with_trigram(data: Path, folders: Sequence[Path], hypotheses: Path) -
 
     def decode(part: str, out: str | Path, settings: Sequence[DecoderSetting]) -> list[DecodedFile]:
         sources = [LogitSource.of_model(model, read_partition(data / part), symbols) for model, _ in models]
-        source = ensemble_source(sources, [str(folder) for folder in folders])
+        source = ensemble_source(sources, [str(folder) for folder in folders], combine="sequences")
         return decode_to_files(source, out, settings, language_model=trigram)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -165,7 +166,7 @@ def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> list[Path
     num_epochs = min(settings.training.num_epochs or 1, max(1, int(left_s / processor_s_of(measured))))
     folders: list[Path] = []
     spent_s = 0.0
-    while not folders or (len(folders) < MOST_TRAININGS and spent_s * (len(folders) + 1) / len(folders) <= left_s):
+    while not folders or (len(folders) < MOST_TRAININGS and another_fits(spent_s, len(folders), left_s)):
         folder = out / OURS / f"seed{seed}" / f"{name}-{num_epochs}-epochs-{len(folders) + 1}"
         if not folder.with_suffix(".json").exists():
             fitting = with_epochs(settings, num_epochs, seed=seed + SEEDS_APART * len(folders))
@@ -182,6 +183,12 @@ def train_in_time(data: Path, out: Path, minutes: float, seed: int) -> list[Path
     }
     (out / OURS / f"seed{seed}" / f"sizes-{minutes:g}.json").write_text(json.dumps(sizes), encoding="utf-8")
     return folders
+
+
+def another_fits(spent_s: float, num_trainings: int, left_s: float) -> bool:
+    """Whether another training, as long as the others, and the choice of an ensemble's options fit into the time."""
+    more = num_trainings + 1
+    return spent_s * more / num_trainings + JOINT_CHOICE_S * more * (more + 1) <= left_s
 
 
 def with_epochs(settings: Settings, num_epochs: int, *, seed: int) -> Settings:

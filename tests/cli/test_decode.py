@@ -10,6 +10,7 @@ from cnn_mellin.config import Settings
 from cnn_mellin.data.logits_folder import read_logits, write_logits
 from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.data.partition_writer import write_partition
+from cnn_mellin.decoding.sequence_scores import sequence_log_probs
 from cnn_mellin.formats.symbols import write_symbols
 from cnn_mellin.formats.transcripts import read_trn
 from cnn_mellin.language_models import estimate_kneser_ney, write_arpa
@@ -149,6 +150,7 @@ def test_the_mean_of_the_best_epochs_can_be_decoded(trained, tmp_path):
         (["--lm", "none.arpa"], "--lm none.arpa has no weight"),
         (["--ctm", "--frame-shift-ms", "0"], "--frame-shift-ms 0.0: must be above 0"),
         (["--ctm", "--frame-shift-ms", "5"], "--frame-shift-ms 5: "),
+        (["--combine", "sequences", "--beam-width", "4"], "--combine sequences: needs several models and --beam-width"),
         (["--epoch", "9"], "no checkpoint of epoch 9; there are: 1"),
         (["--epoch", "best2"], "model: best2: fewer epochs were trained (1)"),
     ],
@@ -194,13 +196,18 @@ def utterance_logits(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def test_several_models_are_an_ensemble(trained, logits, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def other(trained):
+    """Another trained model."""
+    model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 2}
+    chosen = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 2}})
+    train(trained / "data" / "train", trained / "data" / "dev", trained / "other", chosen)
+    return trained / "other"
+
+
+def test_several_models_are_an_ensemble(trained, logits, other, tmp_path, capsys):
     settings = (trained / "model" / "model.json").read_bytes()
-    other, partition = trained / "other", trained / "data" / "dev"
-    if not other.exists():
-        model = {"window_stride": 2, "convolutional_layers": 1, "recurrent_size": 4, "recurrent_layers": 1, "seed": 2}
-        chosen = Settings().updated({"model": model, "training": {"num_epochs": 1, "seed": 2}})
-        train(trained / "data" / "train", partition, other, chosen)
+    partition = trained / "data" / "dev"
     assert main(["logits", str(other), str(partition), str(tmp_path / "logits")]) == 0
     found = [utterance_logits(folder) for folder in (logits, tmp_path / "logits")]
     means = [
@@ -226,6 +233,25 @@ def test_several_models_are_an_ensemble(trained, logits, tmp_path, capsys):
     assert main(["decode", str(trained / "model"), str(other), str(partition), str(other)]) == 2
     assert "is an input; name another output" in capsys.readouterr().err
     assert (trained / "model" / "model.json").read_bytes() == settings
+
+
+def test_models_combined_by_sequences_score_them_together(trained, logits, other, tmp_path, capsys):
+    partition = str(trained / "data" / "dev")
+    command = ["decode", str(trained / "model"), str(other), partition, str(tmp_path / "out.trn")]
+    options = ["--combine", "sequences", "--beam-width", "8", "--insertion-bonus", "0.5", "--num-best", "3"]
+    assert main([*command, *options]) == 0
+    assert main(["logits", str(other), partition, str(tmp_path / "logits")]) == 0
+    models = [utterance_logits(folder) for folder in (logits, tmp_path / "logits")]
+    lists = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {row["utterance"] for row in lists} == set(models[0])
+    for row in lists:
+        sequences = [[SYMBOLS.index(phone) for phone in best["phones"]] for best in row["n_best"]]
+        scores = sum(sequence_log_probs(model[row["utterance"]], sequences) for model in models) / 2
+        scores += torch.tensor([0.5 * len(classes) for classes in sequences])
+        assert [best["score"] for best in row["n_best"]] == pytest.approx(scores.tolist(), abs=1e-3)
+    capsys.readouterr()
+    assert main([*command, "--combine", "sequences"]) == 2
+    assert "--combine sequences: needs several models and --beam-width" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [(), ("--beam-width", "4")])

@@ -57,6 +57,24 @@ def test_batched_in_any_order_equals_the_mean_of_probabilities_by_hand(num_model
     assert sorted(seen) == sorted(LENGTHS)
 
 
+def test_combined_by_sequences_the_posteriors_of_all_models_are_kept() -> None:
+    models = [utterances(seed) for seed in range(3)]
+    sources = [source(batches(model, 2 + i, i, room=i)) for i, model in enumerate(models)]
+    seen = []
+    for names, logits, lengths in ensemble_source(sources, ["x", "y", "z"], combine="sequences").batches:
+        assert logits.shape[1] == 3
+        for name, rows, length in zip(names, logits, lengths.tolist(), strict=True):
+            seen.append(name)
+            for found, model in zip(rows, models, strict=True):
+                assert torch.allclose(found[:length].softmax(1), model[name].softmax(1), atol=1e-6)
+    assert sorted(seen) == sorted(LENGTHS)
+
+
+def test_unknown_combinations_are_refused() -> None:
+    with pytest.raises(ValueError, match="combine is 'votes'; it must be one of posteriors, sequences"):
+        ensemble_source([source([])], ["x"], combine="votes")
+
+
 def test_improbable_classes_neither_underflow_nor_vanish() -> None:
     sure = {name: rows * 0 + torch.tensor([0.0, -2000.0, -1000.0]) for name, rows in utterances(0).items()}
     found = ensemble_source([source(batches(sure, 2)), source(batches(sure, 2))], ["x", "y"])

@@ -24,6 +24,8 @@ __all__ = ["run"]
 def run(arguments: argparse.Namespace) -> int:
     """Decode the partition with all decoding options."""
     settings = decoder_settings(arguments)
+    if arguments.combine == "sequences" and not (arguments.beam_width and len(arguments.model_dirs) > 1):
+        raise SettingsError("--combine sequences: needs several models and --beam-width; pass --beam-width 16")
     shift = arguments.frame_shift_ms
     if shift is not None and not 0 < shift < float("inf"):
         raise SettingsError(f"--frame-shift-ms {shift}: must be above 0")
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = decoded_paths(arguments.out, Path(arguments.partition).name, settings)
     require_decodable(arguments.out, paths, inputs, num_best=arguments.num_best, with_times=arguments.ctm)
     sources = [_source(arguments, model_dir) for model_dir in arguments.model_dirs]
-    source = ensemble_source(sources, arguments.model_dirs)
+    source = ensemble_source(sources, arguments.model_dirs, combine=arguments.combine)
     if arguments.ctm:
         _check_frame_shift(source, shift)
     language_model = None

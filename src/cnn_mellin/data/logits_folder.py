@@ -23,7 +23,7 @@ from cnn_mellin.errors import DataError
 
 __all__ = ["LogitBatch", "LogitsFolder", "read_logits", "require_logits_replaceable", "write_logits"]
 
-# Utterance ids, logits (N, T', V) and lengths (N,); values past a length are undefined.
+# Utterance ids, logits (N, T', V), or (N, K, T', V) of K models, and lengths (N,); values past a length are undefined.
 LogitBatch = tuple[Sequence[str], torch.Tensor, torch.Tensor]
 
 

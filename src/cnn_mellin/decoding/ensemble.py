@@ -1,10 +1,11 @@
-"""Ensemble of models: the mean of their posteriors, to be decoded as those of one model."""
+"""Ensemble of models, to be decoded together."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import torch
 
@@ -12,20 +13,28 @@ from cnn_mellin.data.logits_folder import LogitBatch
 from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.errors import DataError
 
-__all__ = ["ensemble_source"]
+__all__ = ["COMBINATIONS", "ensemble_source"]
+
+COMBINATIONS = ("posteriors", "sequences")
 
 
-def ensemble_source(sources: Sequence[LogitSource], names: Sequence[str]) -> LogitSource:
-    """Logits of an ensemble: the logarithm, in float64, of the mean of the models' posteriors in each frame.
+def ensemble_source(
+    sources: Sequence[LogitSource], names: Sequence[str], *, combine: str = "posteriors"
+) -> LogitSource:
+    """Logits of an ensemble.
 
     Args:
         sources: logits of the same partition, one source per model; all are iterated over at the same pace.
         names: name of each model for error messages, such as its folder.
+        combine: one of COMBINATIONS. "posteriors": the logits are the logarithm, in float64, of the mean of the models'
+            posteriors in each frame, (N, T', V). "sequences": they are the logarithms of the posteriors of every model,
+            in float32, (N, K, T', V), so that `recognise` lets each model score whole sequences.
 
     Returns:
         A source with the batches of the first one; the first one itself if it is alone.
 
     Raises:
+        ValueError: `combine` is unknown.
         DataError: the models differ in their symbols or in the time between output frames; or, once the batches are
             iterated over, in the utterances or the numbers of their frames.
 
@@ -36,13 +45,15 @@ def ensemble_source(sources: Sequence[LogitSource], names: Sequence[str]) -> Log
     >>> [round(p, 3) for p in logits.exp().flatten().tolist()]
     [0.7, 0.3]
     """
+    if combine not in COMBINATIONS:
+        raise ValueError(f"combine is {combine!r}; it must be one of {', '.join(COMBINATIONS)}")
     first, *others = sources
     for source, name in zip(others, names[1:], strict=True):
         _require_same_classes(first, names[0], source, name)
         _require_same_shift(first, names[0], source, name)
     if not others:
         return first
-    return replace(first, batches=_mean_batches(sources, names))
+    return replace(first, batches=_joint_batches(sources, names, combine))
 
 
 def _require_same_classes(first: LogitSource, first_name: str, source: LogitSource, name: str) -> None:
@@ -65,24 +76,25 @@ def _require_same_shift(first: LogitSource, first_name: str, source: LogitSource
         )
 
 
-def _mean_batches(sources: Sequence[LogitSource], names: Sequence[str]) -> Iterator[LogitBatch]:
+def _joint_batches(sources: Sequence[LogitSource], names: Sequence[str], combine: str) -> Iterator[LogitBatch]:
     streams = [_UtteranceStream(source.batches, name) for source, name in zip(sources[1:], names[1:], strict=True)]
     for utterance_ids, logits, lengths in sources[0].batches:
-        log_sum = _log_probs(logits)
+        each = [_log_probs(logits)]
         for stream in streams:
-            rows = []
-            for utterance_id, length in zip(utterance_ids, lengths.tolist(), strict=True):
+            joined = torch.zeros_like(each[0])
+            for row, utterance_id, length in zip(joined, utterance_ids, lengths.tolist(), strict=True):
                 found = stream.take(utterance_id)
                 if len(found) != length:
                     raise DataError(
                         f"{stream.name}: utterance {utterance_id} has {len(found)} output frames, but {length} in "
                         f"{names[0]}; decode only models of the same window_stride and features together"
                     )
-                rows.append(found)
-            padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-            inside = log_sum[:, : padded.size(1)]
-            torch.logaddexp(inside, _log_probs(padded), out=inside)
-        yield utterance_ids, log_sum - math.log(len(sources)), lengths.cpu()
+                row[:length] = found
+            each.append(_log_probs(joined))
+        if combine == "posteriors":
+            yield utterance_ids, reduce(torch.logaddexp, each) - math.log(len(each)), lengths.cpu()
+        else:
+            yield utterance_ids, torch.stack(each, dim=1).float(), lengths.cpu()
 
 
 def _log_probs(logits: torch.Tensor) -> torch.Tensor:

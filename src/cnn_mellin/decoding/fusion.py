@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from cnn_mellin.language_models.ngram_model import NgramModel
 
-__all__ = ["Fusion", "fusion_of"]
+__all__ = ["Fusion", "added_scores", "fusion_of"]
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -50,6 +51,25 @@ def fusion_of(model: NgramModel | None, lm_weight: float, insertion_bonus: float
         return _Rows(model, lm_weight, insertion_bonus)
     scores = _weighted(model.class_log_probs(), lm_weight, insertion_bonus)
     return _Tables(scores, model.next_contexts.astype(np.int64), model.start)
+
+
+def added_scores(fusion: Fusion | None, sequences: Sequence[Sequence[int]]) -> _Floats:
+    """What a fusion adds to the score of each of several sequences of classes, (M,).
+
+    >>> added_scores(fusion_of(None, 0, 0.5, num_classes=3), [[0, 1, 1], []]).tolist()
+    [1.5, 0.0]
+    """
+    added = np.zeros(len(sequences))
+    if fusion is None:
+        return added
+    contexts = np.full(len(sequences), fusion.start, dtype=np.int64)
+    lengths = np.array([len(classes) for classes in sequences], dtype=np.int64)
+    for place in range(lengths.max(initial=0)):
+        (long,) = np.nonzero(lengths > place)
+        classes = np.array([sequences[i][place] for i in long.tolist()])
+        added[long] += fusion.scores_after(contexts[long])[np.arange(len(long)), classes]
+        contexts[long] = fusion.contexts_after(contexts[long], classes)
+    return added
 
 
 def _weighted(class_log_probs: _Floats, lm_weight: float, insertion_bonus: float) -> _Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import torch
 from cnn_mellin.config.decoder_setting import DecoderSetting
 from cnn_mellin.data.logits_folder import LogitBatch
 from cnn_mellin.decoding.blank_bias import add_blank_bias
+from cnn_mellin.decoding.ensemble_search import ensemble_search, mean_log_posteriors
 from cnn_mellin.decoding.forced_alignment import forced_alignment
 from cnn_mellin.decoding.greedy import greedy_segments
 from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DecoderSetting", "Recognition", "recognise"]
 
-# Frames, including padding, of the utterances in one call of the prefix search, which is faster for many utterances;
-# 200,000 frames of 49 classes take 80 MB in its double precision.
+# Frames of all models, including padding, of the utterances in one call of the prefix search, which is faster for many
+# utterances; 200,000 frames of 49 classes take 80 MB in its double precision.
 _MOST_FRAMES = 200_000
 
 
@@ -54,7 +56,8 @@ def recognise(
     """Decode utterances; returns a mapping from utterance id to result.
 
     Args:
-        batches: utterance ids, logits (N, T, V) and lengths (N,) of each batch.
+        batches: utterance ids, logits (N, T, V) and lengths (N,) of each batch. Logits (N, K, T, V) of K models are
+            searched by `ensemble_search`; a greedy search, and the segments, are of the mean of their posteriors.
         setting: decoding options.
         language_model: language model of the V - 1 classes; required if its weight is not 0.
         num_best: maximum number of sequences per utterance; a greedy search gives one.
@@ -71,14 +74,17 @@ def recognise(
     """
     found: dict[str, Recognition] = {}
     for utterance_ids, model_logits, lengths in batches if setting.beam_width is None else _joined(batches):
-        logits = add_blank_bias(model_logits, setting.blank_bias)
+        logits = every = add_blank_bias(model_logits, setting.blank_bias)
+        if every.dim() == 4:
+            logits = mean_log_posteriors(every)
         if setting.beam_width is None:
             segments = greedy_segments(logits, lengths)
             lists = [[([v for v, _, _ in row], 0.0)] for row in segments]
         else:
             model = language_model if setting.lm_weight else None
-            lists = prefix_beam_search(
-                logits,
+            search = prefix_beam_search if every.dim() == 3 else ensemble_search
+            lists = search(
+                every,
                 lengths,
                 setting.beam_width,
                 language_model=model,
@@ -99,7 +105,8 @@ def _joined(batches: Iterable[LogitBatch]) -> Iterator[LogitBatch]:
     waiting: list[LogitBatch] = []
     for batch in batches:
         together = [*waiting, batch]
-        if waiting and sum(len(ids) for ids, _, _ in together) * max(x.size(1) for _, x, _ in together) > _MOST_FRAMES:
+        rows = sum(len(ids) * math.prod(x.shape[1:-2]) for ids, x, _ in together)
+        if waiting and rows * max(x.size(-2) for _, x, _ in together) > _MOST_FRAMES:
             yield _join(waiting)
             waiting = []
         waiting.append(batch)
@@ -111,7 +118,7 @@ def _join(batches: Sequence[LogitBatch]) -> LogitBatch:
     """Join batches into one, padded with zeros."""
     if len(batches) == 1:
         return batches[0]
-    longest = max(logits.size(1) for _, logits, _ in batches)
-    padded = [torch.nn.functional.pad(logits.cpu(), (0, 0, 0, longest - logits.size(1))) for _, logits, _ in batches]
+    longest = max(logits.size(-2) for _, logits, _ in batches)
+    padded = [torch.nn.functional.pad(logits.cpu(), (0, 0, 0, longest - logits.size(-2))) for _, logits, _ in batches]
     ids = [utterance_id for utterance_ids, _, _ in batches for utterance_id in utterance_ids]
     return ids, torch.cat(padded), torch.cat([lengths.cpu() for _, _, lengths in batches])
