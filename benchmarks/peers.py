@@ -8,9 +8,9 @@ minutes of processor time, on one thread: features, training, and the choice of 
 preparation counts, too. The others are trained by benchmarks/peer_models.py, which describes them, in an environment
 of their own, whose interpreter is PYTHON (`pip install torch soundfile speechbrain==1.1.2`). Ours: settings that ship
 with the program (fast-lcorr up to 5 minutes, then accurate-lcorr), with their number of epochs, or as many as fit into
-the time, which a first epoch measures; decoded like the others, by a greedy search, and with the trigram of the
-training transcripts, its weight and an insertion bonus chosen on dev within the time. Where the time is enough for
-further trainings, up to five of them are an ensemble, decoded with the trigram: they score whole sequences together.
+the time, which a first epoch measures; decoded like the others, by a greedy search, and with 5-grams of the
+training transcripts, their weight and an insertion bonus chosen on dev within the time. Where the time is enough for
+further trainings, up to five of them are an ensemble, decoded with the 5-grams: they score whole sequences together.
 
 Writes OUT/peers.md and OUT/peers.png. What is done is not done again. Jobs that run at once share caches and memory,
 which costs all systems some of their time.
@@ -59,9 +59,10 @@ from cnn_mellin.training.evaluation import decode_partition
 FEATURES = "fbank-81-10ms"
 FRAMES_PER_S = 100
 OURS = "cnn-mellin"
-WITH_TRIGRAM = "cnn-mellin with a trigram"
-ENSEMBLE = "cnn-mellin, ensemble with a trigram"
-KINDS = {OURS: "", WITH_TRIGRAM: ".trigram", ENSEMBLE: ".ensemble"}  # suffixes of our systems' transcripts
+WITH_NGRAMS = "cnn-mellin with 5-grams"
+ENSEMBLE = "cnn-mellin, ensemble with 5-grams"
+KINDS = {OURS: "", WITH_NGRAMS: ".ngrams", ENSEMBLE: ".ensemble"}  # suffixes of our systems' transcripts
+LM_ORDER = ("--lm-order", "5")
 TRIED = DecoderSetting.grid([16], [0.4, 0.6, 0.8], [0, 1, 2, 3])
 CHOICE_S = 20.0  # processor time set aside for choosing among these; an ensemble of n has n (n + 1) times the next more
 JOINT_CHOICE_S = 1.5
@@ -84,7 +85,7 @@ def prepare(corpus: Path, out: Path) -> Path:
     if not record.exists():
         begun = processor_s()
         kind = ["table", str(corpus)] if corpus.is_file() else ["timit", str(corpus), "--partial"]
-        if cnn_mellin(["prep", *kind, str(out / "data"), "--features", FEATURES]):
+        if cnn_mellin(["prep", *kind, str(out / "data"), "--features", FEATURES, *LM_ORDER]):
             sys.exit(2)
         record.write_text(json.dumps({"processor_s": processor_s() - begun}), encoding="utf-8")
     return data
@@ -111,12 +112,12 @@ def train_ours(data: Path, out: Path, minutes: float, seed: int) -> None:
     model, description = load_model(folders[0])
     found = decode_partition(model, read_partition(data / "test"), description.symbols)
     write_trn(transcripts(out, OURS, seed, minutes), found)
-    decode_with_trigram(data, folders[:1], transcripts(out, WITH_TRIGRAM, seed, minutes))
+    decode_with_ngrams(data, folders[:1], transcripts(out, WITH_NGRAMS, seed, minutes))
     ensemble = transcripts(out, ENSEMBLE, seed, minutes)
     if len(folders) == 1:
-        shutil.copyfile(transcripts(out, WITH_TRIGRAM, seed, minutes), ensemble)
+        shutil.copyfile(transcripts(out, WITH_NGRAMS, seed, minutes), ensemble)
     else:
-        decode_with_trigram(data, folders, ensemble)
+        decode_with_ngrams(data, folders, ensemble)
 
 
 def transcripts(out: Path, system: str, seed: int, minutes: float) -> Path:
@@ -129,19 +130,19 @@ def folder_of(out: Path, system: str) -> Path:
     return out / (OURS if system in KINDS else system)
 
 
-def decode_with_trigram(data: Path, folders: Sequence[Path], hypotheses: Path) -> None:
-    """Decode test with the trigram of the training transcripts, with the weight and bonus that are best on dev."""
+def decode_with_ngrams(data: Path, folders: Sequence[Path], hypotheses: Path) -> None:
+    """Decode test with the n-grams of the training transcripts, with the weight and bonus that are best on dev."""
     ext, begun = data / "ext", processor_s()
     fold = is_folded(ext)
     references = read_phones(ext / "dev.ref.trn", fold=fold)
     models = [load_model(folder) for folder in folders]
     symbols = models[0][1].symbols
-    trigram = NgramModel.from_arpa(ext / "lm.arpa.gz", symbols)
+    ngrams = NgramModel.from_arpa(ext / "lm.arpa.gz", symbols)
 
     def decode(part: str, out: str | Path, settings: Sequence[DecoderSetting]) -> list[DecodedFile]:
         sources = [LogitSource.of_model(model, read_partition(data / part), symbols) for model, _ in models]
         source = ensemble_source(sources, [str(folder) for folder in folders], combine="sequences")
-        return decode_to_files(source, out, settings, language_model=trigram)
+        return decode_to_files(source, out, settings, language_model=ngrams)
 
     with tempfile.TemporaryDirectory() as scratch:
         percents = {

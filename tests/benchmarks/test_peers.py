@@ -35,8 +35,8 @@ def test_a_second_run_trains_nothing_and_reports_the_same(corpus, tmp_path):
     rows = [line for line in text.splitlines() if line.startswith("| cnn-mellin")]
     assert [row.split("|")[1].strip() for row in rows] == [
         "cnn-mellin",
-        "cnn-mellin with a trigram",
-        "cnn-mellin, ensemble with a trigram",
+        "cnn-mellin with 5-grams",
+        "cnn-mellin, ensemble with 5-grams",
     ]
     assert (out / "peers.png").stat().st_size > 5000
     trained = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
@@ -45,5 +45,5 @@ def test_a_second_run_trains_nothing_and_reports_the_same(corpus, tmp_path):
     assert trained == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
     assert (out / "peers.md").read_text() == text
     models = [out / "cnn-mellin" / f"seed{seed}" / "fast-lcorr-1-epochs-1" for seed in (1, 2)]
-    program["decode_with_trigram"](out / "data" / "fbank-81-10ms", models, out / "ensemble.trn")
+    program["decode_with_ngrams"](out / "data" / "fbank-81-10ms", models, out / "ensemble.trn")
     assert len((out / "ensemble.trn").read_text().splitlines()) == 8
