@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import torch
 
 from cnn_mellin.data.logits_folder import LogitBatch
+from cnn_mellin.decoding.ensemble_search import mean_log_posteriors
 from cnn_mellin.decoding.logit_source import LogitSource
 from cnn_mellin.errors import DataError
 
@@ -79,7 +79,7 @@ def _require_same_shift(first: LogitSource, first_name: str, source: LogitSource
 def _joint_batches(sources: Sequence[LogitSource], names: Sequence[str], combine: str) -> Iterator[LogitBatch]:
     streams = [_UtteranceStream(source.batches, name) for source, name in zip(sources[1:], names[1:], strict=True)]
     for utterance_ids, logits, lengths in sources[0].batches:
-        each = [_log_probs(logits)]
+        each = [logits.detach().cpu().double()]
         for stream in streams:
             joined = torch.zeros_like(each[0])
             for row, utterance_id, length in zip(joined, utterance_ids, lengths.tolist(), strict=True):
@@ -90,15 +90,10 @@ def _joint_batches(sources: Sequence[LogitSource], names: Sequence[str], combine
                         f"{names[0]}; decode only models of the same window_stride and features together"
                     )
                 row[:length] = found
-            each.append(_log_probs(joined))
-        if combine == "posteriors":
-            yield utterance_ids, reduce(torch.logaddexp, each) - math.log(len(each)), lengths.cpu()
-        else:
-            yield utterance_ids, torch.stack(each, dim=1).float(), lengths.cpu()
-
-
-def _log_probs(logits: torch.Tensor) -> torch.Tensor:
-    return logits.detach().cpu().double().log_softmax(2)
+            each.append(joined)
+        every = torch.stack(each, dim=1)
+        combined = mean_log_posteriors(every) if combine == "posteriors" else every.log_softmax(3).float()
+        yield utterance_ids, combined, lengths.cpu()
 
 
 class _UtteranceStream:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 import torch
 
 from cnn_mellin.decoding.fusion import added_scores, fusion_of
-from cnn_mellin.decoding.prefix_beam_search import prefix_beam_search
+from cnn_mellin.decoding.prefix_beam_search import check_num_best, prefix_beam_search
 from cnn_mellin.decoding.sequence_scores import sequence_log_probs
 from cnn_mellin.language_models.ngram_model import NgramModel
 from cnn_mellin.tensor_kind import require_floating
@@ -25,7 +26,8 @@ def mean_log_posteriors(logits: torch.Tensor) -> torch.Tensor:
     Returns:
         (N, T, V), float64, on the CPU.
     """
-    return logits.detach().cpu().double().log_softmax(3).logsumexp(1) - math.log(logits.size(1))
+    log_probs = logits.detach().cpu().double().log_softmax(3)
+    return reduce(torch.logaddexp, log_probs.unbind(1)) - math.log(logits.size(1))
 
 
 def ensemble_search(
@@ -69,8 +71,7 @@ def ensemble_search(
     if logits.dim() != 4 or logits.size(1) < 1 or lengths.shape != logits.shape[:1]:
         shapes = f"logits {tuple(logits.shape)} and lengths {tuple(lengths.shape)}"
         raise ValueError(f"{shapes} do not fit; they must be (N, K, T, V) and (N,)")
-    if not 1 <= num_best <= beam_width:
-        raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
+    check_num_best(num_best, beam_width)
     models = logits.detach().cpu().double()
     searched = torch.cat([models, mean_log_posteriors(models)[:, None]], dim=1)
     per_utterance = searched.size(1)

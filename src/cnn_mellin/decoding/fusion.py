@@ -54,7 +54,7 @@ def fusion_of(model: NgramModel | None, lm_weight: float, insertion_bonus: float
 
 
 def added_scores(fusion: Fusion | None, sequences: Sequence[Sequence[int]]) -> _Floats:
-    """What a fusion adds to the score of each of several sequences of classes, (M,).
+    """Scores that the language model and the bonus add to each of several sequences of classes, (M,).
 
     >>> added_scores(fusion_of(None, 0, 0.5, num_classes=3), [[0, 1, 1], []]).tolist()
     [1.5, 0.0]

@@ -17,7 +17,7 @@ from cnn_mellin.decoding.logit_batch import check_logit_batch
 from cnn_mellin.language_models.ngram_model import NgramModel
 from cnn_mellin.ops.sizes import size_of, whole_number
 
-__all__ = ["prefix_beam_search"]
+__all__ = ["check_num_best", "prefix_beam_search"]
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -337,6 +337,12 @@ def _check_distributions(logits: torch.Tensor, frames: _Ints) -> None:
         raise ValueError(f"logits[{i}] hold NaN, or a frame without any finite logit; has the model diverged?")
 
 
+def check_num_best(num_best: int, beam_width: int) -> None:
+    """Raise a ValueError if a beam does not hold this number of sequences."""
+    if not 1 <= whole_number("num_best", num_best) <= beam_width:
+        raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
+
+
 def _check(
     logits: torch.Tensor,
     lengths: torch.Tensor,
@@ -349,8 +355,7 @@ def _check(
 ) -> None:
     check_logit_batch(logits, lengths)
     size_of("beam_width", beam_width)
-    if not 1 <= whole_number("num_best", num_best) <= beam_width:
-        raise ValueError(f"num_best is {num_best}; it must lie in 1..beam_width, which is {beam_width}")
+    check_num_best(num_best, beam_width)
     if num_workers is not None and whole_number("num_workers", num_workers) < 1:
         raise ValueError(f"num_workers is {num_workers}; it must be at least 1, or None to choose it automatically")
     if isinstance(lm_weight, bool) or not isinstance(lm_weight, SupportsFloat) or not 0 <= lm_weight < float("inf"):

@@ -74,17 +74,15 @@ def recognise(
     """
     found: dict[str, Recognition] = {}
     for utterance_ids, model_logits, lengths in batches if setting.beam_width is None else _joined(batches):
-        logits = every = add_blank_bias(model_logits, setting.blank_bias)
-        if every.dim() == 4:
-            logits = mean_log_posteriors(every)
+        logits = add_blank_bias(model_logits, setting.blank_bias)
         if setting.beam_width is None:
-            segments = greedy_segments(logits, lengths)
+            segments = greedy_segments(_frame_logits(logits), lengths)
             lists = [[([v for v, _, _ in row], 0.0)] for row in segments]
         else:
             model = language_model if setting.lm_weight else None
-            search = prefix_beam_search if every.dim() == 3 else ensemble_search
+            search = prefix_beam_search if logits.dim() == 3 else ensemble_search
             lists = search(
-                every,
+                logits,
                 lengths,
                 setting.beam_width,
                 language_model=model,
@@ -94,10 +92,15 @@ def recognise(
             )
             segments = [[] for _ in lists]
             if with_segments:
-                segments = forced_alignment(logits, lengths, [row[0][0] for row in lists])
+                segments = forced_alignment(_frame_logits(logits), lengths, [row[0][0] for row in lists])
         for utterance_id, n_best, placed in zip(utterance_ids, lists, segments, strict=True):
             found[utterance_id] = Recognition(n_best, placed)
     return found
+
+
+def _frame_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits (N, T, V) of a batch, the logarithms of the mean posteriors if it has several models."""
+    return logits if logits.dim() == 3 else mean_log_posteriors(logits)
 
 
 def _joined(batches: Iterable[LogitBatch]) -> Iterator[LogitBatch]:
