@@ -27,7 +27,7 @@ def test_sequences_that_do_not_fit_have_probability_0():
     assert sequence_log_probs(torch.zeros(2, 3), []).tolist() == []
 
 
-@pytest.mark.parametrize("classes", [[2], [0, -1]])
+@pytest.mark.parametrize("classes", [[2], [0, -1], [0.5], [True]])
 def test_classes_out_of_range_are_refused(classes):
-    with pytest.raises(ValueError, match=r"holds a class outside 0\.\.1"):
+    with pytest.raises(ValueError, match=rf"sequences\[1\] holds class {classes[-1]}; classes lie in 0\.\.1"):
         sequence_log_probs(torch.zeros(4, 3), [[0], classes])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from cnn_mellin.decoding.logit_batch import check_logit_batch
+from cnn_mellin.decoding.logit_batch import check_classes, check_logit_batch
 from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 
 __all__ = ["forced_alignment"]
@@ -43,12 +42,10 @@ def forced_alignment(
         raise ValueError(f"{shapes} do not fit; they must be (N, T, V), (N,) and N")
     check_logit_batch(logits, lengths)
     blank = logits.size(2) - 1
+    check_classes(sequences, blank)
     log_probs = logits.detach().cpu().double().log_softmax(2).numpy()
     segments = []
     for i, (classes, length) in enumerate(zip(sequences, lengths.tolist(), strict=True)):
-        wrong = [v for v in classes if isinstance(v, bool) or not isinstance(v, Integral) or not 0 <= v < blank]
-        if wrong:
-            raise ValueError(f"sequences[{i}] holds class {wrong[0]}; classes lie in 0..{blank - 1}")
         needed = len(classes) + sum(a == b for a, b in zip(classes, classes[1:], strict=False))
         if needed > length:
             raise ValueError(f"sequences[{i}] needs {needed} frames, but the utterance has {length}")

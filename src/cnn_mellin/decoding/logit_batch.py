@@ -1,12 +1,15 @@
-"""Checks of logits that all decoders share."""
+"""Checks of logits and of sequences of classes that all decoders share."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 
 from cnn_mellin.tensor_kind import require_floating, require_whole_numbers
 
-__all__ = ["check_logit_batch", "check_logits"]
+__all__ = ["check_classes", "check_logit_batch", "check_logits"]
 
 
 def check_logit_batch(logits: torch.Tensor, lengths: torch.Tensor) -> None:
@@ -35,3 +38,14 @@ def check_logits(logits: torch.Tensor) -> None:
         raise ValueError(f"logits has shape {tuple(logits.shape)}; it must be (T, V), with at least the blank")
     if logits.isnan().any():
         raise ValueError("logits hold NaN; has the model diverged?")
+
+
+def check_classes(sequences: Sequence[Sequence[int]], blank: int) -> None:
+    """Raise a ValueError if a sequence holds anything but whole numbers in 0..blank - 1, which are its classes.
+
+    >>> check_classes([[0, 1, 1], []], blank=2)
+    """
+    for i, classes in enumerate(sequences):
+        wrong = [v for v in classes if isinstance(v, bool) or not isinstance(v, Integral) or not 0 <= v < blank]
+        if wrong:
+            raise ValueError(f"sequences[{i}] holds class {wrong[0]}; classes lie in 0..{blank - 1}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cnn_mellin.decoding.logit_batch import check_logits
+from cnn_mellin.decoding.logit_batch import check_classes, check_logits
 
 __all__ = ["sequence_log_probs"]
 
@@ -30,9 +30,7 @@ def sequence_log_probs(logits: torch.Tensor, sequences: Sequence[Sequence[int]])
     """
     check_logits(logits)
     num_frames, blank = len(logits), logits.size(1) - 1
-    for classes in sequences:
-        if not all(0 <= v < blank for v in classes):
-            raise ValueError(f"sequence {list(classes)} holds a class outside 0..{blank - 1}")
+    check_classes(sequences, blank)
     log_probs = logits.detach().cpu().double().log_softmax(1)
     # torch's loss is for at least one frame and one class
     found = log_probs[:, blank].sum().repeat(len(sequences))
