@@ -1,6 +1,6 @@
 """Phone error rate against processor time: our models beside what one would use instead, on the same audio.
 
-    python benchmarks/peers.py CORPUS OUT [--python PYTHON] [--minutes 2 10] [--seeds 3] [--jobs 2]
+    python benchmarks/peers.py CORPUS OUT [--python PYTHON] [--minutes 2 10 30] [--seeds 3 3 1] [--jobs 2]
 
 CORPUS is a folder of TIMIT's layout, such as `cnn-mellin corpus demo` makes, or a table of recordings. All systems get
 the same partitions and phones, and are scored alike. Each has the given minutes of two cores, which is twice as many
@@ -232,11 +232,12 @@ def train_peer(system: str, chosen: argparse.Namespace, seed: int, missing: Sequ
 
 
 def run(system: str, chosen: argparse.Namespace, seed: int) -> None:
-    """Train a system with one seed for all times, unless its transcripts are there."""
+    """Train a system with one seed for all times that have this seed, unless its transcripts are there."""
     folder = chosen.out / system / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     kinds = tuple(KINDS) if system == OURS else (system,)
-    missing = [m for m in chosen.minutes if not all(transcripts(chosen.out, k, seed, m).exists() for k in kinds)]
+    wanted = [m for m in chosen.minutes if seed <= chosen.seeds_after[m]]
+    missing = [m for m in wanted if not all(transcripts(chosen.out, k, seed, m).exists() for k in kinds)]
     if not missing:
         return
     print(f"{system}, seed {seed}: {', '.join(f'{m:g}' for m in missing)} minutes of two cores", flush=True)
@@ -253,7 +254,7 @@ def errors_of(chosen: argparse.Namespace, data: Path, system: str, minutes: floa
     ext = data / "ext"
     fold = is_folded(ext)
     references = read_phones(ext / "test.ref.trn", fold=fold)
-    paths = [transcripts(chosen.out, system, seed, minutes) for seed in range(1, chosen.seeds + 1)]
+    paths = [transcripts(chosen.out, system, seed, minutes) for seed in range(1, chosen.seeds_after[minutes] + 1)]
     results = [phone_error_rate(references, read_phones(path, fold=fold)) for path in paths]
     return SpeakerErrors.of(results, read_speakers(ext / "utt2spk"))
 
@@ -278,11 +279,11 @@ def report(chosen: argparse.Namespace, errors: Mapping[str, Mapping[float, Speak
         for our in () if ours else KINDS:
             found = [bootstrap_difference(of[m], errors[our][m], paired_seeds=True) for m in chosen.minutes]
             differences.append([f"{our} - {system}", "", "", *map(str, found)])
-    times = [f"{minutes:g} min" for minutes in chosen.minutes]
+    times = [f"{minutes:g} min, {num_seeds} seed(s)" for minutes, num_seeds in chosen.seeds_after.items()]
     header = ["", "parameters, thousands", "million multiply-adds per second", *times]
     return (
-        f"Phone error rates in %, greedy search unless said otherwise, mean of {chosen.seeds} seed(s), after minutes "
-        f"of two cores; differences in points with 95 % intervals from a bootstrap over speakers and paired seeds:\n\n"
+        f"Phone error rates in %, greedy search unless said otherwise, mean of the seeds, after minutes of two cores; "
+        f"differences in points with 95 % intervals from a bootstrap over speakers and paired seeds:\n\n"
         f"{format_table(header, rows + differences, 'markdown')}\n"
     )
 
@@ -322,7 +323,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the others' environment")
     parser.add_argument("--minutes", type=float, nargs="+", default=[2.0, 10.0], help="(default: 2 10)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each system (default: 3)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[3],
+        metavar="N",
+        help="trainings of each system, for all times or for each of --minutes (default: 3)",
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once (default: 2)")
     parser.add_argument(
         "--systems",
@@ -333,6 +341,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--ours", nargs=2, metavar=("MINUTES", "SEED"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
+    if len(chosen.seeds) not in (1, len(chosen.minutes)):
+        parser.error(f"--seeds: has {len(chosen.seeds)} numbers; give one, or one for each of --minutes")
+    each = chosen.seeds * len(chosen.minutes) if len(chosen.seeds) == 1 else chosen.seeds
+    chosen.seeds_after = dict(zip(chosen.minutes, each, strict=True))
     data = prepare(chosen.corpus, chosen.out)
     if chosen.ours:
         train_ours(data, chosen.out, float(chosen.ours[0]), int(chosen.ours[1]))
@@ -340,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_manifest(chosen.corpus, data, chosen.out / "manifest.json")
     systems = [OURS, *chosen.systems]
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        tasks = [pool.submit(run, system, chosen, s + 1) for s in range(chosen.seeds) for system in systems]
+        tasks = [pool.submit(run, system, chosen, s + 1) for s in range(max(each)) for system in systems]
         for task in tasks:
             task.result()
     shown = [*KINDS, *chosen.systems]

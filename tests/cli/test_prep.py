@@ -239,6 +239,11 @@ def test_symbols_missing_from_training_are_named(tmp_path, capsys):
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--features", "raw", "rwa"], "rwa: unknown; did you mean"),
         (["kaldi", "kaldi", "data", "--audio-root", "kaldi", "--jobs", "0"], "--jobs 0: must be at least 1"),
         (["table", "none.tsv", "data", "--lm-order", "0"], "--lm-order 0: must be at least 1"),
+        (["table", "none.tsv", "data", "--speeds", "0.9", "3"], "speed 3: must lie in 0.5..2"),
+        (["table", "none.tsv", "data", "--speeds", "nan"], "speed nan: must lie in 0.5..2"),
+        (["table", "none.tsv", "data", "--speeds", "1"], "speed 1: is that of the recordings"),
+        (["table", "none.tsv", "data", "--speeds", "0.9", "0.9"], "speeds 0.9, 0.9: one is named twice"),
+        (["table", "none.tsv", "data", "--audio", "--speeds", "0.9"], "--speeds: not with --audio, which keeps"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(

@@ -2,10 +2,12 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from cnn_mellin.audio.reading import read_audio, write_sphere
 from cnn_mellin.audio.recording import Conversion
+from cnn_mellin.audio.resampling import resample
 from cnn_mellin.corpora.utterance import TimedPhone, Utterance
 from cnn_mellin.data.faulty_utterances import FaultyCorpusError
 from cnn_mellin.data.labelling import corpus_labelling, timit_labelling
@@ -75,6 +77,52 @@ def test_data_directories_hold_features_references_and_shared_files(tmp_path, pa
     info = dict(line.split() for line in (ext / "train.info.ark").read_text().splitlines())
     assert (info["num_utterances"], info["total_frames"], info["num_filts"]) == ("2", "50", "81")
     assert info[f"count_{CLASSES['ix']}"] == "2"
+
+
+def test_copies_of_training_utterances_are_resampled_to_other_speeds(tmp_path, parts):
+    def prepare(data, **kwargs):
+        return prepare_timit(parts, tmp_path / data, ["fbank-81-10ms"], **kwargs)
+
+    prepare("plain")
+    prepared = prepare("data", speeds=[0.8, 2])
+    assert [p.num_utterances for p in prepared] == [6, 1, 1]
+    assert not any(p.changes for p in prepared)
+    train, plain = (read_partition(tmp_path / data / "fbank-81-10ms" / "train") for data in ("data", "plain"))
+    assert train.utterance_ids[:3] == ["faaa0-sx1", "faaa0-sx1_speed0.8", "faaa0-sx1_speed2"]
+    assert np.array_equal(train.features_of(0), plain.features_of(0))
+    samples = resample(read_audio(parts["train"][0].audio_path), 12800, 16000)
+    features = FeatureExtractor.named("fbank-81-10ms")(torch.from_numpy(samples)).numpy()
+    assert len(features) == 31  # of 5000 samples instead of 4000
+    assert np.allclose(train.features_of(1), features)
+    rows = [train.reference_of(i).tolist() for i in range(3)]
+    assert [[end for _, _, end in row] for row in rows] == [[8, 17, 25], [10, 21, 31], [4, 9, 13]]
+    ext, before = (tmp_path / data / "fbank-81-10ms" / "ext" for data in ("data", "plain"))
+    for name in ("lm.arpa.gz", "dev.ref.trn", "dev.ref.ctm", "spk2gender"):
+        assert (ext / name).read_bytes() == (before / name).read_bytes()
+    assert list(read_trn(ext / "train.ref.trn")) == train.utterance_ids
+    assert "faaa0-sx1_speed2 faaa0\n" in (ext / "utt2spk").read_text()
+    assert "faaa0-sx1_speed0.8 A 0.1041 0.1041 ih\n" in (ext / "train.ref.ctm").read_text()
+    assert [p.computed for p in prepare("data", speeds=[0.8, 2])] == [False, False, False]
+    assert [p.computed for p in prepare("data", speeds=[0.8])] == [True, False, False]
+
+
+def test_copies_keep_the_rate_of_their_recording(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).normal(0, 0.1, 8000), 8000)
+    parts = {part: [Utterance(part, "mary", tmp_path / "a.wav", (), transcript=("x",))] for part in ("train", "dev")}
+    labelling, conversion = corpus_labelling(parts)[0], Conversion(resample=True)
+    prepared = prepare(
+        parts, tmp_path / "data", ["fbank-81-10ms"], labelling, conversion=conversion, speeds=[0.5], quiet=True
+    )
+    assert [len(changes) for changes in (p.changes for p in prepared)] == [1, 1]
+    assert prepared[0].changes[0].startswith("1 resampled from 8000 to 16000 Hz")
+    assert [read_partition(prepared[0].path).features_of(i).shape[0] for i in (0, 1)] == [100, 200]
+
+
+def test_a_copy_whose_id_is_taken_is_refused(tmp_path, parts):
+    parts["dev"].append(make_utterance(tmp_path / "corpus", "faaa0-sx1_speed0.9"))
+    with pytest.raises(DataError, match="utterance faaa0-sx1_speed0.9: has the id of a copy at another speed; rename"):
+        prepare_timit(parts, tmp_path / "data", ["fbank-81-10ms"], speeds=[0.9])
+    assert not (tmp_path / "data").exists()
 
 
 def test_unchanged_partitions_are_kept_and_changed_ones_are_computed_again(tmp_path, parts):

@@ -66,6 +66,15 @@ def test_only_the_preparation_changes_with_the_order_of_the_language_model(tmp_p
     assert changed == {"prep-fbank-81-10ms": f"{default['prep-fbank-81-10ms']} --lm-order 5"}
 
 
+def test_options_for_the_training_partition_are_those_of_the_preparation_alone(tmp_path):
+    given = ("--phones", "39", "--speeds", "0.9", "1.1", "--resample", "--lm-order", "4", "--leave-out-damaged", "2%")
+    plan = plan_recipe(RecipeOptions(str(tmp_path), "timit", num_seeds=1, prep_options=given))
+    commands = {step.name: step.command for step in plan}
+    assert commands["prep-fbank-81-10ms"].endswith(f" --features fbank-81-10ms {' '.join(given)}")
+    shared = " --features fbank-81-10ms --phones 39 --resample --leave-out-damaged 2% --rates "
+    assert shared in commands["speed-fbank-81-10ms"].replace("'", "")
+
+
 @pytest.mark.parametrize("name", ["insertion_bonuses", "blank_biases"])
 def test_bonuses_and_biases_are_finite(name):
     for text in ("nan", "inf", "0,-inf"):

@@ -69,9 +69,9 @@ class Recording:
     sample_rate_hz: int
     num_channels: int
 
-    def resampled(self, sample_rate_hz: int) -> NDArray[np.float32]:
-        """Samples at a sample rate."""
-        return resample(self.samples, self.sample_rate_hz, sample_rate_hz)
+    def resampled(self, sample_rate_hz: int, *, speed: float = 1.0) -> NDArray[np.float32]:
+        """Samples at a sample rate, of the recording played that many times faster, with its pitch."""
+        return resample(self.samples, round(self.sample_rate_hz * speed), sample_rate_hz)
 
 
 def read_mono(

@@ -15,6 +15,7 @@ from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.audio_preparation import prepare_audio
 from cnn_mellin.data.labelling import Labelling, corpus_labelling, timit_labelling
 from cnn_mellin.data.preparation import prepare
+from cnn_mellin.data.speed_copies import require_speeds
 from cnn_mellin.errors import SettingsError
 
 __all__ = ["run"]
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--jobs {arguments.jobs}: must be at least 1")
     if arguments.lm_order < 1:
         raise SettingsError(f"--lm-order {arguments.lm_order}: must be at least 1")
+    require_speeds(arguments.speeds)
     _require_audio_options(arguments)
     options = audio_arguments(arguments)
     faults: list[Fault] = []
@@ -48,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             labelling,
             faults=faults,
             lm_order=arguments.lm_order,
+            speeds=arguments.speeds,
             jobs=arguments.jobs,
             quiet=arguments.quiet,
             **options,
@@ -69,6 +72,8 @@ def _require_audio_options(arguments: argparse.Namespace) -> None:
     if arguments.audio:
         if arguments.features is not None:
             raise SettingsError("--features: not with --audio, from which any features can be computed; leave it out")
+        if arguments.speeds:
+            raise SettingsError("--speeds: not with --audio, which keeps recordings as they are; leave it out")
         if arguments.shard is not None and arguments.shards is None:
             raise SettingsError(f"--shard {arguments.shard}: needs --shards, the number of shards per partition")
         if arguments.sample_rate < 1000:

@@ -43,6 +43,7 @@ class Utterance:
         transcript: symbols in order, if their times are unknown.
         start_s, end_s: span of the utterance in its recording, in seconds; an end of None is the end of the recording.
         sample_rate_hz: sample rate that the samples of phones and words refer to; None is the recording's own.
+        speed: how many times faster than recorded it is played, with its pitch; a copy for training unless it is 1.
     """
 
     utterance_id: str
@@ -58,6 +59,7 @@ class Utterance:
     start_s: float = 0.0
     end_s: float | None = None
     sample_rate_hz: int | None = None
+    speed: float = 1.0
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from cnn_mellin.data.partition import read_partition
 from cnn_mellin.data.partition_counts import count_partition
 from cnn_mellin.data.partition_description import PartitionDescription
 from cnn_mellin.data.partition_writer import require_partition_replaceable, write_partition
+from cnn_mellin.data.speed_copies import require_speeds, with_speed_copies
 from cnn_mellin.errors import AudioError, CorpusError, DataError, SettingsError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.feature_name import feature_name
@@ -70,11 +71,12 @@ def prepare_timit(
     feature_types: Sequence[str],
     *,
     num_phones: int = 48,
+    speeds: Sequence[float] = (),
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
     """Call `prepare` for utterances with TIMIT's labels, folded to a set of 61, 60, 48 or 39 phones."""
-    return prepare(parts, data, feature_types, timit_labelling(num_phones), jobs=jobs, quiet=quiet)
+    return prepare(parts, data, feature_types, timit_labelling(num_phones), speeds=speeds, jobs=jobs, quiet=quiet)
 
 
 def prepare(
@@ -88,6 +90,7 @@ def prepare(
     leave_out_damaged: LeaveOut | None = None,
     check: bool = False,
     lm_order: int = 3,
+    speeds: Sequence[float] = (),
     jobs: int | None = None,
     quiet: bool = True,
 ) -> list[PreparedPartition]:
@@ -107,17 +110,20 @@ def prepare(
         leave_out_damaged: maximum of faulty utterances to leave out; by default any fault is an error.
         check: read all audio, even if its files have not changed since they were read.
         lm_order: order of the language model of the training symbols, 3 for a trigram.
+        speeds: speeds of copies of the training utterances, which are added to them (`with_speed_copies`).
         jobs: number of utterances to compute in parallel; by default one per core.
         quiet: show no progress bar.
 
     Raises:
-        SettingsError: a feature type is unknown, the sample rates of feature types differ, or `lm_order` is below 1.
+        SettingsError: a feature type is unknown, the sample rates of feature types differ, `lm_order` is below 1, or
+            a speed is out of bounds.
         DataError: a partition is empty, its name breaks the rule for identifiers, or its folder exists and holds
             something that `prepare` did not write.
         CorpusError: audio is damaged, has another sample rate or several channels, or is too short for its labels.
         FaultyCorpusError: there are several such faults, or more than may be left out; it holds all of them.
     """
     require_order(lm_order)
+    require_speeds(speeds)
     extractors = _extractors(feature_types)
     for partition, utterances in parts.items():
         require_identifier(partition, "partition")
@@ -144,6 +150,9 @@ def prepare(
     durations = {name: checked.duration_s for name, checked in audio.items()}
     for line in corpus_warnings(parts, durations, labelling):
         _LOGGER.warning(line)
+    ngrams = estimate_language_model(parts["train"], labelling, lm_order)
+    perplexities = part_perplexities(ngrams, parts, labelling)
+    parts = {**parts, "train": with_speed_copies(parts["train"], speeds, audio)}
     prepared = []
     with _no_empty_folders([Path(data) / name for name in extractors]):
         for partition, utterances in parts.items():
@@ -162,8 +171,6 @@ def prepare(
                         changes=tuple(preparation.changes()),
                     )
                 )
-        ngrams = estimate_language_model(parts["train"], labelling, lm_order)
-        perplexities = part_perplexities(ngrams, parts, labelling)
         for name, extractor in extractors.items():
             with _unchanged_files_keep_their_time(Path(data) / name / "ext"):
                 write_ext_folder(Path(data) / name, parts, labelling, ngrams, extractor.sample_rate_hz)
@@ -226,7 +233,7 @@ class _PartitionPreparation:
 
     def changes(self) -> list[str]:
         """Phrases that say how many recordings were resampled or mixed down."""
-        found = [self.audio[utterance.utterance_id] for utterance in self.utterances]
+        found = [self.audio[utterance.utterance_id] for utterance in self.utterances if utterance.speed == 1]
         rates, channels = (
             Counter(audio.sample_rate_hz for audio in found),
             Counter(audio.num_channels for audio in found),
@@ -250,7 +257,7 @@ class _PartitionPreparation:
             if sample_digest(recording, hz) != self.audio[utterance.utterance_id].digest:
                 why = "holds other samples than when it was checked; run the same command again with check=True"
                 raise AudioError(utterance.audio_path, why)
-            samples = recording.resampled(hz)
+            samples = recording.resampled(hz, speed=utterance.speed)
             return {name: self._features(name, utterance, samples) for name in descriptions}
 
         with contextlib.ExitStack() as stack:
@@ -279,6 +286,9 @@ class _PartitionPreparation:
             source["conversion"] = self.work.conversion.allowed
             source["sample_rates_hz"] = _counted(audio.sample_rate_hz for audio in found)
             source["channels"] = _counted(audio.num_channels for audio in found)
+        speeds = sorted({utterance.speed for utterance in self.utterances} - {1})
+        if speeds:
+            source["speeds"] = {"speeds": speeds, "resample": resampler()}
         if self.faults:
             source["left_out"] = {fault.utterance_id: fault.error.why for fault in self.faults}
         return source

@@ -117,6 +117,17 @@ def kaldi_places(options: RecipeOptions, folder: Path) -> tuple[dict[str, str], 
     return partitions, folder.resolve() / given.audio_root
 
 
+def _without_training_options(prep_options: Sequence[str]) -> list[str]:
+    """Options of `prep` without those for the training partition, which `speed` does not have."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--speeds", nargs="*")
+    parser.add_argument("--lm-order")
+    try:
+        return parser.parse_known_args(prep_options)[1]
+    except argparse.ArgumentError:  # the prep step reports it
+        return list(prep_options)
+
+
 def system_settings(options: RecipeOptions, model: str, features: str) -> Settings:
     """Settings of the final trainings of a model with a feature type, or those at which their search starts."""
     given = options.start.get(f"{model}-{features}") or options.start.get(model) or options.start.get("")
@@ -159,11 +170,12 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
         sources=sources,
         state=corpus,
     )
+    shared = ("--features", features, *_without_training_options(options.prep_options))
     rates = [f"{rate:g}" for rate in options.sizes.speaking_rates]
     speed = Step(
         f"speed-{name}",
         "speed",
-        ("--quiet", "speed", options.corpus_kind, options.corpus, f"speed/{name}", *chosen, "--rates", *rates),
+        ("--quiet", "speed", options.corpus_kind, options.corpus, f"speed/{name}", *shared, "--rates", *rates),
         products=tuple(
             f"speed/{name}/{file}" for file in ("test/partition.json", "ext/test.ref.trn", "ext/utt2rate", *scoring)
         ),

@@ -125,6 +125,15 @@ def _add_data_options(parser: CommandParser) -> None:
         "longer ones need more transcripts, and often recognise better: try 5 (default: 3, a trigram)",
     )
     parser.add_argument(
+        "--speeds",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="S",
+        help="add copies of the training utterances, played at these speeds, 0.5 to 2, with their pitch (speed "
+        "perturbation); 0.9 1.1 makes three utterances of one, so train a third of the epochs (default: none)",
+    )
+    parser.add_argument(
         "--audio",
         action="store_true",
         help="write the audio as 16-bit samples to DATA/audio instead of features, which trainings then compute "
