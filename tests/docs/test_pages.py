@@ -55,6 +55,9 @@ NOT_RUN = {
     "docs/decisions/0023-a-search-for-short-trainings.md: examples/fast_search.sh": (
         "trains for an hour; tests/examples runs the program"
     ),
+    "docs/decisions/0024-training-utterances-at-other-speeds.md: cnn-mellin prep": (
+        "needs a corpus and trains for minutes; tests/data/test_preparation.py makes copies"
+    ),
     "docs/recipe-by-hand.md: ": "needs a database; tests/recipe/test_recipe_by_hand.py runs the whole page",
 }
 
