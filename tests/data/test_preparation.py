@@ -115,7 +115,9 @@ def test_copies_keep_the_rate_of_their_recording(tmp_path):
     )
     assert [len(changes) for changes in (p.changes for p in prepared)] == [1, 1]
     assert prepared[0].changes[0].startswith("1 resampled from 8000 to 16000 Hz")
-    assert [read_partition(prepared[0].path).features_of(i).shape[0] for i in (0, 1)] == [100, 200]
+    train = read_partition(prepared[0].path)
+    assert [train.features_of(i).shape[0] for i in (0, 1)] == [100, 200]
+    assert train.description.source["sample_rates_hz"] == {"8000": 1}
 
 
 def test_a_copy_whose_id_is_taken_is_refused(tmp_path, parts):

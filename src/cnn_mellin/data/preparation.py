@@ -233,7 +233,7 @@ class _PartitionPreparation:
 
     def changes(self) -> list[str]:
         """Phrases that say how many recordings were resampled or mixed down."""
-        found = [self.audio[utterance.utterance_id] for utterance in self.utterances if utterance.speed == 1]
+        found = self._recordings()
         rates, channels = (
             Counter(audio.sample_rate_hz for audio in found),
             Counter(audio.num_channels for audio in found),
@@ -248,6 +248,10 @@ class _PartitionPreparation:
                 if hz != to_hz
             ),
         ]
+
+    def _recordings(self) -> list[CheckedAudio]:
+        """Audio of the utterances, without their copies at other speeds."""
+        return [self.audio[utterance.utterance_id] for utterance in self.utterances if utterance.speed == 1]
 
     def _compute(self, data: Path, descriptions: Mapping[str, PartitionDescription]) -> None:
         hz = self.work.sample_rate_hz
@@ -282,7 +286,7 @@ class _PartitionPreparation:
         """Origin of the partition, without the features and symbols."""
         source: dict[str, Any] = {"corpus": self._corpus()}
         if self.work.conversion.allowed:
-            found = [self.audio[utterance.utterance_id] for utterance in self.utterances]
+            found = self._recordings()
             source["conversion"] = self.work.conversion.allowed
             source["sample_rates_hz"] = _counted(audio.sample_rate_hz for audio in found)
             source["channels"] = _counted(audio.num_channels for audio in found)
