@@ -5,6 +5,7 @@ import pytest
 from cnn_mellin.cli import lm
 from cnn_mellin.cli.main import parser
 from cnn_mellin.errors import DataError, UserError
+from cnn_mellin.formats.scoring_folding import write_folding
 from cnn_mellin.language_models import NgramModel
 
 
@@ -43,6 +44,22 @@ def test_options_change_the_model(trn: Path) -> None:
     assert NgramModel.from_arpa(trn.with_name("order")).order == 4
     texts = [trn.with_name(name).read_text() for name in ("plain", "tokens", "duplicates", "order")]
     assert len(set(texts)) == 4
+
+
+def test_phones_that_transcripts_lack_are_named(trn: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = trn.with_name("token2id.txt")
+    tokens.write_text("a 0\nb 1\n")
+    run("train", trn, trn.with_name("lm.arpa"), "--tokens", tokens)
+    assert not caplog.messages
+    tokens.write_text("a 0\nb 1\nc 2\nax 3\n")
+    run("train", trn, trn.with_name("lm.arpa"), "--tokens", tokens)
+    write_folding(trn.parent, folded=True)
+    run("train", trn, trn.with_name("lm.arpa"), "--tokens", tokens)
+    line = f"{trn}: lacks 2 of the 4 phones of {tokens}: ax, c; decoding will hardly find them; "
+    assert caplog.messages == [
+        line + "other transcripts may have them",
+        line + "references are folded to 39 phones for scoring; `prep --lm-order N` makes a model of all 4",
+    ]
 
 
 def test_bad_input_is_named_and_nothing_written(trn: Path) -> None:

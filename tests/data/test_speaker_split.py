@@ -39,3 +39,22 @@ def test_the_split_is_deterministic_and_depends_only_on_names(partition):
 def test_one_speaker_cannot_be_split(partition):
     with pytest.raises(DataError, match="has only one speaker"):
         split_by_speaker(partition, dict.fromkeys(partition.utterance_ids, "s"), 0.2)
+
+
+@pytest.mark.parametrize("speaker_of", [{f"u{i}": f"s{i // 2}" for i in range(6)}, {}])
+def test_dev_has_no_copies_at_other_speeds_and_train_none_of_devs_utterances(tmp_path, speaker_of):
+    source = {"speeds": {"speeds": [0.9, 1.1], "resample": "x"}}
+    with write_partition(tmp_path / "p", PartitionDescription(1, source=source)) as writer:
+        for i in range(6):
+            for suffix in ["", "_speed0.9", "_speed1.1"]:
+                writer.add(f"u{i}{suffix}", [[i]], [0])
+        writer.add("other_speed0.9", [[6]], [0])  # the recording has this name: there is no utterance `other`
+    speaker_of |= {f"{name}_speed{speed}": s for name, s in speaker_of.items() for speed in (0.9, 1.1)}
+    split = split_by_speaker(read_partition(tmp_path / "p"), speaker_of, 0.99)
+    of_dev = split.dev.utterance_ids
+    assert set(of_dev) < {*(f"u{i}" for i in range(6)), "other_speed0.9"}
+    assert len(of_dev) >= 5
+    assert {name.partition("_")[0] for name in split.train.utterance_ids}.isdisjoint(
+        name.partition("_")[0] for name in of_dev
+    )
+    assert len(split.train) in (1, 3, 6)

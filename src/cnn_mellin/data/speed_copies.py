@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.checked_audio import CheckedAudio
+from cnn_mellin.data.utterance_data import UtteranceData
 from cnn_mellin.errors import DataError, SettingsError
 
-__all__ = ["require_speeds", "with_speed_copies"]
+__all__ = ["original_of_speed_copies", "require_speeds", "with_speed_copies"]
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 
@@ -54,7 +55,7 @@ def with_speed_copies(
         found.append(utterance)
         checked = audio[utterance.utterance_id]
         for speed in speeds:
-            name = f"{utterance.utterance_id}_speed{speed:g}"
+            name = _name_of_copy(utterance.utterance_id, speed)
             if name in audio:
                 raise DataError(f"utterance {name}: has the id of a copy at another speed; rename it")
             audio[name] = checked
@@ -62,3 +63,15 @@ def with_speed_copies(
             label_hz = round((utterance.sample_rate_hz or checked.sample_rate_hz) * speed)
             found.append(replace(utterance, utterance_id=name, sample_rate_hz=label_hz, speed=speed))
     return found
+
+
+def original_of_speed_copies(partition: UtteranceData) -> dict[str, str]:
+    """Ids of the copies at other speeds whose utterance is in the partition, too, each with that utterance's id."""
+    speeds = partition.description.source.get("speeds", {}).get("speeds", [])
+    known = set(partition.utterance_ids)
+    copies = {_name_of_copy(original, speed): original for original in partition.utterance_ids for speed in speeds}
+    return {copy: original for copy, original in copies.items() if copy in known}
+
+
+def _name_of_copy(utterance_id: str, speed: float) -> str:
+    return f"{utterance_id}_speed{speed:g}"
