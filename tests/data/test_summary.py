@@ -26,6 +26,13 @@ def test_summary_of_either_format(tmp_path):
     assert (files.frame_lengths, files.symbol_lengths) == (found.frame_lengths, found.symbol_lengths)
 
 
+def test_copies_at_other_speeds_are_counted(tmp_path):
+    with write_partition(tmp_path / "train", PartitionDescription(2, source={"speeds": {"speeds": [0.9]}})) as writer:
+        for name in ("u", "u_speed0.9", "u_speed1.1"):
+            writer.add(name, np.zeros((3, 2)), [0])
+    assert summarise_partition(tmp_path / "train").num_speed_copies == 1
+
+
 def test_an_empty_partition_and_a_missing_one(tmp_path):
     with write_partition(tmp_path / "train", PartitionDescription(2)):
         pass

@@ -68,8 +68,8 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _origin(summary: PartitionSummary) -> list[str]:
-    """Lines on utterances that were left out and recordings that were converted."""
-    lines = []
+    """Lines on copies at other speeds, utterances that were left out and recordings that were converted."""
+    lines = [summary.speed_copies] if summary.speed_copies else []
     if summary.left_out:
         total = summary.num_utterances + len(summary.left_out)
         about = f"{len(summary.left_out)} of {total} utterances left out as damaged"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mellin.data.speed_copies import original_of_speed_copies
 from cnn_mellin.data.tensor_files import open_partition
 
 __all__ = ["PartitionSummary", "summarise_partition"]
@@ -32,6 +33,7 @@ class PartitionSummary:
         frame_shift_ms: milliseconds between frames; None if unknown.
         size_bytes: size on disk.
         digest: digest of ids, features and references.
+        num_speed_copies: number of the utterances that are copies of others at other speeds.
         left_out: id of each utterance that was left out as damaged -> fault.
         sample_rates_hz: sample rate in Hz -> number of recordings that had it before resampling; empty if no conversion
             was allowed.
@@ -51,9 +53,17 @@ class PartitionSummary:
     frame_shift_ms: float | None
     size_bytes: int
     digest: str
+    num_speed_copies: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     sample_rates_hz: dict[int, int] = field(default_factory=dict)
     conversion: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def speed_copies(self) -> str:
+        """Clause that says how many utterances are copies at other speeds; empty if none is."""
+        if not self.num_speed_copies:
+            return ""
+        return f"{self.num_speed_copies} of {self.num_utterances} utterances are copies at other speeds"
 
 
 def summarise_partition(path: str | Path) -> PartitionSummary:
@@ -79,6 +89,7 @@ def summarise_partition(path: str | Path) -> PartitionSummary:
         frame_shift_ms=shift,
         size_bytes=sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()),
         digest=partition.digest,
+        num_speed_copies=len(original_of_speed_copies(partition)),
         left_out=dict(description.source.get("left_out", {})),
         sample_rates_hz=dict(sorted((int(hz), n) for hz, n in description.source.get("sample_rates_hz", {}).items())),
         conversion=dict(description.source.get("conversion", {})),

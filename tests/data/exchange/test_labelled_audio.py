@@ -72,6 +72,24 @@ def test_raw_audio_of_another_corpus_is_refused(partition, changes, message):
     assert found.segments == ((0.0, 0.03, "b"), (0.03, 0.1, "a"))
 
 
+def test_copies_at_other_speeds_are_left_out_where_recordings_lack_them(tmp_path, caplog):
+    folder = tmp_path / "data" / "fbank" / "train"
+    about = PartitionDescription(1, 10.0, "fbank", {"speeds": {"speeds": [0.9], "resample": "x"}})
+    with write_partition(folder, about) as writer:
+        for name in ("u", "u_speed0.9", "v", "v_speed0.9"):
+            writer.add(name, np.zeros((10, 1)), [0])
+    write_symbols(folder.parent / "ext", ["a"])
+    soundfile.write(tmp_path / "a.wav", np.zeros(1666), RATE)
+    recorded = {name: Utterance(name, "mary", tmp_path / "a.wav", ()) for name in ("u", "v", "v_speed0.9")}
+    found = labelled_audio(read_partition(folder), recordings=recorded)
+    assert [one.utterance_id for one in found] == ["u", "v", "v_speed0.9"]
+    assert caplog.messages == [f"{folder}: without its 1 copies at other speeds, which no file holds"]
+    del recorded["v"]
+    with pytest.raises(DataError, match="train: 1 utterances are not among the recordings: v; name"):
+        list(labelled_audio(read_partition(folder), recordings=recorded))
+    assert len(list(labelled_audio(read_partition(folder), labels_only=True))) == 4
+
+
 @pytest.mark.parametrize(
     ("kind", "subtype"),
     [("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_U8"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("FLAC", "PCM_16")],

@@ -18,10 +18,11 @@ def results(tmp_path) -> RecipeResults:
     return RecipeResults(tmp_path, options)
 
 
-def write(folder: Path, **source: object) -> None:
+def write(folder: Path, ids: tuple[str, ...] = ("a",), **source: object) -> None:
     description = PartitionDescription(2, 10.0, "toy", {"corpus": "", **source})
     with write_partition(folder, description) as writer:
-        writer.add("a", np.zeros((36000, 2)), [1, 2])
+        for name in ids:
+            writer.add(name, np.zeros((36000, 2)), [1, 2])
 
 
 def test_partitions_are_counted_and_what_was_left_out_is_named(results):
@@ -33,6 +34,12 @@ def test_partitions_are_counted_and_what_was_left_out_is_named(results):
     assert rows[2:] == [["toy/train", "1", "0.10", "2", "2", "–"], ["toy/test", "1", "0.10", "2", "0", "8000 Hz: 1"]]
     assert "2 utterances were left out because they cannot be used." in text
     assert "train b: is empty\ntrain c: is cut short" in text
+
+
+def test_copies_at_other_speeds_are_counted(results):
+    write(results.folder / "data" / "toy" / "train", ("a", "a_speed0.9"), speeds={"speeds": [0.9, 1.1]})
+    text = Page("", "", [], [data_section(results)]).markdown()
+    assert "toy/train: 1 of 2 utterances are copies at other speeds." in text
 
 
 def test_without_data_there_is_no_section(results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from cnn_mellin.audio.audio_file import open_audio
 from cnn_mellin.corpora.utterance import Utterance
 from cnn_mellin.data.partition import Partition, read_partition
+from cnn_mellin.data.speed_copies import original_of_speed_copies
 from cnn_mellin.errors import CorpusError, DataError
 from cnn_mellin.features import FeatureExtractor
 from cnn_mellin.formats.speakers import read_speakers
@@ -21,6 +23,8 @@ from cnn_mellin.formats.symbols import read_symbols
 from cnn_mellin.utterance_names import name_utterances
 
 __all__ = ["LabelledAudio", "Recording", "Segment", "labelled_audio"]
+
+_LOGGER = logging.getLogger(__name__)
 
 Segment = tuple[float, float, str]  # start and end in seconds, symbol
 
@@ -112,7 +116,7 @@ def labelled_audio(
     Args:
         partition: partition with a folder ext beside it.
         recordings: utterance -> where it is recorded; None takes the samples from the partition of raw audio that was
-            prepared beside this one.
+            prepared beside this one. Copies at other speeds are not recorded: they are left out, and the log says so.
         labels_only: leave audio out.
         alignments: utterance -> symbols with times of a model's alignment.
 
@@ -125,14 +129,20 @@ def labelled_audio(
     partition.check_classes(len(symbols))
     speakers = read_speakers(ext / "utt2spk") if (ext / "utt2spk").exists() else {}
     raw = _raw_partition(partition, required=recordings is None and not labels_only)
+    exported = set(partition.utterance_ids)
     if recordings is not None:
-        missing = sorted(set(partition.utterance_ids) - set(recordings))
+        copies = original_of_speed_copies(partition).keys() - recordings.keys()
+        exported -= copies
+        if copies:
+            what = "copies at other speeds, which no file holds"
+            _LOGGER.warning("%s: without its %d %s", partition.path, len(copies), what)
+        missing = sorted(exported - set(recordings))
         if missing:
             why = f"{len(missing)} utterances are not among the recordings: {name_utterances(missing)}"
             raise DataError(f"{partition.path}: {why}; name the corpus that it was prepared from")
     rows = {name: i for i, name in enumerate(raw.utterance_ids)} if raw is not None else {}
     headers: dict[Path, Recording] = {}
-    for name, i in sorted((name, i) for i, name in enumerate(partition.utterance_ids)):
+    for name, i in sorted((name, i) for i, name in enumerate(partition.utterance_ids) if name in exported):
         source, row = (partition, i) if raw is None else (raw, rows[name])
         if recordings is not None and not labels_only:
             recording, first, end = _span(recordings[name], headers)
