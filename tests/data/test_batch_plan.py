@@ -75,6 +75,19 @@ def test_first_epochs_may_begin_with_the_shortest_utterances(partition, limit):
     assert later == plan_batches(partition, DataConfig(**limit), seed=1, epoch=3)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "sizes"),
+    [(1, 4, [1, 2, 4, 4]), (2, 3, [2, 3, 3, 3]), (3, 3, [3, 3, 3, 3]), (6, 2, [2, 2, 2, 2]), (1, 1, [1, 1, 1, 1])],
+)
+def test_batches_double_with_each_epoch_until_they_have_their_size(partition, first, last, sizes):
+    config = DataConfig(first_batch_size=first, batch_size=last)
+    plans = [plan_batches(partition, config, seed=1, epoch=epoch) for epoch in (1, 2, 3, 1000)]
+    assert [max(map(len, plan)) for plan in plans] == sizes
+    assert all(sorted(i for batch in plan for i in batch) == list(range(6)) for plan in plans)
+    assert plans[-1] == plan_batches(partition, DataConfig(batch_size=last), seed=1, epoch=1000)
+    assert largest_batch(partition, config)[0] == last
+
+
 def test_the_summary_names_updates_padding_and_utterances_beyond_the_limit(partition):
     config = DataConfig(max_batch_seconds=18)
     summary = summarize_batches(plan_batches(partition, config, 1, 1), partition, config)
@@ -115,3 +128,11 @@ def test_dropping_the_last_batch_is_refused():
     with pytest.raises(ValidationError, match=why):
         config.drop_last = True
     assert Settings().updated({"data": {"max_batch_seconds": 60}}).data.max_batch_seconds == 60
+
+
+def test_batches_of_a_duration_do_not_grow():
+    config = DataConfig(first_batch_size=2)
+    with pytest.raises(ValidationError, match="first_batch_size and max_batch_seconds exclude each other; unset one"):
+        config.max_batch_seconds = 60
+    with pytest.raises(ValidationError, match="first_batch_size and max_batch_seconds exclude each other; unset one"):
+        DataConfig(first_batch_size=2, max_batch_seconds=60)

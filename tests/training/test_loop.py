@@ -178,17 +178,23 @@ def test_a_stop_within_an_epoch_loses_nothing(tmp_path, toy, settings, question,
         assert (ours.train_loss, ours.dev_per_percent) == (theirs.train_loss, theirs.dev_per_percent)
 
 
-def test_batches_by_duration_are_announced_and_resumed(tmp_path, toy, settings, log):
-    by_duration = settings.updated({"data": {"max_batch_seconds": 0.6}})
-    run(toy, tmp_path / "whole", by_duration)
+@pytest.mark.parametrize(
+    ("batches", "announcement"),
+    [
+        ({"max_batch_seconds": 0.6}, ""),
+        ({"first_batch_size": 2, "batch_size": 4}, "; batches double until they have 4"),
+    ],
+)
+def test_batches_of_other_sizes_are_announced_and_resumed(tmp_path, toy, settings, log, batches, announcement):
+    sized = settings.updated({"data": batches})
+    run(toy, tmp_path / "whole", sized)
     (announced,) = (line for line in lines(log, logging.INFO) if "updates per epoch" in line)
-    assert re.fullmatch(
-        rf"{toy}/train: \d updates per epoch, of \d to \d utterances; \d+\.\d % of the frames are padding", announced
-    )
+    sizes = r"\d updates per epoch, of \d to \d utterances; \d+\.\d % of the frames are padding"
+    assert re.fullmatch(f"{toy}/train: {sizes}{announcement}", announced)
     with pytest.raises(TrainingInterrupted, match="saved after batch 1 of "):
-        run(toy, tmp_path / "parts", by_duration, stop=StopAt(2))
+        run(toy, tmp_path / "parts", sized, stop=StopAt(2))
     log.clear()
-    run(toy, tmp_path / "parts", by_duration)
+    run(toy, tmp_path / "parts", sized)
     assert not any("updates per epoch" in line for line in lines(log, logging.INFO))
     assert same(weights(tmp_path / "whole", 4), weights(tmp_path / "parts", 4))
 

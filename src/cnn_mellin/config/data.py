@@ -33,6 +33,13 @@ class DataConfig:
         description="Largest duration of a batch in seconds, padding included, which replaces batch_size and puts "
         "utterances of similar length into the same batch; a longer utterance is a batch of its own",
     )
+    first_batch_size: Annotated[int | None, SearchRange(1, 10, by_name_only=True)] = Field(
+        default=None,
+        ge=1,
+        validate_default=True,  # against max_batch_seconds
+        description="Number of utterances per batch in the first epoch, which doubles with each epoch until it is "
+        "batch_size; batch_size from the start if unset",
+    )
     bucket_by_length: bool = Field(
         default=False,
         description="Put utterances of similar length into the same batch, which is faster, but less random",
@@ -66,4 +73,12 @@ class DataConfig:
             raise ValueError(
                 "drop_last needs batches of batch_size utterances; set it to False or unset max_batch_seconds"
             )
+        return value
+
+    @field_validator("first_batch_size", "max_batch_seconds")
+    @classmethod
+    def _only_numbers_of_utterances_grow(cls, value: Any, info: ValidationInfo) -> Any:
+        others = {**info.data, str(info.field_name): value}
+        if others.get("first_batch_size") is not None and others.get("max_batch_seconds") is not None:
+            raise ValueError("first_batch_size and max_batch_seconds exclude each other; unset one of them")
         return value

@@ -36,7 +36,7 @@ def plan_batches(partition: UtteranceData, config: DataConfig, seed: int, epoch:
         return batches_by_duration(partition.num_frames, max_frames, None if ordered else seed, epoch)
     return batch_indices(
         partition.num_frames,
-        config.batch_size,
+        _batch_size(config, epoch),
         seed=None if ordered else seed,
         epoch=epoch,
         drop_last=config.drop_last,
@@ -141,6 +141,14 @@ def summarize_batches(batches: Sequence[Sequence[int]], partition: UtteranceData
         too_long = int(np.count_nonzero(longest > _max_frames(partition, config)))
     share = 1 - int(frames.sum()) / padded if padded else 0.0
     return BatchSummary(len(batches), (int(sizes.min()), int(sizes.max())), share, too_long)
+
+
+def _batch_size(config: DataConfig, epoch: int) -> int:
+    """Number of utterances per batch in an epoch, from 1 on."""
+    if config.first_batch_size is None:
+        return config.batch_size
+    doublings = min(max(epoch - 1, 0), config.batch_size.bit_length())
+    return min(config.first_batch_size << doublings, config.batch_size)
 
 
 def _max_frames(partition: UtteranceData, config: DataConfig) -> float:

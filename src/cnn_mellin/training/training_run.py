@@ -145,7 +145,9 @@ class TrainingRun:
 
         if progress.epoch == 0 and self.partial is None:
             summary = summarize_batches(plan, self.training_data, self.settings.data)
-            _log.info("%s: %s", self.training_data.path, summary)
+            sizes = self.settings.data
+            grow = "" if sizes.first_batch_size is None else f"; batches double until they have {sizes.batch_size}"
+            _log.info("%s: %s%s", self.training_data.path, summary, grow)
         partial, self.partial = self.partial, None
         seed = stream_seed(self.description.seed, "dropout", number)
         with dropout_stream(
