@@ -60,9 +60,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"intermediate_ctc_weight": 0.3},
     },
     "shortest first, 1 epoch": {"data": {"shortest_first_epochs": 1}},
-    "batches that grow, from 1": {"data": {"first_batch_size": 1}},
     "batches that grow, from 2": {"data": {"first_batch_size": 2}},
-    "batches that grow, from 2 to 8": {"data": {"first_batch_size": 2, "batch_size": 8}},
     "16 channels": {"model": {"convolutional_initial_channels": 16}},
     "two recurrent layers of 128": {"model": _LARGER},
     "two recurrent layers of 128, dropout": {
