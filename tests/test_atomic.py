@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_mellin.atomic import atomic_directory, atomic_file, delete_leftovers
+from cnn_mellin.atomic import atomic_directory, atomic_file, delete_leftovers, require_replaceable
 from cnn_mellin.errors import DataError
 
 
@@ -194,6 +194,24 @@ def test_names_with_a_common_prefix_do_not_disturb_each_other(tmp_path, living, 
     assert ended(process) == 0
     assert [entry.name for entry in (tmp_path / living).iterdir()] == ["whole"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_that_another_process_replaces_during_the_check_is_looked_at_again(tmp_path):
+    seen = []
+
+    def replaced_once(folder):
+        seen.append((folder / "a").read_text())
+        if len(seen) == 1:  # as another writer replaces it: the new folder often gets the inode of the old one
+            shutil.rmtree(folder)
+            folder.mkdir()
+            (folder / "a").write_text("new")
+            return False
+        return True
+
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a").write_text("old")
+    require_replaceable(tmp_path / "v", what="example", is_own=replaced_once)
+    assert seen == ["old", "new"]
 
 
 def test_concurrent_writers_leave_one_complete_folder(tmp_path):

@@ -141,30 +141,48 @@ def require_replaceable(path: str | Path, *, what: str, is_own: Callable[[Path],
     if real == here or real in here.parents:
         raise DataError(f"{path}: is the current folder or holds it; name a new folder")
     while real.exists():
-        before = _identity(real)
-        if not real.is_dir():
-            if _identity(real) == before:
-                raise DataError(f"{path}: exists and is not a folder; name a folder, or move this file away")
-        else:
-            with suppress(FileNotFoundError):
-                if not os.listdir(real) or is_own(real):
+        with _held(real) as before:
+            problem = "a folder; name a folder, or move this file away"
+            with suppress(FileNotFoundError, NotADirectoryError):
+                entries = os.listdir(real)
+                problem = f"{_with_article(what)}; name another folder, or move this one away"
+                if not entries or is_own(real):
                     return
-            if _identity(real) == before:  # and no other process has just replaced it
-                kind = _with_article(what)
-                raise DataError(f"{path}: exists and is not {kind}; name another folder, or move this one away")
+            if before is not None and _identity(real) == before:  # and no other process has just replaced it
+                raise DataError(f"{path}: exists and is not {problem}")
 
 
 def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode, or None if the path does not exist."""
+def _identity(path: Path | int) -> tuple[int, int] | None:
+    """Device and inode of a path or an open file, or None if the path does not exist."""
     try:
-        about = path.stat()
+        about = os.stat(path)
     except FileNotFoundError:
         return None
     return about.st_dev, about.st_ino
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[tuple[int, int] | None]:
+    """Identity of a path, which no other folder gets meanwhile, even if this one is deleted, as it is kept open.
+
+    It is None if the path does not exist.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError:  # it is a file or may not be read, or the system opens no folders
+        yield _identity(path)
+        return
+    try:
+        yield _identity(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def delete_leftovers(folder: str | Path, name: str | None = None) -> None:
