@@ -65,20 +65,15 @@ class DataConfig:
         default_factory=list, description="JSON list of utterance ids; if it is not empty, training uses only these"
     )
 
-    @field_validator("drop_last", "max_batch_seconds")
+    @field_validator("drop_last", "max_batch_seconds", "first_batch_size")
     @classmethod
-    def _only_batches_of_one_size_are_dropped(cls, value: Any, info: ValidationInfo) -> Any:
+    def _only_numbers_of_utterances_grow_or_are_dropped(cls, value: Any, info: ValidationInfo) -> Any:
         others = {**info.data, str(info.field_name): value}
-        if others.get("drop_last") and others.get("max_batch_seconds") is not None:
-            raise ValueError(
-                "drop_last needs batches of batch_size utterances; set it to False or unset max_batch_seconds"
-            )
-        return value
-
-    @field_validator("first_batch_size", "max_batch_seconds")
-    @classmethod
-    def _only_numbers_of_utterances_grow(cls, value: Any, info: ValidationInfo) -> Any:
-        others = {**info.data, str(info.field_name): value}
-        if others.get("first_batch_size") is not None and others.get("max_batch_seconds") is not None:
-            raise ValueError("first_batch_size and max_batch_seconds exclude each other; unset one of them")
+        if others.get("max_batch_seconds") is not None:
+            if others.get("drop_last"):
+                raise ValueError(
+                    "drop_last needs batches of batch_size utterances; set it to False or unset max_batch_seconds"
+                )
+            if others.get("first_batch_size") is not None:
+                raise ValueError("first_batch_size and max_batch_seconds exclude each other; unset one of them")
         return value

@@ -147,7 +147,7 @@ def _batch_size(config: DataConfig, epoch: int) -> int:
     """Number of utterances per batch in an epoch, from 1 on."""
     if config.first_batch_size is None:
         return config.batch_size
-    doublings = min(max(epoch - 1, 0), config.batch_size.bit_length())
+    doublings = min(epoch - 1, config.batch_size.bit_length())
     return min(config.first_batch_size << doublings, config.batch_size)
 
 

@@ -144,8 +144,8 @@ class TrainingRun:
                 group["lr"] = self.schedule.learning_rate * factor
 
         if progress.epoch == 0 and self.partial is None:
-            summary = summarize_batches(plan, self.training_data, self.settings.data)
             sizes = self.settings.data
+            summary = summarize_batches(plan, self.training_data, sizes)
             grow = "" if sizes.first_batch_size is None else f"; batches double until they have {sizes.batch_size}"
             _log.info("%s: %s%s", self.training_data.path, summary, grow)
         partial, self.partial = self.partial, None
