@@ -323,6 +323,28 @@ def test_signals_reach_the_command(waiting):
     assert command_of(waiting) == []
 
 
+def test_a_signal_that_comes_while_the_command_starts_reaches_it(records, monkeypatch):
+    class Started(subprocess.Popen):
+        """A process that is not returned before a signal has come."""
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def unexpected(_number, _frame):
+        pytest.fail("the signal would have ended the process that runs the step")
+
+    before = signal.signal(signal.SIGTERM, unexpected)
+    script(records, monkeypatch, "sleep 20")
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    try:
+        assert run(records, Step("a", "prep", (), products=("a.txt",))) == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is unexpected
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (records.read("a", "failed") or {})["why"] == "it was killed or cancelled (Terminated)"
+
+
 @pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_finds_the_step_done(records, monkeypatch):
     script(records, monkeypatch, "echo x >> runs; sleep 1; touch a.txt")

@@ -189,7 +189,7 @@ def _snakemake(folder: Path, arguments: Sequence[str], ends: _Ends) -> dict[str,
     command = attached_command("snakemake", ["-d", str(folder), "-s", str(folder / "Snakefile"), *arguments])
     # The Snakefile and its profiles call the command cnn-mellin, which is beside this Python.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    with open(log, "wb") as output:
+    with open(log, "wb") as output, _interrupted_by_sigterm():
         # In a session of its own, as a terminal would interrupt Snakemake, too, which then waits for all its steps.
         process = subprocess.Popen(
             command,
@@ -201,10 +201,9 @@ def _snakemake(folder: Path, arguments: Sequence[str], ends: _Ends) -> dict[str,
             start_new_session=True,
         )
         try:
-            with _interrupted_by_sigterm():
-                while process.poll() is None:
-                    ends.look()
-                    time.sleep(_LOOK_S)
+            while process.poll() is None:
+                ends.look()
+                time.sleep(_LOOK_S)
         finally:
             process.kill()  # its steps end with it; jobs of a cluster keep running, and the next run finds them
             process.wait()

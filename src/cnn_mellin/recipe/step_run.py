@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import filelock
 
@@ -166,15 +166,19 @@ class _Run:
         command = self._command_line()
         with open(log, "ab", buffering=0) as output:
             output.write(without_passwords(f"$ cnn-mellin {' '.join(self._words())}\n").encode())
-            process = subprocess.Popen(
-                command,
-                cwd=records.folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if step.stdout else output,
-                stderr=output,
-                start_new_session=True,
-            )
-            with process, _forwarding_signals(process):
+            # The signals first: one that comes between the start of the command and its handler would end this process.
+            with (
+                _ForwardedSignals() as signals,
+                subprocess.Popen(
+                    command,
+                    cwd=records.folder,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE if step.stdout else output,
+                    stderr=output,
+                    start_new_session=True,
+                ) as process,
+            ):
+                signals.forward_to(process)
                 printed = _Printed(process.stdout, None if step.stdout.endswith(_DATA_SUFFIXES) else output)
                 # Not `communicate`, which would close the pipe that tells the process when this one ends.
                 status = process.wait()
@@ -255,23 +259,38 @@ class _Printed:
                 self.copy.write(line)
 
 
-@contextmanager
-def _forwarding_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals on to a process, which decides what they mean."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class _ForwardedSignals:
+    """Context that passes signals on to a process, which decides what they mean; in the main thread alone.
 
-    def forward(number: int, _frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
+    Signals that come before the process has started are passed on as soon as it has.
+    """
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _ForwardedSignals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._forward) for number in _FORWARDED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def forward_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass signals on to a process, and first those that have come already."""
+        self._process = process
+        while self._early:
+            self._forward(self._early.pop(0), None)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early.append(number)
+        else:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
 
 def _lock_of(records: StepRecords, name: str) -> Path:
