@@ -17,7 +17,7 @@ export OMP_NUM_THREADS=1 # small models train fastest on one thread each
 num_workers=2 num_trials=${NUM_TRIALS:-30} num_seeds=${NUM_SEEDS:-3} num_epochs=${NUM_EPOCHS:-20}
 url=${DB_URL:-sqlite:///search.db}
 
-# The demonstration's linear model, with attention over each window. If the search finds that dropout helps, it is that of
+# Start: demo-lcorr, with attention over each window. If the search finds that dropout helps, it is that of
 # single coefficients.
 cat > changes.ini << END
 [model]

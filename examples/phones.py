@@ -55,7 +55,7 @@ QUINTILES = ("slowest fifth", "second", "third", "fourth", "fastest fifth")
 
 @dataclass(frozen=True)
 class Window:
-    """Models with windows of one length; the demonstration's settings with changes.
+    """Models with windows of one length; the settings demo-lcorr and demo-mcorr with changes.
 
     Args:
         models: the recipe's names of the models to train: lcorr (time), mcorr (log time).
@@ -105,7 +105,7 @@ KINDS = {"lcorr": "time", "mcorr": "log time"}
 
 
 def arm_settings(window: str, model: str, epochs: int) -> Settings:
-    """Settings of the model of an arm: those of the demonstration with changes."""
+    """Settings of the model of an arm: those of demo-MODEL with changes."""
     settings, changed = read_settings(shipped_file(f"model/demo-{model}.ini")), WINDOWS[window]
     return replace(
         settings,

@@ -35,8 +35,12 @@ def test_commands_of_the_search():
     assert "--blacklist 'model.*' 'training.max_.*_mask' training.num_epochs 'training.early_.*' " in training
     assert "--top-k=10 " in steps["train-mcorr-md-raw-important"].command
     assert "--mem-limit-bytes 9663676416" in steps["train-mcorr-md-raw-init"].command
+    assert steps["found-mcorr-raw"].command == (
+        "cnn-mellin optim --study-name train-mcorr-md-raw postgresql://u@h/d best conf/search/final-mcorr-raw.ini"
+    )
     assert steps["settings-mcorr-raw"].command == (
-        "cnn-mellin optim --study-name train-mcorr-md-raw postgresql://u@h/d best conf/final/mcorr-raw.ini"
+        "cnn-mellin --read-ini conf/search/final-mcorr-raw.ini --read-ini conf/start/epochs-mcorr-raw.ini --print-ini "
+        "> conf/final/mcorr-raw.ini"
     )
 
 
@@ -51,7 +55,7 @@ def test_every_step_follows_the_steps_it_needs(sizes):
 
 def test_a_reader_waits_for_all_workers():
     steps = plan(sizes=tiny_sizes())
-    assert steps["settings-mcorr-raw"].needs == ("train-mcorr-md-raw-run1", "train-mcorr-md-raw-run2")
+    assert steps["found-mcorr-raw"].needs == ("train-mcorr-md-raw-run1", "train-mcorr-md-raw-run2")
     assert steps["model-mcorr-lg-raw-init"].needs == (
         "prep-raw",
         "model-mcorr-lg-raw-important",

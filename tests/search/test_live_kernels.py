@@ -66,7 +66,7 @@ TINY = [*BLACKLIST, "model.recurrent_.*", "model.convolutional_(layers|initial_c
 MELLIN = "model.convolutional_mellin"
 SEARCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the recipe's": ({}, {"blacklist": BLACKLIST}),
-    "the tiny recipe's": ({"from": "model/demo-mcorr.ini"}, {"blacklist": [*TINY, "model.window_stride"]}),
+    "the tiny recipe's": ({"from": "model/fast-mcorr.ini"}, {"blacklist": [*TINY, "model.window_stride"]}),
     "a fixed offset": ({"convolutional_kernel_offset": 3}, {"blacklist": BLACKLIST}),
     "a fixed offset and dilation": (
         {"convolutional_kernel_offset": 4, "convolutional_input_dilation": 3},

@@ -39,7 +39,7 @@ class RecipeSizes:
         num_workers: number of workers that run the trials of a study at the same time.
         top_k_lg, top_k_md: number of hyperparameters, the most important first, that the next study searches.
         mem_limit_bytes_sm, mem_limit_bytes_lg, mem_limit_bytes_md: memory limit of the trainings of a study.
-        search_epochs: number of epochs per training in the studies of models; 0 keeps the number in their settings.
+        search_epochs: number of epochs per training in the studies; 0 keeps the number in the settings.
         num_epochs: number of epochs of the final trainings; 0 keeps the number in their settings.
         lm_order: order of the language model, 3 for a trigram.
         beam_widths, lm_betas, insertion_bonuses, blank_biases: beam widths, language model weights, bonuses per phone

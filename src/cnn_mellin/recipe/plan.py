@@ -14,7 +14,7 @@ from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.scoring_folding import SCORING_FILE
 from cnn_mellin.nearest import close_name
 from cnn_mellin.recipe.options import RecipeOptions
-from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, plan_search
+from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, epochs_file, plan_search
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.shipped_file import shipped_file
 
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 DECODERS = ("greedy", "trigram")  # the second is called so whatever the order of its language model
+_TINY_EPOCHS = 10  # then `make demo` takes less than five minutes on two cores, its installation included
 
 
 def plan_recipe(options: RecipeOptions, folder: str | Path = ".") -> list[Step]:
@@ -76,11 +77,14 @@ def start_settings(options: RecipeOptions) -> dict[str, str]:
     Raises:
         SettingsError: there are no settings for a model and its feature type.
     """
-    return ({MASKS_FILE: MASKS_TEXT} if options.search else {}) | {
-        f"conf/start/{model}-{name}.ini": format_settings(system_settings(options, model, name))
-        for name in options.feature_names
-        for model in options.models
-    }
+    texts = {MASKS_FILE: MASKS_TEXT} if options.search else {}
+    for name in options.feature_names:
+        for model in options.models:
+            texts[f"conf/start/{model}-{name}.ini"] = format_settings(system_settings(options, model, name))
+            if options.search:
+                epochs = options.sizes.num_epochs or _base_settings(options, model, name).training.num_epochs
+                texts[epochs_file(model, name)] = f"[training]\nnum_epochs = {'' if epochs is None else epochs}\n"
+    return texts
 
 
 def write_start_settings(folder: Path, texts: Mapping[str, str]) -> None:
@@ -130,11 +134,19 @@ def _without_training_options(prep_options: Sequence[str]) -> list[str]:
 
 def system_settings(options: RecipeOptions, model: str, features: str) -> Settings:
     """Settings of the final trainings of a model with a feature type, or those at which their search starts."""
+    settings = _base_settings(options, model, features)
+    epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
+    return settings.updated({"training": {"num_epochs": epochs}}) if epochs else settings
+
+
+def _base_settings(options: RecipeOptions, model: str, features: str) -> Settings:
+    """Settings of a system with their own number of epochs."""
     given = options.start.get(f"{model}-{features}") or options.start.get(model) or options.start.get("")
     if given:
         settings = read_settings(given)
     elif options.tiny:
-        settings = read_settings(shipped_file(f"model/demo-{model}.ini"))
+        settings = read_settings(shipped_file(f"model/fast-{model}.ini"))
+        settings = settings.updated({"training": {"num_epochs": _TINY_EPOCHS}})
     elif options.search:
         settings = read_settings(shipped_file(f"optim/model-{model}-sm.ini"))
     else:
@@ -144,9 +156,7 @@ def system_settings(options: RecipeOptions, model: str, features: str) -> Settin
             raise SettingsError(
                 f"features {features}: has no published settings; give some with start=FILE, or search=True"
             ) from None
-    changes = {"model": {"convolutional_mellin": model == "mcorr"}}
-    epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
-    return settings.updated(changes | ({"training": {"num_epochs": epochs}} if epochs else {}))
+    return settings.updated({"model": {"convolutional_mellin": model == "mcorr"}})
 
 
 def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) -> list[Step]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.recipe.step import Step
 
-__all__ = ["MASKS_FILE", "MASKS_TEXT", "plan_search", "study_names"]
+__all__ = ["MASKS_FILE", "MASKS_TEXT", "epochs_file", "plan_search", "study_names"]
 
 MASKS_FILE = "conf/start/masks.ini"
 MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
@@ -46,7 +46,7 @@ _STUDIES = (
 
 
 def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]:
-    """Steps of a search, the last of which writes the best settings to `conf/final/MODEL-FEATURES.ini`.
+    """Steps of a search, the last of which writes the settings of final trainings, `conf/final/MODEL-FEATURES.ini`.
 
     Args:
         options: the recipe's options.
@@ -57,11 +57,17 @@ def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]
     steps: list[Step] = []
     for study in _STUDIES:
         steps += search.study(study)
-    final = f"conf/final/{model}-{features}.ini"
-    return [
-        *steps,
-        search.reading_step("settings", f"settings-{model}-{features}", _STUDIES[-1], ("best", final), final),
-    ]
+    label = f"{model}-{features}"
+    final, best, epochs = f"conf/final/{label}.ini", f"conf/search/final-{label}.ini", epochs_file(model, features)
+    found = search.reading_step("settings", f"found-{label}", _STUDIES[-1], ("best", best), best)
+    arguments = ("--read-ini", best, "--read-ini", epochs, "--print-ini")
+    settings = Step(f"settings-{label}", "settings", arguments, (found.name,), (final,), final, sources=(epochs,))
+    return [*steps, found, settings]
+
+
+def epochs_file(model: str, features: str) -> str:
+    """File with the number of epochs of the final trainings of a system; the studies may have another one."""
+    return f"conf/start/epochs-{model}-{features}.ini"
 
 
 def study_names(options: RecipeOptions) -> list[str]:
