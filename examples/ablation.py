@@ -61,6 +61,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "shortest first, 1 epoch": {"data": {"shortest_first_epochs": 1}},
     "batches that grow, from 2": {"data": {"first_batch_size": 2}},
+    **{f"blank's bias from {bias}": {"model": {"initial_blank_bias": bias}} for bias in (-5, -2, 2, 4)},
     "16 channels": {"model": {"convolutional_initial_channels": 16}},
     "two recurrent layers of 128": {"model": _LARGER},
     "two recurrent layers of 128, dropout": {

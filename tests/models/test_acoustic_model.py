@@ -155,6 +155,19 @@ def test_pooling_by_attention_begins_as_the_mean_and_learns():
     assert model.attention.weight.grad.any()
 
 
+def test_only_the_blanks_of_the_first_outputs_have_another_bias():
+    plain = AcousticModel(9, 6, small(), intermediate_output=True)
+    biased = AcousticModel(9, 6, small(initial_blank_bias=-2.5), intermediate_output=True)
+    expected = {name: value.clone() for name, value in plain.state_dict().items()}
+    for name in ("out.bias", "intermediate_out.bias"):
+        expected[name][-1] -= 2.5
+    found = biased.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    biased.load_state_dict(plain.state_dict())
+    assert torch.equal(biased.out.bias, plain.out.bias)
+
+
 def test_weights_depend_only_on_the_seed_and_leave_the_global_stream():
     torch.manual_seed(1)
     before = torch.get_rng_state()

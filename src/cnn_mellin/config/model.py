@@ -136,6 +136,12 @@ class AcousticModelConfig:
     recurrent_bidirectional: Annotated[bool, SearchChoices(needs="recurrent_layers")] = Field(
         default=True, description="Run recurrent layers in both directions"
     )
+    initial_blank_bias: Annotated[float, SearchRange(0, 6, by_name_only=True)] = Field(
+        default=0.0,
+        allow_inf_nan=False,
+        description="Natural logarithm added to the blank's initial bias in the output layer; above 0, the model "
+        "begins near what CTC trainings learn first, that most frames are blank",
+    )
     seed: int | None = Field(
         default=None,
         ge=0,

@@ -25,7 +25,7 @@ def plan_batches(partition: UtteranceData, config: DataConfig, seed: int, epoch:
         partition: utterances to train on; only their lengths are read.
         config: settings of the data.
         seed: seed of the random order.
-        epoch: number of the epoch; each epoch has its own order.
+        epoch: number of the epoch, from 1; each epoch has its own order, and the first ones may have smaller batches.
 
     Raises:
         DataError: batches are limited in seconds, but the duration of a frame is unknown.

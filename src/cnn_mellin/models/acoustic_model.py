@@ -110,6 +110,9 @@ class AcousticModel(torch.nn.Module):
                 size = config.recurrent_size * (2 if config.recurrent_bidirectional else 1)
             self.out = torch.nn.Linear(size, num_classes)
             self.intermediate_out = torch.nn.Linear(convolved_size, num_classes) if intermediate_output else None
+        for layer in (self.out, self.intermediate_out):
+            if layer is not None:
+                layer.bias.data[-1] += config.initial_blank_bias
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, plan: WindowPlan | None = None
