@@ -18,8 +18,8 @@ url=${DB_URL:-sqlite:///search.db} data=data/fbank-81-10ms
 cnn-mellin corpus demo corpus --utterances "${UTTERANCES:-1500}"
 cnn-mellin prep timit corpus data --features fbank-81-10ms --partial
 
-# Start: demo-mcorr, with warm-up and tighter gradient clipping: without, larger models learn
-# nothing with one seed and everything with the next, and a search takes that for a difference between settings.
+# Start: demo-mcorr, with warm-up and tighter gradient clipping: without, larger models learn nothing with one seed and
+# everything with the next, and a search takes that for a difference between settings.
 cat > stable.ini << END
 [training]
 num_epochs = ${NUM_EPOCHS:-8}

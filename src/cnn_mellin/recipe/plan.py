@@ -14,7 +14,7 @@ from cnn_mellin.errors import SettingsError
 from cnn_mellin.formats.scoring_folding import SCORING_FILE
 from cnn_mellin.nearest import close_name
 from cnn_mellin.recipe.options import RecipeOptions
-from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, epochs_file, plan_search
+from cnn_mellin.recipe.search_plan import MASKS_FILE, MASKS_TEXT, epochs_file, plan_search, settings_step
 from cnn_mellin.recipe.step import STAGES, Step
 from cnn_mellin.shipped_file import shipped_file
 
@@ -80,9 +80,10 @@ def start_settings(options: RecipeOptions) -> dict[str, str]:
     texts = {MASKS_FILE: MASKS_TEXT} if options.search else {}
     for name in options.feature_names:
         for model in options.models:
-            texts[f"conf/start/{model}-{name}.ini"] = format_settings(system_settings(options, model, name))
+            base = _base_settings(options, model, name)
+            texts[f"conf/start/{model}-{name}.ini"] = format_settings(_with_epochs(options, base))
             if options.search:
-                epochs = options.sizes.num_epochs or _base_settings(options, model, name).training.num_epochs
+                epochs = options.sizes.num_epochs or base.training.num_epochs
                 texts[epochs_file(model, name)] = f"[training]\nnum_epochs = {'' if epochs is None else epochs}\n"
     return texts
 
@@ -134,7 +135,11 @@ def _without_training_options(prep_options: Sequence[str]) -> list[str]:
 
 def system_settings(options: RecipeOptions, model: str, features: str) -> Settings:
     """Settings of the final trainings of a model with a feature type, or those at which their search starts."""
-    settings = _base_settings(options, model, features)
+    return _with_epochs(options, _base_settings(options, model, features))
+
+
+def _with_epochs(options: RecipeOptions, settings: Settings) -> Settings:
+    """Settings with the number of epochs that the sizes ask for, if they do, in a search or without."""
     epochs = options.sizes.search_epochs if options.search else options.sizes.num_epochs
     return settings.updated({"training": {"num_epochs": epochs}}) if epochs else settings
 
@@ -198,18 +203,7 @@ def _preparation(options: RecipeOptions, features: str, name: str, corpus: str) 
 def _settings(options: RecipeOptions, model: str, name: str) -> list[Step]:
     if options.search:
         return plan_search(options, model, name)
-    start, final = f"conf/start/{model}-{name}.ini", f"conf/final/{model}-{name}.ini"
-    arguments = ("--read-ini", start, "--print-ini")
-    return [
-        Step(
-            f"settings-{model}-{name}",
-            "settings",
-            arguments,
-            products=(final,),
-            stdout=final,
-            sources=(start,),
-        )
-    ]
+    return [settings_step(f"{model}-{name}", f"conf/start/{model}-{name}.ini")]
 
 
 def _training(options: RecipeOptions, model: str, name: str, seed: int) -> list[Step]:

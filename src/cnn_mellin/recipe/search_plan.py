@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnn_mellin.recipe.options import RecipeOptions
 from cnn_mellin.recipe.step import Step
 
-__all__ = ["MASKS_FILE", "MASKS_TEXT", "epochs_file", "plan_search", "study_names"]
+__all__ = ["MASKS_FILE", "MASKS_TEXT", "epochs_file", "plan_search", "settings_step", "study_names"]
 
 MASKS_FILE = "conf/start/masks.ini"
 MASKS_TEXT = "[training]\nmax_time_mask = 10000\nmax_freq_mask = 10000\n"
@@ -58,11 +59,25 @@ def plan_search(options: RecipeOptions, model: str, features: str) -> list[Step]
     for study in _STUDIES:
         steps += search.study(study)
     label = f"{model}-{features}"
-    final, best, epochs = f"conf/final/{label}.ini", f"conf/search/final-{label}.ini", epochs_file(model, features)
+    best = f"conf/search/final-{label}.ini"
     found = search.reading_step("settings", f"found-{label}", _STUDIES[-1], ("best", best), best)
-    arguments = ("--read-ini", best, "--read-ini", epochs, "--print-ini")
-    settings = Step(f"settings-{label}", "settings", arguments, (found.name,), (final,), final, sources=(epochs,))
-    return [*steps, found, settings]
+    return [*steps, found, settings_step(label, best, epochs_file(model, features), needs=(found.name,))]
+
+
+def settings_step(label: str, *files: str, needs: tuple[str, ...] = ()) -> Step:
+    """Step that writes the settings of a system's final trainings, read from files, to `conf/final/LABEL.ini`."""
+    final = f"conf/final/{label}.ini"
+    arguments = (*_read_options(files), "--print-ini")
+    return Step(f"settings-{label}", "settings", arguments, needs, (final,), final, _start_files(files))
+
+
+def _read_options(files: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for path in files for word in ("--read-ini", path))
+
+
+def _start_files(files: Sequence[str]) -> tuple[str, ...]:
+    """Those of some settings files that no step makes."""
+    return tuple(path for path in files if path.startswith("conf/start/"))
 
 
 def epochs_file(model: str, features: str) -> str:
@@ -109,16 +124,15 @@ class _Search:
         limits += (str(getattr(sizes, f"mem_limit_bytes_{study.size}")),)
         limits += ("--num-trials", str(getattr(sizes, f"num_trials_{study.size}")))
         pruner = ("--pruner", "none") if study.stage == "model-sm" or self.options.tiny else ()
-        read_options = tuple(word for path in read for word in ("--read-ini", path))
         init = Step(
             f"{name}-init",
             study.stage,
-            (*read_options, "--device", self.options.device, *self._optim(study))
+            (*_read_options(read), "--device", self.options.device, *self._optim(study))
             + ("init", f"data/{self.features}/train", *chosen, *limits, *pruner),
             needs=(f"prep-{self.features}", *(step.name for step in choice)),
             products=(created,),
             stdout=created,
-            sources=tuple(path for path in read if path.startswith("conf/start/")),
+            sources=_start_files(read),
         )
         workers = [
             Step(
